@@ -1,0 +1,3 @@
+"""imjoy: installs, starts and mends the ImJoy Plugin Engine."""
+
+__version__ = "0.12.0"

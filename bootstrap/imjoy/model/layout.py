@@ -1,0 +1,61 @@
+"""Every path that imjoy owns, derived from two folders and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PREFIX_NAME = "ImJoyApp"
+DEFAULT_WORKSPACE_NAME = "ImJoyWorkspace"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The prefix (what we provision) and the workspace (what the user's plugins own), and what lies in them."""
+
+    prefix: Path
+    workspace: Path
+
+    @property
+    def private(self) -> Path:
+        """Our own folder in the workspace, mode 0700."""
+        return self.workspace / ".imjoy"
+
+    @property
+    def token_file(self) -> Path:
+        """The connection token, mode 0600, one line."""
+        return self.private / "token"
+
+    @property
+    def state_file(self) -> Path:
+        """The running engine's state (JSON, mode 0600); there is at most one engine for a workspace."""
+        return self.private / "engine.json"
+
+    @property
+    def engine_lock_file(self) -> Path:
+        """Held by the engine while it serves this workspace."""
+        return self.private / "engine.lock"
+
+    @property
+    def log_file(self) -> Path:
+        """The engine's log, one JSON document a line."""
+        return self.private / "logs" / "engine.log"
+
+    @property
+    def welcome_file(self) -> Path:
+        """The private page that hands the token to the browser (mode 0600)."""
+        return self.private / "welcome.html"
+
+    @property
+    def environments(self) -> Path:
+        """Plugin environments, one folder each, named by what is in them."""
+        return self.private / "environments"
+
+    @property
+    def webapp(self) -> Path:
+        """The web app's files, verified, as fetched."""
+        return self.private / "webapp"
+
+    def work_folder(self, workspace_name: str) -> Path:
+        """The folder that plugins of one app workspace work in. ``workspace_name`` must be a clean folder name."""
+        return self.workspace / workspace_name
