@@ -1,0 +1,19 @@
+"""``python -m imjoy`` and the ``imjoy`` command: hand over to the road that this interpreter can take.
+
+Parses on Python 2.7, where `pip` may have put it.
+"""
+
+import sys
+
+
+def main():
+    """Run imjoy with the process's arguments and return its exit code."""
+    if sys.version_info >= (3, 10):
+        from imjoy.cli import main as road
+    else:
+        from imjoy.legacy import main as road
+    return road()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
