@@ -1,0 +1,72 @@
+"""What every test gets: a home of its own, and proof that nothing was left running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_HOME = Path.home()
+LEAK_GRACE_SECONDS = 5
+# They decide where tools keep caches or settings, or whether a browser opens; tests set what they need.
+SETTINGS_OF_THE_MACHINE = (
+    "BROWSER",
+    "CI",
+    "DISPLAY",
+    "FORCE_COLOR",
+    "IMJOY_ENGINE_TOKEN",
+    "IMJOY_PREFIX",
+    "IMJOY_WORKSPACE",
+    "NO_COLOR",
+    "WAYLAND_DISPLAY",
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a fresh home that this test, and every process it starts, takes for the real one."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder))
+    for name, part in (
+        ("XDG_CONFIG_HOME", ".config"),
+        ("XDG_DATA_HOME", ".local/share"),
+        ("XDG_STATE_HOME", ".local/state"),
+        ("APPDATA", "AppData/Roaming"),
+        ("LOCALAPPDATA", "AppData/Local"),
+    ):
+        monkeypatch.setenv(name, str(folder / part))
+    for name in SETTINGS_OF_THE_MACHINE:
+        monkeypatch.delenv(name, raising=False)
+    packages = [str(ROOT / "bootstrap"), str(ROOT / "engine")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(packages))
+    # The caches of pip, uv, npm and pyenv stay the machine's own: they hold nothing of the person's, and cost minutes.
+    monkeypatch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR", str(REAL_HOME / ".cache" / "uv")))
+    monkeypatch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR", str(REAL_HOME / ".cache" / "pip")))
+    monkeypatch.setenv("npm_config_cache", os.environ.get("npm_config_cache", str(REAL_HOME / ".npm")))
+    monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT", str(REAL_HOME / ".pyenv")))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_process_left_behind() -> Iterator[None]:
+    """Fail a test whose child processes outlive it by more than five seconds."""
+    myself = psutil.Process()
+    before = set(myself.children(recursive=True))
+    yield
+    left = [child for child in myself.children(recursive=True) if child not in before]
+    _, alive = psutil.wait_procs(left, timeout=LEAK_GRACE_SECONDS)
+    told = []
+    for process in alive:
+        try:
+            told.append(" ".join(process.cmdline()) or process.name())
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=LEAK_GRACE_SECONDS)
+    if told:
+        pytest.fail("processes left behind: " + "; ".join(told))
