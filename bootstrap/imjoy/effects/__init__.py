@@ -1,0 +1,1 @@
+"""What imjoy does to the machine: one external tool, one module."""

@@ -1,0 +1,177 @@
+"""Processes: the one place that starts them, knows them again, and ends them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+from imjoy.model.errors import ImJoyError
+
+if TYPE_CHECKING:
+    import psutil
+
+TERMINATE_GRACE_SECONDS = 5.0
+KILL_GRACE_SECONDS = 3.0
+CREATE_TIME_TOLERANCE_SECONDS = 2.0
+"""Clocks step and boot times are rounded: two readings of one process's start may differ by this much."""
+POLL_SECONDS = 0.02
+OUTPUT_TAIL_CHARACTERS = 4000
+
+Stream = int | IO[bytes] | None
+Ending = Literal["gone", "terminated", "killed"]
+
+# Without -P, `-m` would let a file in the current folder stand in for a library. Python 3.10 has no -P.
+_RUN_MODULE = (
+    "import runpy, sys; sys.path.remove(''); runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
+)
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a command went; ``output`` is the end of stdout and stderr together."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    output: str
+    seconds: float
+
+
+class CommandFailed(ImJoyError):
+    """A command that could not start, took too long or said no; ``result`` has the evidence."""
+
+    def __init__(self, result: CommandResult, reason: str) -> None:
+        super().__init__(
+            "command.failed",
+            f"`{' '.join(result.argv)}` {reason}.",
+            why=f"exit code {result.exit_code} after {result.seconds:.1f} s\n{result.output}".strip(),
+        )
+        self.result = result
+
+
+def run_command(argv: Sequence[str], *, timeout: float, text: str | None = None) -> CommandResult:
+    """Run ``argv`` to its end with ``text`` on its stdin, for at most ``timeout`` seconds.
+
+    Raises :class:`CommandFailed` when it cannot start, does not end in time (it is killed) or exits other than 0.
+    """
+    begin = time.monotonic()
+
+    def outcome(exit_code: int, output: str | bytes | None) -> CommandResult:
+        said = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+        return CommandResult(tuple(argv), exit_code, said[-OUTPUT_TAIL_CHARACTERS:], time.monotonic() - begin)
+
+    try:
+        done = subprocess.run(
+            argv,
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except OSError as error:
+        raise CommandFailed(outcome(-1, str(error)), "could not be started") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(outcome(-1, error.output), f"did not end within {timeout:g} s") from error
+    result = outcome(done.returncode, done.stdout)
+    if done.returncode != 0:
+        raise CommandFailed(result, "failed")
+    return result
+
+
+def module_command(module: str, arguments: Sequence[str], *, interpreter: str = sys.executable) -> list[str]:
+    """Return the argv that runs a Python module without the current folder on its path."""
+    if sys.version_info >= (3, 11):
+        return [interpreter, "-P", "-m", module, *arguments]
+    return [interpreter, "-c", _RUN_MODULE.format(module), *arguments]
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdin: Stream,
+    stdout: Stream,
+    stderr: Stream,
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start ``argv`` in a session of its own, so that a Ctrl-C in the terminal reaches only the caller."""
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    return subprocess.Popen(
+        argv,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=dict(environ),
+        cwd=cwd,
+        start_new_session=True,
+        creationflags=flags,
+    )
+
+
+def find_process(pid: int, create_time: float) -> psutil.Process | None:
+    """Return the live process that is really this one, or None: a pid that was given away again does not count."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - create_time) <= CREATE_TIME_TOLERANCE_SECONDS
+        # A zombie has ended; only its parent has not looked yet.
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError):
+        return None
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Return the argv of a process, empty when it is not ours to read."""
+    import psutil
+
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def wait_for_end(pid: int, create_time: float, *, timeout: float) -> bool:
+    """Wait up to ``timeout`` seconds for a process that need not be a child; tell whether it has ended."""
+    deadline = time.monotonic() + timeout
+    while find_process(pid, create_time) is not None:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def end_process_tree(pid: int, create_time: float) -> Ending:
+    """End a process and what it started: terminate, 5 s later kill, and at most 3 s for the kill to take.
+
+    Terminates only the process itself, so that it can end its own children in order; kills all that are left.
+    """
+    import psutil
+
+    process = find_process(pid, create_time)
+    if process is None:
+        return "gone"
+    try:
+        family = [*process.children(recursive=True), process]
+        process.terminate()
+    except psutil.NoSuchProcess:
+        return "gone"
+    ended_itself = wait_for_end(pid, create_time, timeout=TERMINATE_GRACE_SECONDS)
+    for member in family:
+        if member.is_running():
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+    wait_for_end(pid, create_time, timeout=KILL_GRACE_SECONDS)
+    return "terminated" if ended_itself else "killed"
