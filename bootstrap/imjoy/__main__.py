@@ -5,10 +5,12 @@ Parses on Python 2.7, where `pip` may have put it.
 
 import sys
 
+from imjoy import FLOOR
+
 
 def main():
     """Run imjoy with the process's arguments and return its exit code."""
-    if sys.version_info >= (3, 10):
+    if sys.version_info >= FLOOR:
         from imjoy.cli import main as road
     else:
         from imjoy.legacy import main as road

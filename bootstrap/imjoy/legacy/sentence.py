@@ -1,0 +1,24 @@
+"""What imjoy tells the user of an interpreter that is too old for it."""
+
+from imjoy import FLOOR, PROJECT_URL, __version__
+
+
+def install_line(platform):
+    """Return the line that installs imjoy on this ``sys.platform``: what the README and ``install.sh`` say as well."""
+    if platform == "win32":
+        return "py -3 -m pip install git+{0}#egg=imjoy".format(PROJECT_URL)
+    return "curl -fsSL {0}/raw/HEAD/install.sh | bash -s -- --start".format(PROJECT_URL)
+
+
+def sentence(version, executable, platform):
+    """Return what this is, what it needs and the line to type, for ``sys.version_info`` and its two neighbours."""
+    return (
+        "imjoy {imjoy} runs the ImJoy Plugin Engine and needs Python {floor} or newer, "
+        "but {executable} is Python {found}; this line installs it beside that one:\n\n    {line}\n"
+    ).format(
+        imjoy=__version__,
+        floor=".".join(map(str, FLOOR)),
+        executable=executable or "this interpreter",
+        found=".".join(map(str, version[:3])),
+        line=install_line(platform),
+    )

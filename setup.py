@@ -1,0 +1,50 @@
+"""Build imjoy; also on interpreters that it does not run on.
+
+Everything about the distribution stands in ``pyproject.toml``. This file exists for ``pip install`` on Python 2.7 to
+3.9, which has to deliver the old-host road: package ``imjoy`` with what parses there, no dependencies, the command.
+``pyproject.toml`` cannot say that: the setuptools of 2.7 and 3.6 never read it, and those of 3.7 to 3.9 would take the
+whole distribution from it and have pip refuse the interpreter. So under the floor it is not read, and this file is all
+there is. Above the floor pip sees plain static metadata.
+"""
+
+import os
+import sys
+
+import setuptools
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read_facts():
+    """Return the names that ``bootstrap/imjoy/__init__.py`` defines, without importing it: nothing is installed yet."""
+    facts = {}
+    with open(os.path.join(HERE, "bootstrap", "imjoy", "__init__.py")) as source:
+        exec(source.read(), facts)
+    return facts
+
+
+class WithoutPyproject(setuptools.Distribution):
+    """A distribution that takes everything from the call of ``setup``."""
+
+    def parse_config_files(self, filenames=None, **options):
+        """Read no configuration file, whatever setuptools would have looked for."""
+
+
+FACTS = read_facts()
+
+if sys.version_info >= FACTS["FLOOR"]:
+    setuptools.setup()
+else:
+    setuptools.setup(
+        distclass=WithoutPyproject,
+        name="imjoy",
+        version=FACTS["__version__"],
+        url=FACTS["PROJECT_URL"],
+        license="MIT",
+        description="Says how to install imjoy, which needs a newer Python than this one.",
+        packages=["imjoy", "imjoy.legacy"],
+        package_dir={"": "bootstrap"},
+        entry_points={"console_scripts": ["imjoy = imjoy.__main__:main"]},
+        python_requires=">=2.7",
+        zip_safe=False,
+    )
