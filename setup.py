@@ -11,6 +11,7 @@ import os
 import sys
 
 import setuptools
+from setuptools.command.build_py import build_py
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -30,6 +31,15 @@ class WithoutPyproject(setuptools.Distribution):
         """Read no configuration file, whatever setuptools would have looked for."""
 
 
+class BuildOldHostRoad(build_py):
+    """Leave out the modules of package ``imjoy`` that do not parse under the floor."""
+
+    def find_package_modules(self, package, package_dir):
+        """Return the modules of one package that are to be built."""
+        modules = build_py.find_package_modules(self, package, package_dir)
+        return [module for module in modules if package != "imjoy" or module[1] in ("__init__", "__main__")]
+
+
 FACTS = read_facts()
 
 if sys.version_info >= FACTS["FLOOR"]:
@@ -37,13 +47,16 @@ if sys.version_info >= FACTS["FLOOR"]:
 else:
     setuptools.setup(
         distclass=WithoutPyproject,
+        cmdclass={"build_py": BuildOldHostRoad},
         name="imjoy",
         version=FACTS["__version__"],
         url=FACTS["PROJECT_URL"],
         license="MIT",
         description="Says how to install imjoy, which needs a newer Python than this one.",
         packages=["imjoy", "imjoy.legacy"],
-        package_dir={"": "bootstrap"},
+        # Not `build`, where an install by a newer Python may have left modules that would be picked up.
+        options={"build": {"build_base": os.path.join("build", "old-hosts")}},
+        package_dir={"imjoy": "bootstrap/imjoy"},
         entry_points={"console_scripts": ["imjoy = imjoy.__main__:main"]},
         python_requires=">=2.7",
         zip_safe=False,
