@@ -44,10 +44,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv(name, raising=False)
     packages = [str(ROOT / "bootstrap"), str(ROOT / "engine")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(packages))
-    # The caches of pip, uv, npm and pyenv stay the machine's own: they hold nothing of the person's, and cost minutes.
+    # The caches of pip, uv, npm and pyenv stay the machine's: they hold nothing of the person's, and cost minutes.
     monkeypatch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR", str(REAL_HOME / ".cache" / "uv")))
     monkeypatch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR", str(REAL_HOME / ".cache" / "pip")))
-    monkeypatch.setenv("npm_config_cache", os.environ.get("npm_config_cache", str(REAL_HOME / ".npm")))
+    monkeypatch.setenv("NPM_CONFIG_CACHE", os.environ.get("NPM_CONFIG_CACHE", str(REAL_HOME / ".npm")))
     monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT", str(REAL_HOME / ".pyenv")))
     return folder
 

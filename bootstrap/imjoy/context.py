@@ -27,7 +27,7 @@ class Context:
         return cls(home=Path("~").expanduser(), environ=dict(os.environ))
 
     def layout(self, prefix: str | None = None, workspace: str | None = None) -> Layout:
-        """Return the paths: the option, else ``IMJOY_PREFIX`` / ``IMJOY_WORKSPACE``, else the folders in the home."""
+        """Return the paths: from the options, else IMJOY_PREFIX and IMJOY_WORKSPACE, else in the home."""
         return Layout(
             prefix=self._folder(prefix, "IMJOY_PREFIX", DEFAULT_PREFIX_NAME),
             workspace=self._folder(workspace, "IMJOY_WORKSPACE", DEFAULT_WORKSPACE_NAME),

@@ -1,0 +1,23 @@
+"""The command line: one verb a file; each parses, calls one operation and renders its result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from imjoy import __version__
+
+VERSION_OPTIONS = ("--version", "-v", "-V")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run imjoy with ``argv``, by default the process's arguments, and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in VERSION_OPTIONS:
+        # Before anything is imported: scripts ask for the version often.
+        text = f'{{"version": "{__version__}"}}' if "--json" in arguments else f"imjoy {__version__}"
+        sys.stdout.write(text + "\n")
+        return 0
+    from imjoy.cli.group import run
+
+    return run(arguments)

@@ -56,7 +56,7 @@ class CommandFailed(ImJoyError):
 def run_command(argv: Sequence[str], *, timeout: float, text: str | None = None) -> CommandResult:
     """Run ``argv`` to its end with ``text`` on its stdin, for at most ``timeout`` seconds.
 
-    Raises :class:`CommandFailed` when it cannot start, does not end in time (it is killed) or exits other than 0.
+    Raises :class:`CommandFailed` when it cannot start, does not end in time (it is killed) or exits not with 0.
     """
     begin = time.monotonic()
 
@@ -119,7 +119,7 @@ def spawn(
 
 
 def find_process(pid: int, create_time: float) -> psutil.Process | None:
-    """Return the live process that is really this one, or None: a pid that was given away again does not count."""
+    """Return the live process that is really this one, or None; a pid given away again does not count."""
     import psutil
 
     try:

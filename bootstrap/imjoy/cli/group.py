@@ -1,0 +1,87 @@
+"""The table of verbs. A verb's module is imported when the verb is typed, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+from imjoy.boundary import guard
+from imjoy.context import Context
+from imjoy.model.project import PROJECT_HOME
+
+HELP_OPTIONS = ("--help", "-h")
+DEFAULT_VERB = "start"
+# Verb: what it does. Its module has the same name and a command `command`.
+VERBS = {
+    "start": "Start the plugin engine (what `imjoy` alone does).",
+    "stop": "Stop the engine and its plugins.",
+    "status": "Say whether an engine runs, where, and with which plugins.",
+    "token": "Print, copy or replace the connection token.",
+    "logs": "Print the engine's log.",
+    "run": "Run plugin files in the terminal, without a browser.",
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name only, and takes none for ``start``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``start`` where no verb stands."""
+        if not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS):
+            args = [DEFAULT_VERB, *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of their use."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(f"imjoy.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or fail with the one that was probably meant."""
+        if args[0] not in VERBS:
+            meant = get_close_matches(args[0], VERBS, n=1)
+            hint = f" Did you mean `imjoy {meant[0]}`?" if meant else ""
+            raise click.UsageError(f"There is no command `{args[0]}`.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=Verbs,
+    name="imjoy",
+    context_settings={"help_option_names": list(HELP_OPTIONS), "max_content_width": 100},
+    options_metavar="",
+    subcommand_metavar="[COMMAND] [OPTIONS]",
+    epilog=f"`imjoy COMMAND --help` explains one; `imjoy --version` prints the version. {PROJECT_HOME}",
+)
+def verbs() -> None:
+    """The ImJoy Plugin Engine: runs native Python plugins for the ImJoy app.
+
+    Without a command, `imjoy` starts the engine and takes the options of `imjoy start`.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the verb that the arguments name and return its exit code."""
+    context = Context.of_this_process()
+
+    def act() -> int:
+        code = verbs.main(list(arguments), prog_name="imjoy", standalone_mode=False, obj=context)
+        return code if isinstance(code, int) else 0
+
+    return guard(act, context, arguments)

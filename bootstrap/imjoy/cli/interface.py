@@ -1,0 +1,149 @@
+"""What a plugin says to its app and asks of it, on a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from imjoy import render
+
+Answer = Callable[[object, object], None]
+SPOKEN = ("alert", "log", "showMessage", "showSnackbar")
+YES = ("y", "yes")
+# A field of a classic dialog: {id: 'sigma', type: 'number', placeholder: 1.5} within a text.
+FIELD = re.compile(r"(?P<label>[^{}]*)\{(?P<body>[^{}]*)\}")
+PAIR = re.compile(r"""(\w+)\s*:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,\s]+)""")
+
+
+class TerminalInterface:
+    """Renders the events of a run; ``report`` shows its steps."""
+
+    def __init__(self, report: render.Progress) -> None:
+        self._report = report
+
+    def show(self, event: Mapping[str, object]) -> None:
+        """Render an event that needs no answer."""
+        kind = event.get("event")
+        if kind == "state" and event.get("state") in ("queued", "preparing", "starting"):
+            self._report(f"{event.get('name', 'plugin')}: {event['state']}", None)
+        elif kind == "progress":
+            fraction = event.get("fraction")
+            self._report(str(event.get("text", "")), fraction if isinstance(fraction, int | float) else None)
+        elif kind == "state":
+            self._report.close()
+        elif kind == "log":
+            self._report.close()
+            text = str(event.get("text", "")).rstrip("\n")
+            (render.say if event.get("stream") == "stdout" else render.note)(text)
+        elif kind == "result":
+            self._report.close()
+            if event.get("value") is not None:
+                render.say(_readable(event["value"]))
+
+    def call(self, event: Mapping[str, object], answer: Answer) -> None:
+        """Do what the plugin calls, and answer where it waits."""
+        method, call_id = str(event.get("method", "")), event.get("id")
+        given = event.get("args")
+        args = given if isinstance(given, list) else []
+        first = args[0] if args else ""
+        if method == "showProgress":
+            if isinstance(first, int | float):
+                # Classic plugins count to 100, newer ones to 1.
+                self._report("progress", first / 100 if first > 1 else float(first))
+            return
+        if method == "showStatus":
+            self._report(_readable(first), None)
+            return
+        self._report.close()
+        if method in SPOKEN:
+            render.say(" ".join(map(_readable, args[:1] if method.startswith("show") else args)))
+        elif method == "error":
+            render.note(" ".join(map(_readable, args)))
+        elif method == "prompt":
+            default = _readable(args[1]) if len(args) > 1 and args[1] is not None else ""
+            answer(call_id, _ask(_readable(first), default))
+        elif method == "confirm":
+            reply = _ask(f"{_readable(first)} [y/N]", "")
+            answer(call_id, reply is not None and reply.strip().lower() in YES)
+        elif method == "showDialog":
+            answer(call_id, ask_dialog(first if isinstance(first, dict) else {}))
+        elif method == "createWindow":
+            name = first.get("name") or first.get("type") if isinstance(first, dict) else first
+            render.note(f"The plugin opens a window ({name}); windows appear only in the ImJoy app.")
+        elif method == "exportFile":
+            render.note(f"The plugin saves a file: {_readable(args[1] if len(args) > 1 else first)}")
+        else:
+            render.note(f"The plugin calls {method}, which only the ImJoy app can do.")
+
+
+def ask_dialog(dialog: Mapping[str, object]) -> dict[str, object] | None:
+    """Ask for each field of a dialog and return the answers by id; None when stdin ends (the dialog is closed)."""
+    title = dialog.get("name") or dialog.get("title")
+    if title:
+        render.note(str(title))
+    answers: dict[str, object] = {}
+    for field in dialog_fields(dialog.get("ui")):
+        options = field.get("options")
+        hint = f" ({', '.join(map(str, options))})" if isinstance(options, list) else ""
+        default = field.get("placeholder", "")
+        reply = _ask(f"{field['label']}{hint}", "" if default is None else str(default))
+        if reply is None:
+            return None
+        answers[str(field["id"])] = _number(reply) if field.get("type") == "number" else reply
+    return answers
+
+
+def dialog_fields(ui: object) -> list[dict[str, object]]:
+    """Return the fields of a dialog: a text with ``{id: …, type: …}`` in it, or a list of such texts or objects.
+
+    Each field has ``id`` and ``label``; what has no id asks nothing and is left out.
+    """
+    if isinstance(ui, list):
+        return [field for part in ui for field in dialog_fields(part)]
+    if isinstance(ui, dict):
+        if "id" in ui:
+            return [{"label": ui.get("label", ui["id"]), **ui}]
+        return dialog_fields(ui.get("elements"))
+    fields: list[dict[str, object]] = []
+    for match in FIELD.finditer(ui if isinstance(ui, str) else ""):
+        values = {name: _literal(text) for name, text in PAIR.findall(match["body"])}
+        if "id" in values:
+            label = re.sub(r"<[^>]+>", " ", match["label"]).strip()
+            fields.append({"label": label or values["id"], **values})
+    return fields
+
+
+def _literal(text: str) -> object:
+    if text[0] == text[-1] == "'":
+        return text[1:-1]
+    try:
+        return cast("object", json.loads(text.replace("'", '"') if text.startswith("[") else text))
+    except ValueError:
+        return text
+
+
+def _number(text: str) -> object:
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
+def _ask(question: str, default: str) -> str | None:
+    sys.stderr.write(f"{question}{f' [{default}]' if default else ''}: ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        render.note("")
+        return None
+    return line.rstrip("\r\n") or default
+
+
+def _readable(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,105 @@
+"""``imjoy run``: plugin files in the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+import click
+
+from imjoy import render
+from imjoy.cli.interface import TerminalInterface
+from imjoy.cli.options import json_option, layout_options
+from imjoy.context import Context
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.plugin_runs import (
+    PluginRun,
+    RunOptions,
+    absolute_files,
+    engine_for_a_run,
+    run_passing_through,
+)
+
+
+@click.command(name="run")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--call", metavar="NAME", help="Call this function of the plugin instead of run.")
+@click.option(
+    "--args", "call_args", metavar="JSON", help='Its arguments: a list. {"npy": "FILE"} stands for an array.'
+)
+@click.option("--tag", help="Choose one of the plugin's tags.")
+@layout_options
+@json_option
+@click.pass_obj
+def command(
+    context: Context,
+    files: tuple[str, ...],
+    call: str | None,
+    call_args: str | None,
+    tag: str | None,
+    workspace: str | None,
+    prefix: str | None,
+    as_json: bool,
+) -> int:
+    """Run plugin files in the terminal, without a browser.
+
+    What a plugin says and asks appears here. It runs on the engine that is running, or on one of its own for the
+    occasion. The exit code is 1 when a plugin fails. With --json, every event is a line, and answers are read from
+    stdin as {"answer": ..., "id": ...}.
+    """
+    options = RunOptions(
+        layout=context.layout(prefix, workspace),
+        files=absolute_files(files),
+        call=call,
+        call_args=_checked(call_args),
+        tag=tag,
+    )
+    with render.progress() as report, engine_for_a_run(options.layout, context, report) as address:
+        if as_json:
+            report.close()
+            return run_passing_through(options, address, context)
+        return _run_here(PluginRun(options, address, context), report)
+
+
+def _run_here(run: PluginRun, report: render.Progress) -> int:
+    terminal = TerminalInterface(report)
+    exit_code: int | None = None
+    try:
+        for event in run.events():
+            kind = event.get("event")
+            if kind == "call":
+                terminal.call(event, run.answer)
+            elif kind == "failed":
+                report.close()
+                problem = event.get("error")
+                document = cast("dict[str, object]", problem) if isinstance(problem, dict) else {}
+                render.error(ImJoyError.from_json(document), as_json=False)
+            elif kind == "done":
+                code = event.get("exit_code")
+                exit_code = code if isinstance(code, int) else ExitCode.FAILED
+            else:
+                terminal.show(event)
+    except KeyboardInterrupt:
+        run.interrupt()
+        raise
+    finally:
+        ended_with = run.end()
+    if exit_code is None:
+        raise ImJoyError(
+            "run.cut_short", "The run ended in the middle.", why=f"exit code {ended_with}", fix="imjoy logs"
+        )
+    return exit_code
+
+
+def _checked(call_args: str | None) -> str | None:
+    if call_args is None:
+        return None
+    try:
+        value = json.loads(call_args)
+    except ValueError as error:
+        raise click.BadParameter(f"this is not JSON: {error}", param_hint="--args") from error
+    if not isinstance(value, list):
+        raise click.BadParameter(
+            "the arguments are a JSON list, for example '[1, \"two\"]'", param_hint="--args"
+        )
+    return call_args

@@ -1,0 +1,222 @@
+"""The engine that runs in a workspace: found by its state file, proven to be ours, asked, stopped."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, fields
+from enum import Enum
+from hashlib import sha256
+from typing import TYPE_CHECKING, cast
+
+from imjoy.effects.files import write_private
+from imjoy.effects.process import command_line, end_process_tree, find_process, wait_for_end
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.model.results import ConnectionToken, EngineStatus, EngineStopped
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+ANSWER_SECONDS = 3.0
+STOP_SECONDS = 20.0
+"""How long an engine that was asked may take: its plugins have a grace of their own, five seconds by default."""
+ENGINE_MODULE = "imjoy_engine"
+NONCE_BYTES = 16
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """What an engine wrote down about itself (``engine.json``); ``create_time`` in seconds since the epoch."""
+
+    pid: int
+    create_time: float
+    instance: str
+    secret: str
+    host: str
+    port: int
+    url: str
+
+
+class Condition(Enum):
+    """What stands behind a state file."""
+
+    ABSENT = "absent"
+    STALE = "stale"
+    PROVEN = "proven"
+    SILENT = "silent"
+    """The process lives but does not prove itself: hung, starting or stopping."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """The engine of a workspace as it is now; ``state`` is None only when it is absent."""
+
+    condition: Condition
+    state: EngineState | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process of ours is there."""
+        return self.condition in (Condition.PROVEN, Condition.SILENT)
+
+
+def read_state(layout: Layout) -> EngineState | None:
+    """Return the state file's content, or None when there is none or it is not one."""
+    try:
+        document = json.loads(layout.state_file.read_text(encoding="utf-8"))
+        state = EngineState(**{each.name: document[each.name] for each in fields(EngineState)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    right = (
+        isinstance(state.pid, int)
+        and isinstance(state.create_time, int | float)
+        and isinstance(state.port, int)
+        and all(isinstance(text, str) for text in (state.instance, state.secret, state.host, state.url))
+    )
+    return state if right else None
+
+
+def find_engine(layout: Layout) -> Sighting:
+    """Look for the engine of a workspace. Takes at most 3 s; sends no token."""
+    state = read_state(layout)
+    if state is None:
+        return Sighting(Condition.ABSENT)
+    if find_process(state.pid, state.create_time) is None:
+        return Sighting(Condition.STALE, state)
+    return Sighting(Condition.PROVEN if _proves(state) else Condition.SILENT, state)
+
+
+def engine_status(layout: Layout) -> EngineStatus:
+    """Return how the engine of a workspace is doing. Takes at most 6 s."""
+    sighting = find_engine(layout)
+    state = sighting.state
+    if state is None or not sighting.alive:
+        note = "An engine ended here without tidying up." if sighting.condition is Condition.STALE else ""
+        return EngineStatus(running=False, workspace=layout.workspace, note=note)
+    if sighting.condition is Condition.SILENT:
+        note = "The engine does not answer. `imjoy stop` ends it."
+        return EngineStatus(True, layout.workspace, state.url, state.pid, note)
+    code, body = _ask(state, "GET", "/api/v1/status", token=read_token(layout))
+    if code == 401:
+        note = "The token was changed after this engine started: `imjoy stop`, then `imjoy start`."
+        return EngineStatus(True, layout.workspace, state.url, state.pid, note)
+    details = body if code == 200 else {}
+    return EngineStatus(True, layout.workspace, state.url, state.pid, "", details)
+
+
+def stop_engine(layout: Layout) -> EngineStopped:
+    """Stop the engine of a workspace: asked first, then by terminate (5 s) and kill (3 s).
+
+    Touches a process only when its pid, its start time and its command line are those of the state file. An engine
+    that is not there is no error. Raises :class:`ImJoyError` ``engine.foreign`` or ``engine.immortal``.
+    """
+    sighting = find_engine(layout)
+    state = sighting.state
+    if state is None:
+        return EngineStopped(None, None, "none")
+    if sighting.condition is Condition.STALE:
+        layout.state_file.unlink(missing_ok=True)
+        return EngineStopped(None, None, "none")
+    if sighting.condition is Condition.PROVEN:
+        code, _ = _ask(state, "POST", "/api/v1/stop", token=read_token(layout))
+        if code == 202 and wait_for_end(state.pid, state.create_time, timeout=STOP_SECONDS):
+            return EngineStopped(state.url, state.pid, "asked")
+    return _end_by_ladder(layout, state)
+
+
+def read_token(layout: Layout) -> str:
+    """Return the connection token. Raises :class:`ImJoyError` ``token.none`` or ``token.unreadable``."""
+    try:
+        token = layout.token_file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        token = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImJoyError(
+            "token.unreadable",
+            f"The token file {layout.token_file} cannot be read.",
+            why=str(error),
+            fix="imjoy token --rotate",
+        ) from error
+    if not token:
+        raise ImJoyError(
+            "token.none",
+            "There is no connection token yet.",
+            why=f"{layout.token_file} is made when the engine starts for the first time.",
+            fix="imjoy start",
+        )
+    return token
+
+
+def rotate_token(layout: Layout) -> ConnectionToken:
+    """Replace the token by a new one. A running engine keeps the old one until it is restarted, and the result says so.
+
+    Raises :class:`ImJoyError` ``workspace.unwritable``.
+    """
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    try:
+        write_private(layout.token_file, token + "\n")
+        layout.welcome_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ImJoyError(
+            "workspace.unwritable",
+            f"The token cannot be written to {layout.token_file}.",
+            why=str(error),
+            fix="imjoy token --rotate --workspace FOLDER",
+        ) from error
+    return ConnectionToken(token, layout.token_file, rotated=True, restart_needed=find_engine(layout).alive)
+
+
+def _proves(state: EngineState) -> bool:
+    nonce = secrets.token_hex(NONCE_BYTES)
+    code, body = _ask(state, "GET", f"/api/v1/prove?nonce={nonce}")
+    message = f"imjoy-engine:{nonce}:{state.instance}"
+    wanted = hmac.new(state.secret.encode(), message.encode(), sha256).hexdigest()
+    proof = body.get("proof")
+    return code == 200 and isinstance(proof, str) and hmac.compare_digest(proof.encode(), wanted.encode())
+
+
+def _ask(
+    state: EngineState, method: str, path: str, token: str | None = None
+) -> tuple[int, dict[str, object]]:
+    """Return status code and JSON body; code 0 when there is no answer within 3 s. Never through a proxy."""
+    from http.client import HTTPConnection, HTTPException
+
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+    connection = HTTPConnection(loopback.get(state.host, state.host), state.port, timeout=ANSWER_SECONDS)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        connection.request(method, path, headers=headers)
+        response: HTTPResponse = connection.getresponse()
+        body = json.loads(response.read() or b"{}")
+        return response.status, cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    except (OSError, HTTPException, ValueError):
+        return 0, {}
+    finally:
+        connection.close()
+
+
+def _end_by_ladder(layout: Layout, state: EngineState) -> EngineStopped:
+    process = find_process(state.pid, state.create_time)
+    if process is None:
+        return EngineStopped(state.url, state.pid, "asked")
+    if not any(ENGINE_MODULE in part for part in command_line(process)):
+        raise ImJoyError(
+            "engine.foreign",
+            f"Process {state.pid} is not an ImJoy engine, so it was left alone.",
+            why=f"{layout.state_file} names it, but its command line is another program's.",
+            fix="imjoy status",
+        )
+    how = end_process_tree(state.pid, state.create_time)
+    if find_process(state.pid, state.create_time) is not None:
+        raise ImJoyError(
+            "engine.immortal",
+            f"The engine (process {state.pid}) could not be stopped.",
+            why="It survived terminate and kill: it waits on the system, or belongs to another account.",
+            fix="imjoy status",
+            exit_code=ExitCode.FAILED,
+        )
+    layout.state_file.unlink(missing_ok=True)
+    return EngineStopped(state.url, state.pid, "terminated" if how == "gone" else how)

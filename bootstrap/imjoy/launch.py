@@ -1,0 +1,223 @@
+"""Starts the engine: its command line, its first words, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from imjoy.context import Context
+from imjoy.effects.process import end_process_tree, module_command, spawn
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.model.project import (
+    DEFAULT_FORCE_QUIT_SECONDS,
+    DEFAULT_HOST,
+    DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_PORT,
+)
+from imjoy.model.results import EngineStarted
+
+ENGINE_MODULE = "imjoy_engine"
+TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
+BOOT_SILENCE_SECONDS = 60.0
+"""The longest wait for the next sign of life of an engine that starts; a download reports far more often."""
+EVIDENCE_BYTES = 4000
+
+Event = dict[str, object]
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What ``imjoy start`` asks of the engine. ``token`` travels through its environment, never its argv."""
+
+    layout: Layout
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    token: str | None = None
+    serve: bool = False
+    app_dir: Path | None = None
+    freeze: bool = False
+    debug: bool = False
+    force_quit_seconds: float = DEFAULT_FORCE_QUIT_SECONDS
+    allow_origins: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of ``python -m imjoy_engine``."""
+        words = ["serve", "--host", self.host, "--port", str(self.port)]
+        words += ["--workspace", str(self.layout.workspace), "--prefix", str(self.layout.prefix)]
+        words += ["--force-quit-timeout", f"{self.force_quit_seconds:g}"]
+        words += ["--max-message-size", str(self.max_message_bytes)]
+        if self.app_dir is not None:
+            words += ["--app-dir", str(self.app_dir)]
+        elif self.serve:
+            words.append("--serve")
+        for flag, wanted in (("--freeze", self.freeze), ("--debug", self.debug)):
+            words += [flag] if wanted else []
+        for origin in self.allow_origins:
+            words += ["--allow-origin", origin]
+        for host in self.allow_hosts:
+            words += ["--allow-host", host]
+        return words
+
+
+class EngineProcess:
+    """An engine that was started here. Attached, it ends when its lifeline (its stdin) closes; detached, it stays."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], evidence: IO[bytes] | None, *, detached: bool
+    ) -> None:
+        self.detached = detached
+        self._process = process
+        self._evidence = evidence
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_until_ready(self, report: Callable[[str, float | None], None]) -> Event:
+        """Return the engine's ``ready`` or ``running`` event; ``report`` gets what it does until then, and how far.
+
+        Raises the :class:`ImJoyError` that the engine answered, ``engine.boot`` when it ended without an answer, or
+        ``engine.silent`` when it said nothing for 60 s (it is ended).
+        """
+        for event in self._events():
+            kind = event.get("event")
+            if kind == "progress":
+                done, total = event.get("done"), event.get("total")
+                known = isinstance(done, int | float) and isinstance(total, int | float) and total > 0
+                report(
+                    str(event.get("text", "")), cast("float", done) / cast("float", total) if known else None
+                )
+            elif kind == "failed":
+                self._process.wait()
+                raise ImJoyError.from_json(cast("dict[str, object]", event.get("error", {})))
+            elif kind in ("ready", "running"):
+                return event
+        exit_code = self._process.wait()
+        raise ImJoyError(
+            "engine.boot",
+            "The engine ended before it was ready.",
+            why=f"exit code {exit_code}\n{self.last_words()}".strip(),
+            fix="imjoy start --debug",
+        )
+
+    def hang_up(self) -> None:
+        """Ask the engine to stop in order. Safe to repeat, and in a signal handler."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        else:
+            self._process.terminate()
+
+    def end_now(self) -> None:
+        """End the engine and all that it started, by terminate (5 s) and kill (3 s)."""
+        if self._process.poll() is None:
+            import psutil
+
+            try:
+                create_time = psutil.Process(self._process.pid).create_time()
+            except psutil.NoSuchProcess:
+                return
+            end_process_tree(self._process.pid, create_time)
+
+    def wait(self) -> int:
+        """Wait for the engine to end, however long it serves, and return its exit code."""
+        while sys.platform == "win32":
+            # Windows delivers a Ctrl-C only between waits.
+            try:
+                return self._process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                continue
+        return self._process.wait()
+
+    def last_words(self) -> str:
+        """Return the end of what the engine wrote to stderr; empty with ``--debug``, where the terminal has it."""
+        if self._evidence is None:
+            return ""
+        size = self._evidence.seek(0, os.SEEK_END)
+        self._evidence.seek(max(0, size - EVIDENCE_BYTES))
+        return self._evidence.read().decode("utf-8", errors="replace").strip()
+
+    def _read(self) -> None:
+        stdout = cast("IO[bytes]", self._process.stdout)
+        for line in stdout:
+            self._lines.put(line)
+        stdout.close()
+        self._lines.put(b"")
+
+    def _events(self) -> Iterator[Event]:
+        while True:
+            try:
+                line = self._lines.get(timeout=BOOT_SILENCE_SECONDS)
+            except queue.Empty as error:
+                self.end_now()
+                raise ImJoyError(
+                    "engine.silent",
+                    f"The engine said nothing for {BOOT_SILENCE_SECONDS:g} s and was ended.",
+                    why=self.last_words(),
+                    fix="imjoy start --debug",
+                ) from error
+            if not line:
+                return
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+
+def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> EngineProcess:
+    """Start an engine and return at once. Raises :class:`ImJoyError` ``engine.unstartable``."""
+    arguments = options.arguments() + ([] if detach else ["--lifeline"])
+    environ = dict(context.environ)
+    if options.token is not None:
+        environ[TOKEN_VARIABLE] = options.token
+    to_terminal = options.debug and not detach
+    # A file, not a pipe: a detached engine outlives us, and would write into a pipe that nobody reads.
+    # It lives as long as the EngineProcess, which reads it when the engine has crashed.
+    evidence = None if to_terminal else cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115
+    try:
+        process = spawn(
+            module_command(ENGINE_MODULE, arguments),
+            stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=evidence,
+            environ=environ,
+        )
+    except OSError as error:
+        raise ImJoyError(
+            "engine.unstartable",
+            "The engine could not be started.",
+            why=str(error),
+            exit_code=ExitCode.FAILED,
+        ) from error
+    return EngineProcess(process, evidence, detached=detach)
+
+
+def started(event: Event, options: ServeOptions, *, detached: bool) -> EngineStarted:
+    """Return the result that an engine's ``ready`` or ``running`` event stands for."""
+    url = str(event["url"])
+    listed = event.get("urls")
+    return EngineStarted(
+        url=url,
+        host=str(event.get("host", options.host)),
+        port=int(cast("int", event.get("port", options.port))),
+        pid=int(cast("int", event.get("pid", 0))),
+        instance=str(event.get("instance", "")),
+        token_file=Path(str(event.get("token_file", options.layout.token_file))),
+        log_file=Path(str(event.get("log_file", options.layout.log_file))),
+        urls=tuple(str(each) for each in listed) if isinstance(listed, list) else (url,),
+        serve=options.serve or options.app_dir is not None,
+        detached=detached,
+        first_launch=bool(event.get("first_launch", False)),
+        already_running=event.get("event") == "running",
+    )

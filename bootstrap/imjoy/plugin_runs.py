@@ -1,0 +1,152 @@
+"""``imjoy run``: the process that runs plugin files against an engine, and the engine when there is none yet."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from imjoy.context import Context
+from imjoy.effects.process import module_command, spawn
+from imjoy.engines import Condition, find_engine, read_token
+from imjoy.launch import ENGINE_MODULE, TOKEN_VARIABLE, Event, ServeOptions, launch_engine
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+
+URL_VARIABLE = "IMJOY_ENGINE_URL"
+END_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is to be run; ``call_args`` is JSON text."""
+
+    layout: Layout
+    files: tuple[Path, ...]
+    call: str | None = None
+    call_args: str | None = None
+    tag: str | None = None
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of ``python -m imjoy_engine``."""
+        words = ["run", *map(str, self.files), "--workspace", str(self.layout.workspace)]
+        for name, value in (("--call", self.call), ("--args", self.call_args), ("--tag", self.tag)):
+            words += [] if value is None else [name, value]
+        return words
+
+
+@dataclass(frozen=True)
+class EngineAddress:
+    """Where an engine is, and the token that it takes."""
+
+    url: str
+    token: str
+
+
+@contextmanager
+def engine_for_a_run(
+    layout: Layout, context: Context, report: Callable[[str, float | None], None]
+) -> Iterator[EngineAddress]:
+    """Yield the running engine of this workspace, or one that lives as long as the block, on any free port.
+
+    Raises :class:`ImJoyError` ``engine.hung`` and what starting an engine raises.
+    """
+    sighting = find_engine(layout)
+    if sighting.condition is Condition.SILENT:
+        raise ImJoyError(
+            "engine.hung",
+            "The engine of this workspace does not answer.",
+            why="Its process is there, but did not prove itself within 3 s.",
+            fix="imjoy stop",
+        )
+    if sighting.condition is Condition.PROVEN and sighting.state is not None:
+        yield EngineAddress(sighting.state.url, read_token(layout))
+        return
+    report("Starting an engine for this run", None)
+    engine = launch_engine(ServeOptions(layout=layout, port=0), context, detach=False)
+    try:
+        event = engine.wait_until_ready(report)
+        yield EngineAddress(str(event["url"]), read_token(layout))
+    finally:
+        engine.hang_up()
+        engine.wait()
+
+
+def run_passing_through(options: RunOptions, address: EngineAddress, context: Context) -> int:
+    """Run with our own stdin and stdout, one JSON document a line, and return the exit code."""
+    return subprocess.run(
+        module_command(ENGINE_MODULE, options.arguments()), env=_environ(address, context), check=False
+    ).returncode
+
+
+class PluginRun:
+    """A run whose events are read here, and whose questions are answered here."""
+
+    def __init__(self, options: RunOptions, address: EngineAddress, context: Context) -> None:
+        self._process = spawn(
+            module_command(ENGINE_MODULE, options.arguments()),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None,
+            environ=_environ(address, context),
+        )
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events as they come, until the run ends."""
+        for line in cast("IO[bytes]", self._process.stdout):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+    def answer(self, call_id: object, value: object) -> None:
+        """Answer one call of the plugin."""
+        stdin = cast("IO[bytes]", self._process.stdin)
+        stdin.write(json.dumps({"answer": value, "id": call_id}).encode() + b"\n")
+        stdin.flush()
+
+    def end(self) -> int:
+        """Return the exit code; a run that still goes on is ended, by terminate (5 s) and kill."""
+        if self._process.poll() is None and not self._finished():
+            self._process.terminate()
+            if not self._finished():
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        return self._process.returncode
+
+    def interrupt(self) -> None:
+        """Ask the run to end now."""
+        self._process.terminate()
+
+    def _finished(self) -> bool:
+        try:
+            self._process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def _environ(address: EngineAddress, context: Context) -> dict[str, str]:
+    return {**context.environ, URL_VARIABLE: address.url, TOKEN_VARIABLE: address.token}
+
+
+def absolute_files(files: Sequence[str]) -> tuple[Path, ...]:
+    """Return the plugin files as absolute paths. Raises :class:`ImJoyError` ``plugin.unreadable``."""
+    paths = tuple(Path(file).expanduser().absolute() for file in files)
+    for path in paths:
+        if not path.is_file():
+            raise ImJoyError(
+                "plugin.unreadable",
+                f"There is no plugin file {path}.",
+                fix="Give the path of a file that ends in .imjoy.html.",
+            )
+    return paths

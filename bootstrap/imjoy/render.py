@@ -1,0 +1,325 @@
+"""Results, notes and errors on the terminal: the only module that imports rich, and only when it draws.
+
+Data goes to stdout; notes, progress and errors to stderr. Without a terminal there are plain lines; with ``NO_COLOR``
+there is no colour.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import singledispatch
+from typing import TYPE_CHECKING, TextIO
+
+from imjoy import __version__
+from imjoy.model.errors import ImJoyError
+from imjoy.model.project import APP_HOME
+from imjoy.model.results import (
+    ConnectionToken,
+    EngineEnded,
+    EngineStarted,
+    EngineStatus,
+    EngineStopped,
+    Result,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+    from rich.table import Table
+
+BYTES_PER_MIB = 1024**2
+SECONDS_PER_MINUTE = 60
+SECONDS_PER_HOUR = 3600
+
+
+def emit(result: Result, *, as_json: bool) -> None:
+    """Print a result to stdout: one line of JSON, or text."""
+    if as_json:
+        emit_json(result.as_json())
+    else:
+        show(result)
+
+
+def emit_json(document: Mapping[str, object]) -> None:
+    """Print one line of JSON to stdout."""
+    _print(json.dumps(document, ensure_ascii=False), sys.stdout)
+
+
+def say(text: str) -> None:
+    """Print a line of data to stdout, exactly as it is."""
+    _print(text, sys.stdout)
+
+
+def note(text: str) -> None:
+    """Print a line to stderr that a script may ignore."""
+    _print(text, sys.stderr)
+
+
+def error(problem: ImJoyError, *, as_json: bool) -> None:
+    """Print what went wrong, why, and what to do next: on stderr, or as JSON on stdout."""
+    if as_json:
+        emit_json({"error": problem.as_json()})
+        return
+    rows = [("why", problem.why), ("id", problem.id), ("next", problem.fix)]
+    if sys.stderr.isatty():
+        from rich.text import Text
+
+        console = _console(sys.stderr)
+        console.print(Text.assemble(("error ", "bold red"), (problem.what, "bold")))
+        console.print(_grid([row for row in rows if row[1]]))
+        return
+    _print(f"error: {problem.what}", sys.stderr)
+    for label, text in rows:
+        if text:
+            _print(_indented(label, text), sys.stderr)
+
+
+def started(result: EngineStarted, *, token: str | None) -> None:
+    """Print the start-up panel. The token is shown on a terminal only, never in what may become a log."""
+    for_a_person = sys.stdout.isatty()
+    rows = _start_rows(result, token if for_a_person else None)
+    title = f"ImJoy Plugin Engine {__version__}"
+    if result.already_running:
+        title += ", already running"
+    if not for_a_person:
+        _print(title, sys.stdout)
+        for label, text in rows:
+            _print(_indented(label, text), sys.stdout)
+        return
+    from rich.box import ROUNDED, SIMPLE
+    from rich.panel import Panel
+
+    console = _console(sys.stdout)
+    box = SIMPLE if console.encoding.lower().replace("-", "") != "utf8" else ROUNDED
+    console.print(Panel(_grid(rows), title=title, title_align="left", box=box, padding=(1, 2), expand=False))
+
+
+def _start_rows(result: EngineStarted, token: str | None) -> list[tuple[str, str]]:
+    address = "\n".join(dict.fromkeys([result.url, *result.urls]))
+    rows = [("url", address), ("token", token or "imjoy token")]
+    if result.serve:
+        rows.append(("next", "Open the url: the ImJoy app is served there. It asks for the token once."))
+    else:
+        rows.append(("next", "Open the url, or add this engine in an ImJoy app, and give it the token."))
+    if result.host not in ("127.0.0.1", "localhost", "::1"):
+        port = result.port
+        rows.append(("remote", _remote_note(port)))
+    rows.append(("log", f"imjoy logs  ({result.log_file})"))
+    if result.already_running or result.detached:
+        rows.append(("stop", "imjoy stop"))
+    else:
+        rows.append(("stop", "Ctrl-C, here. The plugins stop with the engine."))
+    return rows
+
+
+def _remote_note(port: int) -> str:
+    return (
+        f"A page from {APP_HOME} cannot reach this engine: browsers keep https pages away from http addresses. "
+        "Open one of the urls above, or forward the port and use 127.0.0.1 there:\n"
+        f"ssh -L {port}:127.0.0.1:{port} HOST\n"
+        "Whoever has the token can run programs here: give it only to people you trust."
+    )
+
+
+@singledispatch
+def show(result: Result) -> None:
+    """Print a result as text."""
+    raise TypeError(f"no text for {type(result).__name__}")
+
+
+@show.register
+def _(result: EngineStarted) -> None:
+    started(result, token=None)
+
+
+@show.register
+def _(result: EngineEnded) -> None:
+    note("The engine has stopped.")
+
+
+@show.register
+def _(result: EngineStopped) -> None:
+    if result.how == "none":
+        say("No engine is running.")
+    elif result.how == "asked":
+        say(f"The engine at {result.url} has stopped.")
+    else:
+        say(f"The engine at {result.url} did not answer; process {result.pid} was {result.how}.")
+
+
+@show.register
+def _(result: EngineStatus) -> None:
+    if not result.running:
+        say("No engine is running.")
+        _show_rows([("workspace", str(result.workspace)), ("note", result.note), ("start", "imjoy start")])
+        return
+    details = result.details
+    uptime, memory = details.get("uptime"), details.get("memory")
+    say("The engine is running.")
+    _show_rows(
+        [
+            ("url", str(result.url)),
+            ("version", str(details.get("version", ""))),
+            ("process", str(result.pid)),
+            ("up", duration(uptime) if isinstance(uptime, int | float) else ""),
+            ("memory", f"{memory / BYTES_PER_MIB:.0f} MiB" if isinstance(memory, int | float) else ""),
+            ("workspace", str(result.workspace)),
+            ("note", result.note),
+        ]
+    )
+    plugins = details.get("plugins")
+    if isinstance(plugins, list):
+        _show_plugins([each for each in plugins if isinstance(each, dict)])
+
+
+@show.register
+def _(result: ConnectionToken) -> None:
+    if result.copied_with is None:
+        say(result.token)
+    else:
+        note(f"The token is on the clipboard (by {result.copied_with}).")
+    if result.restart_needed:
+        note("The running engine keeps the old token until it is restarted: imjoy stop, then imjoy start.")
+    if sys.stdout.isatty():
+        note(f"Kept in {result.token_file}. Whoever has it can run programs as you: keep it private.")
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as a person says it, in at most two units."""
+    whole = int(seconds)
+    if whole < SECONDS_PER_MINUTE:
+        return f"{whole} s"
+    if whole < SECONDS_PER_HOUR:
+        return f"{whole // SECONDS_PER_MINUTE} min {whole % SECONDS_PER_MINUTE} s"
+    return f"{whole // SECONDS_PER_HOUR} h {whole % SECONDS_PER_HOUR // SECONDS_PER_MINUTE} min"
+
+
+def log_line(document: Mapping[str, object]) -> str:
+    """Return one document of the engine's log as one line of text."""
+    rest = dict(document)
+    moment = rest.pop("time", None)
+    stamp = (
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+        if isinstance(moment, int | float)
+        else str(moment or "")
+    )
+    level = str(rest.pop("level", "")).upper()
+    message = str(rest.pop("message", None) or rest.pop("event", None) or "")
+    trouble = rest.pop("traceback", None)
+    values = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in rest.items()
+        if value not in (None, "")
+    ]
+    line = "  ".join(part for part in (stamp, f"{level:<7}", message, " ".join(values)) if part.strip())
+    return f"{line}\n{trouble}" if trouble else line
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show steps on stderr while the block runs: a bar on a terminal, lines elsewhere."""
+    shown = Progress()
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+class Progress:
+    """Steps with or without a known fraction; nothing is drawn before the first one."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._bar: tuple[Bar, TaskID] | None = None
+
+    def __call__(self, text: str, fraction: float | None = None) -> None:
+        """Show the current step; ``fraction`` is 0 to 1, or None when nobody knows."""
+        if sys.stderr.isatty():
+            self._draw(text, fraction)
+        elif text != self._last:
+            note(text)
+        self._last = text
+
+    def close(self) -> None:
+        """Take the bar off the terminal, so that other lines can follow."""
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None
+
+    def _draw(self, text: str, fraction: float | None) -> None:
+        bar, task = self._bar = self._bar or self._new_bar()
+        total = None if fraction is None else 1.0
+        bar.update(task, description=text, total=total, completed=fraction or 0.0)
+
+    def _new_bar(self) -> tuple[Bar, TaskID]:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            console=_console(sys.stderr),
+            transient=True,
+        )
+        bar.start()
+        return bar, bar.add_task("", total=None)
+
+
+def _show_plugins(plugins: list[dict[str, object]]) -> None:
+    if not plugins:
+        say("No plugin is loaded.")
+        return
+    heads = ("plugin", "state", "pid", "workspace", "id")
+    rows = [
+        [
+            str(each.get(key) if each.get(key) is not None else "-")
+            for key in ("name", "state", "pid", "workspace", "id")
+        ]
+        for each in plugins
+    ]
+    widths = [max(len(row[column]) for row in [list(heads), *rows]) for column in range(len(heads))]
+    say("")
+    for row in [list(heads), *rows]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _show_rows(rows: Iterable[tuple[str, str]]) -> None:
+    for label, text in rows:
+        if text:
+            say(_indented(label, text))
+
+
+def _indented(label: str, text: str) -> str:
+    lead = f"  {label:<10}"
+    return lead + text.replace("\n", "\n" + " " * len(lead))
+
+
+def _grid(rows: Iterable[tuple[str, str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        grid.add_row(label, Text(text))
+    return grid
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        stream.write(text + "\n")
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()

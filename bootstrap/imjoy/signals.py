@@ -1,0 +1,60 @@
+"""What Ctrl-C and its kin mean while an engine runs in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any, Literal
+
+from imjoy.launch import EngineProcess
+
+Cause = Literal["interrupted", "terminated"]
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+
+
+class StopSignals:
+    """While it is entered, a first signal asks the engine to stop in order, a second one ends it by force.
+
+    ``because`` tells what came first. The engine may be attached after the signal has come.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.because: Cause | None = None
+        self._tell = tell
+        self._engine: EngineProcess | None = None
+        self._before: dict[int, Any] = {}
+
+    def attach(self, engine: EngineProcess) -> None:
+        """Name the engine that is to be stopped."""
+        self._engine = engine
+        if self.because is not None:
+            engine.hang_up()
+
+    def __enter__(self) -> StopSignals:
+        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        again = self.because is not None
+        if not again:
+            self.because = "interrupted" if number == signal.SIGINT else "terminated"
+        # After a hang-up there is no terminal left to write to.
+        with suppress(OSError, RuntimeError):
+            self._tell("Ending it by force." if again else "Stopping. Ctrl-C again ends it by force.")
+        if self._engine is None:
+            return
+        if again:
+            threading.Thread(target=self._engine.end_now).start()
+        else:
+            self._engine.hang_up()

@@ -1,0 +1,55 @@
+"""The private page that hands the token to the browser at the first launch."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from imjoy.effects.files import write_private
+from imjoy.model.project import APP_HOME
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>ImJoy Plugin Engine</title>
+<style>
+  :root {{ color-scheme: light dark; font: 17px/1.55 system-ui, sans-serif; }}
+  body {{ max-width: 40rem; margin: 12vh auto 0; padding: 0 1.5rem; }}
+  h1 {{ font-size: 1.5rem; font-weight: 600; }}
+  code {{ display: block; padding: .9rem 1rem; border: 1px solid #8886; border-radius: .5rem;
+         font: 1rem ui-monospace, monospace; overflow-wrap: anywhere; user-select: all; }}
+  a.go {{ display: inline-block; margin: .5rem 0 1rem; padding: .65rem 1.2rem; border-radius: .5rem;
+         background: #2962c8; color: #fff; text-decoration: none; }}
+  a.go:focus-visible {{ outline: 3px solid #7aa7ff; outline-offset: 2px; }}
+  small {{ opacity: .8; }}
+</style>
+<h1>The plugin engine is running</h1>
+<p><a class="go" href="{app}">Open it, connected</a></p>
+<p>Another ImJoy app asks for the connection token. This is yours:</p>
+<p><code>{token}</code></p>
+<p>In the app on <a href="{imjoy}">{home}</a>, install the engine plugin, then enter
+   <strong>{url}</strong> and the token. If the browser asks, let that page reach your local network.</p>
+<p><small>Keep the token private: whoever has it can run programs as you. <b>imjoy token</b> shows it again, and
+   <b>imjoy token --rotate</b> replaces it.</small></p>
+</html>
+"""
+
+
+def write_welcome_page(path: Path, *, url: str, token: str) -> None:
+    """Write the page, mode 0600. The token stands in it and in a url fragment, which no browser sends anywhere.
+
+    Raises ``OSError``.
+    """
+    plugin = quote(f"{url}/imjoy-engine.imjoy.html", safe="")
+    page = PAGE.format(
+        app=escape(f"{url}/#token={token}"),
+        token=escape(token),
+        url=escape(url),
+        home=escape(APP_HOME.removeprefix("https://")),
+        imjoy=escape(f"{APP_HOME}/#/app?plugin={plugin}"),
+    )
+    write_private(path, page)
