@@ -1,1 +1,1 @@
-"""TBD."""
+"""The engine over HTTP and WebSocket: one table of routes, and a handler for each."""

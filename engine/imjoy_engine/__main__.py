@@ -1,0 +1,163 @@
+"""``python -m imjoy_engine serve …`` runs an engine, ``… run FILE`` runs a plugin against one.
+
+Both are started by ``imjoy``, which reads the JSON lines they write to standard output; ``docs/how-it-works.md`` lists
+them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
+
+from .settings import (
+    DEFAULT_FORCE_QUIT_SECONDS,
+    DEFAULT_HOST,
+    DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_PORT,
+    Settings,
+)
+
+TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"  # the variable's name
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of both commands."""
+    home = Path.home()
+    top = argparse.ArgumentParser(prog="python -m imjoy_engine", description=__doc__, allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    serve = commands.add_parser("serve", allow_abbrev=False)
+    serve.add_argument("--host", default=DEFAULT_HOST)
+    serve.add_argument("--port", type=int, default=DEFAULT_PORT)
+    serve.add_argument("--prefix", type=Path, default=home / DEFAULT_PREFIX_NAME)
+    serve.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
+    serve.add_argument("--serve", action="store_true")
+    serve.add_argument("--app-dir", type=Path)
+    serve.add_argument("--freeze", action="store_true")
+    serve.add_argument("--debug", action="store_true")
+    serve.add_argument("--force-quit-timeout", type=float, default=DEFAULT_FORCE_QUIT_SECONDS)
+    serve.add_argument("--allow-origin", action="append", default=[])
+    serve.add_argument("--allow-host", action="append", default=[])
+    serve.add_argument("--max-message-size", type=int, default=DEFAULT_MAX_MESSAGE_BYTES)
+    serve.add_argument("--lifeline", action="store_true")
+
+    run = commands.add_parser("run", allow_abbrev=False)
+    run.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    run.add_argument("--call", metavar="NAME")
+    run.add_argument("--args", default="[]", metavar="JSON")
+    run.add_argument("--tag")
+    run.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
+    return top
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Turn the options of ``serve`` into settings."""
+    return Settings(
+        layout=Layout(prefix=options.prefix.absolute(), workspace=options.workspace.absolute()),
+        host=options.host,
+        port=options.port,
+        serve=options.serve,
+        app_dir=options.app_dir,
+        freeze=options.freeze,
+        debug=options.debug,
+        force_quit_timeout=options.force_quit_timeout,
+        allow_origins=tuple(options.allow_origin),
+        allow_hosts=tuple(options.allow_host),
+        max_message_size=options.max_message_size,
+        lifeline=options.lifeline,
+    )
+
+
+def say(event: str, document: Mapping[str, object]) -> None:
+    """Write one JSON line to standard output, for the process that started us; it may have stopped reading."""
+    try:
+        sys.stdout.write(json.dumps({"event": event, **document}) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def serve(settings: Settings) -> int:
+    """Run an engine; return the exit code."""
+    token = os.environ.pop(TOKEN_VARIABLE, None)
+    try:
+        from . import logs, server
+
+        if settings.serve:
+            from .webapp.fetch import ensure_webapp
+
+            ensure_webapp(
+                settings.layout.webapp,
+                lambda text, done, total: say("progress", {"text": text, "done": done, "total": total}),
+            )
+
+        def announce(ready: server.Ready) -> None:
+            logs.set_up(settings.layout.log_file, settings.debug)
+            logging.getLogger("imjoy.engine").info("ready at %s", ready.url)
+            say(
+                "ready",
+                {
+                    "url": ready.url,
+                    "host": ready.host,
+                    "port": ready.port,
+                    "pid": os.getpid(),
+                    "instance": ready.instance,
+                    "first_launch": ready.first_launch,
+                    "token_file": str(settings.layout.token_file),
+                    "log_file": str(settings.layout.log_file),
+                },
+            )
+
+        asyncio.run(server.run(settings, token, announce))
+    except ImJoyError as error:
+        running = _running_url(settings) if error.id == "engine.running" else None
+        if running:
+            say("running", {"url": running})
+            return 0
+        say("failed", {"error": error.as_json()})
+        return int(error.exit_code)
+    except Exception as error:
+        logging.getLogger("imjoy.engine").exception("the engine failed")
+        unexpected = ImJoyError(
+            "internal",
+            "The engine failed to start.",
+            why=f"{type(error).__name__}: {error}",
+            fix="imjoy logs",
+            exit_code=ExitCode.OUR_BUG,
+        )
+        say("failed", {"error": unexpected.as_json()})
+        return int(unexpected.exit_code)
+    logging.getLogger("imjoy.engine").info("stopped")
+    return 0
+
+
+def _running_url(settings: Settings) -> str | None:
+    """Return where the engine that holds the workspace says it is; None while it is still starting."""
+    try:
+        state = json.loads(settings.layout.state_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(state["url"]) if isinstance(state, dict) and "url" in state else None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that ``argv`` names; return the exit code."""
+    options = parser().parse_args(argv)
+    if options.command == "serve":
+        return serve(settings_of(options))
+    from .run import run_command
+
+    return run_command(options, os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

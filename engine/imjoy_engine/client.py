@@ -1,0 +1,253 @@
+"""Use an engine from Python: start a plugin, follow what happens to it, call it.
+
+::
+
+    client = EngineClient("http://127.0.0.1:8080", token)
+    plugin = await client.start_plugin(source=Path("blur.imjoy.html").read_text(), file="blur.imjoy.html")
+    async with await client.connect(plugin["id"], {"log": print}) as connection:
+        result = await connection.api.run({"data": {}})
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import threading
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import websockets
+from imjoy_rpc.utils import ContextLocal
+
+from imjoy.model.errors import ExitCode, ImJoyError
+
+from .worker.link import Link, open_socket
+from .worker.rpc import PeerRPC
+
+REQUEST_SECONDS = 30.0
+MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+CONNECT_SECONDS = 3600.0  # the first connection waits for the plugin's environment
+
+
+class EngineClient:
+    """Speaks to one engine, directly (never through a proxy)."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname is None:
+            raise ValueError(f"{url} is no http:// address")
+        self.url = url.rstrip("/")
+        self._host, self._port = parts.hostname, parts.port or 80
+        self._token = token
+
+    async def start_plugin(
+        self,
+        *,
+        source: str,
+        file: str,
+        tag: str | None = None,
+        workspace: str = "default",
+        client: str = "",
+    ) -> dict[str, Any]:
+        """Start the plugin whose file is ``source``; return it as ``docs/protocol.md`` describes it, with ``attached``.
+
+        Raises ImJoyError: what the engine has against it, or ``engine.unreachable``.
+        """
+        body = {"source": source, "file": file, "tag": tag, "workspace": workspace, "client": client}
+        return await self.request("POST", "/api/v1/plugins", body)
+
+    async def request(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        """Send one request; return the answer's JSON. Raises ImJoyError as ``start_plugin`` does."""
+        return await asyncio.to_thread(self._request, method, path, body)
+
+    def _request(self, method: str, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
+        with contextlib.closing(
+            http.client.HTTPConnection(self._host, self._port, timeout=REQUEST_SECONDS)
+        ) as http_:
+            try:
+                http_.request(method, path, None if body is None else json.dumps(body), self._headers())
+                answer = http_.getresponse()
+                document = json.loads(answer.read())
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise self._unreachable(error) from error
+        if answer.status >= 400:
+            raise ImJoyError.from_json(document.get("error", {}))
+        return dict(document)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+
+    def _unreachable(self, error: Exception) -> ImJoyError:
+        return ImJoyError(
+            "engine.unreachable",
+            f"The engine at {self.url} does not answer.",
+            why=f"{type(error).__name__}: {error}",
+            fix="imjoy status",
+        )
+
+    async def events(self, plugin_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield ``(kind, data)`` for everything that happened to a plugin and happens, until it ends."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[tuple[str, dict[str, Any]] | None] = asyncio.Queue()
+        http_ = http.client.HTTPConnection(self._host, self._port)
+
+        def put(item: tuple[str, dict[str, Any]] | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+
+        def read() -> None:
+            kind = ""
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError, AttributeError):
+                http_.request("GET", f"/api/v1/plugins/{quote(plugin_id)}/events", headers=self._headers())
+                for line in http_.getresponse():
+                    name, _, value = line.decode().rstrip("\n").partition(": ")
+                    if name == "event":
+                        kind = value
+                    elif name == "data":
+                        put((kind, json.loads(value)))
+            put(None)
+
+        threading.Thread(target=read, daemon=True, name=f"events of {plugin_id}").start()
+        try:
+            while (item := await queue.get()) is not None:
+                yield item
+        finally:
+            _shut(http_)
+
+    async def connect(
+        self, plugin_id: str, interface: Mapping[str, Any], timeout: float = CONNECT_SECONDS
+    ) -> Connection:
+        """Connect to a plugin, offering it ``interface`` as its ``api``; return when its own is there.
+
+        Raises ImJoyError ``plugin.gone`` when the plugin ends first, ``plugin.no-answer`` after ``timeout`` seconds.
+        """
+        url = self.url.replace("http", "ws", 1) + f"/api/v1/plugins/{quote(plugin_id)}/rpc"
+        try:
+            socket = await open_socket(url, self._token)
+        except (OSError, asyncio.TimeoutError, websockets.WebSocketException) as error:
+            raise self._unreachable(error) from error
+        connection = Connection(socket, interface)
+        await connection.open(timeout)
+        return connection
+
+
+def _shut(connection: http.client.HTTPConnection) -> None:
+    """End a connection that another thread reads from."""
+    import socket
+
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+class Connection:
+    """A conversation with one plugin; ``api`` is what it exports, its functions return awaitables."""
+
+    def __init__(self, socket: Any, interface: Mapping[str, Any]) -> None:
+        self._link = Link(socket, str(uuid.uuid4()))
+        self._rpc = PeerRPC(self._link, ContextLocal(), {"id": self._link.peer_id, "name": "client"})
+        self._interface = dict(interface)
+        self._ready = asyncio.Event()
+        self._receiving: asyncio.Task[None] | None = None
+        self.ended = asyncio.Event()
+        self._close_code = 0
+        self._reason = ""
+
+    @property
+    def api(self) -> Any:
+        """The plugin's interface, by attribute or item."""
+        return self._rpc.get_remote()
+
+    async def open(self, timeout: float) -> None:
+        """Exchange interfaces with the plugin."""
+        link = self._link
+        link.on(
+            "initialized", lambda _: self._rpc.set_interface(self._interface) and self._rpc.send_interface()
+        )
+        link.on("interfaceSetAsRemote", lambda _: self._rpc.request_remote())
+        self._rpc.on("remoteReady", lambda _=None: self._ready.set())
+        self._receiving = asyncio.create_task(self._receive())
+        ready, ended = asyncio.ensure_future(self._ready.wait()), asyncio.ensure_future(self.ended.wait())
+        try:
+            await asyncio.wait({ready, ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+            ended.cancel()
+        if not self._ready.is_set():
+            await self.close()
+            raise (
+                self.gone()
+                if self.ended.is_set()
+                else ImJoyError(
+                    "plugin.no-answer",
+                    f"The plugin has not offered an interface within {timeout:g} s.",
+                    why="It has to call api.export().",
+                )
+            )
+
+    async def _receive(self) -> None:
+        self._close_code, self._reason = await self._link.receive(
+            lambda message: self._link._fire(message["type"], message)
+        )
+        self.ended.set()
+
+    async def call(self, name: str, *args: Any) -> Any:
+        """Call one of the plugin's functions; return its result.
+
+        Raises ImJoyError ``plugin.call-failed`` with what the plugin raised, ``plugin.no-function``, or ``plugin.gone`` when
+        the plugin ends before it has answered.
+        """
+        function = (self.api or {}).get(name)
+        if not callable(function):
+            there = ", ".join(sorted(key for key, value in (self.api or {}).items() if callable(value)))
+            raise ImJoyError(
+                "plugin.no-function",
+                f"The plugin exports no function {name}.",
+                why=f"It exports {there}." if there else "It exports no function at all.",
+                exit_code=ExitCode.USAGE,
+            )
+        answer = asyncio.ensure_future(function(*args))
+        ended = asyncio.ensure_future(self.ended.wait())
+        try:
+            await asyncio.wait({answer, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+        if not answer.done():
+            raise self.gone()
+        error = answer.exception()
+        if error is not None:
+            raise ImJoyError("plugin.call-failed", f"{name} failed.", why=str(error)) from error
+        return answer.result()
+
+    def gone(self) -> ImJoyError:
+        """Return the error that says why this connection has ended."""
+        if self._close_code == MESSAGE_TOO_BIG:
+            return ImJoyError(
+                "message.too-big",
+                "A message is larger than the engine passes on.",
+                why=self._reason,
+                fix="Send less at once, or start the engine with a larger --max-message-size.",
+            )
+        return ImJoyError("plugin.gone", "The plugin has ended.", why=self._reason)
+
+    async def close(self) -> None:
+        """Leave; the plugin ends too unless it may be detached from."""
+        await self._link.close()
+        if self._receiving is not None:
+            await self._receiving
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,64 @@
+"""The engine's log: one JSON document a line, kept small, readable by its owner only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import os
+import sys
+import time
+from pathlib import Path
+
+MAX_BYTES = 2 << 20
+KEPT_FILES = 3
+
+
+class JsonLines(logging.Formatter):
+    """``{"time", "level", "logger", "text"}`` and ``traceback`` where there is one; time in seconds since the epoch."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line."""
+        line: dict[str, object] = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class PlainLines(logging.Formatter):
+    """For ``--debug`` on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a person reads it."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        text = f"{clock} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
+    """A rotating log file with mode 0600 from its first byte on."""
+
+    def _open(self):  # type: ignore[no-untyped-def]
+        return open(  # the handler closes it
+            self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
+        )
+
+
+def set_up(path: Path, debug: bool) -> None:
+    """Send what the engine says to ``path``, and with ``debug`` to standard error too. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = PrivateRotatingFile(path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
+    file.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(file)
+    logging.getLogger("imjoy").setLevel(logging.DEBUG if debug else logging.INFO)
+    if debug:
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setFormatter(PlainLines())
+        root.addHandler(terminal)

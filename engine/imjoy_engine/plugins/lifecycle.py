@@ -1,0 +1,458 @@
+"""One plugin from ``queued`` to ``exited`` or ``failed``; ``docs/protocol.md`` has the states."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import logging
+import secrets
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from imjoy.model.errors import ImJoyError
+
+from ..environments.spec import EnvironmentSpec
+from ..environments.store import EnvironmentStore, Progress
+from .events import EventLog
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from .manifest import Manifest, Script
+
+log = logging.getLogger("imjoy.engine.plugins")
+
+START_SECONDS = 60.0
+FIRST_CLIENT_SECONDS = 120.0
+OUTPUT_TAIL_CHARACTERS = 8 * 1024
+
+
+class PluginState(str, Enum):
+    """Where a plugin is in its life."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    EXITED = "exited"
+
+
+FINAL = frozenset({PluginState.FAILED, PluginState.EXITED})
+NEXT: Mapping[PluginState, frozenset[PluginState]] = {
+    PluginState.QUEUED: frozenset({PluginState.PREPARING, PluginState.STOPPING, PluginState.FAILED}),
+    PluginState.PREPARING: frozenset({PluginState.STARTING, PluginState.STOPPING, PluginState.FAILED}),
+    PluginState.STARTING: frozenset({PluginState.READY, PluginState.STOPPING, PluginState.FAILED}),
+    PluginState.READY: frozenset({PluginState.STOPPING, PluginState.FAILED, PluginState.EXITED}),
+    PluginState.STOPPING: frozenset({PluginState.EXITED}),
+    PluginState.FAILED: frozenset(),
+    PluginState.EXITED: frozenset(),
+}
+
+
+class WorkerProcess(Protocol):
+    """What a launcher hands out; see :class:`imjoy_engine.launchers.local.LocalWorker`."""
+
+    pid: int
+
+    async def wait(self) -> int: ...
+
+    async def end(self, grace: float) -> None: ...
+
+
+class Launcher(Protocol):
+    """Starts a worker; see :class:`imjoy_engine.launchers.local.LocalLauncher`."""
+
+    async def start(
+        self,
+        python: Path,
+        options: Sequence[str],
+        variables: Mapping[str, str],
+        work_dir: Path,
+        on_output: Callable[[str, bytes], None],
+    ) -> WorkerProcess: ...
+
+
+@dataclass(frozen=True)
+class PluginRequest:
+    """What a client asked for: a parsed plugin with its tag chosen, and where and for whom it runs."""
+
+    manifest: Manifest
+    script: Script
+    workspace: str
+    client: str
+    environment: EnvironmentSpec
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes two requests ask for the same plugin."""
+        return self.manifest.name, self.manifest.tag, self.workspace
+
+    @property
+    def allows_detach(self) -> bool:
+        """The plugin outlives its clients."""
+        return "allow-detach" in self.manifest.flags
+
+    @property
+    def single_instance(self) -> bool:
+        """One worker for a name and tag within a workspace and a client."""
+        return "single-instance" in self.manifest.flags
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plugin needs of the engine. ``url`` is where workers reach it; times are in seconds."""
+
+    url: str
+    workspace: Path
+    environments: EnvironmentStore
+    launcher: Launcher
+    force_quit_timeout: float
+
+
+class Close(NamedTuple):
+    """A WebSocket close code and its reason."""
+
+    code: int
+    reason: str
+
+
+DONE = Close(1000, "")
+ENDED = Close(4410, "the plugin has ended")
+
+
+class Link:
+    """One client's socket, and the worker's socket that belongs to it once it is there.
+
+    ``done`` is set when the two part, for the reason in ``close``; ``drained`` when the worker's side has passed on all.
+    """
+
+    def __init__(self, client: web.WebSocketResponse) -> None:
+        self.client = client
+        self.worker: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
+        self.close = DONE
+        self.done = asyncio.Event()
+        self.drained = asyncio.Event()
+
+    def finish(self, close: Close) -> None:
+        """Part the two; the first reason given counts."""
+        if not self.done.is_set():
+            self.close = close
+            self.done.set()
+
+
+class Plugin:
+    """A running plugin. Its fields are always true: they change before anybody is told."""
+
+    def __init__(self, request: PluginRequest, surroundings: Surroundings) -> None:
+        self.id = secrets.token_hex(8)
+        self.request = request
+        self.events = EventLog()
+        self.state = PluginState.QUEUED
+        self.since = time.time()
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        self.signal: str | None = None
+        self.error: dict[str, object] | None = None
+        self.worker_secret = secrets.token_urlsafe(32)
+        self.links: dict[str, Link] = {}
+        self.ended = asyncio.Event()
+        self._surroundings = surroundings
+        self._control: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
+        self._loaded = False
+        self._first_client = asyncio.Event()
+        self._script_ran: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._script_ran.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._worker: WorkerProcess | None = None
+        self._output: deque[str] = deque()
+        self._output_characters = 0
+        self._decoders = {
+            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
+        }
+        self._life: asyncio.Task[None] | None = None
+        self._stop_grace: float | None = None
+        self._add_state_event()
+
+    # What others see
+
+    def as_json(self) -> dict[str, object]:
+        """Return the plugin as clients see it (``docs/protocol.md``)."""
+        manifest = self.request.manifest
+        return {
+            "id": self.id,
+            "name": manifest.name,
+            "version": manifest.version,
+            "type": manifest.type,
+            "tag": manifest.tag,
+            "workspace": self.request.workspace,
+            "flags": list(manifest.flags),
+            "state": self.state.value,
+            "since": self.since,
+            "pid": self.pid,
+            "clients": len(self.links),
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "error": self.error,
+        }
+
+    @property
+    def final(self) -> bool:
+        """The plugin has ended."""
+        return self.state in FINAL
+
+    def can_be_handed_to(self, request: PluginRequest) -> bool:
+        """Whether a request for the same plugin should get this one rather than a new one."""
+        mine = self.request
+        if self.final or self.state is PluginState.STOPPING:
+            return False
+        if mine.identity != request.identity:
+            return False
+        if mine.single_instance and mine.client == request.client:
+            return True
+        return mine.allows_detach and not self.links
+
+    # The life
+
+    def begin(self) -> None:
+        """Start living; returns at once."""
+        self._life = asyncio.create_task(self._live(), name=f"plugin {self.id}")
+
+    async def stop(self, grace: float | None = None) -> None:
+        """End the plugin: ``exit()`` and ``grace`` seconds, then signals. Returns when it is gone; may be repeated."""
+        if self._stop_grace is None and not self.final:
+            self._stop_grace = self._surroundings.force_quit_timeout if grace is None else grace
+            self._change(PluginState.STOPPING)
+            if self._life is not None:
+                self._life.cancel()
+        await self.ended.wait()
+
+    async def _live(self) -> None:
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            await self._leave()
+            self._change(PluginState.EXITED)
+        except ImJoyError as error:
+            await self._fail(error)
+        except Exception as error:
+            log.exception("plugin %s: a bug in the engine", self.id)
+            await self._fail(ImJoyError("internal", "The engine failed to run this plugin.", why=repr(error)))
+        finally:
+            self._finish()
+
+    async def _run(self) -> None:
+        request = self.request
+        self._change(PluginState.PREPARING)
+        for note in request.environment.notes:
+            self._say(note)
+        python = await self._surroundings.environments.ensure(request.environment, self._report)
+        work_dir = self._surroundings.workspace / request.workspace
+        work_dir.mkdir(parents=True, exist_ok=True)
+
+        self._change(PluginState.STARTING)
+        command = request.manifest.command
+        variables = {
+            **command.variables,
+            "IMJOY_WORKER_URL": f"{self._surroundings.url.replace('http', 'ws', 1)}/api/v1/workers/{self.id}",
+            "IMJOY_WORKER_SECRET": self.worker_secret,
+        }
+        try:
+            self._worker = await self._surroundings.launcher.start(
+                python, command.options, variables, work_dir, self._take_output
+            )
+        except OSError as error:
+            raise ImJoyError(
+                "plugin.not-started", f"{request.manifest.name} could not be started.", why=str(error)
+            ) from error
+        self.pid = self._worker.pid
+        exited = asyncio.create_task(self._worker.wait())
+        try:
+            await self._first_of(
+                self._control, exited, START_SECONDS, "its process did not connect to the engine"
+            )
+            control = self._control.result()
+            await control.send_json(self._load_message(work_dir))
+            self._loaded = True
+            for link_id in list(self.links):
+                await control.send_json({"type": "client", "client": link_id})
+            await self._first_of(
+                asyncio.ensure_future(self._first_client.wait()),
+                exited,
+                FIRST_CLIENT_SECONDS,
+                "no client connected to it",
+            )
+            await self._first_of(self._script_ran, exited, None, "")
+            self._change(PluginState.READY)
+            await exited
+        finally:
+            exited.cancel()
+        self._note_exit(exited.result())
+        if self.exit_code != 0:
+            raise self._exit_error()
+        self._change(PluginState.EXITED)
+
+    async def _first_of(
+        self, awaited: asyncio.Future[Any], exited: asyncio.Task[int], seconds: float | None, otherwise: str
+    ) -> None:
+        """Wait for ``awaited``; raise what it raised, or an ImJoyError when the process ends or the time is up first."""
+        await asyncio.wait({awaited, exited}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if awaited.done():
+            awaited.result()
+        elif exited.done():
+            self._note_exit(exited.result())
+            raise self._exit_error()
+        else:
+            raise ImJoyError(
+                "plugin.not-started",
+                f"{self.request.manifest.name} did not start within {seconds:g} s: {otherwise}.",
+                fix="imjoy logs",
+            )
+
+    def _load_message(self, work_dir: Path) -> dict[str, object]:
+        request = self.request
+        return {
+            "type": "load",
+            "config": dict(request.manifest.raw),
+            "script": request.script.text,
+            "line": request.script.line,
+            "file": request.manifest.file,
+            "work_dir": str(work_dir),
+            "workspace": request.workspace,
+            "tag": request.manifest.tag,
+            "engine_url": self._surroundings.url,
+        }
+
+    async def _leave(self) -> None:
+        """End the worker: ask it to go, then make it."""
+        grace = self._stop_grace or 0.0
+        if self._control.done() and not self._control.cancelled():
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await self._control.result().send_json({"type": "exit", "grace": grace})
+        else:
+            grace = 0.0
+        await self._end_worker(grace)
+
+    async def _end_worker(self, grace: float) -> None:
+        if self._worker is not None:
+            await self._worker.end(grace)
+            self._note_exit(await self._worker.wait())
+
+    async def _fail(self, error: ImJoyError) -> None:
+        await self._end_worker(0.0)
+        self.error = {**error.as_json(), "output": "".join(self._output)}
+        log.warning("plugin %s (%s) failed: %s", self.request.manifest.name, self.id, error)
+        self._change(PluginState.FAILED)
+
+    def _finish(self) -> None:
+        self._control.cancel()
+        for name in self._decoders:
+            self._take_output(name, b"", final=True)
+        for link in self.links.values():
+            link.finish(ENDED)
+        self.events.close()
+        self.ended.set()
+
+    def _note_exit(self, code: int) -> None:
+        self.exit_code = code
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                self.signal = signal.Signals(-code).name
+
+    def _exit_error(self) -> ImJoyError:
+        name = self.request.manifest.name
+        how = f"was ended by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
+        before = "" if self._script_ran.done() else " while its script ran"
+        return ImJoyError(
+            "plugin.died",
+            f"{name} {how}{before}.",
+            why=_last_lines("".join(self._output)),
+            fix="Load the plugin again; what it wrote before it ended is in its log.",
+        )
+
+    def _change(self, state: PluginState) -> None:
+        if state not in NEXT[self.state]:
+            raise RuntimeError(f"a plugin cannot go from {self.state.value} to {state.value}")
+        self.state = state
+        self.since = time.time()
+        log.info("plugin %s (%s) is %s", self.request.manifest.name, self.id, state.value)
+        self._add_state_event()
+
+    def _add_state_event(self) -> None:
+        self.events.add("state", self.as_json())
+
+    # What the worker and the clients do
+
+    def attach_control(self, socket: web.WebSocketResponse) -> bool:
+        """Take the worker's control socket; false when there is one, or the plugin has ended."""
+        if self._control.done():
+            return False
+        self._control.set_result(socket)
+        return True
+
+    def take_message(self, message: Mapping[str, object]) -> None:
+        """Take what the worker says on its control socket; what it may not say is ignored."""
+        if self._script_ran.done():
+            return
+        if message.get("type") == "ready":
+            if not message.get("exported"):
+                self._say("The script has run without calling api.export(): there is nothing to call yet.")
+            self._script_ran.set_result(None)
+        elif message.get("type") == "failed":
+            self._script_ran.set_exception(
+                ImJoyError(
+                    "plugin.raised",
+                    f"{self.request.manifest.name} raised an error while it was loaded: {message.get('error')}",
+                    why=str(message.get("traceback", "")),
+                    fix=f"Mend {self.request.manifest.file} and load it again.",
+                )
+            )
+
+    async def add_link(self, link: Link) -> str:
+        """Announce a client to the worker; return the link's id."""
+        link_id = secrets.token_hex(8)
+        self.links[link_id] = link
+        self._first_client.set()
+        self._add_state_event()
+        if self._loaded and not self.final:
+            await self._control.result().send_json({"type": "client", "client": link_id})
+        return link_id
+
+    def remove_link(self, link_id: str) -> bool:
+        """Forget a client that has gone; true when the plugin is now to be stopped."""
+        self.links.pop(link_id, None)
+        if self.final:
+            return False
+        self._add_state_event()
+        return not self.links and not self.request.allows_detach and self.state is not PluginState.STOPPING
+
+    # What it writes, and what is said about it
+
+    def _take_output(self, stream: str, data: bytes, final: bool = False) -> None:
+        text = self._decoders[stream].decode(data, final)
+        if not text:
+            return
+        self._output.append(text)
+        self._output_characters += len(text)
+        while self._output_characters - len(self._output[0]) > OUTPUT_TAIL_CHARACTERS:
+            self._output_characters -= len(self._output.popleft())
+        self.events.add("log", {"stream": stream, "text": text})
+
+    def _say(self, text: str) -> None:
+        self.events.add("log", {"stream": "engine", "text": text + "\n"})
+
+    def _report(self, progress: Progress) -> None:
+        self.events.add(
+            "progress", {"phase": progress.phase, "text": progress.text, "fraction": progress.fraction}
+        )
+
+
+def _last_lines(text: str, count: int = 12) -> str:
+    return "\n".join(text.rstrip().splitlines()[-count:])

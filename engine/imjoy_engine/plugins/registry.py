@@ -1,0 +1,71 @@
+"""The plugins of one engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from imjoy.model.errors import ImJoyError
+
+from .lifecycle import Plugin, PluginRequest, Surroundings
+
+KEPT_ENDED = 50
+
+
+class Registry:
+    """Starts plugins, hands out running ones, and stops them all at the end."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._plugins: OrderedDict[str, Plugin] = OrderedDict()
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[Plugin]:
+        return iter(list(self._plugins.values()))
+
+    def start(self, request: PluginRequest) -> tuple[Plugin, bool]:
+        """Return a plugin for ``request`` and whether it was running already. A new one begins at once."""
+        for plugin in self._plugins.values():
+            if plugin.can_be_handed_to(request):
+                return plugin, True
+        plugin = Plugin(request, self._surroundings)
+        self._plugins[plugin.id] = plugin
+        self._forget_old()
+        plugin.begin()
+        return plugin, False
+
+    def get(self, plugin_id: str) -> Plugin:
+        """Return a plugin. Raises ImJoyError ``plugin.not-found``."""
+        try:
+            return self._plugins[plugin_id]
+        except KeyError:
+            raise ImJoyError(
+                "plugin.not-found",
+                "There is no such plugin.",
+                why="It ended a while ago, or the engine was started anew since.",
+                fix="Load the plugin again.",
+            ) from None
+
+    def stop_later(self, plugin: Plugin, grace: float | None = None, after: float = 0.0) -> None:
+        """Begin to stop ``plugin`` unless it ends by itself within ``after`` seconds; does not wait for its end."""
+        task = asyncio.create_task(self._stop(plugin, grace, after))
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+    @staticmethod
+    async def _stop(plugin: Plugin, grace: float | None, after: float) -> None:
+        if after:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(plugin.ended.wait(), after)
+        await plugin.stop(grace)
+
+    async def stop_all(self, grace: float | None = None) -> None:
+        """Stop every plugin, side by side; return when all are gone."""
+        await asyncio.gather(*(plugin.stop(grace) for plugin in self._plugins.values() if not plugin.final))
+
+    def _forget_old(self) -> None:
+        ended = [plugin.id for plugin in self._plugins.values() if plugin.final]
+        for plugin_id in ended[:-KEPT_ENDED]:
+            del self._plugins[plugin_id]

@@ -1,0 +1,248 @@
+"""The engine's three phases: start (bind, lock, token, state file), serve, stop (plugins first)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from filelock import FileLock, Timeout
+
+from imjoy import __version__
+from imjoy.effects.files import ensure_private_folder, write_private
+from imjoy.model.errors import ExitCode, ImJoyError
+
+from .auth import Gate, ensure_token
+from .environments.store import EnvironmentStore
+from .launchers.local import LocalLauncher
+from .plugins.lifecycle import Surroundings
+from .plugins.registry import Registry
+from .settings import Settings
+from .web.app import build_app
+from .web.context import Context
+
+BACKLOG = 128
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+SHUTDOWN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a started engine tells the process that started it."""
+
+    url: str
+    host: str
+    port: int
+    instance: str
+    first_launch: bool
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket on ``host`` and ``port`` (0: any free one).
+
+    Raises ImJoyError ``port.taken``, ``port.not-permitted`` or ``host.unknown``.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise _bad_host(host, str(error)) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        elif sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ImJoyError(
+                "port.taken",
+                f"Port {port} is used by another program.",
+                why=f"{host}:{port}: {error.strerror}",
+                fix=f"imjoy start --port {port + 1}" if port < 65535 else "imjoy start --port 8081",
+                exit_code=ExitCode.PORT_TAKEN,
+            ) from error
+        if error.errno in {errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)}:
+            raise ImJoyError(
+                "port.not-permitted",
+                f"This system does not let you use port {port}.",
+                why="Ports below 1024, and on Windows some reserved ranges, need an administrator.",
+                fix="imjoy start --port 8081",
+                exit_code=ExitCode.PORT_TAKEN,
+            ) from error
+        raise _bad_host(host, error.strerror or str(error)) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _bad_host(host: str, why: str) -> ImJoyError:
+    return ImJoyError(
+        "host.unknown",
+        f"{host} is no address of this machine.",
+        why=why,
+        fix="imjoy start --host 127.0.0.1",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the url under which this machine itself reaches an engine bound to ``host``."""
+    name = WILDCARDS.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def claim_workspace(settings: Settings) -> FileLock:
+    """Make the workspace and lock it for one engine.
+
+    Raises ImJoyError ``workspace.unwritable``, or ``engine.running`` when another engine serves it.
+    """
+    try:
+        settings.workspace.mkdir(parents=True, exist_ok=True)
+        ensure_private_folder(settings.layout.private)
+        lock = FileLock(settings.layout.engine_lock_file)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ImJoyError(
+            "engine.running",
+            "An engine serves this workspace already.",
+            why=f"{settings.workspace} is locked.",
+            fix="imjoy status",
+            exit_code=ExitCode.LOCKED,
+        ) from None
+    except OSError as error:
+        raise ImJoyError(
+            "workspace.unwritable",
+            f"The workspace {settings.workspace} cannot be written.",
+            why=str(error),
+            fix="imjoy start --workspace FOLDER",
+        ) from error
+    return lock
+
+
+async def run(settings: Settings, token: str | None, announce: Callable[[Ready], None]) -> None:
+    """Run an engine until it is asked to stop. ``token`` replaces the stored one; ``announce`` is called when it answers.
+
+    Raises ImJoyError when it cannot start; what was taken by then is given back.
+    """
+    listener = bind(settings.host, settings.port)
+    lock: FileLock | None = None
+    try:
+        lock = claim_workspace(settings)
+        token, first_launch = ensure_token(settings.layout.token_file, token)
+        await _serve(settings, token, listener, announce, first_launch)
+    finally:
+        listener.close()
+        if lock is not None:
+            lock.release()
+
+
+async def _serve(
+    settings: Settings,
+    token: str,
+    listener: socket.socket,
+    announce: Callable[[Ready], None],
+    first_launch: bool,
+) -> None:
+    port = int(listener.getsockname()[1])
+    url = url_of(settings.host, port)
+    registry = Registry(
+        Surroundings(
+            url=url,
+            workspace=settings.workspace,
+            environments=EnvironmentStore(settings.layout.environments, freeze=settings.freeze),
+            launcher=LocalLauncher(),
+            force_quit_timeout=settings.force_quit_timeout,
+        )
+    )
+    context = Context(
+        settings=settings,
+        gate=Gate(token, settings.host, settings.allow_hosts, settings.allow_origins),
+        registry=registry,
+        instance=secrets.token_hex(16),
+        secret=secrets.token_hex(32),
+        url=url,
+        port=port,
+        started=time.time(),
+        stop_wanted=asyncio.Event(),
+    )
+    runner = web.AppRunner(
+        build_app(context), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        _write_state(context)
+        announce(Ready(url, settings.host, port, context.instance, first_launch))
+        _stop_on_signals(context.stop_wanted)
+        if settings.lifeline:
+            _stop_at_end_of_input(context.stop_wanted)
+        await context.stop_wanted.wait()
+        await registry.stop_all()
+    finally:
+        await registry.stop_all(grace=0)
+        await runner.cleanup()
+        settings.layout.state_file.unlink(missing_ok=True)
+
+
+def _write_state(context: Context) -> None:
+    state = {
+        "pid": os.getpid(),
+        "create_time": _create_time(),
+        "instance": context.instance,
+        "secret": context.secret,
+        "host": context.settings.host,
+        "port": context.port,
+        "url": context.url,
+        "version": __version__,
+        "started": context.started,
+        "serve": context.settings.serve,
+    }
+    write_private(context.settings.layout.state_file, json.dumps(state) + "\n")
+
+
+def _create_time() -> float:
+    import psutil
+
+    return float(psutil.Process().create_time())
+
+
+def _stop_on_signals(stop_wanted: asyncio.Event) -> None:
+    """Stop in order at the first SIGINT or SIGTERM, at once at the second."""
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stop_wanted.is_set():
+            os._exit(ExitCode.INTERRUPTED)
+        stop_wanted.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, asked)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
+
+
+def _stop_at_end_of_input(stop_wanted: asyncio.Event) -> None:
+    """Stop in order when the process that started us has gone, however it went."""
+    loop = asyncio.get_running_loop()
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        loop.call_soon_threadsafe(stop_wanted.set)
+
+    threading.Thread(target=watch, name="imjoy-lifeline", daemon=True).start()

@@ -1,0 +1,37 @@
+"""What one run of the engine was asked to do, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.model.layout import Layout
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8080
+DEFAULT_FORCE_QUIT_SECONDS = 5.0
+DEFAULT_MAX_MESSAGE_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The engine's settings. ``port`` 0 means any free one; times are in seconds, sizes in bytes."""
+
+    layout: Layout
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    serve: bool = False
+    app_dir: Path | None = None
+    freeze: bool = False
+    debug: bool = False
+    force_quit_timeout: float = DEFAULT_FORCE_QUIT_SECONDS
+    allow_origins: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+    max_message_size: int = DEFAULT_MAX_MESSAGE_BYTES
+    max_upload: int = 64 << 30
+    lifeline: bool = False
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace's folder."""
+        return self.layout.workspace

@@ -1,0 +1,32 @@
+"""What every handler may reach: the engine's settings, its gate, its plugins."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..auth import Gate
+from ..plugins.registry import Registry
+from ..settings import Settings
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One running engine, as its handlers see it. ``started`` is seconds since the epoch."""
+
+    settings: Settings
+    gate: Gate
+    registry: Registry
+    instance: str
+    secret: str
+    url: str
+    port: int
+    started: float
+    stop_wanted: asyncio.Event
+
+
+CONTEXT = web.AppKey("context", Context)

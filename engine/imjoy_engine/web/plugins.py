@@ -1,0 +1,185 @@
+"""Plugins over HTTP and WebSocket: start, look, listen, talk, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+
+from aiohttp import WSMsgType, hdrs, web
+
+from imjoy.model.errors import ImJoyError
+
+from ..environments.spec import plan_environment
+from ..plugins.events import Event
+from ..plugins.lifecycle import Plugin, PluginRequest
+from ..plugins.manifest import PluginFile, from_config, parse_plugin
+from .context import CONTEXT
+from .relay import new_socket, serve_client, serve_worker
+
+CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
+DEFAULT_WORKSPACE = "default"
+WORKSPACE_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}")
+MAX_GRACE_SECONDS = 600.0
+KEEP_ALIVE_SECONDS = 15.0
+
+
+async def start_plugin(request: web.Request) -> web.Response:
+    """Start a plugin, or hand out the one that runs."""
+    body = await _json_body(request)
+    wanted = plan_request(body)
+    plugin, attached = request.app[CONTEXT].registry.start(wanted)
+    return web.json_response({**plugin.as_json(), "attached": attached}, status=202)
+
+
+def plan_request(body: Mapping[str, object]) -> PluginRequest:
+    """Turn the body of ``POST /plugins`` into a request. Raises ImJoyError ``request.invalid`` or ``plugin.*``."""
+    file = _text(body, "file", "plugin.imjoy.html")
+    workspace = _text(body, "workspace", DEFAULT_WORKSPACE)
+    if not WORKSPACE_NAME.fullmatch(workspace):
+        raise ImJoyError(
+            "request.invalid", "A workspace's name is a folder's name, and does not begin with a dot."
+        )
+    plugin = _plugin_file(body, file)
+    manifest = plugin.manifest.with_tag(_text(body, "tag", "") or None)
+    return PluginRequest(
+        manifest=manifest,
+        script=plugin.script_for(manifest.tag),
+        workspace=workspace,
+        client=_text(body, "client", ""),
+        environment=plan_environment(manifest, manifest.tag),
+    )
+
+
+def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:
+    source, config, script = body.get("source"), body.get("config"), body.get("script")
+    if isinstance(source, str):
+        return parse_plugin(source, file=file)
+    if isinstance(config, dict) and isinstance(script, str):
+        return from_config(config, script, file=file)
+    raise ImJoyError("request.invalid", "Send a plugin's source, or its config and its script.")
+
+
+def _text(body: Mapping[str, object], name: str, default: str) -> str:
+    value = body.get(name, default)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        raise ImJoyError("request.invalid", f"{name} has to be text.")
+    return value
+
+
+async def _json_body(request: web.Request) -> dict[str, object]:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError) as error:
+        raise ImJoyError("request.invalid", "The request's body is not JSON.", why=str(error)) from error
+    if not isinstance(body, dict):
+        raise ImJoyError("request.invalid", "The request's body is not a JSON object.")
+    return body
+
+
+async def list_plugins(request: web.Request) -> web.Response:
+    """List the plugins that run and those that ended of late."""
+    return web.json_response({"plugins": [plugin.as_json() for plugin in request.app[CONTEXT].registry]})
+
+
+async def show_plugin(request: web.Request) -> web.Response:
+    """Show one plugin."""
+    return web.json_response(_plugin(request).as_json())
+
+
+async def stop_plugin(request: web.Request) -> web.Response:
+    """Begin to stop one plugin."""
+    plugin = _plugin(request)
+    grace = request.query.get("grace")
+    try:
+        seconds = None if grace is None else min(max(float(grace), 0.0), MAX_GRACE_SECONDS)
+    except ValueError:
+        raise ImJoyError("request.invalid", "grace is a number of seconds.") from None
+    request.app[CONTEXT].registry.stop_later(plugin, seconds)
+    return web.json_response(plugin.as_json(), status=202)
+
+
+def _plugin(request: web.Request) -> Plugin:
+    return request.app[CONTEXT].registry.get(request.match_info["id"])
+
+
+async def plugin_events(request: web.Request) -> web.StreamResponse:
+    """Stream what happens to one plugin as Server-Sent Events."""
+    plugin = _plugin(request)
+    last = request.headers.get("Last-Event-ID", "0")
+    response = web.StreamResponse(
+        headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"}
+    )
+    await response.prepare(request)
+    events = plugin.events.read(int(last) if last.isdecimal() and len(last) < 18 else 0)
+    coming: asyncio.Task[Event] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            await asyncio.wait({coming}, timeout=KEEP_ALIVE_SECONDS)
+            if not coming.done():
+                await response.write(b": still here\n\n")
+                continue
+            event = coming.result()
+            coming = None
+            await response.write(f"id: {event.number}\nevent: {event.kind}\ndata: {event.data}\n\n".encode())
+    except StopAsyncIteration:
+        await response.write_eof()
+    except ConnectionError:
+        pass
+    finally:
+        if coming is not None:
+            coming.cancel()
+    return response
+
+
+async def plugin_rpc(request: web.Request) -> web.StreamResponse:
+    """Connect a client with a plugin."""
+    context = request.app[CONTEXT]
+    return await serve_client(request, _plugin(request), context.registry, context.settings.max_message_size)
+
+
+def _worker_plugin(request: web.Request) -> Plugin:
+    """Return the plugin whose worker is speaking; raise when it is not that worker."""
+    registry = request.app[CONTEXT].registry
+    given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ")
+    try:
+        plugin = registry.get(request.match_info["id"])
+    except ImJoyError:
+        plugin = None
+    expected = plugin.worker_secret if plugin else "?"
+    if not hmac.compare_digest(expected.encode(), given.encode()) or plugin is None or plugin.final:
+        raise ImJoyError("auth.worker", "That is not the worker of a running plugin.")
+    return plugin
+
+
+async def worker_control(request: web.Request) -> web.StreamResponse:
+    """Serve a worker's control socket."""
+    plugin = _worker_plugin(request)
+    socket = new_socket(CONTROL_SUBPROTOCOL)
+    await socket.prepare(request)
+    if not plugin.attach_control(socket):
+        await socket.close(code=1008, message=b"this plugin has its worker already")
+        return socket
+    async for message in socket:
+        if message.type is not WSMsgType.TEXT:
+            break
+        with contextlib.suppress(ValueError, RecursionError):
+            said = json.loads(message.data)
+            if isinstance(said, dict):
+                plugin.take_message(said)
+    return socket
+
+
+async def worker_rpc(request: web.Request) -> web.StreamResponse:
+    """Connect a worker with the client that it was told of."""
+    plugin = _worker_plugin(request)
+    link = plugin.links.get(request.match_info["client"])
+    if link is None or link.worker.done():
+        raise ImJoyError("plugin.not-found", "That client has gone.")
+    return await serve_worker(request, link, request.app[CONTEXT].settings.max_message_size)

@@ -1,0 +1,209 @@
+"""The worker's life: connect, load the script, serve clients, leave in order."""
+
+import asyncio
+import inspect
+import json
+import linecache
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+from typing import Any, Dict, Optional
+
+import imjoy_rpc
+import websockets
+from imjoy_rpc.utils import dotdict
+
+from .link import Link, open_socket
+from .plugin_api import local_api
+from .rpc import PeerRPC
+
+CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
+URL_VARIABLE = "IMJOY_WORKER_URL"
+SECRET_VARIABLE = "IMJOY_WORKER_SECRET"  # the variable's name, not a secret  # noqa: S105
+EXIT_CODE_SCRIPT_FAILED = 1
+EXIT_CODE_ENGINE_GONE = 3
+
+
+def end_with_engine() -> None:
+    """End this process and all it started as soon as the engine's end of our standard input closes.
+
+    The plugin itself gets an empty standard input.
+    """
+    lifeline = os.dup(0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+
+    def watch() -> None:
+        while os.read(lifeline, 64):
+            pass
+        end_process_tree()
+
+    threading.Thread(target=watch, name="imjoy-lifeline", daemon=True).start()
+
+
+def end_process_tree() -> None:
+    """Kill our process group, which the launcher made ours alone; without groups (Windows) only this process."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(EXIT_CODE_ENGINE_GONE)
+
+
+class Worker:
+    """One plugin and its clients."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._url = url
+        self._secret = secret
+        self._control = None  # type: Any
+        self._load = {}  # type: Dict[str, Any]
+        self._script_state = "waiting"  # then "running", "ready" or "failed"
+        self._exported = None  # type: Optional[Dict[str, Any]]
+        self._clients = {}  # type: Dict[str, PeerRPC]
+        self._tasks = set()  # type: set[asyncio.Future[None]]
+        self._context = imjoy_rpc._rpc_context
+        self._exit_code = 0
+
+    async def serve(self) -> int:
+        """Serve until the engine says exit or goes away; return the exit code."""
+        self._control = await open_socket(self._url + "/control", self._secret, CONTROL_SUBPROTOCOL)
+        await self._tell({"type": "hello", "python": sys.version.split()[0], "pid": os.getpid()})
+        try:
+            while True:
+                message = json.loads(await self._control.recv())
+                if message["type"] == "load":
+                    self._prepare(message)
+                elif message["type"] == "client":
+                    self._start(self._serve_client(message["client"]))
+                elif message["type"] == "exit":
+                    await self._leave(message["grace"])
+                    return self._exit_code
+        except websockets.ConnectionClosed:
+            end_process_tree()
+            raise
+
+    async def _tell(self, message: Dict[str, Any]) -> None:
+        await self._control.send(json.dumps(message))
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _prepare(self, load: Dict[str, Any]) -> None:
+        """Make everything ready for the script, which runs when the first client has offered its interface."""
+        self._load = load
+        os.chdir(load["work_dir"])
+        api = types.ModuleType("imjoy")
+        api.__doc__ = "The ImJoy api, under the name that published plugins import it by."
+        api.api = imjoy_rpc.api  # type: ignore[attr-defined]
+        sys.modules["imjoy"] = api
+        self._context.api = dotdict(self._local_api())
+
+    def _local_api(self) -> Dict[str, Any]:
+        return local_api(self._load, self._export)
+
+    def _export(self, api: Any, config: Optional[Dict[str, Any]] = None) -> Any:
+        """``api.export``: offer the plugin's interface to every client there is and every one to come."""
+        self._exported = {"api": api, "config": config}
+        done = [rpc.set_interface(api, config) for rpc in self._clients.values()]
+        return done[0] if done else asyncio.get_event_loop().create_future()
+
+    async def _serve_client(self, client: str) -> None:
+        link = Link(await open_socket(self._url + "/rpc/" + client, self._secret), client)
+        rpc = PeerRPC(link, self._context, self._client_config(client), self._extend_remote)
+        self._clients[client] = rpc
+        if self._exported is not None:
+            rpc.set_interface(**self._exported)
+        rpc.once("remoteReady", lambda _=None: asyncio.get_event_loop().call_soon(self._run_script, rpc))
+        rpc.init()
+        await link.receive(lambda message: link._fire(message["type"], message))
+        del self._clients[client]
+
+    def _client_config(self, client: str) -> Dict[str, Any]:
+        config = self._load["config"]
+        return {
+            "id": client,
+            "name": config.get("name"),
+            "description": config.get("description"),
+            "version": config.get("version"),
+        }
+
+    def _extend_remote(self, remote: Any) -> None:
+        """Add to a client's interface what is local to the worker."""
+        local = self._local_api()
+        local["utils"] = dotdict(remote.get("utils") or {}, **local["utils"])
+        remote.update(local)
+
+    def _run_script(self, rpc: PeerRPC) -> None:
+        if self._script_state != "waiting":
+            return
+        self._script_state = "running"
+        rpc._run_with_context(self._execute)
+
+    def _execute(self) -> None:
+        load = self._load
+        # Line numbers of a traceback are those of the plugin's file.
+        source = "\n" * (load["line"] - 1) + load["script"]
+        linecache.cache[load["file"]] = (len(source), None, source.splitlines(True), load["file"])
+        module = types.ModuleType("__main__")
+        module.__dict__["api"] = imjoy_rpc.api
+        sys.modules["__main__"] = module
+        sys.argv = [load["file"]]
+        try:
+            exec(compile(source, load["file"], "exec"), module.__dict__)
+        except Exception as error:
+            self._script_state = "failed"
+            self._exit_code = EXIT_CODE_SCRIPT_FAILED
+            text = "".join(
+                traceback.format_exception(type(error), error, error.__traceback__.tb_next)  # type: ignore[union-attr]
+            )
+            sys.stderr.write(text)
+            self._start(
+                self._tell(
+                    {
+                        "type": "failed",
+                        "error": "{}: {}".format(type(error).__name__, error),
+                        "traceback": text,
+                    }
+                )
+            )
+            return
+        self._script_state = "ready"
+        self._start(self._tell({"type": "ready", "exported": self._exported is not None}))
+
+    async def _leave(self, grace: float) -> None:
+        """Call the plugin's ``exit()`` if it has one, for at most ``grace`` seconds, and say good-bye to the clients."""
+        exported = self._exported["api"] if self._exported else None
+        leave = exported.get("exit") if isinstance(exported, dict) else getattr(exported, "exit", None)
+        if callable(leave):
+            try:
+                result = leave()
+                if inspect.isawaitable(result):
+                    await asyncio.wait_for(result, grace)
+            except asyncio.TimeoutError:
+                sys.stderr.write("exit() took longer than {} s\n".format(grace))
+            except Exception:
+                traceback.print_exc()
+        links = [rpc._connection for rpc in self._clients.values()]  # type: List[Link]
+        if links:
+            await asyncio.wait([asyncio.ensure_future(link.close()) for link in links], timeout=1)
+
+
+def main() -> int:
+    """Run the worker; return its exit code."""
+    url = os.environ.pop(URL_VARIABLE)
+    secret = os.environ.pop(SECRET_VARIABLE)
+    end_with_engine()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        code = loop.run_until_complete(Worker(url, secret).serve())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Threads that the plugin left running do not hold the process back.
+    os._exit(code)

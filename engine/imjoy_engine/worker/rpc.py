@@ -1,0 +1,146 @@
+"""imjoy-rpc's RPC, with what the engine's wire and published plugins need of it.
+
+Differences from the class in imjoy-rpc 0.5.59: numpy is not imported before there is an array; arrays are received
+without a copy, and writable; a request for the interface that comes before ``api.export`` is held back (there it makes
+the export raise).
+"""
+
+import asyncio
+import io
+import sys
+import threading
+from typing import Any, Callable, Dict, Generator, Optional
+
+from imjoy_rpc.rpc import RPC
+from imjoy_rpc.utils import dotdict
+
+from .link import Link
+
+
+def _decode_ndarray(value: Dict[str, Any]) -> Any:
+    """Return the numpy array that an encoded one stands for, on the memory that it was received into."""
+    import numpy
+
+    return numpy.frombuffer(value["_rvalue"], dtype=value["_rdtype"]).reshape(tuple(value["_rshape"]))
+
+
+def _decode_typedarray(value: Dict[str, Any]) -> Any:
+    import numpy
+
+    return numpy.frombuffer(value["_rvalue"], dtype=value["_rdtype"])
+
+
+def _decode_blob(value: Dict[str, Any]) -> Any:
+    content = value["_rvalue"]
+    return io.StringIO(content) if isinstance(content, str) else io.BytesIO(bytes(content))
+
+
+def _codecs() -> Dict[str, Any]:
+    decoders = {"ndarray": _decode_ndarray, "typedarray": _decode_typedarray, "blob": _decode_blob}
+    return {
+        name: dotdict(name=name, type=None, encoder=None, decoder=decoder)
+        for name, decoder in decoders.items()
+    }
+
+
+class ThreadPromise:
+    """What a remote call returns in a thread that is not the plugin's main one: the call runs there, wait for it here."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, function: Callable[..., Any], args: Any, kwargs: Any
+    ) -> None:
+        async def call() -> Any:
+            return await function(*args, **kwargs)
+
+        self._future = asyncio.run_coroutine_threadsafe(call(), loop)
+
+    def result(self, timeout: Optional[float] = None) -> Any:
+        """Return the result, waiting at most ``timeout`` seconds; raise what the call raised."""
+        return self._future.result(timeout)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self._future).__await__()
+
+    def then(self, handler: Callable[[Any], Any]) -> "ThreadPromise":
+        """Call ``handler`` with the result, when there is one."""
+        self._future.add_done_callback(lambda done: None if done.exception() else handler(done.result()))
+        return self
+
+    def catch(self, handler: Callable[[BaseException], Any]) -> "ThreadPromise":
+        """Call ``handler`` with the error, when there is one."""
+
+        def failed(done: Any) -> None:
+            error = done.exception()
+            if error is not None:
+                handler(error)
+
+        self._future.add_done_callback(failed)
+        return self
+
+    def finally_(self, handler: Callable[[], Any]) -> "ThreadPromise":
+        """Call ``handler`` when the call has ended either way."""
+        self._future.add_done_callback(lambda done: handler())
+        return self
+
+
+class PeerRPC(RPC):  # type: ignore[misc]
+    """One end of a conversation: the interface that we offer, and the one that the other end offers.
+
+    ``on_remote`` is called with the other end's interface each time it is set, before anybody may use it.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        rpc_context: Any,
+        config: Dict[str, Any],
+        on_remote: Optional[Callable[[Any], None]] = None,
+    ) -> None:
+        self._on_remote = on_remote
+        self._interface_wanted = False
+        super().__init__(link, rpc_context, config, codecs=_codecs())
+
+    @property
+    def NUMPY_MODULE(self) -> Any:  # the name that imjoy-rpc uses
+        """numpy when the plugin has imported it, else False: what is not imported cannot be sent."""
+        return sys.modules.get("numpy") or False
+
+    def check_modules(self) -> None:
+        """Do nothing: imjoy-rpc imports numpy here, which costs 90 ms whether or not it is needed."""
+
+    def set_interface(self, api: Any, config: Optional[Dict[str, Any]] = None) -> Any:
+        """Offer ``api`` (an object or a dict; names with a leading underscore stay private) to the other end."""
+        done = super().set_interface(api, config)
+        if self._interface_wanted:
+            self._interface_wanted = False
+            self.send_interface()
+        return done
+
+    def _get_interface_handler(self, data: Dict[str, Any]) -> None:
+        if self._local_api is None:
+            self._interface_wanted = True
+        else:
+            self.send_interface()
+
+    def _gen_remote_method(self, target_id: Any, name: str, plugin_id: Any = None) -> Callable[..., Any]:
+        return self._from_any_thread(super()._gen_remote_method(target_id, name, plugin_id))
+
+    def _gen_remote_callback(self, target_id: Any, cid: str, with_promise: bool) -> Callable[..., Any]:
+        callback = super()._gen_remote_callback(target_id, cid, with_promise)
+        return self._from_any_thread(callback) if with_promise else callback  # type: ignore[no-any-return]
+
+    def _from_any_thread(self, remote: Callable[..., Any]) -> Callable[..., Any]:
+        """imjoy-rpc's promises are futures of the current thread's event loop, which other threads do not have."""
+        home = threading.get_ident()
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == home:
+                return remote(*args, **kwargs)
+            return ThreadPromise(self.loop, remote, args, kwargs)
+
+        return call
+
+    def _set_remote_api(self, remote: Any) -> None:
+        super()._set_remote_api(remote)
+        if self._on_remote is not None:
+            self._on_remote(remote)
