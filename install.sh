@@ -1,0 +1,1080 @@
+#!/usr/bin/env bash
+#
+# Installs imjoy into a folder of its own; `bash install.sh --help` says how.
+#
+# Order: facts, words, options, looking at the machine, the plan, the lock, the steps, what is told at the end.
+# Looking changes nothing and collects every problem; only the steps write, and only under the prefix.
+# Everything stands in functions, and the call on the last line is a brace group: a copy that was cut off while it came
+# through a pipe does nothing. The syntax is that of bash 3.2, which macOS still has.
+
+if [ -z "${BASH_VERSION:-}" ]; then
+  echo "install.sh: this is a bash script; run it with bash, not with sh" >&2
+  exit 2
+fi
+set -euo pipefail
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+VERSION="0.12.0"
+FLOOR="3.10"
+# Those that the tests run on, best first; any other from the floor up is taken when none of these is there.
+PREFERRED_PYTHONS="3.13 3.12 3.11 3.10"
+PROJECT_URL="https://github.com/oeway/ImJoy-Engine"
+DISK_NEEDED_MIB=400
+# What `python -m venv` and pip put into a prefix, and so what may be removed again.
+ENVIRONMENT_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore"
+STOP_GRACE_SECONDS=5
+
+# The same in install.sh, install.ps1 and imjoy.
+EXIT_FAILED=1
+EXIT_USAGE=2
+EXIT_REFUSED=3
+EXIT_NETWORK=4
+EXIT_LOCKED=7
+EXIT_INTERRUPTED=130
+
+# Run in the Python that may become the host: its version, what is missing in it (or nothing), the interpreter behind
+# it when it is itself one of an environment. It has to parse on Python 2.7, to tell us that it is one.
+PROBE_PYTHON='
+import sys
+missing = ""
+try:
+    import ensurepip, venv
+except ImportError:
+    missing = "venv"
+print("%d.%d.%d" % sys.version_info[:3])
+print(missing)
+print(getattr(sys, "_base_executable", None) or sys.executable)
+'
+
+# Run in the Python of the prefix: fails unless every file of imjoy is there and everything that it requires fits. Other
+# packages, which people add, are not looked at.
+PROBE_INSTALLED='
+import sys
+from importlib.metadata import files, requires, version
+from packaging.requirements import Requirement
+whole = all(file.locate().exists() for file in files("imjoy"))
+needed = [Requirement(line) for line in requires("imjoy")]
+needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+fits = all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)
+sys.exit(not (whole and fits))
+'
+
+# Starts a command as the leader of a process group of its own, so that all of it can be stopped, and gives it back the
+# SIGINT that bash takes from what it starts in the background.
+LEAD_A_GROUP='
+import os, signal, sys
+os.setpgid(0, 0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+'
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+say() {
+  [ "$QUIET" = yes ] || printf '%s\n' "$*" >&2
+}
+
+warn() {
+  printf 'warning: %s\n' "$*" >&2
+}
+
+# die ID EXIT_CODE WHAT [FIX]: one error, on stderr and with --json also as a document on stdout.
+die() {
+  [ "$STEP_OPEN" = no ] || printf '\n' >&2
+  printf 'error: %s\n' "$3" >&2
+  [ -z "${4:-}" ] || printf '  %s\n' "$4" >&2
+  if [ "$JSON" = yes ]; then
+    printf '{"schema": 1, "kind": "failure", "error": {"id": %s, "what": %s, "why": "", "fix": %s, "exit_code": %d}}\n' \
+      "$(json_string "$1")" "$(json_string "$3")" "$(json_string "${4:-}")" "$2"
+  fi
+  exit "$2"
+}
+
+# usage_error WHAT
+usage_error() {
+  die usage.wrong "$EXIT_USAGE" "$1" "bash install.sh --help lists what there is"
+}
+
+# problem ID WHAT FIX: something that stands in the way; all of them are told together.
+problem() {
+  PROBLEM_IDS+=("$1")
+  PROBLEM_WHATS+=("$2")
+  PROBLEM_FIXES+=("$3")
+}
+
+# need COMMAND...: a problem for each that is not there.
+need() {
+  local name
+  for name in "$@"; do
+    command -v "$name" >/dev/null 2>&1 ||
+      problem host.command "the command $name is not on PATH" "add the folder that holds $name to PATH"
+  done
+}
+
+# run TITLE COMMAND...: run one step with its output in the log; returns the command's exit status.
+run() {
+  local title=$1 status=0 started=$SECONDS
+  shift
+  printf '\n$ %s\n' "$*" >>"$LOG"
+  open_step "$title"
+  if [ "$VERBOSE" = yes ]; then
+    "$PYTHON" -c "$LEAD_A_GROUP" "$@" </dev/null > >(tee -a "$LOG" >&2) 2>&1 &
+  else
+    "$PYTHON" -c "$LEAD_A_GROUP" "$@" </dev/null >>"$LOG" 2>&1 &
+  fi
+  CHILD=$!
+  printf '%s\n' "$CHILD" >"$LOCK/step"
+  wait "$CHILD" || status=$?
+  CHILD=""
+  rm -f "$LOCK/step"
+  if [ "$status" -eq 0 ]; then
+    close_step "$((SECONDS - started)) s"
+  else
+    close_step "failed"
+  fi
+  return "$status"
+}
+
+open_step() {
+  [ "$QUIET" = no ] || return 0
+  if [ "$VERBOSE" = yes ]; then
+    say "  $1"
+  else
+    STEP_OPEN=yes
+    printf '  %-44s' "$1" >&2
+  fi
+}
+
+close_step() {
+  [ "$QUIET" = no ] || return 0
+  STEP_OPEN=no
+  printf '%s\n' "$1" >&2
+}
+
+# confirm QUESTION: true for yes. Reads the terminal, as stdin may be this script; without a terminal the answer is no.
+confirm() {
+  local answer=""
+  [ "$YES" = no ] || return 0
+  if ! { exec 3<>/dev/tty; } 2>/dev/null; then
+    return 1
+  fi
+  printf '%s [y/N] ' "$1" >&3
+  read -r answer <&3 || true
+  exec 3>&-
+  case $answer in
+  [yY]*) return 0 ;;
+  *) return 1 ;;
+  esac
+}
+
+json_string() {
+  local text=$1
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  text=${text//$'\n'/\\n}
+  text=${text//$'\r'/\\r}
+  text=${text//$'\t'/\\t}
+  printf '"%s"' "$text"
+}
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+print_help() {
+  cat <<HELP
+Installs imjoy, which runs native Python plugins for the ImJoy app.
+
+usage: bash install.sh [options] [-- arguments for imjoy start]
+
+It makes one folder, puts a Python environment with imjoy into it, and edits
+nothing else: no shell start-up file, no other Python.
+
+options:
+  --prefix DIR   the folder (default: \$IMJOY_PREFIX, else ~/ImJoyApp)
+  --from SOURCE  what to install: a checkout's folder, a wheel, or a git url
+                 (default: the checkout that this script stands in, else
+                 git+$PROJECT_URL)
+  --start        afterwards start the engine and open the app in a browser
+  --yes          do not ask; take yes for an answer
+  --dry-run      look, print the plan, change nothing
+  --json         print the plan or the result as JSON, on stdout
+  --quiet        print errors and warnings only
+  --verbose      show what the steps print
+  --version      print the version of imjoy that this script belongs to
+  --help         print this
+
+exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
+changed; 4 network needed and not there, nothing was changed; 7 another install
+is at work; 130 interrupted.
+
+It needs bash and a Python >= $FLOOR. Run it again at any time: it finishes what was
+interrupted, repairs, brings up to date, or finds nothing to do.
+HELP
+}
+
+set_defaults() {
+  PREFIX="${IMJOY_PREFIX:-}"
+  SOURCE=""
+  START=no
+  YES=no
+  DRY_RUN=no
+  JSON=no
+  QUIET=no
+  VERBOSE=no
+  START_ARGUMENTS=()
+  PROBLEM_IDS=()
+  PROBLEM_WHATS=()
+  PROBLEM_FIXES=()
+  STEP_OPEN=no
+  LOCK=""
+  LOCK_OWNER=""
+  LOG=""
+  CHILD=""
+  MADE_FOLDER=""
+  UNDO=no
+}
+
+parse_options() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --prefix=* | --from=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+    esac
+    case $1 in
+    --prefix | --from)
+      [ -n "${2:-}" ] || usage_error "$1 wants a value"
+      if [ "$1" = --prefix ]; then PREFIX=$2; else SOURCE=$2; fi
+      shift
+      ;;
+    --start) START=yes ;;
+    --yes | -y) YES=yes ;;
+    --dry-run) DRY_RUN=yes ;;
+    --json) JSON=yes ;;
+    --quiet | -q) QUIET=yes ;;
+    --verbose | -v) VERBOSE=yes ;;
+    --version)
+      printf 'imjoy %s\n' "$VERSION"
+      exit 0
+      ;;
+    --help | -h)
+      print_help
+      exit 0
+      ;;
+    --)
+      shift
+      START_ARGUMENTS=("$@")
+      break
+      ;;
+    *) usage_error "$1 is not an option" ;;
+    esac
+    shift
+  done
+  if [ ${#START_ARGUMENTS[@]} -gt 0 ] && [ "$START" = no ]; then
+    usage_error "arguments after -- go to imjoy start, and --start was not given"
+  fi
+  if [ "$QUIET" = yes ]; then VERBOSE=no; fi
+}
+
+# --- looking at the machine: changes nothing --------------------------------------------------------------------------
+
+# What leaks into a Python from outside, and pip settings that would put imjoy elsewhere. Indexes, proxies and
+# certificates that the user set stay.
+isolate() {
+  unset PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV __PYVENV_LAUNCHER__
+  unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV PIP_NO_DEPS PIP_DRY_RUN PIP_QUIET CDPATH
+  export PYTHONNOUSERSITE=1 PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off
+  export GIT_TERMINAL_PROMPT=0
+}
+
+look_at_host() {
+  need cat chmod cksum date df dirname find grep ls mkdir mktemp mv rm rmdir sed sleep sort tail tar tee uname
+  OS=$(uname -s 2>/dev/null || echo unknown)
+  case $OS in
+  Linux | Darwin) ;;
+  *) problem host.system "this script knows Linux and macOS, and this is $OS" \
+    "on Windows: py -3 -m pip install git+$PROJECT_URL#egg=imjoy" ;;
+  esac
+}
+
+# Prints the Pythons that there are, most wanted first, a path a line.
+list_pythons() {
+  local version
+  for version in $PREFERRED_PYTHONS; do
+    type -ap "python$version" || true
+    ls -1 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/"$version".*/bin/python"$version" 2>/dev/null || true
+  done
+  type -ap python3 || true
+  type -ap python || true
+}
+
+# at_least VERSION FLOOR
+at_least() {
+  local major=${1%%.*} rest=${1#*.}
+  local minor=${rest%%.*}
+  [ "$major" -gt "${2%%.*}" ] || { [ "$major" -eq "${2%%.*}" ] && [ "$minor" -ge "${2#*.}" ]; }
+}
+
+look_for_python() {
+  local candidate answer version missing base without_venv="" too_old=""
+  PYTHON=""
+  PYTHON_VERSION=""
+  while IFS= read -r candidate; do
+    answer=$("$candidate" -E -s -c "$PROBE_PYTHON" 2>/dev/null </dev/null) || continue
+    { read -r version && IFS= read -r missing && IFS= read -r base; } <<<"$answer" || continue
+    if ! at_least "$version" "$FLOOR"; then
+      too_old="${too_old:-Python $version ($candidate)}"
+    elif [ -n "$missing" ]; then
+      without_venv="${without_venv:-$version $candidate}"
+    else
+      PYTHON=$base
+      PYTHON_VERSION=$version
+      return 0
+    fi
+  done < <(list_pythons)
+  if [ -n "$without_venv" ]; then
+    version=${without_venv%% *}
+    problem host.venv "Python $version (${without_venv#* }) cannot make environments: its venv or ensurepip is missing" \
+      "sudo apt install python${version%.*}-venv"
+  elif [ -n "$too_old" ]; then
+    problem host.python "imjoy needs Python $FLOOR or newer, and the best here is $too_old" "$(python_advice)"
+  else
+    problem host.python "imjoy needs Python $FLOOR or newer, and there is none on PATH" "$(python_advice)"
+  fi
+}
+
+python_advice() {
+  if command -v apt-get >/dev/null 2>&1; then
+    echo "sudo apt install python3 python3-venv"
+  elif command -v dnf >/dev/null 2>&1; then
+    echo "sudo dnf install python3.12"
+  elif command -v brew >/dev/null 2>&1; then
+    echo "brew install python"
+  else
+    echo "install one from https://www.python.org/downloads/"
+  fi
+}
+
+# Where does the prefix stand: PREFIX_STATE is new, unfinished (an interrupted first install), interrupted (an
+# interrupted change of a finished one), installed, foreign or unusable.
+look_at_prefix() {
+  local inside
+  PREFIX_STATE=unusable
+  if [ -z "$PREFIX" ]; then
+    if [ -z "${HOME:-}" ]; then
+      problem prefix.unknown "HOME is not set, so there is no ~/ImJoyApp to install into" "give a folder: --prefix DIR"
+      return 0
+    fi
+    PREFIX="$HOME/ImJoyApp"
+  fi
+  case $PREFIX in
+  /*) ;;
+  *) PREFIX="$PWD/$PREFIX" ;;
+  esac
+  while [ "$PREFIX" != / ] && [ "$PREFIX" != "${PREFIX%/}" ]; do PREFIX=${PREFIX%/}; done
+  case $PREFIX in
+  *[:\"\$\`\\]* | *$'\n'*)
+    problem prefix.name "$PREFIX holds a character that a PATH or a shell line cannot carry" \
+      "choose a folder without : \" \$ \` \\ in its name: --prefix DIR"
+    return 0
+    ;;
+  esac
+  OURS="$PREFIX/.imjoy"
+  LOCK_FOLDER="$OURS/install.lock"
+  if [ ! -e "$PREFIX" ] && [ ! -L "$PREFIX" ]; then
+    look_at_parent
+    return 0
+  elif [ ! -d "$PREFIX" ]; then
+    problem prefix.not_a_folder "$PREFIX is there and is not a folder" "choose another: --prefix DIR"
+    return 0
+  elif [ ! -w "$PREFIX" ] || [ ! -x "$PREFIX" ]; then
+    problem prefix.unwritable "$PREFIX cannot be written to" "choose another folder: --prefix DIR"
+    return 0
+  fi
+  inside=$(ls -A "$PREFIX")
+  if [ -f "$OURS/incomplete" ]; then
+    PREFIX_STATE=$(cat "$OURS/incomplete")
+  elif [ -f "$OURS/receipt.json" ]; then
+    PREFIX_STATE=installed
+  elif [ -z "$inside" ] || [ "$inside" = .imjoy ]; then
+    PREFIX_STATE=new
+  else
+    PREFIX_STATE=foreign
+    problem prefix.foreign "$PREFIX holds files that this script did not put there" "choose another folder: --prefix DIR"
+  fi
+}
+
+look_at_parent() {
+  local parent=$PREFIX
+  while [ ! -e "$parent" ]; do
+    parent=${parent%/*}
+    parent=${parent:-/}
+  done
+  if [ ! -d "$parent" ]; then
+    problem prefix.not_a_folder "$PREFIX cannot be made, because $parent is not a folder" "choose another: --prefix DIR"
+  elif [ ! -w "$parent" ] || [ ! -x "$parent" ]; then
+    problem prefix.unwritable "$PREFIX cannot be made, because $parent cannot be written to" \
+      "choose another folder: --prefix DIR"
+  else
+    PREFIX_STATE=new
+  fi
+}
+
+look_at_disk() {
+  local there=$PREFIX free
+  [ "$PREFIX_STATE" = new ] || return 0
+  while [ ! -d "$there" ]; do
+    there=${there%/*}
+    there=${there:-/}
+  done
+  read -r _ _ _ free _ < <(df -Pk "$there" 2>/dev/null | tail -n 1) || return 0
+  case $free in
+  "" | *[!0-9]*) return 0 ;;
+  esac
+  if [ "$((free / 1024))" -lt "$DISK_NEEDED_MIB" ]; then
+    problem host.disk "$there has $((free / 1024)) MiB free, and imjoy needs $DISK_NEEDED_MIB MiB" \
+      "make room, or choose another disk: --prefix DIR"
+  fi
+}
+
+# The folder that this script stands in, when that is a checkout of imjoy; nothing when it came through a pipe.
+own_checkout() {
+  local script=${BASH_SOURCE[0]:-} folder
+  [ -f "$script" ] || return 0
+  folder=$(cd "$(dirname "$script")" && pwd) || return 0
+  if is_checkout "$folder"; then printf '%s' "$folder"; fi
+}
+
+is_checkout() {
+  [ -f "$1/pyproject.toml" ] && [ -f "$1/bootstrap/imjoy/__init__.py" ]
+}
+
+# What is to be installed: SOURCE_KIND (checkout, wheel, git, url), SOURCE_PLACE and SOURCE_ID, which differs when the
+# source differs and is empty when that cannot be known.
+look_at_source() {
+  SOURCE_KIND=unknown
+  SOURCE_PLACE=${SOURCE:-$(own_checkout)}
+  SOURCE_PLACE=${SOURCE_PLACE:-git+$PROJECT_URL}
+  SOURCE_ID=""
+  if [ -d "$SOURCE_PLACE" ]; then
+    SOURCE_PLACE=$(cd "$SOURCE_PLACE" && pwd)
+    if is_checkout "$SOURCE_PLACE"; then
+      SOURCE_KIND=checkout
+      SOURCE_ID="tree:$(fingerprint "$SOURCE_PLACE")"
+    else
+      problem source.not_imjoy "$SOURCE_PLACE is not a checkout of imjoy" "git clone $PROJECT_URL makes one"
+    fi
+    return 0
+  fi
+  case $SOURCE_PLACE in
+  git+*) look_at_git "$SOURCE_PLACE" ;;
+  https://*.whl | https://*.zip | https://*.tar.gz) SOURCE_KIND=url ;;
+  https://* | ssh://* | file://*) look_at_git "git+$SOURCE_PLACE" ;;
+  *.whl)
+    if [ -f "$SOURCE_PLACE" ]; then
+      case $SOURCE_PLACE in /*) ;; *) SOURCE_PLACE="$PWD/$SOURCE_PLACE" ;; esac
+      SOURCE_KIND=wheel
+      SOURCE_ID="wheel:$(cksum <"$SOURCE_PLACE")"
+    else
+      problem source.missing "there is no file $SOURCE_PLACE" "give a wheel, a checkout's folder or a git url: --from SOURCE"
+    fi
+    ;;
+  *) problem source.missing "$SOURCE_PLACE is no folder, no wheel and no git url" \
+    "give one of these: --from SOURCE" ;;
+  esac
+}
+
+# A number that changes when any file that would be installed does.
+fingerprint() {
+  (cd "$1" && find setup.py pyproject.toml bootstrap engine -type f ! -name '*.py[co]' ! -path '*.egg-info/*' \
+    -exec cksum {} +) | LC_ALL=C sort | cksum
+}
+
+have_git() {
+  command -v git >/dev/null 2>&1 || return 1
+  # The git that macOS ships without its developer tools only opens a dialog.
+  [ "$OS" != Darwin ] || [ "$(command -v git)" != /usr/bin/git ] || xcode-select -p >/dev/null 2>&1
+}
+
+# look_at_git URL: find the commit, so that exactly that one is installed and the next run knows whether it moved.
+look_at_git() {
+  local url=${1#git+} ref=HEAD last answer
+  url=${url%%#*}
+  last=${url##*/}
+  case $last in
+  *@*)
+    ref=${last#*@}
+    url=${url%@"$ref"}
+    ;;
+  esac
+  SOURCE_KIND=git
+  SOURCE_PLACE="git+$url"
+  if ! have_git; then
+    case $url in
+    https://github.com/*)
+      SOURCE_KIND=url
+      SOURCE_PLACE="${url%.git}/archive/$ref.zip"
+      ;;
+    *) problem host.git "git is not here, and $url needs it" "install git, or give a wheel: --from FILE" ;;
+    esac
+    return 0
+  fi
+  case $ref in
+  *[!0-9a-f]*) ;;
+  ????????????????????????????????????????)
+    SOURCE_ID="commit:$ref"
+    return 0
+    ;;
+  esac
+  if answer=$(GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}" git -c http.lowSpeedLimit=1 \
+    -c http.lowSpeedTime=15 ls-remote "$url" "$ref" "refs/tags/$ref^{}" 2>&1 </dev/null); then
+    answer=$(printf '%s\n' "$answer" | sed -n -e 's/^\([0-9a-f]\{40\}\)[[:space:]].*$/\1/p' | tail -n 1)
+    if [ -n "$answer" ]; then
+      SOURCE_ID="commit:$answer"
+    else
+      problem source.missing "$url has no branch, tag or commit $ref" "git ls-remote $url lists what there is"
+    fi
+  else
+    NETWORK_EVIDENCE=$(printf '%s\n' "$answer" | tail -n 1)
+  fi
+}
+
+# works: the imjoy in the prefix starts and is whole. Writes no bytecode.
+works() {
+  [ -x "$PREFIX/bin/imjoy" ] &&
+    PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/imjoy" --version >/dev/null 2>&1 </dev/null &&
+    PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/python" -c "$PROBE_INSTALLED" >/dev/null 2>&1 </dev/null
+}
+
+environment_works() {
+  [ -x "$PREFIX/bin/python" ] && "$PREFIX/bin/python" -m pip --version >/dev/null 2>&1 </dev/null
+}
+
+# receipt_value NAME: what the receipt says, as written there.
+receipt_value() {
+  sed -n -e "s/^  \"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" "$OURS/receipt.json" 2>/dev/null
+}
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+# ACTION is install, finish, upgrade, repair, none or refuse.
+make_plan() {
+  case $PREFIX_STATE in
+  new) ACTION=install ;;
+  unfinished) ACTION=finish ;;
+  interrupted) ACTION=repair ;;
+  installed)
+    if ! works; then
+      ACTION=repair
+    elif [ -n "$NETWORK_EVIDENCE" ] || [ -n "$SOURCE_ID" ] && [ "$(receipt_value source_id)" = "$SOURCE_ID" ]; then
+      ACTION=none
+    else
+      ACTION=upgrade
+    fi
+    ;;
+  *) ACTION=refuse ;;
+  esac
+  if [ -n "$NETWORK_EVIDENCE" ] && [ "$ACTION" != none ] && [ ${#PROBLEM_IDS[@]} -eq 0 ]; then
+    die network.source "$EXIT_NETWORK" "${SOURCE_PLACE#git+} cannot be reached, and nothing was changed" \
+      "$NETWORK_EVIDENCE"
+  fi
+  [ ${#PROBLEM_IDS[@]} -eq 0 ] || ACTION=refuse
+}
+
+look() {
+  NETWORK_EVIDENCE=""
+  look_at_host
+  look_for_python
+  look_at_prefix
+  look_at_disk
+  look_at_source
+  make_plan
+}
+
+# The steps of the plan, a line each, in the words of the progress lines.
+plan_steps() {
+  case $ACTION in
+  install | finish)
+    echo "make the environment"
+    echo "build imjoy"
+    echo "install imjoy and what it needs"
+    echo "check that it answers"
+    ;;
+  upgrade | repair)
+    environment_works || echo "make the environment again"
+    echo "build imjoy"
+    echo "install imjoy and what it needs again"
+    echo "check that it answers"
+    ;;
+  esac
+}
+
+refuse() {
+  local i
+  if [ "$JSON" = yes ]; then print_plan_json; fi
+  printf 'error: imjoy cannot be installed here yet, and nothing was changed:\n' >&2
+  for ((i = 0; i < ${#PROBLEM_IDS[@]}; i++)); do
+    printf '\n  %s\n    %s\n' "${PROBLEM_WHATS[i]}" "${PROBLEM_FIXES[i]}" >&2
+  done
+  exit "$EXIT_REFUSED"
+}
+
+describe_plan() {
+  printf 'imjoy %s\n' "$VERSION"
+  printf '  into  %s\n' "$(short "$PREFIX")"
+  printf '  from  %s\n' "$(short "$SOURCE_PLACE")"
+  printf '  with  Python %s (%s)\n' "$PYTHON_VERSION" "$(short "$PYTHON")"
+}
+
+print_plan_text() {
+  describe_plan
+  echo
+  if [ "$ACTION" = none ]; then
+    echo "Nothing to do: it is installed, works, and is up to date."
+  else
+    echo "To do ($ACTION):"
+    plan_steps | sed 's/^/  - /'
+  fi
+}
+
+print_plan_json() {
+  local i separator=""
+  printf '{\n  "schema": 1,\n  "kind": "plan",\n  "version": %s,\n  "action": %s,\n' \
+    "$(json_string "$VERSION")" "$(json_string "$ACTION")"
+  printf '  "prefix": %s,\n  "python": {"path": %s, "version": %s},\n' \
+    "$(json_string "$PREFIX")" "$(json_string "$PYTHON")" "$(json_string "$PYTHON_VERSION")"
+  printf '  "source": {"kind": %s, "place": %s, "id": %s},\n  "steps": [' \
+    "$(json_string "$SOURCE_KIND")" "$(json_string "$SOURCE_PLACE")" "$(json_string "$SOURCE_ID")"
+  while IFS= read -r step; do
+    printf '%s%s' "$separator" "$(json_string "$step")"
+    separator=", "
+  done < <(plan_steps)
+  printf '],\n  "problems": ['
+  separator=""
+  for ((i = 0; i < ${#PROBLEM_IDS[@]}; i++)); do
+    printf '%s\n    {"id": %s, "what": %s, "fix": %s}' "$separator" "$(json_string "${PROBLEM_IDS[i]}")" \
+      "$(json_string "${PROBLEM_WHATS[i]}")" "$(json_string "${PROBLEM_FIXES[i]}")"
+    separator=","
+  done
+  [ -z "$separator" ] || printf '\n  '
+  printf ']\n}\n'
+}
+
+# short PATH: with ~ for the home folder, for people.
+short() {
+  case ${HOME:+$1} in
+  "${HOME:-}"/*) printf '%s' "~${1#"$HOME"}" ;;
+  *) printf '%s' "$1" ;;
+  esac
+}
+
+# --- the lock: a folder, because making one is atomic on every file system --------------------------------------------
+
+# alive PID
+alive() {
+  ps -p "$1" >/dev/null 2>&1 || kill -0 "$1" 2>/dev/null
+}
+
+# identity PID: who that process is, so that a number used again is not taken for it.
+identity() {
+  printf '%s %s %s' "$1" "$(uname -n)" "$(LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null || true)"
+}
+
+lock_owner() {
+  cat "$LOCK_FOLDER/owner" 2>/dev/null || true
+}
+
+# lock_is_held: true while the process that made the lock lives. A lock without an owner is one that is being made, or
+# that died in between; a moment tells which.
+lock_is_held() {
+  local pid tries=0
+  [ -d "$LOCK_FOLDER" ] || return 1
+  LOCK_OWNER=$(lock_owner)
+  while [ -z "$LOCK_OWNER" ] && [ "$tries" -lt 10 ] && [ -d "$LOCK_FOLDER" ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+    LOCK_OWNER=$(lock_owner)
+  done
+  pid=${LOCK_OWNER%% *}
+  [ -n "$pid" ] && alive "$pid" && [ "$(identity "$pid")" = "$LOCK_OWNER" ]
+}
+
+refuse_when_locked() {
+  if lock_is_held; then
+    die install.locked "$EXIT_LOCKED" "another install into $PREFIX is at work (process ${LOCK_OWNER%% *})" \
+      "wait until it is done, then run this again"
+  fi
+}
+
+# Renaming is atomic, so of two that find the same dead lock one gets it. Whoever comes late may get the new owner's lock
+# instead, and gives it back.
+break_dead_lock() {
+  local aside="$LOCK_FOLDER.dead.$$"
+  mv "$LOCK_FOLDER" "$aside" 2>/dev/null || return 0
+  if [ "$(cat "$aside/owner" 2>/dev/null || true)" != "$LOCK_OWNER" ] && [ ! -e "$LOCK_FOLDER" ]; then
+    mv "$aside" "$LOCK_FOLDER"
+    return 0
+  fi
+  if [ -f "$aside/step" ]; then stop_group "$(cat "$aside/step")" "$PREFIX"; fi
+  rm -rf "$aside"
+}
+
+take_lock() {
+  local tries=0
+  while [ "$tries" -lt 5 ]; do
+    mkdir -p "$OURS" 2>/dev/null || true
+    if mkdir "$LOCK_FOLDER" 2>/dev/null; then
+      LOCK=$LOCK_FOLDER
+      identity "$$" >"$LOCK/owner"
+      return 0
+    fi
+    refuse_when_locked
+    break_dead_lock
+    tries=$((tries + 1))
+  done
+  die install.lock_failed "$EXIT_FAILED" "the lock $LOCK_FOLDER cannot be taken" "remove that folder when nothing uses it"
+}
+
+release_lock() {
+  [ -z "$LOCK" ] || rm -rf "$LOCK"
+  LOCK=""
+}
+
+# stop_group PID [WORD]: stop a process group, gently first; with WORD only when its leader's command line holds it.
+stop_group() {
+  local tries=0
+  if [ -n "${2:-}" ]; then
+    case "$(ps -o args= -p "$1" 2>/dev/null || true)" in
+    *"$2"*) ;;
+    *) return 0 ;;
+    esac
+  fi
+  kill -TERM -- "-$1" 2>/dev/null || return 0
+  while kill -0 -- "-$1" 2>/dev/null && [ "$tries" -lt "$((STOP_GRACE_SECONDS * 10))" ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
+  kill -KILL -- "-$1" 2>/dev/null || true
+}
+
+# --- the steps --------------------------------------------------------------------------------------------------------
+
+apply() {
+  note_made_folder
+  if ! mkdir -p "$OURS" 2>/dev/null; then
+    die prefix.unwritable "$EXIT_REFUSED" "$PREFIX cannot be made" "choose another folder: --prefix DIR"
+  fi
+  take_lock
+  look_again
+  case $ACTION in
+  install | finish)
+    UNDO=yes
+    mark unfinished
+    ;;
+  esac
+  open_log
+  choose_temporary_folder
+  ensure_environment
+  build_wheel
+  install_wheel
+  check_answer
+  write_receipt
+  rm -rf "$OURS/incomplete" "$STAGE"
+  mv "$LOG" "$OURS/install.log"
+  LOG=""
+  UNDO=no
+  release_lock
+}
+
+# What stood there may have changed while the lock was somebody else's.
+look_again() {
+  look_at_prefix
+  make_plan
+  [ ${#PROBLEM_IDS[@]} -eq 0 ] || refuse
+}
+
+# The topmost folder that this run makes, so that a first install that fails leaves nothing behind.
+note_made_folder() {
+  local folder=$PREFIX
+  MADE_FOLDER=""
+  while [ ! -e "$folder" ]; do
+    MADE_FOLDER=$folder
+    folder=${folder%/*}
+    folder=${folder:-/}
+  done
+}
+
+# mark STATE: what the next run finds when this one is killed; see look_at_prefix.
+mark() {
+  printf '%s\n' "$1" >"$OURS/incomplete"
+}
+
+open_log() {
+  LOG=$(mktemp "${TMPDIR:-/tmp}/imjoy-install.XXXXXX" 2>/dev/null) || LOG=$(mktemp "$PREFIX.log.XXXXXX")
+  {
+    echo "imjoy $VERSION, $ACTION, $(date)"
+    uname -a
+    echo "prefix $PREFIX; python $PYTHON_VERSION $PYTHON; source $SOURCE_PLACE $SOURCE_ID"
+  } >>"$LOG"
+}
+
+# Building runs programs from the temporary folder, which some machines forbid in /tmp.
+choose_temporary_folder() {
+  local trial=""
+  STAGE="$OURS/stage"
+  rm -rf "$STAGE"
+  mkdir "$STAGE"
+  if trial=$(mktemp "${TMPDIR:-/tmp}/imjoy-trial.XXXXXX" 2>/dev/null) &&
+    printf '#!/bin/sh\n' >"$trial" && chmod +x "$trial" && "$trial" 2>/dev/null; then
+    rm -f "$trial"
+  else
+    [ -z "$trial" ] || rm -f "$trial"
+    mkdir "$STAGE/tmp"
+    export TMPDIR="$STAGE/tmp"
+  fi
+}
+
+ensure_environment() {
+  if [ "$ACTION" != finish ] && environment_works; then return 0; fi
+  if [ "$PREFIX_STATE" = installed ] || [ "$PREFIX_STATE" = interrupted ]; then
+    confirm "The Python in $PREFIX is broken and has to be made anew; packages that you added to it go. Do it?" ||
+      die prefix.broken "$EXIT_REFUSED" "the Python in $PREFIX is broken and was left as it is" \
+        "bash install.sh --yes makes it anew; packages that you added to it go"
+    mark interrupted
+  fi
+  remove_environment
+  run "making the environment" "$PYTHON" -m venv --prompt imjoy "$PREFIX" ||
+    fail_step environment.failed "Python $PYTHON_VERSION could not make an environment in $PREFIX"
+}
+
+remove_environment() {
+  local part
+  for part in $ENVIRONMENT_PARTS; do rm -rf "${PREFIX:?}/$part"; done
+}
+
+# The wheel is built before anything that works is touched, and from a copy, as building writes beside the sources.
+build_wheel() {
+  local place=$SOURCE_PLACE
+  case $SOURCE_KIND in
+  wheel)
+    WHEEL=$SOURCE_PLACE
+    return 0
+    ;;
+  checkout)
+    place="$STAGE/source"
+    mkdir "$place"
+    (cd "$SOURCE_PLACE" && tar -cf - --exclude __pycache__ --exclude '*.egg-info' setup.py pyproject.toml MANIFEST.in \
+      README.md LICENSE bootstrap engine) | tar -xf - -C "$place"
+    ;;
+  git) place="$SOURCE_PLACE@${SOURCE_ID#commit:}" ;;
+  esac
+  run "building imjoy" "$PREFIX/bin/python" -m pip wheel --no-deps --wheel-dir "$STAGE/wheels" "$place" ||
+    fail_step source.build_failed "imjoy could not be built from $SOURCE_PLACE"
+  WHEEL=$(ls "$STAGE"/wheels/imjoy-*.whl 2>/dev/null) ||
+    fail_step source.not_imjoy "$SOURCE_PLACE is not imjoy"
+}
+
+install_wheel() {
+  local again=""
+  if [ "$UNDO" = no ]; then
+    again=--force-reinstall
+    mark interrupted
+  fi
+  run "installing imjoy and what it needs" "$PREFIX/bin/python" -m pip install --upgrade ${again:+"$again"} "$WHEEL" ||
+    fail_step install.failed "imjoy could not be installed into $PREFIX"
+}
+
+check_answer() {
+  { run "checking that it answers" "$PREFIX/bin/imjoy" --version && works; } ||
+    fail_step install.silent "imjoy is installed in $PREFIX, but does not answer"
+  INSTALLED_VERSION=$("$PREFIX/bin/imjoy" --version </dev/null | tail -n 1)
+  INSTALLED_VERSION=${INSTALLED_VERSION##* }
+}
+
+# fail_step ID WHAT: tell a network that is not there from everything else, and say what state the prefix is in.
+fail_step() {
+  local fix="run this again to finish it"
+  [ "$UNDO" = no ] || fix="nothing was left behind; mend what the log names and run this again"
+  printf '\n' >&2
+  tail -n 8 "$LOG" | sed 's/^/  | /' >&2
+  if network_is_to_blame; then
+    die network.index "$EXIT_NETWORK" "$2: the network did not answer" "$fix"
+  fi
+  die "$1" "$EXIT_FAILED" "$2" "$fix"
+}
+
+network_is_to_blame() {
+  tail -n 60 "$LOG" | grep -Eq 'NewConnectionError|NameResolutionError|Temporary failure in name resolution|ConnectTimeout|ReadTimeout|ProxyError|Could not resolve host|Network is unreachable|Connection refused|SSLError'
+}
+
+write_receipt() {
+  local temporary="$OURS/receipt.json.new"
+  {
+    echo '{'
+    echo '  "schema": "1",'
+    echo "  \"version\": $(json_string "$INSTALLED_VERSION"),"
+    echo "  \"distribution\": \"venv\","
+    echo "  \"python\": $(json_string "$PYTHON"),"
+    echo "  \"source\": $(json_string "$SOURCE_PLACE"),"
+    echo "  \"source_id\": $(json_string "$SOURCE_ID"),"
+    echo "  \"parts\": $(json_string "$ENVIRONMENT_PARTS .imjoy"),"
+    echo "  \"installed\": $(json_string "$(date -u +%Y-%m-%dT%H:%M:%SZ)")"
+    echo '}'
+  } >"$temporary"
+  mv "$temporary" "$OURS/receipt.json"
+}
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+# Runs at every exit. A first install that did not finish is taken back whole; a change of a finished one stays marked.
+on_exit() {
+  local status=$?
+  trap - EXIT INT TERM HUP
+  set +e
+  [ -z "$CHILD" ] || stop_group "$CHILD"
+  if [ "$status" -ne 0 ] && [ -n "$LOCK" ]; then
+    rm -rf "$OURS/stage"
+    if [ "$UNDO" = yes ]; then take_back; fi
+  fi
+  release_lock
+  if [ "$UNDO" = yes ] && [ "$status" -ne 0 ]; then remove_made_folders; fi
+  if [ "$status" -eq "$EXIT_INTERRUPTED" ]; then
+    [ "$STEP_OPEN" = no ] || printf '\n' >&2
+    if [ "$UNDO" = no ] && [ -f "${OURS:-}/incomplete" ]; then
+      warn "interrupted; run this again to finish $PREFIX"
+    else
+      warn "interrupted; nothing was left behind"
+    fi
+    [ -z "$LOG" ] || rm -f "$LOG"
+  elif [ -n "$LOG" ]; then
+    scrub_log
+    printf 'log: %s\n' "$LOG" >&2
+  fi
+  exit "$status"
+}
+
+take_back() {
+  remove_environment
+  rm -f "$OURS/incomplete" "$OURS/receipt.json.new"
+}
+
+remove_made_folders() {
+  local folder=$PREFIX
+  rmdir "$OURS" 2>/dev/null
+  [ -n "$MADE_FOLDER" ] || return 0
+  while rmdir "$folder" 2>/dev/null && [ "$folder" != "$MADE_FOLDER" ]; do folder=${folder%/*}; done
+  [ ! -d "$PREFIX" ] || warn "$PREFIX holds files that this script did not make and was left"
+}
+
+# Credentials in urls have no place in a file that people paste into a report.
+scrub_log() {
+  sed -e 's#://[^/@ ]*@#://***@#g' "$LOG" >"$LOG.scrubbed" && mv "$LOG.scrubbed" "$LOG"
+}
+
+# The shell that the line was typed in, by the process that started us, else by SHELL.
+current_shell() {
+  local name
+  name=$(ps -o comm= -p "$PPID" 2>/dev/null || true)
+  name=${name##*/}
+  name=${name#-}
+  case $name in
+  bash | zsh | fish | tcsh | csh) ;;
+  *) name=${SHELL:-bash} ;;
+  esac
+  name=${name##*/}
+  case $name in
+  zsh | fish | tcsh) printf '%s' "$name" ;;
+  csh) printf 'tcsh' ;;
+  *) printf 'bash' ;;
+  esac
+}
+
+# The prefix's command folder as a shell reads it inside double quotes.
+quoted_bin() {
+  case ${HOME:+$PREFIX} in
+  "${HOME:-}"/*) printf '%s' "\$HOME${PREFIX#"$HOME"}/bin" ;;
+  *) printf '%s' "$PREFIX/bin" ;;
+  esac
+}
+
+# path_line SHELL: puts imjoy on the PATH of the session that it is typed into.
+path_line() {
+  case $1 in
+  fish) printf 'set -gx PATH "%s" %s' "$(quoted_bin)" "\$PATH" ;;
+  tcsh) printf 'set path = ("%s" %s)' "$(quoted_bin)" "\$path" ;;
+  *) printf 'export PATH="%s:%s"' "$(quoted_bin)" "\$PATH" ;;
+  esac
+}
+
+# lasting_line SHELL: the same for all sessions to come.
+lasting_line() {
+  local line file
+  line=$(path_line "$1" | sed "s/'/'\\\\''/g")
+  case $1 in
+  fish)
+    printf 'fish_add_path "%s"' "$(quoted_bin)"
+    return 0
+    ;;
+  tcsh) file="\$HOME/.tcshrc" ;;
+  zsh) file="\${ZDOTDIR:-\$HOME}/.zshrc" ;;
+  *) if [ "$OS" = Darwin ]; then file="\$HOME/.bash_profile"; else file="\$HOME/.bashrc"; fi ;;
+  esac
+  printf "echo '%s' >> %s" "$line" "$file"
+}
+
+print_result() {
+  local shell
+  shell=$(current_shell)
+  if [ "$JSON" = yes ]; then
+    printf '{"schema": 1, "kind": "result", "action": %s, "version": %s, "prefix": %s, "command": %s, "path_line": %s}\n' \
+      "$(json_string "$ACTION")" "$(json_string "$INSTALLED_VERSION")" "$(json_string "$PREFIX")" \
+      "$(json_string "$PREFIX/bin/imjoy")" "$(json_string "$(path_line "$shell")")"
+    return 0
+  fi
+  [ "$QUIET" = no ] || return 0
+  if [ "$ACTION" = none ]; then
+    printf 'imjoy %s in %s works and is up to date; nothing was changed.\n' "$INSTALLED_VERSION" "$(short "$PREFIX")"
+    [ -z "$NETWORK_EVIDENCE" ] || warn "${SOURCE_PLACE#git+} could not be asked for a newer one"
+  else
+    printf '\nimjoy %s is in %s.\n' "$INSTALLED_VERSION" "$(short "$PREFIX")"
+  fi
+  if [ "$(command -v imjoy 2>/dev/null || true)" != "$PREFIX/bin/imjoy" ]; then
+    printf '\nFor the imjoy command in this %s, type\n    %s\n' "$shell" "$(path_line "$shell")"
+    printf 'and for every one to come\n    %s\n' "$(lasting_line "$shell")"
+  fi
+  [ "$START" = yes ] || printf '\nStart the engine and open the app with\n    imjoy start --serve --open\n'
+}
+
+# The engine wants the terminal for Ctrl-C and questions; stdin may still be the pipe that this script came through.
+start_engine() {
+  say ""
+  trap - EXIT INT TERM HUP
+  if [ ! -t 0 ] && { : </dev/tty; } 2>/dev/null; then
+    exec </dev/tty
+  fi
+  exec "$PREFIX/bin/imjoy" start --serve --open ${START_ARGUMENTS[@]+"${START_ARGUMENTS[@]}"}
+}
+
+main() {
+  set_defaults
+  parse_options "$@"
+  isolate
+  trap on_exit EXIT
+  trap 'exit $EXIT_INTERRUPTED' INT TERM HUP
+  look
+  if [ "$ACTION" = refuse ]; then refuse; fi
+  refuse_when_locked
+  if [ "$DRY_RUN" = yes ]; then
+    if [ "$JSON" = yes ]; then print_plan_json; else print_plan_text; fi
+    exit 0
+  fi
+  if [ "$ACTION" = none ]; then
+    INSTALLED_VERSION=$(receipt_value version)
+  else
+    say "$(describe_plan)"
+    say ""
+    apply
+  fi
+  print_result
+  if [ "$START" = yes ]; then start_engine; fi
+}
+
+{ main "$@"; }
