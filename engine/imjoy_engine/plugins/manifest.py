@@ -167,7 +167,7 @@ class Manifest:
             raise ImJoyError(
                 "plugin.cmd",
                 f'{self.file}, <config> block: "cmd" is {value!r}, which the engine does not run.',
-                why="It may set variables and give options to Python; the engine chooses the Python, and uses no shell.",
+                why="It may set variables and give options to Python. The engine chooses the Python, without a shell.",
                 fix='Write it as "NAME=value python -u", or leave it out.',
             )
         return Command(MappingProxyType(variables), options)

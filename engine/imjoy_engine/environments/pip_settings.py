@@ -1,0 +1,123 @@
+"""What the user told pip about indexes, certificates and proxies, so that uv, which does not read it, can obey it too.
+
+The places and their order are those of pip's own documentation: global, user, environment and ``PIP_CONFIG_FILE``
+files, then ``PIP_…`` variables; a later one replaces an earlier one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from configparser import Error as ConfigError
+from configparser import RawConfigParser
+from pathlib import Path
+
+_SECTIONS = ("global", "install")
+# Several values in one pip option are separated by white space; uv wants them as given here.
+_SAME_MEANING = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "constraint": ("UV_CONSTRAINT", " "),
+    "default-timeout": ("UV_HTTP_TIMEOUT", " "),
+    "timeout": ("UV_HTTP_TIMEOUT", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+    "proxy": ("ALL_PROXY", " "),
+}
+_INDEX_VARIABLES = frozenset(
+    {"UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE"}
+)
+_TRUE = frozenset({"1", "on", "true", "y", "yes"})
+
+
+def uv_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that make uv use what pip is configured to use; those already in ``environ`` win.
+
+    A user who configured indexes for uv itself, by variables or in a ``uv.toml``, gets exactly those.
+    """
+    settings = read_pip_settings(environ)
+    translated: dict[str, str] = {}
+    for option, (variable, separator) in _SAME_MEANING.items():
+        if option in settings:
+            translated[variable] = separator.join(_absolute(option, value) for value in settings[option].split())
+    if settings.get("no-index", "").lower() in _TRUE:
+        translated["UV_NO_INDEX"] = "1"
+    if "UV_INDEX" in translated:
+        # pip has no order among indexes and takes the best version of them all.
+        translated["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    if _configured_for_uv(environ):
+        translated = {name: value for name, value in translated.items() if "INDEX" not in name and "LINKS" not in name}
+    return {name: value for name, value in translated.items() if name not in environ}
+
+
+def read_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return pip's options for installing, by their long names without dashes in front."""
+    settings: dict[str, str] = {}
+    for path in _pip_config_files(environ):
+        parser = RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (ConfigError, UnicodeDecodeError, OSError):
+            continue  # pip itself will complain when it is used; uv can do without
+        for section in _SECTIONS:
+            if parser.has_section(section):
+                settings.update((_option(name), value) for name, value in parser.items(section))
+    for name, value in environ.items():
+        if name.startswith("PIP_") and value:
+            settings[_option(name.removeprefix("PIP_"))] = value
+    return settings
+
+
+def _pip_config_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    override = environ.get("PIP_CONFIG_FILE", "")
+    if override == os.devnull:
+        return
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    name = "pip.ini" if sys.platform == "win32" else "pip.conf"
+    if sys.platform == "win32":
+        yield Path(environ.get("PROGRAMDATA", "C:/ProgramData"), "pip", name)
+        yield home / "pip" / name
+        if "APPDATA" in environ:
+            yield Path(environ["APPDATA"], "pip", name)
+    else:
+        if sys.platform == "darwin":
+            yield Path("/Library/Application Support/pip", name)
+        for folder in reversed(environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)):
+            yield Path(folder, "pip", name)
+        yield Path("/etc", name)
+        yield home / ".pip" / name
+        if sys.platform == "darwin":
+            yield home / "Library" / "Application Support" / "pip" / name
+        yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "pip", name)
+    yield Path(sys.prefix, name)
+    if override:
+        yield Path(override)
+
+
+def _configured_for_uv(environ: Mapping[str, str]) -> bool:
+    if _INDEX_VARIABLES & environ.keys():
+        return True
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    folders = [Path(environ.get("APPDATA", home) if sys.platform == "win32" else "/etc")]
+    folders.append(Path(environ.get("XDG_CONFIG_HOME") or home / ".config"))
+    return any(_names_an_index(folder / "uv" / "uv.toml") for folder in folders)
+
+
+def _names_an_index(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "index" in text or "find-links" in text
+
+
+def _option(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _absolute(option: str, value: str) -> str:
+    if option not in ("find-links", "cert", "constraint") or "://" in value:
+        return value
+    return str(Path(value).expanduser().absolute())

@@ -1,0 +1,218 @@
+"""The plugin environments on disk: one folder for each set of packages, made once, shared by all that need it.
+
+A folder's name is the hash of what is in it. It counts as ready when its marker is there, and the marker is written
+last: whatever interrupts a build, even ``kill -9``, leaves a folder that the next build clears away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
+from imjoy_engine.environments.venv_env import Progress, Report, build_venv, interpreter_of
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = ["EnvironmentStore", "Progress"]
+
+MARKER_NAME = "imjoy-environment.json"
+# Part of every folder's name: raise it when environments of older engines must not be used any more.
+FORMAT = 1
+WAIT_POLL_SECONDS = 0.1
+
+
+class EnvironmentStore:
+    """Environments under ``root``. With ``freeze`` nothing is built: what is ready is used, the rest is refused."""
+
+    def __init__(self, root: Path, *, freeze: bool, environ: Mapping[str, str] | None = None) -> None:
+        self._root = root
+        self._freeze = freeze
+        self._environ = os.environ if environ is None else environ
+        self._host = _host_python()
+        self._builds: dict[str, _SharedBuild] = {}
+
+    def prefix(self, spec: EnvironmentSpec) -> Path:
+        """Return the folder of ``spec``'s environment, whether it is there or not."""
+        identity = [FORMAT, spec.python or self._host, sorted(spec.requirements)]
+        return self._root / hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
+
+    def ready(self, spec: EnvironmentSpec) -> Path | None:
+        """Return the interpreter when the environment is ready, at the price of two looks at the disk."""
+        prefix = self.prefix(spec)
+        interpreter = interpreter_of(prefix)
+        # The interpreter is a link into the Python it was made from, which may have been removed since.
+        return interpreter if (prefix / MARKER_NAME).exists() and interpreter.exists() else None
+
+    async def ensure(self, spec: EnvironmentSpec, report: Report) -> Path:
+        """Return the interpreter of ``spec``'s environment, and build that first when it is not ready.
+
+        A ready one is returned at once, without a lock or a process. Of many callers, in this process or in others,
+        one builds; the rest wait and get its progress. When the last caller of this process is cancelled, the build is
+        killed and cleared away.
+
+        Raises:
+            ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.failed`` when the build fails,
+                ``env.unsupported`` for another Python than the engine's.
+        """
+        if spec.python is not None:
+            raise ImJoyError(
+                "env.unsupported",
+                f"An environment with Python {spec.python} was asked for, which this engine does not provide.",
+                why=f"Plugins run with the engine's own Python, {platform.python_version()}.",
+            )
+        interpreter = self.ready(spec)
+        if interpreter:
+            return interpreter
+        prefix = self.prefix(spec)
+        if self._freeze:
+            raise ImJoyError(
+                "env.frozen",
+                "The plugin's environment is not ready, and the engine was started with --freeze.",
+                why=f"It would need {', '.join(map(scrub, spec.requirements))}.",
+                fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
+            )
+        build = self._builds.get(prefix.name)
+        if build is None or build.over:
+            build = self._builds[prefix.name] = _SharedBuild(lambda tell: self._build(spec, tell))
+        try:
+            return await build.join(report)
+        finally:
+            if build.over and self._builds.get(prefix.name) is build:
+                del self._builds[prefix.name]
+
+    async def prepare_default(self, report: Report) -> Path:
+        """Build the environment of plugins that ask for nothing; raises as ``ensure`` does."""
+        return await self.ensure(DEFAULT_ENVIRONMENT, report)
+
+    async def _build(self, spec: EnvironmentSpec, report: Report) -> Path:
+        prefix = self.prefix(spec)
+        news = self._root / f"{prefix.name}.progress"
+
+        def tell(progress: Progress) -> None:
+            report(progress)
+            with contextlib.suppress(OSError):
+                _write(news, json.dumps([progress.phase, progress.text, progress.fraction]))
+
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = await self._lock(spec, news, report)
+            if lock is None:
+                return interpreter_of(prefix)
+            try:
+                if self.ready(spec) is None:
+                    await self._build_locked(spec, prefix, tell)
+            finally:
+                news.unlink(missing_ok=True)
+                lock.release()
+        except OSError as error:
+            raise ImJoyError(
+                "env.failed",
+                "The environment could not be written.",
+                why=scrub(str(error)),
+                fix=f"See that there is space and that you may write in {self._root}, then load the plugin again.",
+            ) from error
+        return interpreter_of(prefix)
+
+    async def _lock(self, spec: EnvironmentSpec, news: Path, report: Report) -> BaseFileLock | None:
+        """Become the builder, or return None when another process has made the environment ready meanwhile."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(news.with_suffix(".lock"))
+        last = None
+        while True:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                heard = _read_progress(news)
+                if heard != last and heard is not None:
+                    report(heard)
+                last = heard
+                await asyncio.sleep(WAIT_POLL_SECONDS)
+                if self.ready(spec):
+                    return None
+            else:
+                return lock
+
+    async def _build_locked(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
+        await _remove(prefix)
+        try:
+            await build_venv(
+                prefix, spec.requirements, python=Path(sys.executable), environ=self._environ, report=report
+            )
+            content = {"format": FORMAT, "python": self._host, "requirements": [*map(scrub, spec.requirements)]}
+            _write(prefix / MARKER_NAME, json.dumps(content, indent=1))
+        except BaseException:
+            await _remove(prefix)
+            raise
+
+
+class _SharedBuild:
+    """One build that several callers wait for; it lives as long as one of them does.
+
+    ``over`` says that it ended or was given up, and that a new caller needs a new one.
+    """
+
+    def __init__(self, build: Callable[[Report], Awaitable[Path]]) -> None:
+        self.over = False
+        self._reports: list[Report] = []
+        self._last: Progress | None = None
+        self._task = asyncio.ensure_future(build(self._tell))
+
+    async def join(self, report: Report) -> Path:
+        self._reports.append(report)
+        if self._last:
+            report(self._last)
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._reports.remove(report)
+            self.over = self._task.done() or not self._reports
+            if self.over and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait({self._task})
+
+    def _tell(self, progress: Progress) -> None:
+        self._last = progress
+        for report in list(self._reports):
+            report(progress)
+
+
+def _host_python() -> str:
+    """What environments of this interpreter have in common with no others: kind, version, build, machine."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    flags = getattr(sys, "abiflags", "")
+    return f"{sys.implementation.name}-{version}{flags}-{sys.platform}-{platform.machine()}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that nobody ever sees half of."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _read_progress(path: Path) -> Progress | None:
+    try:
+        phase, text, fraction = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Progress(str(phase), str(text), fraction if isinstance(fraction, (int, float)) else None)
+
+
+async def _remove(prefix: Path) -> None:
+    """Remove a folder with everything in it, off the event loop, because one environment has 10,000 files."""
+    with contextlib.suppress(FileNotFoundError):
+        await asyncio.to_thread(shutil.rmtree, prefix)

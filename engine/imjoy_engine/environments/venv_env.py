@@ -1,0 +1,206 @@
+"""Builds an environment of pip packages: with uv, or with ``venv`` and pip where uv is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.pip_settings import uv_variables
+from imjoy_engine.environments.scrub import scrub
+
+BUILD_SECONDS = 3600.0
+KILLED_SECONDS = 10.0
+OUTPUT_LINES = 60
+LINE_BYTES = 64 * 1024
+TETHER_SCRIPT = Path(__file__).with_name("tether.py")
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_FOREIGN_VARIABLES = re.compile(
+    r"PYTHON.*|VIRTUAL_ENV|CONDA_.*|__PYVENV_LAUNCHER__|PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON|EDITABLE)"
+    r"|UV_(PYTHON.*|PROJECT.*|SYSTEM_PYTHON|BREAK_SYSTEM_PACKAGES|TARGET|PREFIX|VENV_.*|WORKING_DIR.*|COMPILE_BYTECODE)"
+)
+_OFFLINE_SIGNS = ("network was disabled", "error sending request", "dns error", "failed to lookup", "Failed to fetch")
+_OFFLINE_SIGNS_OF_PIP = ("NewConnectionError", "Temporary failure in name resolution", "Network is unreachable")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a build: ``phase`` is one of docs/protocol.md, ``fraction`` 0 to 1, or None when it is not known."""
+
+    phase: str
+    text: str
+    fraction: float | None
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a line of an installer's output tells, and how far the build is then."""
+
+    pattern: re.Pattern[str]
+    phase: str
+    fraction: float | None
+
+
+_UV_STEPS: tuple[_Step, ...] = (
+    _Step(re.compile(r"Resolved \d+ packages? in .*"), "pip", 0.3),
+    _Step(re.compile(r"\s*(Downloading|Building|Updating) .*"), "download", None),
+    _Step(re.compile(r"\s*(Downloaded|Built|Updated) .*"), "download", None),
+    _Step(re.compile(r"Prepared \d+ packages? in .*"), "pip", 0.7),
+    _Step(re.compile(r"Installed \d+ packages? in .*"), "link", 0.8),
+    _Step(re.compile(r"Bytecode compiled .*"), "link", 0.95),
+)
+_PIP_STEPS: tuple[_Step, ...] = (
+    _Step(re.compile(r"Collecting .*"), "pip", None),
+    _Step(re.compile(r"\s*Downloading .*"), "download", None),
+    _Step(re.compile(r"Installing collected packages: .*"), "link", 0.7),
+    _Step(re.compile(r"Successfully installed .*"), "link", 0.95),
+)
+
+
+def interpreter_of(prefix: Path) -> Path:
+    """Return where the interpreter of the virtual environment ``prefix`` is."""
+    return prefix / "Scripts" / "python.exe" if sys.platform == "win32" else prefix / "bin" / "python"
+
+
+def find_uv() -> str | None:
+    """Return the uv that came with our own dependencies, never one that happens to be on PATH; None without it."""
+    try:
+        import uv
+
+        return str(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        return None
+
+
+def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for a build: the user's, without what would lead it into another environment.
+
+    Nothing asks questions: git and ssh fail where they would prompt.
+    """
+    kept = {name: value for name, value in environ.items() if not _FOREIGN_VARIABLES.fullmatch(name)}
+    kept.update(uv_variables(kept))
+    kept.update(NO_COLOR="1", GIT_TERMINAL_PROMPT="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
+    kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    return kept
+
+
+async def build_venv(
+    prefix: Path, requirements: Sequence[str], *, python: Path, environ: Mapping[str, str], report: Report
+) -> None:
+    """Make a virtual environment of ``python`` at ``prefix``, which must not exist, and install ``requirements``.
+
+    Takes at most ``BUILD_SECONDS``. When it is cancelled, or this process dies, every process of the build is killed at
+    once; what is at ``prefix`` then is for the caller to remove.
+
+    Raises:
+        ImJoyError: ``env.failed`` with the installer's explanation, without passwords.
+    """
+    variables = build_variables(environ)
+    uv = find_uv()
+    interpreter = interpreter_of(prefix)
+    listing = prefix / "requirements.txt"
+    report(Progress("environment", "Making an environment", 0.05))
+    if uv:
+        making = [uv, "venv", "--no-project", "--python", str(python), "--no-python-downloads", str(prefix)]
+        installing = [uv, "pip", "install", "--python", str(interpreter), "--compile-bytecode", "-r", str(listing)]
+        if variables.get("UV_NO_INDEX") == "1":
+            installing.append("--no-index")
+        steps = _UV_STEPS
+    else:
+        making = [str(python), "-I", "-m", "venv", str(prefix)]
+        installing = [str(interpreter), "-I", "-m", "pip", "install", "--progress-bar", "off", "-r", str(listing)]
+        steps = _PIP_STEPS
+    await _run(making, variables, (), report)
+    # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.
+    with os.fdopen(os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write("".join(f"{requirement}\n" for requirement in requirements))
+    report(Progress("pip", "Looking for its packages and what they need", 0.1))
+    await _run(installing, variables, steps, report)
+    listing.unlink()
+
+
+async def _run(argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=dict(variables),
+        # uv looks for a project's configuration from the current folder upwards.
+        cwd=Path(sys.executable).anchor,
+        start_new_session=True,
+    )
+    lines: list[str] = []
+
+    async def finish() -> int:
+        async for line in _lines(process.stdout):
+            step = next((step for step in steps if step.pattern.fullmatch(line)), None)
+            if step:
+                report(Progress(step.phase, line.strip(), step.fraction))
+            elif line:
+                lines.append(line)
+                del lines[:-OUTPUT_LINES]
+        return await process.wait()
+
+    try:
+        code = await asyncio.wait_for(finish(), BUILD_SECONDS)
+    except asyncio.TimeoutError:
+        lines.append(f"It was not done after {BUILD_SECONDS / 60:g} minutes.")
+        code = -1
+    finally:
+        if process.returncode is None:
+            _kill_group(process)
+            await asyncio.wait_for(process.wait(), KILLED_SECONDS)
+    if code != 0:
+        raise _failure(lines)
+
+
+async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:
+    """Yield what a command writes by lines, without colours and passwords; a line without end is cut."""
+    rest = b""
+    while stream is not None and (chunk := await stream.read(LINE_BYTES)):
+        *whole, rest = (rest + chunk).split(b"\n")
+        if len(rest) > LINE_BYTES:
+            whole, rest = [*whole, rest], b""
+        for line in whole:
+            yield _readable(line)
+    if rest:
+        yield _readable(rest)
+
+
+def _readable(line: bytes) -> str:
+    return scrub(_ANSI.sub("", line.decode(errors="replace").rstrip()))
+
+
+def _kill_group(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _failure(lines: Sequence[str]) -> ImJoyError:
+    output = "\n".join(line for line in lines if not line.startswith("Using Python"))
+    offline = any(sign in output for sign in (*_OFFLINE_SIGNS, *_OFFLINE_SIGNS_OF_PIP))
+    return ImJoyError(
+        "env.failed",
+        "The packages could not be downloaded." if offline else "The environment could not be made.",
+        why=output,
+        fix=(
+            "Check the network (and the proxy or index that pip is configured to use), then load the plugin again."
+            if offline
+            else 'Correct the package named above in the plugin\'s "requirements", then load the plugin again.'
+        ),
+    )
