@@ -41,14 +41,18 @@ def uv_variables(environ: Mapping[str, str]) -> dict[str, str]:
     translated: dict[str, str] = {}
     for option, (variable, separator) in _SAME_MEANING.items():
         if option in settings:
-            translated[variable] = separator.join(_absolute(option, value) for value in settings[option].split())
+            translated[variable] = separator.join(
+                _absolute(option, value) for value in settings[option].split()
+            )
     if settings.get("no-index", "").lower() in _TRUE:
         translated["UV_NO_INDEX"] = "1"
     if "UV_INDEX" in translated:
         # pip has no order among indexes and takes the best version of them all.
         translated["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if _configured_for_uv(environ):
-        translated = {name: value for name, value in translated.items() if "INDEX" not in name and "LINKS" not in name}
+        translated = {
+            name: value for name, value in translated.items() if "INDEX" not in name and "LINKS" not in name
+        }
     return {name: value for name, value in translated.items() if name not in environ}
 
 

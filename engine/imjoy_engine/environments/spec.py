@@ -110,7 +110,9 @@ class _Planner:
                 for part in _parts(element):
                     self._env_command(part)
             elif isinstance(element, Mapping) and element.get("type") == "binder":
-                self._notes.append("The Binder environment was skipped: it is meant for a server, not for this engine.")
+                self._notes.append(
+                    "The Binder environment was skipped: it is meant for a server, not for this engine."
+                )
             elif isinstance(element, Mapping):
                 raise self._unsupported("env", f'an element of type "{element.get("type", "")}"')
             else:
@@ -172,8 +174,12 @@ class _Planner:
             else:
                 raise ImJoyError(
                     "env.requirement",
-                    scrub(f'{self._file}, <config> block: "requirements" has {word!r}, which is no requirement.'),
-                    why=scrub(f"It stands in {text!r}. A requirement is a package's name, if need be with a version."),
+                    scrub(
+                        f'{self._file}, <config> block: "requirements" has {word!r}, which is no requirement.'
+                    ),
+                    why=scrub(
+                        f"It stands in {text!r}. A requirement is a package's name, if need be with a version."
+                    ),
                     fix='Write it as "numpy", "numpy>=1.20" or "git+https://…".',
                 )
 
@@ -188,7 +194,9 @@ class _Planner:
     def _unsupported(self, field: str, what: str, fix: str = "") -> ImJoyError:
         return ImJoyError(
             "env.unsupported",
-            scrub(f'{self._file}, <config> block: "{field}" asks for {what}, which this engine does not provide.'),
+            scrub(
+                f'{self._file}, <config> block: "{field}" asks for {what}, which this engine does not provide.'
+            ),
             why=f'An environment for "{self._plugin}" is made of packages that pip can install, and nothing else yet.',
             fix=fix or f'Take it out of "{field}" and load the plugin again, if it can do without.',
         )

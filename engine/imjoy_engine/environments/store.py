@@ -152,7 +152,11 @@ class EnvironmentStore:
             await build_venv(
                 prefix, spec.requirements, python=Path(sys.executable), environ=self._environ, report=report
             )
-            content = {"format": FORMAT, "python": self._host, "requirements": [*map(scrub, spec.requirements)]}
+            content = {
+                "format": FORMAT,
+                "python": self._host,
+                "requirements": [*map(scrub, spec.requirements)],
+            }
             _write(prefix / MARKER_NAME, json.dumps(content, indent=1))
         except BaseException:
             await _remove(prefix)

@@ -27,8 +27,18 @@ _FOREIGN_VARIABLES = re.compile(
     r"PYTHON.*|VIRTUAL_ENV|CONDA_.*|__PYVENV_LAUNCHER__|PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON|EDITABLE)"
     r"|UV_(PYTHON.*|PROJECT.*|SYSTEM_PYTHON|BREAK_SYSTEM_PACKAGES|TARGET|PREFIX|VENV_.*|WORKING_DIR.*|COMPILE_BYTECODE)"
 )
-_OFFLINE_SIGNS = ("network was disabled", "error sending request", "dns error", "failed to lookup", "Failed to fetch")
-_OFFLINE_SIGNS_OF_PIP = ("NewConnectionError", "Temporary failure in name resolution", "Network is unreachable")
+_OFFLINE_SIGNS = (
+    "network was disabled",
+    "error sending request",
+    "dns error",
+    "failed to lookup",
+    "Failed to fetch",
+)
+_OFFLINE_SIGNS_OF_PIP = (
+    "NewConnectionError",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+)
 
 
 @dataclass(frozen=True)
@@ -113,24 +123,47 @@ async def build_venv(
     report(Progress("environment", "Making an environment", 0.05))
     if uv:
         making = [uv, "venv", "--no-project", "--python", str(python), "--no-python-downloads", str(prefix)]
-        installing = [uv, "pip", "install", "--python", str(interpreter), "--compile-bytecode", "-r", str(listing)]
+        installing = [
+            uv,
+            "pip",
+            "install",
+            "--python",
+            str(interpreter),
+            "--compile-bytecode",
+            "-r",
+            str(listing),
+        ]
         if variables.get("UV_NO_INDEX") == "1":
             installing.append("--no-index")
         steps = _UV_STEPS
     else:
         making = [str(python), "-I", "-m", "venv", str(prefix)]
-        installing = [str(interpreter), "-I", "-m", "pip", "install", "--progress-bar", "off", "-r", str(listing)]
+        installing = [
+            str(interpreter),
+            "-I",
+            "-m",
+            "pip",
+            "install",
+            "--progress-bar",
+            "off",
+            "-r",
+            str(listing),
+        ]
         steps = _PIP_STEPS
     await _run(making, variables, (), report)
     # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.
-    with os.fdopen(os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(
+        os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
         file.write("".join(f"{requirement}\n" for requirement in requirements))
     report(Progress("pip", "Looking for its packages and what they need", 0.1))
     await _run(installing, variables, steps, report)
     listing.unlink()
 
 
-async def _run(argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report) -> None:
+async def _run(
+    argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report
+) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
         stdin=asyncio.subprocess.PIPE,

@@ -212,7 +212,9 @@ class PluginFile:
         tags = tuple(script.tag for script in self.scripts)
         raise ImJoyError(
             "plugin.tag",
-            f'{self.file}: there is no <script> for tag "{tag}".' if tag else f"{self.file}: every <script> has a tag.",
+            f'{self.file}: there is no <script> for tag "{tag}".'
+            if tag
+            else f"{self.file}: every <script> has a tag.",
             why=f"There are scripts for {_listed(tags)}; the plugin's tags are {_listed(self.manifest.tags)}.",
             fix="Spell the script's tag as in the config, or leave it out for a script that serves every tag.",
         )

@@ -26,7 +26,9 @@ def read_config(block: Block, *, file: str) -> dict[str, object]:
             ``plugin.config-size``.
     """
     if len(block.text) > MAX_CONFIG_CHARACTERS:
-        raise _size_error(file, f"It has {len(block.text):,} characters; {MAX_CONFIG_CHARACTERS:,} are allowed.")
+        raise _size_error(
+            file, f"It has {len(block.text):,} characters; {MAX_CONFIG_CHARACTERS:,} are allowed."
+        )
     language = block.attributes.get("lang", "")
     if language in ("", "json"):
         loaded = _load_json(block, file)
@@ -112,7 +114,9 @@ class _Copier:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise _shape_error(self._file, "it holds half of a surrogate pair, which is no character") from None
+            raise _shape_error(
+                self._file, "it holds half of a surrogate pair, which is no character"
+            ) from None
         return text
 
 
@@ -154,7 +158,9 @@ def _excerpt(text: str, position: int) -> str:
 
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "empty"}
-    return names.get(type(value), "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}")
+    return names.get(
+        type(value), "a number" if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+    )
 
 
 def _syntax_error(file: str, place: str, language: str, reason: str) -> ImJoyError:
