@@ -16,12 +16,11 @@ from pathlib import Path
 
 import click
 
-from imjoy import __version__, render
+from imjoy import PROJECT_URL, __version__, render
 from imjoy.context import Context
 from imjoy.effects.files import write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.project import PROJECT_HOME
 
 SHORTEST_SECRET = 4
 """Shorter user names and tokens occur inside ordinary words."""
@@ -88,7 +87,7 @@ def _our_bug(error: Exception, context: Context, arguments: Sequence[str]) -> Im
         "imjoy.bug",
         "imjoy came upon something that it does not expect.",
         why=f"{type(error).__name__}: {scrub(str(error), context, secrets=())}",
-        fix=f"Please send the log file to {PROJECT_HOME}/issues. It holds no token and no name of yours:\n{path}",
+        fix=f"Please send the log file to {PROJECT_URL}/issues. It holds no token and no name of yours:\n{path}",
         exit_code=ExitCode.OUR_BUG,
     )
 

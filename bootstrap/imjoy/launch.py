@@ -31,6 +31,7 @@ TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
 BOOT_SILENCE_SECONDS = 60.0
 """The longest wait for the next sign of life of an engine that starts; a download reports far more often."""
 EVIDENCE_BYTES = 4000
+EVIDENCE_LINES = 12
 
 Event = dict[str, object]
 
@@ -144,7 +145,8 @@ class EngineProcess:
             return ""
         size = self._evidence.seek(0, os.SEEK_END)
         self._evidence.seek(max(0, size - EVIDENCE_BYTES))
-        return self._evidence.read().decode("utf-8", errors="replace").strip()
+        lines = self._evidence.read().decode("utf-8", errors="replace").strip().splitlines()
+        return "\n".join(lines[-EVIDENCE_LINES:])
 
     def _read(self) -> None:
         stdout = cast("IO[bytes]", self._process.stdout)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
+LOG_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def emit(result: Result, *, as_json: bool) -> None:
@@ -101,7 +102,7 @@ def started(result: EngineStarted, *, token: str | None) -> None:
 
 def _start_rows(result: EngineStarted, token: str | None) -> list[tuple[str, str]]:
     address = "\n".join(dict.fromkeys([result.url, *result.urls]))
-    rows = [("url", address), ("token", token or "imjoy token")]
+    rows = [("url", address), ("token", token or "`imjoy token` prints it")]
     if result.serve:
         rows.append(("next", "Open the url: the ImJoy app is served there. It asks for the token once."))
     else:
@@ -109,7 +110,7 @@ def _start_rows(result: EngineStarted, token: str | None) -> list[tuple[str, str
     if result.host not in ("127.0.0.1", "localhost", "::1"):
         port = result.port
         rows.append(("remote", _remote_note(port)))
-    rows.append(("log", f"imjoy logs  ({result.log_file})"))
+    rows.append(("log", f"`imjoy logs` prints it: {result.log_file}"))
     if result.already_running or result.detached:
         rows.append(("stop", "imjoy stop"))
     else:
@@ -149,7 +150,7 @@ def _(result: EngineStopped) -> None:
     elif result.how == "asked":
         say(f"The engine at {result.url} has stopped.")
     else:
-        say(f"The engine at {result.url} did not answer; process {result.pid} was {result.how}.")
+        say(f"The engine at {result.url} did not stop when asked; process {result.pid} was {result.how}.")
 
 
 @show.register
@@ -200,24 +201,11 @@ def duration(seconds: float) -> str:
 
 
 def log_line(document: Mapping[str, object]) -> str:
-    """Return one document of the engine's log as one line of text."""
-    rest = dict(document)
-    moment = rest.pop("time", None)
-    stamp = (
-        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
-        if isinstance(moment, int | float)
-        else str(moment or "")
-    )
-    level = str(rest.pop("level", "")).upper()
-    message = str(rest.pop("message", None) or rest.pop("event", None) or "")
-    trouble = rest.pop("traceback", None)
-    values = [
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in rest.items()
-        if value not in (None, "")
-    ]
-    line = "  ".join(part for part in (stamp, f"{level:<7}", message, " ".join(values)) if part.strip())
-    return f"{line}\n{trouble}" if trouble else line
+    """Return one document of the engine's log (``time``, ``level``, ``logger``, ``text``, ``traceback``) as text."""
+    moment = document.get("time")
+    stamp = "-" if not isinstance(moment, int | float) else time.strftime(LOG_TIME, time.localtime(moment))
+    line = f"{stamp}  {document.get('level', ''):<8}{document.get('logger', '')}: {document.get('text', '')}"
+    return f"{line}\n{document['traceback']}" if document.get("traceback") else line
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from importlib import import_module
 
 import click
 
+from imjoy import PROJECT_URL
 from imjoy.boundary import guard
 from imjoy.context import Context
-from imjoy.model.project import PROJECT_HOME
 
 HELP_OPTIONS = ("--help", "-h")
 DEFAULT_VERB = "start"
@@ -67,7 +67,7 @@ class Verbs(click.Group):
     context_settings={"help_option_names": list(HELP_OPTIONS), "max_content_width": 100},
     options_metavar="",
     subcommand_metavar="[COMMAND] [OPTIONS]",
-    epilog=f"`imjoy COMMAND --help` explains one; `imjoy --version` prints the version. {PROJECT_HOME}",
+    epilog=f"`imjoy COMMAND --help` explains one; `imjoy --version` prints the version. {PROJECT_URL}",
 )
 def verbs() -> None:
     """The ImJoy Plugin Engine: runs native Python plugins for the ImJoy app.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from imjoy.model.project import (
     DEFAULT_HOST,
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
-    TOKEN_PATTERN,
 )
 from imjoy.model.results import EngineEnded, EngineStarted
 from imjoy.signals import StopSignals
@@ -115,7 +113,6 @@ def command(
         app_dir=Path(app_dir).absolute() if app_dir else None,
         **settings,
     )
-    _check_token(options.token)
     with StopSignals(_tell) as signals:
         engine = launch_engine(options, context, detach=detach)
         signals.attach(engine)
@@ -169,17 +166,6 @@ def _present(
         open_file(layout.welcome_file)
     elif open_browser:
         render.note(f"There is no browser to open here. Open {result.url} where there is one.")
-
-
-def _check_token(token: str | None) -> None:
-    if token is not None and not re.fullmatch(TOKEN_PATTERN, token):
-        raise ImJoyError(
-            "token.malformed",
-            "This connection token cannot be used.",
-            why="A token has 16 to 128 characters out of A-Z a-z 0-9 . _ ~ and -.",
-            fix="imjoy start, without --token: it makes one and keeps it.",
-            exit_code=ExitCode.USAGE,
-        )
 
 
 def _notes(options: ServeOptions, classic: list[str]) -> list[str]:

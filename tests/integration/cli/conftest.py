@@ -1,0 +1,143 @@
+"""The `imjoy` command as a person runs it: a process, with or without a terminal, with the engine or a double."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+DOUBLE = Path(__file__).parent / "double"
+IMJOY = [sys.executable, "-m", "imjoy"]
+WAIT_SECONDS = 30.0
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
+
+
+@pytest.fixture
+def workspace(home: Path) -> Path:
+    """Return the folder that imjoy takes for its workspace when nothing else is said."""
+    return home / "ImJoyWorkspace"
+
+
+@pytest.fixture
+def double_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that puts the DoubleEngine in the engine's place, with the manner it names."""
+
+    def choose(manner: str) -> None:
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(DOUBLE), os.environ["PYTHONPATH"]]))
+        monkeypatch.setenv("DOUBLE_MANNER", manner)
+
+    return choose
+
+
+Imjoy = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def imjoy() -> Imjoy:
+    """Return a function that runs `imjoy` to its end, without a terminal."""
+
+    def run(*arguments: str, text: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*IMJOY, *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+            cwd=cwd,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def stopped_afterwards(imjoy: Imjoy) -> Iterator[None]:
+    """Stop a detached engine when the test is over, however it went."""
+    yield
+    imjoy("stop")
+
+
+class OnTerminal:
+    """An `imjoy` under a pseudo-terminal of a given width."""
+
+    def __init__(self, arguments: list[str], columns: int, environ: Mapping[str, str]) -> None:
+        self.said = ""
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            settings = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color", **environ}
+            os.execve(sys.executable, [*IMJOY, *arguments], settings)
+        self.exit_code: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of `imjoy` itself."""
+        return self._pid
+
+    def type(self, text: str) -> None:
+        """Type on the terminal; "\\x03" is Ctrl-C."""
+        os.write(self._terminal, text.encode())
+
+    def expect(self, words: str, again: int = 1) -> str:
+        """Read until ``words`` have been said ``again`` times; return all that was said, without colours."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.text.count(words) < again:
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"{words!r} was not said; but this was:\n{self.text}")
+        return self.text
+
+    def wait(self) -> int:
+        """Read to the end and return the exit code."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self._read(deadline - time.monotonic()):
+            continue
+        if self.exit_code is None:
+            _, status = os.waitpid(self._pid, 0)
+            self.exit_code = os.waitstatus_to_exitcode(status)
+        return self.exit_code
+
+    def close(self) -> None:
+        """Close the terminal, as a window that is closed does."""
+        os.close(self._terminal)
+
+    @property
+    def text(self) -> str:
+        """What was said, without colours and with plain line ends."""
+        return ESCAPES.sub("", self.said).replace("\r\n", "\n")
+
+    def _read(self, timeout: float) -> bool:
+        ready, _, _ = select.select([self._terminal], [], [], max(0.0, timeout))
+        if not ready:
+            raise AssertionError(f"nothing more was said within {WAIT_SECONDS} s:\n{self.text}")
+        try:
+            part = os.read(self._terminal, 65536)
+        except OSError:  # Linux: the other end was closed
+            part = b""
+        self.said += part.decode(errors="replace")
+        return bool(part)
+
+
+@pytest.fixture
+def on_terminal() -> Iterator[Callable[..., OnTerminal]]:
+    """Return a function that starts `imjoy` under a pseudo-terminal; what still runs at the end is ended."""
+    begun: list[OnTerminal] = []
+
+    def start(*arguments: str, columns: int = 80, **environ: str) -> OnTerminal:
+        begun.append(OnTerminal(list(arguments), columns, environ))
+        return begun[-1]
+
+    yield start
+    for each in begun:
+        if each.exit_code is None:
+            try:
+                os.kill(each.pid, 9)
+                os.waitpid(each.pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                continue
