@@ -98,6 +98,7 @@ def serve(settings: Settings) -> int:
             ensure_webapp(
                 settings.layout.webapp,
                 lambda text, done, total: say("progress", {"text": text, "done": done, "total": total}),
+                environ=os.environ,
             )
 
         def announce(ready: server.Ready) -> None:

@@ -42,8 +42,8 @@ def check_token(token: str) -> str:
 def ensure_token(path: Path, wanted: str | None) -> tuple[str, bool]:
     """Return the token in ``path`` and whether it is new; ``wanted`` replaces it, and a missing one is made.
 
-    The file is readable by its owner only, also when it was not before. Raises ImJoyError ``token.invalid`` for a ``wanted``
-    or stored token of the wrong form, OSError when the file cannot be written.
+    The file is readable by its owner only, also when it was not before. Raises ImJoyError ``token.invalid`` for a
+    ``wanted`` or stored token of the wrong form, OSError when the file cannot be written.
     """
     if wanted is not None:
         write_private(path, check_token(wanted) + "\n")
@@ -99,7 +99,7 @@ class Gate:
         offered = [name[len("bearer.") :] for name in subprotocols if name.startswith("bearer.")]
         if authorization and authorization[:7].lower() == "bearer ":
             offered.append(authorization[7:].strip())
-        return any([hmac.compare_digest(self._token, given.encode()) for given in offered])
+        return any(hmac.compare_digest(self._token, given.encode()) for given in offered)
 
     def host_is_ours(self, host_header: str | None, local_address: str | None) -> bool:
         """Whether ``Host`` names this engine, so that a page cannot reach it under a name of its own (DNS rebinding).

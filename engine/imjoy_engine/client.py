@@ -202,8 +202,8 @@ class Connection:
     async def call(self, name: str, *args: Any) -> Any:
         """Call one of the plugin's functions; return its result.
 
-        Raises ImJoyError ``plugin.call-failed`` with what the plugin raised, ``plugin.no-function``, or ``plugin.gone`` when
-        the plugin ends before it has answered.
+        Raises ImJoyError ``plugin.call-failed`` with what the plugin raised, ``plugin.no-function``, or ``plugin.gone``
+        when the plugin ends before it has answered.
         """
         function = (self.api or {}).get(name)
         if not callable(function):

@@ -134,9 +134,9 @@ def claim_workspace(settings: Settings) -> FileLock:
 
 
 async def run(settings: Settings, token: str | None, announce: Callable[[Ready], None]) -> None:
-    """Run an engine until it is asked to stop. ``token`` replaces the stored one; ``announce`` is called when it answers.
+    """Run an engine until it is asked to stop; ``announce`` is called when it answers.
 
-    Raises ImJoyError when it cannot start; what was taken by then is given back.
+    ``token`` replaces the stored one. Raises ImJoyError when it cannot start; what was taken by then is given back.
     """
     listener = bind(settings.host, settings.port)
     lock: FileLock | None = None

@@ -174,8 +174,8 @@ class LocalLauncher:
     ) -> LocalWorker:
         """Start a worker under ``python options…`` with ``variables`` added to its environment.
 
-        ``on_output`` gets ``("stdout" | "stderr", bytes)`` as it is written. The process leads a group of its own, so that
-        Ctrl-C in our terminal does not reach it. Raises OSError when it cannot be started.
+        ``on_output`` gets ``("stdout" | "stderr", bytes)`` as it is written. The process leads a group of its own, so
+        that Ctrl-C in our terminal does not reach it. Raises OSError when it cannot be started.
         """
         process = await asyncio.create_subprocess_exec(
             str(python),

@@ -132,7 +132,7 @@ ENDED = Close(4410, "the plugin has ended")
 class Link:
     """One client's socket, and the worker's socket that belongs to it once it is there.
 
-    ``done`` is set when the two part, for the reason in ``close``; ``drained`` when the worker's side has passed on all.
+    ``done`` is set when the two part, for the reason in ``close``; ``drained`` when all it sent is passed on.
     """
 
     def __init__(self, client: web.WebSocketResponse) -> None:
@@ -168,7 +168,7 @@ class Plugin:
         self._surroundings = surroundings
         self._control: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
         self._loaded = False
-        self._first_client = asyncio.Event()
+        self._first_client: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._script_ran: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._script_ran.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._worker: WorkerProcess | None = None
@@ -283,12 +283,7 @@ class Plugin:
             self._loaded = True
             for link_id in list(self.links):
                 await control.send_json({"type": "client", "client": link_id})
-            await self._first_of(
-                asyncio.ensure_future(self._first_client.wait()),
-                exited,
-                FIRST_CLIENT_SECONDS,
-                "no client connected to it",
-            )
+            await self._first_of(self._first_client, exited, FIRST_CLIENT_SECONDS, "no client connected to it")
             await self._first_of(self._script_ran, exited, None, "")
             self._change(PluginState.READY)
             await exited
@@ -302,7 +297,7 @@ class Plugin:
     async def _first_of(
         self, awaited: asyncio.Future[Any], exited: asyncio.Task[int], seconds: float | None, otherwise: str
     ) -> None:
-        """Wait for ``awaited``; raise what it raised, or an ImJoyError when the process ends or the time is up first."""
+        """Wait for ``awaited``; raise what it raised, or an ImJoyError when the process or the time ends first."""
         await asyncio.wait({awaited, exited}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if awaited.done():
             awaited.result()
@@ -419,7 +414,8 @@ class Plugin:
         """Announce a client to the worker; return the link's id."""
         link_id = secrets.token_hex(8)
         self.links[link_id] = link
-        self._first_client.set()
+        if not self._first_client.done():
+            self._first_client.set_result(None)
         self._add_state_event()
         if self._loaded and not self.final:
             await self._control.result().send_json({"type": "client", "client": link_id})

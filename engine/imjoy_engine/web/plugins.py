@@ -120,7 +120,7 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
     coming: asyncio.Task[Event] | None = None
     try:
         while True:
-            coming = coming or asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            coming = coming or asyncio.ensure_future(anext(events))
             await asyncio.wait({coming}, timeout=KEEP_ALIVE_SECONDS)
             if not coming.done():
                 await response.write(b": still here\n\n")

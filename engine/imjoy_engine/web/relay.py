@@ -1,13 +1,14 @@
 """Joins a client's socket with its worker's and passes frames on as they come, without reading them.
 
-Back-pressure is TCP's: a frame is read from one side when the other side has taken the one before, so the engine holds a
-few frames of 1 MiB at most, whatever the size of a message.
+Back-pressure is TCP's: a frame is read from one side when the other side has taken the one before, so the engine holds
+a few frames of 1 MiB at most, whatever the size of a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
@@ -77,8 +78,9 @@ async def serve_client(
     link_id = await plugin.add_link(link)
     done = asyncio.ensure_future(link.done.wait())
     passing = asyncio.ensure_future(_client_to_worker(link, limit))
+    either: set[asyncio.Future[Any]] = {done, passing}
     try:
-        await asyncio.wait({done, passing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if passing.done():
             link.finish(passing.result())
         elif link.worker.done():
@@ -108,8 +110,9 @@ async def _close_both(link: Link) -> None:
 async def _client_to_worker(link: Link, limit: int) -> Close:
     # A client that leaves while its plugin is still being prepared is noticed, because we listen from the start.
     receiving = asyncio.ensure_future(link.client.receive())
+    either: set[asyncio.Future[Any]] = {receiving, link.worker}
     try:
-        await asyncio.wait({receiving, link.worker}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if receiving.done() and receiving.result().type is not WSMsgType.BINARY:
             return DONE
         worker = await link.worker

@@ -4,20 +4,21 @@ import asyncio
 import threading
 import types
 from collections import deque
-from typing import Any, Callable, Coroutine, Dict, Generator, Tuple
+from typing import Any, Callable, Coroutine, Deque, Dict, Generator, Optional, Tuple
 
 import websockets
 from imjoy_rpc.utils import MessageEmitter
 
 from .wire import DEFAULT_MAX_MESSAGE_BYTES, FRAME_BYTES, SUBPROTOCOL, Assembler, WireError, frames
 
+_connect: Any
 try:
-    from websockets.asyncio.client import connect as _connect
+    from websockets.asyncio import client
 
+    _connect = client.connect
     _HEADERS = "additional_headers"
 except ImportError:  # websockets below 13, the newest for Python 3.6 and 3.7
-    from websockets import connect as _connect  # type: ignore[attr-defined,assignment,no-redef]
-
+    _connect = websockets.connect
     _HEADERS = "extra_headers"
 
 _MAJOR = int(websockets.__version__.split(".")[0]) if hasattr(websockets, "__version__") else 0
@@ -32,7 +33,7 @@ async def open_socket(url: str, secret: str, subprotocol: str = SUBPROTOCOL) -> 
     Raises:
         OSError, websockets.WebSocketException, asyncio.TimeoutError: the engine did not answer as one.
     """
-    options = {_HEADERS: {"Authorization": "Bearer " + secret}}  # type: Dict[str, Any]
+    options: Dict[str, Any] = {_HEADERS: {"Authorization": "Bearer " + secret}}
     if _MAJOR >= 15:
         options["proxy"] = None
     return await asyncio.wait_for(
@@ -56,7 +57,7 @@ def _resume(started: Coroutine[Any, Any, None], waiting_for: Any) -> Generator[A
         try:
             value = yield waiting_for
         except BaseException as error:  # passed on, not handled
-            step = started.throw, error  # type: Any
+            step: Any = started.throw, error
         else:
             step = started.send, value
         try:
@@ -79,8 +80,8 @@ class Link(MessageEmitter):  # type: ignore[misc]
         self._socket = socket
         self._loop = asyncio.get_event_loop()
         self._thread = threading.get_ident()
-        self._waiting = deque()  # type: Deque[Dict[str, Any]]
-        self._sender = None  # type: Optional[asyncio.Future[None]]
+        self._waiting: Deque[Dict[str, Any]] = deque()
+        self._sender: Optional[asyncio.Future[None]] = None
         self._assembler = Assembler(max_bytes)
 
     def emit(self, message: Dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 import types
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Set
 
 import imjoy_rpc
 import websockets
@@ -58,12 +58,12 @@ class Worker:
     def __init__(self, url: str, secret: str) -> None:
         self._url = url
         self._secret = secret
-        self._control = None  # type: Any
-        self._load = {}  # type: Dict[str, Any]
+        self._control: Any = None
+        self._load: Dict[str, Any] = {}
         self._script_state = "waiting"  # then "running", "ready" or "failed"
-        self._exported = None  # type: Optional[Dict[str, Any]]
-        self._clients = {}  # type: Dict[str, PeerRPC]
-        self._tasks = set()  # type: set[asyncio.Future[None]]
+        self._exported: Optional[Dict[str, Any]] = None
+        self._clients: Dict[str, PeerRPC] = {}
+        self._tasks: Set[asyncio.Future[None]] = set()
         self._context = imjoy_rpc._rpc_context
         self._exit_code = 0
 
@@ -158,9 +158,8 @@ class Worker:
         except Exception as error:
             self._script_state = "failed"
             self._exit_code = EXIT_CODE_SCRIPT_FAILED
-            text = "".join(
-                traceback.format_exception(type(error), error, error.__traceback__.tb_next)  # type: ignore[union-attr]
-            )
+            trace = error.__traceback__
+            text = "".join(traceback.format_exception(type(error), error, trace.tb_next if trace else None))
             sys.stderr.write(text)
             self._start(
                 self._tell(
@@ -176,7 +175,7 @@ class Worker:
         self._start(self._tell({"type": "ready", "exported": self._exported is not None}))
 
     async def _leave(self, grace: float) -> None:
-        """Call the plugin's ``exit()`` if it has one, for at most ``grace`` seconds, and say good-bye to the clients."""
+        """Call the plugin's ``exit()`` if it has one, for at most ``grace`` seconds, and close the clients' sockets."""
         exported = self._exported["api"] if self._exported else None
         leave = exported.get("exit") if isinstance(exported, dict) else getattr(exported, "exit", None)
         if callable(leave):
@@ -188,7 +187,7 @@ class Worker:
                 sys.stderr.write("exit() took longer than {} s\n".format(grace))
             except Exception:
                 traceback.print_exc()
-        links = [rpc._connection for rpc in self._clients.values()]  # type: List[Link]
+        links: List[Link] = [rpc._connection for rpc in self._clients.values()]
         if links:
             await asyncio.wait([asyncio.ensure_future(link.close()) for link in links], timeout=1)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from imjoy_rpc.utils import dotdict
 
@@ -60,7 +60,7 @@ def ndarray(typed_array: Any, shape: Any = None, dtype: Optional[str] = None) ->
     }
     codes.update({"d": "float64", "q": "int64", "Q": "uint64", "l": "int64", "L": "uint64"})
     name = dtype or (str(own) if own is not None else codes[view.format])
-    default_shape = [len(typed_array)]  # type: List[int]
+    default_shape: List[int] = [len(typed_array)]
     return {
         "_rtype": "ndarray",
         "_rvalue": view.tobytes(),
@@ -73,7 +73,7 @@ def debounce(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any
     """Decorate a function so that calls within ``seconds`` of the last one that ran do nothing and return None."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        last = []  # type: List[float]
+        last: List[float] = []
 
         def debounced(*args: Any, **kwargs: Any) -> Any:
             now = time.monotonic()
@@ -89,7 +89,7 @@ def debounce(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def set_interval(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., threading.Event]]:
-    """Decorate a function so that calling it starts it every ``seconds`` in a thread; ``.set()`` on the result ends that."""
+    """Decorate a function so that a call repeats it every ``seconds`` in a thread until its result is set."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., threading.Event]:
         def start(*args: Any, **kwargs: Any) -> threading.Event:

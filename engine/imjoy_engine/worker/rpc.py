@@ -44,7 +44,7 @@ def _codecs() -> Dict[str, Any]:
 
 
 class ThreadPromise:
-    """What a remote call returns in a thread that is not the plugin's main one: the call runs there, wait for it here."""
+    """What a remote call returns outside the plugin's main thread: the call runs there, wait for it here."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, function: Callable[..., Any], args: Any, kwargs: Any
@@ -127,7 +127,7 @@ class PeerRPC(RPC):  # type: ignore[misc]
 
     def _gen_remote_callback(self, target_id: Any, cid: str, with_promise: bool) -> Callable[..., Any]:
         callback = super()._gen_remote_callback(target_id, cid, with_promise)
-        return self._from_any_thread(callback) if with_promise else callback  # type: ignore[no-any-return]
+        return self._from_any_thread(callback) if with_promise else callback
 
     def _from_any_thread(self, remote: Callable[..., Any]) -> Callable[..., Any]:
         """imjoy-rpc's promises are futures of the current thread's event loop, which other threads do not have."""

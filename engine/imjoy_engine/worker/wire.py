@@ -82,7 +82,7 @@ def frames(message: Any) -> Iterator[bytes]:
     Raises:
         TypeError: something in the message has no form on the wire.
     """
-    buffers = []  # type: List[memoryview]
+    buffers: List[memoryview] = []
     head = msgpack.packb(_take_buffers(message, buffers), default=_pack_buffer, use_bin_type=True)
     lengths = b"".join(_LENGTH.pack(view.nbytes) for view in buffers)
     start = _COUNTS.pack(len(head), len(buffers)) + lengths + head
@@ -92,7 +92,7 @@ def frames(message: Any) -> Iterator[bytes]:
 
     room = FRAME_BYTES - 1
     left = len(start) + sum(view.nbytes for view in buffers)
-    parts = []  # type: List[Union[bytes, memoryview]]
+    parts: List[Union[bytes, memoryview]] = []
     filled = 0
     for piece in [memoryview(start)] + buffers:
         position = 0
@@ -103,7 +103,7 @@ def frames(message: Any) -> Iterator[bytes]:
             filled += part.nbytes
             left -= part.nbytes
             if filled == room or left == 0:
-                yield b"".join([_MORE if left else _LAST] + parts)
+                yield b"".join([_MORE if left else _LAST, *parts])
                 parts = []
                 filled = 0
 
@@ -122,7 +122,7 @@ class Assembler:
     def __init__(self, max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._start = bytearray()
-        self._targets = None  # type: Optional[List[memoryview]]
+        self._targets: Optional[List[memoryview]] = None
         self._target = 0
         self._position = 0
 

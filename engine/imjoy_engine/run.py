@@ -1,0 +1,302 @@
+"""``python -m imjoy_engine run FILE``: a plugin without a browser, for ``imjoy run``.
+
+What the plugin wants of the app becomes JSON lines on standard output; the answers to its questions come as JSON lines on
+standard input (``docs/how-it-works.md``). ``imjoy run`` shows them on the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from imjoy.model.errors import ExitCode, ImJoyError
+
+from .client import Connection, EngineClient
+
+URL_VARIABLE = "IMJOY_ENGINE_URL"
+TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"  # the variable's name
+CLIENT_NAME = "imjoy run"
+ARRAY_FOLDER = "arrays"
+END_SECONDS = 15.0
+
+TOLD = (
+    "alert",
+    "log",
+    "error",
+    "progress",
+    "showMessage",
+    "showStatus",
+    "showProgress",
+    "showSnackbar",
+    "createWindow",
+)
+ASKED = ("prompt", "confirm", "showDialog")
+ABSENT = ("showFileDialog", "getPlugin", "getWindow", "requestUploadUrl", "getFileManager")
+
+
+def say(event: str, document: Mapping[str, object]) -> None:
+    """Write one JSON line."""
+    sys.stdout.write(json.dumps({"event": event, **document}) + "\n")
+    sys.stdout.flush()
+
+
+class Answers:
+    """Hands the lines of standard input to whoever asked for them."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, asyncio.Future[object]] = {}
+        self._numbers = itertools.count(1)
+        self._ended = False
+        self._loop = asyncio.get_running_loop()
+        self._started = False
+
+    def expect(self) -> tuple[int, asyncio.Future[object]]:
+        """Return the number of a new question, and the answer to come; None when nobody is there to answer."""
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._read, daemon=True, name="answers").start()
+        number = next(self._numbers)
+        answer: asyncio.Future[object] = self._loop.create_future()
+        if self._ended:
+            answer.set_result(None)
+        else:
+            self._waiting[number] = answer
+        return number, answer
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            with contextlib.suppress(ValueError):
+                document = json.loads(line)
+                if isinstance(document, dict):
+                    self._loop.call_soon_threadsafe(self._take, document.get("id"), document.get("answer"))
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _take(self, number: object, value: object) -> None:
+        answer = self._waiting.pop(number, None) if isinstance(number, int) else None
+        if answer is not None and not answer.done():
+            answer.set_result(value)
+
+    def _end(self) -> None:
+        self._ended = True
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_result(None)
+        self._waiting.clear()
+
+
+class Values:
+    """Values as JSON: arrays as ``.npy`` files in one folder, bytes by their size, the rest as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def to_json(self, value: object) -> object:
+        """Return ``value`` in a form that JSON has; arrays are written, and named by ``{"npy", "shape", "dtype"}``."""
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if isinstance(value, Mapping):
+            return {str(key): self.to_json(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set)):
+            return [self.to_json(item) for item in value]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return {"bytes": len(value)}
+        if hasattr(value, "__array_interface__"):
+            return self._save(value)
+        return repr(value)
+
+    def _save(self, value: Any) -> dict[str, object]:
+        import numpy
+
+        array = numpy.asarray(value)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{uuid.uuid4().hex[:12]}.npy"
+        numpy.save(path, array)
+        return {"npy": str(path), "shape": list(array.shape), "dtype": str(array.dtype)}
+
+    def from_json(self, value: object) -> object:
+        """Return ``value`` with every ``{"npy": PATH}``, and every text that ends in ``.npy``, replaced by that array.
+
+        Raises ImJoyError ``run.no-array`` when one cannot be read.
+        """
+        if isinstance(value, Mapping):
+            if set(value) == {"npy"}:
+                return self._load(str(value["npy"]))
+            return {key: self.from_json(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.from_json(item) for item in value]
+        if isinstance(value, str) and value.endswith(".npy"):
+            return self._load(value)
+        return value
+
+    @staticmethod
+    def _load(path: str) -> object:
+        try:
+            import numpy
+
+            return numpy.load(Path(path).expanduser(), allow_pickle=False)
+        except ImportError as error:
+            raise ImJoyError(
+                "run.no-array",
+                f"{path} cannot be read without numpy.",
+                why="numpy is not installed beside imjoy.",
+                fix=f"{sys.executable} -m pip install numpy",
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ImJoyError("run.no-array", f"{path} is no array.", why=str(error)) from error
+
+
+def interface(answers: Answers, values: Values) -> dict[str, Callable[..., object]]:
+    """Return the ``api`` that a plugin gets from us."""
+
+    def tell(method: str) -> Callable[..., object]:
+        def told(*args: object) -> None:
+            say("call", {"method": method, "args": values.to_json(args)})
+
+        return told
+
+    def ask(method: str) -> Callable[..., object]:
+        async def asked(*args: object) -> object:
+            number, answer = answers.expect()
+            say("call", {"method": method, "id": number, "args": values.to_json(args)})
+            return await answer
+
+        return asked
+
+    def refuse(method: str) -> Callable[..., object]:
+        def refused(*args: object) -> None:
+            raise RuntimeError(f"api.{method} needs the ImJoy app; `imjoy run` has none")
+
+        return refused
+
+    def export_file(content: object, name: object = None) -> None:
+        path = Path(str(name or "file_export")).name
+        data = content.encode() if isinstance(content, str) else content
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError("a file is text or bytes")
+        Path(path).write_bytes(data)
+        say("call", {"method": "exportFile", "args": [path, len(data)]})
+
+    kept: dict[str, object] = {}
+    api: dict[str, Callable[..., object]] = {name: tell(name) for name in TOLD}
+    api.update({name: ask(name) for name in ASKED})
+    api.update({name: refuse(name) for name in ABSENT})
+    api["exportFile"] = export_file
+    api["setConfig"] = lambda name, value=None: kept.__setitem__(name, value)
+    api["getConfig"] = lambda name, default=None: kept.get(name, default)
+    api["register"] = api["unregister"] = api["registerService"] = lambda *_: None
+    api["onClose"] = lambda *_: None
+    return api
+
+
+async def follow(client: EngineClient, plugin_id: str) -> dict[str, Any]:
+    """Pass on what happens to a plugin until it ends; return its last state."""
+    last: dict[str, Any] = {}
+    async for kind, data in client.events(plugin_id):
+        say(kind, data)
+        if kind == "state":
+            last = data
+    return last
+
+
+@contextlib.asynccontextmanager
+async def started(
+    client: EngineClient, file: Path, options: argparse.Namespace, api: Mapping[str, Callable[..., object]]
+) -> AsyncIterator[tuple[Connection, bool]]:
+    """Start the plugin in ``file`` and connect to it; leave it at the end.
+
+    Raises ImJoyError: what the plugin failed with.
+    """
+    try:
+        source = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImJoyError(
+            "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE
+        ) from error
+    plugin = await client.start_plugin(source=source, file=file.name, tag=options.tag, client=CLIENT_NAME)
+    following = asyncio.create_task(follow(client, plugin["id"]))
+    try:
+        try:
+            connection = await client.connect(plugin["id"], api)
+            async with connection:
+                yield connection, bool(plugin["attached"])
+        except ImJoyError as error:
+            raise await _cause(following, error) from error
+        if "allow-detach" not in plugin["flags"]:
+            await asyncio.wait({following}, timeout=END_SECONDS)
+    finally:
+        following.cancel()
+
+
+async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError) -> ImJoyError:
+    """Return what the plugin failed with, which says more than that its connection ended."""
+    if error.id != "plugin.gone":
+        return error
+    await asyncio.wait({following}, timeout=END_SECONDS)
+    last = following.result() if following.done() else {}
+    return ImJoyError.from_json(last["error"]) if last.get("error") else error
+
+
+async def run_file(
+    client: EngineClient, file: Path, options: argparse.Namespace, answers: Answers, values: Values
+) -> None:
+    """Run one plugin: ``setup()`` (or ``resume()``), then the call that was asked for, else ``run()`` if it has one."""
+    arguments = values.from_json(json.loads(options.args))
+    if not isinstance(arguments, list):
+        arguments = [arguments]
+    async with started(client, file, options, interface(answers, values)) as (connection, attached):
+        first = "resume" if attached else "setup"
+        if callable(connection.api.get(first)):
+            await connection.call(first)
+        name = options.call
+        if name is None:
+            if not callable(connection.api.get("run")):
+                return
+            name = "run"
+            arguments = [{"config": {}, "data": arguments[0] if arguments else {}, "type": "", "name": ""}]
+        result = await connection.call(name, *arguments)
+        say("result", {"file": str(file), "call": name, "value": values.to_json(result)})
+
+
+async def run_files(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run the plugins one after the other; return the exit code."""
+    client = EngineClient(environ[URL_VARIABLE], environ[TOKEN_VARIABLE])
+    answers = Answers()
+    values = Values(options.workspace / ARRAY_FOLDER)
+    code = 0
+    for file in options.files:
+        try:
+            await run_file(client, file, options, answers, values)
+        except ImJoyError as error:
+            say("failed", {"file": str(file), "error": error.as_json()})
+            code = max(code, int(error.exit_code))
+    return code
+
+
+def run_command(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Do what ``python -m imjoy_engine run`` was asked; return the exit code."""
+    try:
+        json.loads(options.args)
+    except ValueError as error:
+        wrong = ImJoyError(
+            "run.bad-args",
+            "The arguments are not JSON.",
+            why=str(error),
+            fix="""imjoy run FILE --call NAME --args '[1, "two"]'""",
+            exit_code=ExitCode.USAGE,
+        )
+        say("failed", {"error": wrong.as_json()})
+        say("done", {"exit_code": int(wrong.exit_code)})
+        return int(wrong.exit_code)
+    code = asyncio.run(run_files(options, environ))
+    say("done", {"exit_code": code})
+    return code
