@@ -1,0 +1,366 @@
+"""The files that plugins and apps share: list, read, write and remove them, and sign urls for them.
+
+Everything stays in the work folder of one app workspace, ``<workspace>/<name>``, symbolic links followed. A path is
+relative to that folder, or an absolute one that lies in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import json
+import math
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from imjoy.model.errors import ImJoyError
+
+MAX_URL_SECONDS = 24 * 3600
+DEFAULT_URL_SECONDS = 3600
+PRIVATE_NAME = ".imjoy"
+PARTIAL_SUFFIX = ".imjoy-upload"
+MAX_DECODINGS = 8
+
+_WORKSPACE_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,99}")
+_FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]")
+
+Method = Literal["GET", "PUT"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a listing; ``size`` in bytes, ``modified`` in seconds since the epoch."""
+
+    name: str
+    path: str
+    type: Literal["file", "folder"]
+    size: int
+    modified: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry as the wire has it."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "type": self.type,
+            "size": self.size,
+            "modified": self.modified,
+        }
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a signed url allows: one method on one path, until ``expires_at`` (seconds since the epoch)."""
+
+    method: Method
+    workspace: str
+    path: str
+    overwrite: bool
+    expires_at: int
+
+
+class WorkspaceFiles:
+    """The files under ``workspace``. Urls are signed with a key that is made anew for each run of the engine."""
+
+    def __init__(self, workspace: Path, *, max_upload: int, clock: Callable[[], float] = time.time) -> None:
+        self._workspace = workspace
+        self._max_upload = max_upload
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+
+    def list(self, path: str, workspace: str) -> tuple[str, tuple[Entry, ...]]:
+        """Return the folder's path as the wire spells it, and what is in it: folders first, by name.
+
+        What leads out of the work folder, and what is neither file nor folder, is left out. A work folder that no
+        plugin has made yet is empty.
+
+        Raises:
+            ImJoyError: ``files.outside``, ``files.not-found``, ``files.not-a-folder``.
+        """
+        root, folder = self._inside(path, workspace)
+        shown = _relative(root, folder)
+        if folder == root and _status(root) is None:
+            return shown, ()
+        try:
+            children = sorted(folder.iterdir())
+        except NotADirectoryError as error:
+            raise ImJoyError("files.not-a-folder", f"{shown} is a file, not a folder.") from error
+        except OSError as error:
+            raise _not_found(shown, error.strerror or "") from error
+        entries = [entry for child in children if (entry := _entry(root, child))]
+        return shown, tuple(sorted(entries, key=lambda entry: (entry.type == "file", entry.name.casefold())))
+
+    def file(self, path: str, workspace: str) -> Path:
+        """Return where an existing regular file is. Raises ImJoyError ``files.outside``, ``files.not-found``."""
+        root, target = self._inside(path, workspace)
+        status = _status(target)
+        if status is None:
+            raise _not_found(_relative(root, target))
+        if not stat.S_ISREG(status.st_mode):
+            raise _not_found(_relative(root, target), "It is not a file.")
+        return target
+
+    def remove(self, path: str, workspace: str) -> None:
+        """Remove one file, or the link to one. Raises ImJoyError as ``file`` does, and ``files.denied``."""
+        root, _ = self._inside(path, workspace)
+        self.file(path, workspace)
+        try:
+            (root / path).unlink()
+        except OSError as error:
+            raise _denied(path, error) from error
+
+    def upload(self, path: str, workspace: str, *, overwrite: bool, size: int | None) -> Upload:
+        """Begin to write a file of ``size`` bytes (None when that is not known); folders on the way are made.
+
+        Raises:
+            ImJoyError: ``files.outside``, ``files.exists``, ``files.not-a-file``, ``files.too-large``,
+                ``files.denied``.
+        """
+        root, target = self._inside(path, workspace)
+        shown = _relative(root, target)
+        status = _status(target)
+        if target == root or (status and stat.S_ISDIR(status.st_mode)):
+            raise ImJoyError("files.not-a-file", f"{shown or 'The work folder'} is a folder, not a file.")
+        if status and not overwrite:
+            raise _exists(shown)
+        if size is not None and size > self._max_upload:
+            raise _too_large(shown, self._max_upload)
+        return Upload(target, shown, overwrite=overwrite, limit=self._max_upload)
+
+    def sign(
+        self, path: str, workspace: str, method: str, *, expires: float, overwrite: bool
+    ) -> tuple[str, Grant]:
+        """Return the last part of a url that allows ``method`` on ``path`` for ``expires`` seconds, and what it grants.
+
+        It ends with the file's name, for those who look at a url's suffix. It is good for at most 24 hours, and not
+        after the engine's end.
+
+        Raises:
+            ImJoyError: ``files.outside``, ``files.not-found`` (to read only), ``files.request``.
+        """
+        if method not in ("GET", "PUT"):
+            raise ImJoyError("files.request", "A url can be signed for GET or for PUT.")
+        if not (math.isfinite(expires) and 0 < expires <= MAX_URL_SECONDS):
+            raise ImJoyError(
+                "files.request", f"A url lasts more than 0 and at most {MAX_URL_SECONDS} seconds."
+            )
+        root, target = self._inside(path, workspace)
+        if method == "GET":
+            self.file(path, workspace)
+        grant = Grant(
+            "GET" if method == "GET" else "PUT",
+            workspace,
+            _relative(root, target),
+            overwrite,
+            math.ceil(self._clock() + expires),
+        )
+        fields = [grant.method, grant.workspace, grant.path, grant.overwrite, grant.expires_at]
+        payload = _encode(json.dumps(fields).encode())
+        return f"{payload}.{self._mac(payload)}.{quote(target.name, safe='')}", grant
+
+    def verify(self, signed: str, method: str) -> Grant:
+        """Return what a signed url grants. Raises ImJoyError ``files.signature``, ``files.expired``."""
+        payload, _, rest = signed.partition(".")
+        mac = rest.partition(".")[0]
+        if not hmac.compare_digest(self._mac(payload).encode(), mac.encode("utf-8", "replace")):
+            raise _bad_signature()
+        try:
+            fields = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (binascii.Error, ValueError) as error:
+            raise _bad_signature() from error
+        grant = Grant(*fields)
+        if grant.method != method and not (grant.method == "GET" and method == "HEAD"):
+            raise _bad_signature()
+        if self._clock() > grant.expires_at:
+            raise ImJoyError(
+                "files.expired",
+                "This file url is no longer good.",
+                why=f"Such urls last a limited time, {MAX_URL_SECONDS // 3600} hours at most.",
+                fix="Ask the engine for a new one.",
+            )
+        return grant
+
+    def _mac(self, payload: str) -> str:
+        return _encode(hmac.digest(self._key, payload.encode("utf-8", "replace"), hashlib.sha256))
+
+    def _inside(self, path: str, workspace: str) -> tuple[Path, Path]:
+        """Return the work folder and the path in it, both resolved; refuse what is, or might be read as, outside."""
+        if not _WORKSPACE_NAME.fullmatch(workspace):
+            raise _outside(workspace)
+        for spelling in _spellings(path):
+            parts = [part.strip().lower() for part in spelling.split("/")]
+            if _FORBIDDEN.search(spelling) or ".." in parts or PRIVATE_NAME in parts:
+                raise _outside(path)
+        try:
+            root = (self._workspace / workspace).resolve()
+            target = (root / path).resolve()
+            inside = target.is_relative_to(root) and root.parent == self._workspace.resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _outside(path) from error
+        if not inside:
+            raise _outside(path)
+        return root, target
+
+
+class Upload:
+    """A file on its way: written beside its place, and put there whole by ``finish``.
+
+    To be used as a context manager; whatever ends the block before ``finish`` leaves nothing behind. Every method may
+    wait for the disk.
+    """
+
+    def __init__(self, target: Path, shown: str, *, overwrite: bool, limit: int) -> None:
+        self._target = target
+        self.shown = shown
+        self._overwrite = overwrite
+        self._limit = limit
+        self._partial = target.with_name(f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+        self.size = 0
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._partial.open("xb")
+        except OSError as error:
+            raise _denied(shown, error) from error
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Append ``data``. Raises ImJoyError ``files.too-large``, ``files.denied``."""
+        self.size += len(data)
+        if self.size > self._limit:
+            raise _too_large(self.shown, self._limit)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _denied(self.shown, error) from error
+
+    def finish(self) -> bool:
+        """Put the file in its place; return whether it is a new one.
+
+        Raises:
+            ImJoyError: ``files.exists``, ``files.denied``.
+        """
+        try:
+            self._file.close()
+            if self._overwrite:
+                new = _status(self._target) is None
+                self._partial.replace(self._target)
+                return new
+            try:
+                # Unlike a rename, a link never replaces a file that came in the meantime.
+                os.link(self._partial, self._target)
+            except FileExistsError as error:
+                raise _exists(self.shown) from error
+            except OSError:
+                if _status(self._target):
+                    raise _exists(self.shown) from None
+                self._partial.rename(self._target)
+        except OSError as error:
+            raise _denied(self.shown, error) from error
+        return True
+
+
+def _entry(root: Path, child: Path) -> Entry | None:
+    name = child.name
+    if (
+        name.lower() == PRIVATE_NAME
+        or name.endswith(PARTIAL_SUFFIX)
+        or not name.isprintable()
+        or "\\" in name
+    ):
+        return None
+    try:
+        status = child.stat()
+        if child.is_symlink() and not child.resolve().is_relative_to(root):
+            return None
+    except (OSError, RuntimeError):
+        return None
+    path = _relative(root, child)
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(name, path, "folder", 0, status.st_mtime)
+    if stat.S_ISREG(status.st_mode):
+        return Entry(name, path, "file", status.st_size, status.st_mtime)
+    return None
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _spellings(path: str) -> list[str]:
+    """Return ``path`` as it is and as whoever decodes it once more would read it, until nothing is left to decode."""
+    found = [path]
+    while len(found) < MAX_DECODINGS and (decoded := unquote(found[-1])) != found[-1]:
+        found.append(decoded)
+    return found
+
+
+def _relative(root: Path, target: Path) -> str:
+    relative = PurePosixPath(target.relative_to(root).as_posix())
+    return "" if relative == PurePosixPath() else str(relative)
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _outside(path: str) -> ImJoyError:
+    return ImJoyError(
+        "files.outside",
+        f"{path!r:.200} is not in the workspace's folder.",
+        why="Files are reached by their path in the folder that this workspace's plugins work in, and nowhere else.",
+        fix="Move or copy the file into that folder.",
+    )
+
+
+def _not_found(shown: str, why: str = "") -> ImJoyError:
+    return ImJoyError("files.not-found", f"There is no file {shown or '.'!r:.200}.", why=why)
+
+
+def _denied(shown: str, error: OSError) -> ImJoyError:
+    return ImJoyError(
+        "files.denied", f"{shown!r:.200} could not be changed.", why=error.strerror or str(error)
+    )
+
+
+def _exists(shown: str) -> ImJoyError:
+    return ImJoyError(
+        "files.exists",
+        f"{shown!r:.200} is there already.",
+        fix="Choose another name, or say that it may be overwritten.",
+    )
+
+
+def _too_large(shown: str, limit: int) -> ImJoyError:
+    return ImJoyError(
+        "files.too-large", f"{shown!r:.200} is larger than the {limit:,} bytes that are allowed."
+    )
+
+
+def _bad_signature() -> ImJoyError:
+    return ImJoyError(
+        "files.signature",
+        "This file url is not good here.",
+        why="It was changed, is for something else, or was signed before the engine was started.",
+        fix="Ask the engine for a new one.",
+    )

@@ -1,0 +1,138 @@
+"""Files over HTTP: list, download, upload, remove, and the urls that need no token."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from imjoy.model.errors import ImJoyError
+
+from ..files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
+from .context import API
+
+DEFAULT_WORKSPACE = "default"
+CHUNK_BYTES = 1 << 20
+FILES: web.AppKey[WorkspaceFiles] = web.AppKey("files", WorkspaceFiles)
+
+# A plugin's page or picture may run its scripts, but as a stranger: it must not act, or read the token, as our page.
+DOWNLOAD_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-scripts allow-forms allow-popups allow-downloads",
+    "Cache-Control": "private, no-cache",
+}
+
+
+class FileSettings(Protocol):
+    """The settings that files need: the workspace's folder, and the largest upload in bytes."""
+
+    @property
+    def workspace(self) -> Path: ...
+
+    @property
+    def max_upload(self) -> int: ...
+
+
+def add_file_routes(app: web.Application, settings: FileSettings) -> None:
+    """Add the routes for files to ``app``; who may use those without a signature is for its middleware to say."""
+    app[FILES] = WorkspaceFiles(settings.workspace, max_upload=settings.max_upload)
+    app.router.add_get(f"{API}/files", list_files)
+    app.router.add_put(f"{API}/files", put_file)
+    app.router.add_delete(f"{API}/files", delete_file)
+    app.router.add_post(f"{API}/files/url", sign_url)
+    app.router.add_get(f"{API}/file/{{signed}}", get_signed)
+    app.router.add_put(f"{API}/file/{{signed}}", put_signed)
+
+
+async def list_files(request: web.Request) -> web.Response:
+    """Answer with what is in a folder."""
+    path, entries = await asyncio.to_thread(request.app[FILES].list, *_place(request))
+    return web.json_response({"path": path, "entries": [entry.as_json() for entry in entries]})
+
+
+async def put_file(request: web.Request) -> web.Response:
+    """Make the body a file."""
+    path, workspace = _place(request)
+    return await _receive(request, path, workspace, overwrite=request.query.get("overwrite") in ("1", "true"))
+
+
+async def delete_file(request: web.Request) -> web.Response:
+    """Remove one file."""
+    await asyncio.to_thread(request.app[FILES].remove, *_place(request))
+    return web.Response(status=204)
+
+
+async def sign_url(request: web.Request) -> web.Response:
+    """Answer with a url that allows one method on one path for a while."""
+    body = await _json_object(request)
+    path, workspace = body.get("path"), body.get("workspace", DEFAULT_WORKSPACE)
+    method, expires = body.get("method", "GET"), body.get("expires", DEFAULT_URL_SECONDS)
+    overwrite = body.get("overwrite", False)
+    if not (isinstance(path, str) and isinstance(workspace, str) and isinstance(method, str)):
+        raise ImJoyError("files.request", "path, workspace and method have to be text.")
+    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not isinstance(overwrite, bool):
+        raise ImJoyError(
+            "files.request", "expires has to be a number of seconds, and overwrite true or false."
+        )
+    signed, grant = request.app[FILES].sign(path, workspace, method, expires=expires, overwrite=overwrite)
+    url = f"{request.scheme}://{request.host}{API}/file/{signed}"
+    return web.json_response({"url": url, "expires_at": grant.expires_at})
+
+
+async def get_signed(request: web.Request) -> web.StreamResponse:
+    """Send the file that a signed url names, or the ranges of it that are asked for."""
+    files = request.app[FILES]
+    grant = files.verify(request.match_info["signed"], request.method)
+    file = files.file(grant.path, grant.workspace)
+    response = web.FileResponse(file, headers=DOWNLOAD_HEADERS)
+    response.headers[hdrs.CONTENT_DISPOSITION] = _disposition(file.name)
+    # Without it aiohttp would send NAME.gz, if there is one, in the place of NAME.
+    headers = CIMultiDict(request.headers)
+    headers.popall(hdrs.ACCEPT_ENCODING, None)
+    await response.prepare(request.clone(headers=headers))
+    return response
+
+
+async def put_signed(request: web.Request) -> web.Response:
+    """Make the body the file that a signed url names."""
+    grant = request.app[FILES].verify(request.match_info["signed"], request.method)
+    return await _receive(request, grant.path, grant.workspace, overwrite=grant.overwrite)
+
+
+async def _receive(request: web.Request, path: str, workspace: str, *, overwrite: bool) -> web.Response:
+    files = request.app[FILES]
+    with files.upload(path, workspace, overwrite=overwrite, size=request.content_length) as upload:
+        await _copy_body(request, upload)
+        new = await asyncio.to_thread(upload.finish)
+    return web.json_response({"path": upload.shown, "size": upload.size}, status=201 if new else 200)
+
+
+async def _copy_body(request: web.Request, upload: Upload) -> None:
+    waiting = bytearray()
+    async for chunk in request.content.iter_any():
+        waiting += chunk
+        if len(waiting) >= CHUNK_BYTES:
+            await asyncio.to_thread(upload.write, bytes(waiting))
+            waiting.clear()
+    await asyncio.to_thread(upload.write, bytes(waiting))
+
+
+def _place(request: web.Request) -> tuple[str, str]:
+    return request.query.get("path", ""), request.query.get("workspace", DEFAULT_WORKSPACE)
+
+
+async def _json_object(request: web.Request) -> dict[str, object]:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError) as error:
+        raise ImJoyError("files.request", "The request's body is not JSON.", why=str(error)) from error
+    if not isinstance(body, dict):
+        raise ImJoyError("files.request", "The request's body is not a JSON object.")
+    return body
+
+
+def _disposition(name: str) -> str:
+    return f"inline; filename*=UTF-8''{quote(name, safe='')}"
