@@ -1,0 +1,163 @@
+"""The pages: the app or the page that says how to connect, what they are made of, and the engine plugin for others."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from imjoy import __version__
+
+from ..settings import Settings
+from ..webapp.fetch import ensure_webapp, library_files
+
+STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
+PLUGIN_FILE = "imjoy-engine.imjoy.html"
+PLUGIN_LIBRARIES = ("imjoy-rpc.min.js", "msgpack.min.js")
+
+# Windows lets any program change what a suffix means, and a module of the wrong type is not run.
+CONTENT_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+_EVERY_PAGE = {
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+
+_CONNECT_POLICY = _CLOSED + "script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+
+# imjoy-core compiles its schemas with `new Function`. A plugin may be loaded from any url, and may show any page in a
+# window of its own; everything else stays on this machine.
+_APP_POLICY = (
+    _CLOSED
+    + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; font-src 'self'; connect-src 'self' https: http:; frame-src 'self' https: http:"
+)
+
+# imjoy-core asks for `allow-same-origin`, and a plugin would then read the token from the app's storage. This header
+# wins over what the frame's attribute allows, so that a plugin gets an origin of its own, which the engine refuses.
+_FRAME_POLICY = (
+    "sandbox allow-scripts allow-forms allow-downloads allow-modals allow-popups allow-popups-to-escape-sandbox "
+    "allow-pointer-lock; default-src 'none'; base-uri 'none'; frame-ancestors 'self'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: https: http:; "
+    "style-src 'self' 'unsafe-inline' data: blob: https: http:; img-src * data: blob:; media-src * data: blob:; "
+    "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
+)
+
+_OTHER_APP_POLICY = "frame-ancestors 'self'"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def add_page_routes(app: web.Application, settings: Settings) -> None:
+    """Add the routes of the pages. Call it after the API's routes: ``--app-dir`` answers whatever they leave.
+
+    None of these answers needs a token or holds a secret.
+    """
+    libraries = settings.layout.webapp
+
+    async def show_engine_plugin(request: web.Request) -> web.StreamResponse:
+        """Answer with the engine plugin for other apps; fetches its two libraries where ``--serve`` has not yet."""
+        source = await asyncio.to_thread(engine_plugin_source, libraries)
+        return web.Response(
+            text=source, content_type="text/html", headers={**_EVERY_PAGE, "Cache-Control": "no-cache"}
+        )
+
+    async def show_library(request: web.Request) -> web.StreamResponse:
+        path = library_files(libraries).get(request.match_info["name"])
+        if path is None:
+            raise web.HTTPNotFound
+        return _file(path, _CLOSED)
+
+    app.router.add_get(f"/{PLUGIN_FILE}", show_engine_plugin)
+    if settings.app_dir is not None:
+        app.router.add_get("/{path:.*}", _folder(settings.app_dir.resolve(), _OTHER_APP_POLICY))
+        return
+    app.router.add_get("/static/{path:.+}", _folder(STATIC, _CLOSED))
+    if not settings.serve:
+        app.router.add_get("/", _page("connect.html", _CONNECT_POLICY))
+        return
+    app.router.add_get("/", _page("app.html", _APP_POLICY))
+    app.router.add_get("/frame.html", _page("frame.html", _FRAME_POLICY))
+    app.router.add_get("/lib/{name}", show_library)
+
+
+def _page(name: str, policy: str) -> Handler:
+    async def show(request: web.Request) -> web.StreamResponse:
+        return _file(STATIC / name, policy)
+
+    return show
+
+
+def _folder(folder: Path, policy: str) -> Handler:
+    async def show(request: web.Request) -> web.StreamResponse:
+        path = _inside(folder, request.match_info["path"])
+        return _file(path / "index.html" if path.is_dir() else path, policy)
+
+    return show
+
+
+def engine_plugin_source(root: Path) -> str:
+    """Return ``imjoy-engine.imjoy.html`` with everything it needs inside it; ``root`` is where packages are kept.
+
+    Raises:
+        ImJoyError: ``webapp.*``, when its libraries are not there and cannot be fetched.
+    """
+    ensure_webapp(root, lambda text, done, total: None, environ=os.environ)
+    libraries = library_files(root)
+    parts = [_shielded(libraries[name].read_text("utf-8")) for name in PLUGIN_LIBRARIES]
+    parts.append((STATIC / "engine.js").read_text("utf-8"))
+    template = (STATIC / PLUGIN_FILE).read_text("utf-8")
+    # `</script` would end the block that the libraries stand in.
+    template = template.replace('"version": ""', f'"version": "{__version__}"')
+    return template.replace("/* LIBRARIES */", "\n".join(parts).replace("</script", "<\\/script"))
+
+
+def _shielded(library: str) -> str:
+    # A plugin's code is evaluated inside a function; a library takes `this` there for the global object.
+    return f"(function (exports, module, define) {{\n{library}\n}}).call(globalThis);"
+
+
+def _inside(folder: Path, relative: str) -> Path:
+    """Return the path of ``relative`` in ``folder``; raises 404 for whatever is not there or not inside."""
+    if "\0" in relative or "\\" in relative:
+        raise web.HTTPNotFound
+    path = (folder / relative).resolve()
+    if not path.is_relative_to(folder) or not path.exists():
+        raise web.HTTPNotFound
+    return path
+
+
+def _file(path: Path, policy: str) -> web.StreamResponse:
+    if not path.is_file():
+        raise web.HTTPNotFound
+    content_type = CONTENT_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+    content_type = content_type or "application/octet-stream"
+    if content_type.startswith("text/"):
+        content_type += "; charset=utf-8"
+    return web.FileResponse(
+        path,
+        headers={
+            **_EVERY_PAGE,
+            "Content-Security-Policy": policy,
+            "Content-Type": content_type,
+            "Cache-Control": "no-cache",
+        },
+    )

@@ -1,0 +1,119 @@
+// The app's side of the plugin API: what `api.alert`, `api.showDialog` and the like do on this page.
+// imjoy-core puts the plugin that calls before the arguments.
+
+import { core } from "./core.js";
+import { parseFields, withoutTags } from "./fields.js";
+import { syncCards } from "./plugins.js";
+import { addLog, addOutput, ask, showSnackbar, state } from "./state.js";
+import { openWindow } from "./windows.js";
+
+/** Before this version of the API, a native plugin got the path itself from a file dialog. */
+const PATH_OBJECTS_SINCE = [0, 1, 6];
+
+export function appApi() {
+  return {
+    alert: (plugin, message) => ask("alert", { title: nameOf(plugin), text: textOf(message) }).then(() => null),
+    confirm: async (plugin, message) =>
+      Boolean(await ask("confirm", { title: titleOf(message, plugin), text: textOf(message) })),
+    prompt: (plugin, message, initial) =>
+      ask("prompt", {
+        title: titleOf(message, plugin),
+        text: textOf(message),
+        initial: String(message?.placeholder ?? initial ?? ""),
+      }),
+    showDialog,
+    showFileDialog,
+    createWindow: (plugin, config, more) => openWindow(plugin, config, more),
+    showMessage(plugin, message, seconds) {
+      addOutput({ plugin: nameOf(plugin), kind: "message", text: textOf(message) });
+      showSnackbar(textOf(message), seconds);
+    },
+    showSnackbar: (plugin, message, seconds) => showSnackbar(textOf(message), seconds),
+    showStatus(plugin, message) {
+      state.statusText = textOf(message);
+    },
+    showProgress(plugin, value) {
+      const number = Number(value) || 0;
+      const percent = Math.min(100, number <= 1 ? number * 100 : number);
+      state.progress = percent > 0 && percent < 100 ? percent : null;
+    },
+    log(plugin, ...messages) {
+      addLog(nameOf(plugin), "app", messages.map(textOf).join(" "));
+    },
+    error(plugin, ...messages) {
+      addLog(nameOf(plugin), "stderr", messages.map(textOf).join(" "));
+    },
+    progress(plugin, value) {
+      plugin.progress(value);
+      syncCards();
+    },
+    exportFile,
+    getFileUrl: (plugin, wanted) => managed().getFileUrl(asPath(wanted)),
+    requestUploadUrl: (plugin, wanted) => managed().requestUploadUrl(asPath(wanted)),
+    getFilePath: (plugin, wanted) => asPath(wanted).path,
+    utils: { $forceUpdate: () => core.imjoy && syncCards() },
+  };
+}
+
+const nameOf = (plugin) => (plugin && plugin.name) || "ImJoy";
+
+const titleOf = (message, plugin) => (message && message.title) || nameOf(plugin);
+
+function textOf(message) {
+  if (typeof message === "string") return withoutTags(message);
+  if (message && typeof message === "object") {
+    return "content" in message ? textOf(message.content) : JSON.stringify(message);
+  }
+  return String(message);
+}
+
+async function showDialog(plugin, config, more) {
+  const wanted = { ...(typeof config === "string" ? { type: config } : config), ...more };
+  const parts = parseFields(wanted);
+  const isForm = /^(imjoy\/)?joy$/.test(wanted.type || "") || parts.length > 0;
+  if (!isForm) return openWindow(plugin, wanted, { dialog: true });
+  const answer = await ask("form", { title: wanted.name || wanted.title || nameOf(plugin), parts, action: "OK" });
+  if (answer === null) throw new Error("The dialog was cancelled.");
+  return answer;
+}
+
+async function showFileDialog(plugin, config = {}) {
+  const chosen = await ask("files", {
+    title: config.title || "Choose a file",
+    root: config.root || "",
+    wanted: config.type || "any",
+    multiple: String(config.mode || "").includes("multiple"),
+  });
+  if (chosen === null) return null;
+  const isNative = plugin?.type === "native-python";
+  const path = chosen.length === 1 ? chosen[0] : chosen;
+  if (isNative && isBefore(plugin.config.api_version, PATH_OBJECTS_SINCE)) return path;
+  const answer = { path, engine: core.link.url, file_manager: core.link.url };
+  if (config.uri_type === "url" || (!config.uri_type && !isNative)) {
+    const urls = await Promise.all(chosen.map((one) => managed().getFileUrl({ path: one })));
+    answer.url = urls.length === 1 ? urls[0] : urls;
+  }
+  return answer;
+}
+
+function isBefore(version, limit) {
+  const parts = String(version || "0").split(".").map(Number);
+  const index = limit.findIndex((part, i) => (parts[i] || 0) !== part);
+  return index >= 0 && (parts[index] || 0) < limit[index];
+}
+
+function exportFile(plugin, content, name) {
+  const blob = content instanceof Blob ? content : new Blob([content]);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name || content?.name || content?._name || "export";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function managed() {
+  if (!core.files) throw new Error("No engine is connected.");
+  return core.files;
+}
+
+const asPath = (wanted) => (typeof wanted === "string" ? { path: wanted } : wanted);

@@ -1,0 +1,171 @@
+// The forms that plugins describe: `ui` text with {id: …, type: …} in it, a list of such, or a JSON schema.
+
+/** Return [{text} or {field}] in the order that they stand in; `ui` is what a plugin's config or a dialog has. */
+export function parseFields({ ui, fields, schema } = {}) {
+  if (schema && schema.properties) return fromSchema(schema);
+  const parts = [];
+  for (const item of [fields, ui].flat()) addParts(parts, item);
+  return parts;
+}
+
+function addParts(parts, item) {
+  if (item === null || item === undefined || item === "") return;
+  if (typeof item === "string") {
+    parts.push(...fromText(item));
+  } else if (typeof item === "object" && "id" in item) {
+    parts.push({ field: normalized(item) });
+  } else if (typeof item === "object") {
+    for (const [label, value] of Object.entries(item)) {
+      if (typeof value === "string") parts.push(...fromText(`${label}: ${value}`));
+      else addParts(parts, { label, ...value });
+    }
+  }
+}
+
+function fromText(source) {
+  const parts = [];
+  const text = source.replace(/<br\s*\/?>/gi, "\n");
+  let at = 0;
+  while (at < text.length) {
+    const open = text.indexOf("{", at);
+    const found = open < 0 ? null : readLiteral(text, open);
+    const end = found ? open : open < 0 ? text.length : open + 1;
+    addText(parts, text.slice(at, end));
+    if (found && typeof found.value === "object" && "id" in found.value) {
+      parts.push({ field: normalized(found.value, takeLabel(parts)) });
+    }
+    at = found ? found.end : end;
+  }
+  return parts;
+}
+
+function addText(parts, text) {
+  const plain = withoutTags(text);
+  if (plain.trim()) parts.push({ text: plain.trim() });
+}
+
+/** The text right before a field is its label; whole sentences before it stay text. */
+function takeLabel(parts) {
+  const last = parts[parts.length - 1];
+  if (!last || last.text === undefined) return "";
+  const lines = last.text.split("\n");
+  const label = lines.pop().trim().replace(/:$/, "");
+  if (lines.join("").trim()) last.text = lines.join("\n").trim();
+  else parts.pop();
+  return label;
+}
+
+export function withoutTags(text) {
+  if (!/<[a-z/!]/i.test(text)) return text;
+  // A document made this way runs no scripts and loads nothing.
+  return new DOMParser().parseFromString(text.replace(/<(br|\/p|\/div|\/li)[^>]*>/gi, "\n"), "text/html").body
+    .textContent;
+}
+
+function fromSchema(schema) {
+  const required = schema.required || [];
+  return Object.entries(schema.properties).map(([id, property]) => ({
+    field: normalized(
+      {
+        id,
+        type: property.enum ? "choose" : property.type,
+        options: property.enum,
+        placeholder: property.default,
+        min: property.minimum,
+        max: property.maximum,
+        help: property.description,
+        required: required.includes(id),
+      },
+      property.title || id,
+    ),
+  }));
+}
+
+const KINDS = { integer: "number", float: "number", boolean: "checkbox", choose: "choose", select: "choose" };
+
+function normalized(source, label) {
+  let kind = KINDS[source.type] || source.type || "string";
+  if (!["number", "checkbox", "choose", "color", "range", "password", "textarea"].includes(kind)) kind = "string";
+  const options = (source.options || []).map((option) =>
+    typeof option === "object" && option !== null ? option : { label: String(option), value: option },
+  );
+  let initial = source.value ?? source.default ?? source.placeholder;
+  if (kind === "choose") initial = initial ?? options[0]?.value;
+  if (kind === "number" || kind === "range") initial = initial === undefined ? 0 : Number(initial);
+  if (kind === "checkbox") initial = Boolean(initial);
+  return {
+    id: String(source.id),
+    kind,
+    label: source.label || source.title || label || String(source.id),
+    help: source.help || source.description || "",
+    options,
+    min: source.min,
+    max: source.max,
+    step: source.step ?? (source.type === "integer" ? 1 : "any"),
+    required: Boolean(source.required),
+    initial: initial ?? "",
+  };
+}
+
+// --- object literals, as people write them in `ui`: {id: 'sigma', type: "number", min: 0} ------------------------
+
+const TOKEN = /\s*(?:([{}[\],:])|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+\.?\d*(?:e[+-]?\d+)?)|([A-Za-z_$][\w$]*))/iy;
+const WORDS = { true: true, false: false, null: null, undefined: undefined };
+
+/** Read the literal at `start`; return {value, end}, or null where there is none. Nothing is ever evaluated. */
+export function readLiteral(text, start) {
+  const reader = { text, at: start };
+  try {
+    return { value: readValue(reader), end: reader.at };
+  } catch {
+    return null;
+  }
+}
+
+function next(reader) {
+  TOKEN.lastIndex = reader.at;
+  const match = TOKEN.exec(reader.text);
+  if (!match) throw new SyntaxError(`unexpected text at ${reader.at}`);
+  reader.at = TOKEN.lastIndex;
+  const [, mark, single, double, number, word] = match;
+  if (mark) return { mark };
+  if (number !== undefined) return { value: Number(number) };
+  if (word !== undefined) return { value: Object.hasOwn(WORDS, word) ? WORDS[word] : word, word };
+  return { value: (single ?? double).replace(/\\(.)/g, (all, char) => ({ n: "\n", t: "\t" })[char] ?? char) };
+}
+
+function readValue(reader) {
+  const token = next(reader);
+  if (token.mark === "{") return readObject(reader);
+  if (token.mark === "[") return readList(reader);
+  if (token.mark) throw new SyntaxError(`unexpected ${token.mark}`);
+  return token.value;
+}
+
+function readObject(reader) {
+  const found = {};
+  for (;;) {
+    const key = next(reader);
+    if (key.mark === "}") return found;
+    if (key.mark === ",") continue;
+    if (key.mark || next(reader).mark !== ":") throw new SyntaxError("a key needs a value");
+    Object.defineProperty(found, key.word ?? String(key.value), {
+      value: readValue(reader),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+function readList(reader) {
+  const found = [];
+  for (;;) {
+    const before = reader.at;
+    const token = next(reader);
+    if (token.mark === "]") return found;
+    if (token.mark === ",") continue;
+    reader.at = before;
+    found.push(readValue(reader));
+  }
+}

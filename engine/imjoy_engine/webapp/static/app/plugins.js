@@ -1,0 +1,221 @@
+// The plugins on the page: load, run, stop, forget.
+
+import { core, on } from "./core.js";
+import { readable } from "./errors.js";
+import { parseFields } from "./fields.js";
+import { addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
+import { openResult } from "./windows.js";
+
+const { markRaw } = Vue;
+const FINAL_STATES = ["exited", "failed", "stopped"];
+
+/** Load a plugin file, remember it, and ask for its tag where it has several. */
+export async function addPlugin(source, file) {
+  state.loadError = null;
+  state.loading = true;
+  try {
+    const config = await parse(source, file);
+    const tags = Array.isArray(config.tags) ? config.tags : [];
+    const tag = tags.length > 1 ? await chooseTag(config.name, tags) : tags[0];
+    if (tag === null) return;
+    const template = await core.imjoy.pm.savePlugin({ code: source, tag, origin: file });
+    await load(cardFor(template));
+  } catch (error) {
+    state.loadError = readable(error, `${file} could not be loaded.`);
+  } finally {
+    state.loading = false;
+  }
+}
+
+export async function addPluginFromUrl(url) {
+  state.loadError = null;
+  state.loading = true;
+  let source;
+  try {
+    const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer" });
+    if (!response.ok) throw new Error(`It answered ${response.status} ${response.statusText}.`);
+    source = await response.text();
+  } catch (error) {
+    state.loadError = {
+      id: "app.download",
+      what: `${url} could not be fetched.`,
+      why: error.message,
+      fix: "Some sites do not let pages read their files: download it, and load it as a file.",
+    };
+    return;
+  } finally {
+    state.loading = false;
+  }
+  await addPlugin(source, url.split(/[?#]/)[0].split("/").pop() || url);
+}
+
+/** Put back what was loaded at the last visit; native plugins wait for the engine. */
+export async function restorePlugins() {
+  for (const template of core.imjoy.pm.installed_plugins) cardFor(template);
+  await Promise.all(state.plugins.filter((card) => !card.isNative).map(load));
+}
+
+export async function load(card) {
+  card.error = null;
+  card.progress = null;
+  card.plugin = null;
+  card.ops = [];
+  if (card.isNative && state.engine.phase !== "connected") {
+    card.state = "waiting";
+    return;
+  }
+  card.state = "loading";
+  const ended = new Promise((resolve, reject) => (card.fail = markRaw(reject)));
+  try {
+    const { code, tag, origin, name, _id } = card.template;
+    const plugin = await Promise.race([core.imjoy.pm.reloadPlugin({ code, tag, origin, name, _id }), ended]);
+    card.plugin = markRaw(plugin);
+    card.canRun = typeof plugin.api?.run === "function";
+    card.state = "ready";
+    syncCards();
+  } catch (error) {
+    if (!FINAL_STATES.includes(card.state)) fail(card, error, `${card.name} could not be loaded.`);
+  } finally {
+    card.fail = null;
+  }
+}
+
+export async function run(card, op) {
+  const name = op ? op.name : card.name;
+  try {
+    const config = await askConfig(name, op ? op.ui : card.template.ui);
+    if (config === null) return;
+    card.error = null;
+    card.runs += 1;
+    const begin = performance.now();
+    const call = op ? op.run : card.plugin.api.run;
+    const result = await call({ config, data: {}, type: card.name, name });
+    const seconds = (performance.now() - begin) / 1000;
+    if (await openResult(card.plugin, result)) return;
+    addOutput({ plugin: card.name, op: op?.name, kind: "result", value: markRaw({ result }), seconds });
+    state.view = "output";
+  } catch (error) {
+    // A plugin that ended has said so already.
+    if (!FINAL_STATES.includes(card.state)) fail(card, error, `${name} failed.`, card.state);
+  } finally {
+    card.runs = Math.max(0, card.runs - 1);
+  }
+}
+
+export async function stop(card) {
+  try {
+    if (card.isNative && card.engineId) await core.link?.stopPlugin(card.engineId);
+  } catch (error) {
+    showSnackbar(readable(error, `${card.name} could not be stopped.`).what);
+  }
+  core.imjoy.pm.unloadPlugin({ name: card.name }, true);
+  card.plugin = null;
+  card.progress = null;
+  card.state = "stopped";
+}
+
+export async function remove(card) {
+  await stop(card);
+  state.plugins.splice(state.plugins.indexOf(card), 1);
+  await core.imjoy.pm.removePlugin({ name: card.name, _id: card.template._id });
+}
+
+/** Copy what imjoy-core knows of its plugins to the cards. */
+export function syncCards() {
+  const services = Object.values(core.imjoy.pm.service_registry);
+  for (const card of state.plugins) {
+    if (!card.plugin) continue;
+    card.running = Boolean(card.plugin.running);
+    card.percent = card.plugin._progress ?? null;
+    card.ops = services
+      .filter((service) => service.providerId === card.plugin.id && service.name !== card.name && service.run)
+      .map((service) => markRaw({ name: service.name, ui: service.ui, run: service.run }));
+  }
+}
+
+/** Load, lose and fail the cards as the engine does. */
+export function followEngine() {
+  on("connected", () => {
+    for (const card of state.plugins) {
+      if (card.isNative && ["waiting", "lost"].includes(card.state)) load(card);
+    }
+  });
+  on("lost", () => {
+    for (const card of state.plugins) {
+      if (card.isNative && !FINAL_STATES.includes(card.state)) {
+        card.state = "lost";
+        card.plugin = null;
+      }
+    }
+  });
+  on("ended", (name, error) => {
+    const card = pluginNamed(name);
+    card?.fail?.(error || new Error("It has ended."));
+  });
+}
+
+function cardFor(template) {
+  const known = pluginNamed(template.name);
+  const card = known || {};
+  Object.assign(card, {
+    name: template.name,
+    version: template.version || "",
+    description: template.description || "",
+    type: template.type,
+    tag: template.tag || "",
+    isNative: template.type === "native-python",
+    template: markRaw(template),
+    plugin: null,
+    state: "stopped",
+    engineId: "",
+    attached: false,
+    progress: null,
+    percent: null,
+    running: false,
+    runs: 0,
+    canRun: false,
+    ops: [],
+    error: null,
+    fail: null,
+  });
+  if (!known) state.plugins.unshift(card);
+  return pluginNamed(template.name);
+}
+
+/** Parse with imjoy-core. Where that fails, the engine, which names block and line, is asked for the reason. */
+async function parse(source, file) {
+  try {
+    const config = core.imjoy.pm.parsePluginCode(source);
+    core.imjoy.pm.validatePluginConfig(config);
+    return config;
+  } catch (error) {
+    if (core.link) {
+      const accepted = await core.link.startPlugin({ source, file });
+      await core.link.stopPlugin(accepted.id);
+    }
+    throw error;
+  }
+}
+
+async function chooseTag(name, tags) {
+  const answer = await ask("form", {
+    title: name,
+    parts: parseFields({
+      fields: [{ id: "tag", type: "choose", label: "This plugin comes in several kinds. Which one?", options: tags }],
+    }),
+    action: "Load",
+  });
+  return answer && answer.tag;
+}
+
+async function askConfig(name, ui) {
+  const parts = parseFields({ ui });
+  if (!parts.some((part) => part.field)) return {};
+  return ask("form", { title: name, parts, action: "Run" });
+}
+
+function fail(card, error, what, nextState = "failed") {
+  card.error = readable(error, what);
+  card.state = nextState;
+  addOutput({ plugin: card.name, kind: "error", error: card.error });
+}

@@ -1,0 +1,63 @@
+// What the page shows, in one reactive object, and the few ways to change it that several modules need.
+
+const { reactive, markRaw } = Vue;
+
+const LOG_LINES = 2000;
+const OUTPUT_ENTRIES = 200;
+const SNACKBAR_SECONDS = 5;
+
+export const state = reactive({
+  /** phase: `starting`, `disconnected`, `connecting`, `connected` or `lost` */
+  engine: { phase: "starting", status: null, error: null },
+  plugins: [],
+  output: [],
+  log: [],
+  windows: [],
+  dialogs: [],
+  snackbar: null,
+  statusText: "",
+  progress: null,
+  view: "output",
+  loadError: null,
+  loading: false,
+});
+
+let lastId = 0;
+const nextId = () => ++lastId;
+
+export function addOutput(entry) {
+  state.output.unshift({ id: nextId(), time: new Date(), ...entry });
+  state.output.length = Math.min(state.output.length, OUTPUT_ENTRIES);
+}
+
+/** Add text to the log; `stream` is `stdout`, `stderr`, `engine` or `app`. */
+export function addLog(plugin, stream, text) {
+  for (const line of String(text).replace(/\n$/, "").split("\n")) {
+    state.log.push({ id: nextId(), plugin, stream, text: line });
+  }
+  if (state.log.length > LOG_LINES) state.log.splice(0, state.log.length - LOG_LINES);
+}
+
+let snackbarTimer = null;
+
+export function showSnackbar(text, seconds) {
+  clearTimeout(snackbarTimer);
+  state.snackbar = text;
+  snackbarTimer = setTimeout(() => (state.snackbar = null), (Number(seconds) || SNACKBAR_SECONDS) * 1000);
+}
+
+/** Show a dialog of `kind` and wait for its answer: what it passes to `done`, or null when it is dismissed. */
+export function ask(kind, details) {
+  return new Promise((resolve) => {
+    const dialog = reactive({ id: nextId(), kind, ...details });
+    dialog.done = markRaw((answer) => {
+      state.dialogs.splice(state.dialogs.indexOf(dialog), 1);
+      resolve(answer);
+    });
+    state.dialogs.push(dialog);
+  });
+}
+
+export function pluginNamed(name) {
+  return state.plugins.find((plugin) => plugin.name === name);
+}

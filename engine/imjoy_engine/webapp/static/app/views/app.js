@@ -1,0 +1,56 @@
+// The page as a whole: header, the plugins on the left, what they say and show on the right.
+
+import { state } from "../state.js";
+import { ConnectView } from "./connect.js";
+import { DialogsView } from "./dialogs.js";
+import { EngineView } from "./engine.js";
+import { LogView } from "./log.js";
+import { OutputView } from "./output.js";
+import { PluginsView } from "./plugins.js";
+import { TabsView } from "./tabs.js";
+import { WindowsView } from "./windows.js";
+
+export const AppView = {
+  components: {
+    ConnectView,
+    DialogsView,
+    EngineView,
+    LogView,
+    OutputView,
+    PluginsView,
+    TabsView,
+    WindowsView,
+  },
+  setup: () => ({ state }),
+  computed: {
+    isConnected: () => ["connected", "lost"].includes(state.engine.phase),
+  },
+  template: `
+    <a class="skip" href="#main">Skip to the content</a>
+    <header class="bar">
+      <img src="/static/logo.svg" alt="" width="28" height="28" />
+      <h1>ImJoy</h1>
+      <EngineView />
+    </header>
+    <div class="progress-line" role="progressbar" aria-label="Progress" v-if="state.progress !== null"
+      :aria-valuenow="Math.round(state.progress)" aria-valuemin="0" aria-valuemax="100">
+      <div :style="{ width: state.progress + '%' }"></div>
+    </div>
+    <p class="banner" role="alert" v-if="state.engine.phase === 'lost'">
+      <strong>The engine does not answer.</strong> Trying again; to start it, type <code>imjoy start --serve</code>.
+    </p>
+    <ConnectView v-if="!isConnected" />
+    <div class="columns" v-show="isConnected">
+      <PluginsView />
+      <main id="main" tabindex="-1">
+        <TabsView />
+        <OutputView v-show="state.view === 'output'" />
+        <LogView v-if="state.view === 'log'" />
+        <WindowsView />
+      </main>
+    </div>
+    <footer class="status" role="status" aria-live="polite" v-if="state.statusText">{{ state.statusText }}</footer>
+    <div class="snackbar" role="status" aria-live="polite"><p v-if="state.snackbar">{{ state.snackbar }}</p></div>
+    <DialogsView />
+  `,
+};

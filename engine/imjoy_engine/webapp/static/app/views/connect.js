@@ -1,0 +1,38 @@
+// Before there is a connection: paste the token.
+
+import { connect } from "../core.js";
+import { state } from "../state.js";
+import { ProblemView } from "./problem.js";
+
+export const ConnectView = {
+  components: { ProblemView },
+  setup: () => ({ state, host: location.host }),
+  data: () => ({ token: "", shown: false }),
+  computed: {
+    isBusy: () => ["starting", "connecting"].includes(state.engine.phase),
+  },
+  methods: {
+    submit() {
+      if (this.token.trim()) connect(this.token.trim());
+    },
+  },
+  template: `
+    <main id="main" class="connect" tabindex="-1">
+      <div class="sheet" v-if="isBusy" aria-busy="true"><p class="quiet">Connecting to the engine…</p></div>
+      <form class="sheet" v-else @submit.prevent="submit">
+        <h2>Connect to the engine</h2>
+        <p>This page talks to the ImJoy Plugin Engine at <code>{{ host }}</code>. It lets in whoever has its
+          connection token.</p>
+        <ProblemView v-if="state.engine.error" :error="state.engine.error" />
+        <label for="token">Connection token</label>
+        <div class="row">
+          <input id="token" v-model="token" :type="shown ? 'text' : 'password'" autocomplete="off" spellcheck="false"
+            autofocus required />
+          <button type="button" @click="shown = !shown" :aria-pressed="shown">{{ shown ? "Hide" : "Show" }}</button>
+        </div>
+        <p class="quiet">In a terminal, <code>imjoy token</code> prints it. This browser will remember it.</p>
+        <button class="primary" type="submit">Connect</button>
+      </form>
+    </main>
+  `,
+};

@@ -1,0 +1,36 @@
+// What plugins returned and said, the newest first.
+
+import { state } from "../state.js";
+import { describe } from "../values.js";
+import { ProblemView } from "./problem.js";
+import { ValueView } from "./value.js";
+
+export const OutputView = {
+  components: { ProblemView, ValueView },
+  setup: () => ({ state, describe }),
+  methods: {
+    time: (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+    duration: (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`),
+    clear() {
+      state.output.splice(0);
+    },
+  },
+  template: `
+    <section class="output pane" role="tabpanel" aria-labelledby="tab-output">
+      <div class="empty" v-if="!state.output.length">
+        <p class="big">Nothing here yet</p>
+        <p>Load a plugin and press Run: what it returns and what it says appears here.</p>
+      </div>
+      <div class="toolbar" v-else><button type="button" class="plain" @click="clear">Clear</button></div>
+      <article v-for="entry in state.output" :key="entry.id" class="entry" :class="entry.kind">
+        <header>
+          <strong>{{ entry.plugin }}</strong><span v-if="entry.op"> › {{ entry.op }}</span>
+          <span class="quiet"><span v-if="entry.seconds !== undefined">{{ duration(entry.seconds) }} · </span>{{ time(entry.time) }}</span>
+        </header>
+        <ProblemView v-if="entry.kind === 'error'" :error="entry.error" />
+        <p v-else-if="entry.kind === 'message'">{{ entry.text }}</p>
+        <ValueView v-else :value="describe(entry.value.result)" />
+      </article>
+    </section>
+  `,
+};

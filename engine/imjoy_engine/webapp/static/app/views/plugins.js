@@ -1,0 +1,127 @@
+// The plugins: load one, and a card for each.
+
+import { addPlugin, addPluginFromUrl, load, remove, run, stop } from "../plugins.js";
+import { state } from "../state.js";
+import { ProblemView } from "./problem.js";
+
+const STATES = {
+  waiting: "Waiting for the engine",
+  loading: "Loading",
+  queued: "Queued",
+  preparing: "Preparing its environment",
+  starting: "Starting",
+  ready: "Ready",
+  stopping: "Stopping",
+  stopped: "Stopped",
+  exited: "Ended",
+  failed: "Failed",
+  lost: "Lost with the engine",
+};
+const BUSY = ["loading", "queued", "preparing", "starting", "stopping"];
+
+const CardView = {
+  components: { ProblemView },
+  props: { card: Object },
+  computed: {
+    label() {
+      if (this.card.runs || this.card.running) return "Running";
+      if (this.card.state === "ready" && !this.card.plugin) return "Setting up";
+      return STATES[this.card.state] || this.card.state;
+    },
+    tone() {
+      if (this.card.runs || this.card.running || BUSY.includes(this.card.state)) return "busy";
+      return this.card.state;
+    },
+    fraction() {
+      return this.card.progress?.fraction ?? (this.card.percent === null ? null : this.card.percent / 100);
+    },
+    showsBar() {
+      return this.tone === "busy";
+    },
+    canStop() {
+      return Boolean(this.card.plugin) || BUSY.includes(this.card.state);
+    },
+  },
+  methods: { load, remove, run, stop },
+  template: `
+    <article class="card" :aria-label="card.name">
+      <header>
+        <h3>{{ card.name }}</h3>
+        <span class="version">{{ card.version }}</span>
+        <span class="tag" v-if="card.tag">{{ card.tag }}</span>
+        <span class="chip" :class="tone"><span class="dot" aria-hidden="true"></span>{{ label }}</span>
+      </header>
+      <p class="description" v-if="card.description">{{ card.description }}</p>
+      <div class="meter" v-if="showsBar" role="progressbar" :aria-label="card.name + ': ' + label"
+        :aria-valuenow="fraction === null ? undefined : Math.round(fraction * 100)" aria-valuemin="0" aria-valuemax="100"
+        :class="{ unknown: fraction === null }">
+        <div :style="fraction === null ? {} : { width: 100 * fraction + '%' }"></div>
+      </div>
+      <p class="quiet step" v-if="card.progress">{{ card.progress.text }}</p>
+      <ProblemView v-if="card.error" :error="card.error" closable @close="card.error = null" />
+      <div class="actions">
+        <button v-if="card.plugin && card.canRun" type="button" class="primary" @click="run(card)"
+          :aria-label="'Run ' + card.name">Run</button>
+        <button v-for="op in card.ops" :key="op.name" type="button" @click="run(card, op)">{{ op.name }}</button>
+        <button v-if="!canStop" type="button" @click="load(card)" :disabled="card.state === 'waiting'"
+          :aria-label="'Start ' + card.name">Start</button>
+        <button v-if="card.plugin" type="button" @click="load(card)" :aria-label="'Reload ' + card.name">Reload</button>
+        <button v-if="canStop" type="button" @click="stop(card)" :aria-label="'Stop ' + card.name">Stop</button>
+        <button type="button" class="plain" @click="remove(card)" :aria-label="'Remove ' + card.name">Remove</button>
+      </div>
+    </article>
+  `,
+};
+
+export const PluginsView = {
+  components: { CardView, ProblemView },
+  setup: () => ({ state }),
+  data: () => ({ url: "", over: false, asksUrl: false }),
+  methods: {
+    async addFiles(files) {
+      for (const file of files) await addPlugin(await file.text(), file.name);
+    },
+    picked(event) {
+      this.addFiles([...event.target.files]).finally(() => (event.target.value = ""));
+    },
+    dropped(event) {
+      this.over = false;
+      const files = [...event.dataTransfer.files];
+      if (files.length) this.addFiles(files);
+      else if (event.dataTransfer.getData("text/uri-list")) addPluginFromUrl(event.dataTransfer.getData("text/uri-list"));
+    },
+    async submitUrl() {
+      await addPluginFromUrl(this.url.trim());
+      if (!state.loadError) Object.assign(this, { url: "", asksUrl: false });
+    },
+    async askUrl() {
+      this.asksUrl = !this.asksUrl;
+      await this.$nextTick();
+      this.$refs.url?.focus();
+    },
+  },
+  template: `
+    <section class="plugins" aria-labelledby="plugins-title" :class="{ over }" @dragover.prevent="over = true"
+      @dragleave.self="over = false" @drop.prevent="dropped">
+      <div class="heading">
+        <h2 id="plugins-title">Plugins</h2>
+        <button type="button" @click="askUrl" :aria-expanded="asksUrl">From url</button>
+        <button type="button" class="primary" @click="$refs.file.click()">Load file</button>
+        <input ref="file" type="file" accept=".html" multiple hidden data-testid="plugin-file" @change="picked" />
+      </div>
+      <form class="row" v-if="asksUrl" @submit.prevent="submitUrl">
+        <label class="hidden" for="plugin-url">Url of a plugin file</label>
+        <input id="plugin-url" ref="url" v-model="url" type="url" required placeholder="https://…/Plugin.imjoy.html" />
+        <button type="submit" :disabled="state.loading">Load</button>
+      </form>
+      <ProblemView v-if="state.loadError" :error="state.loadError" closable @close="state.loadError = null" />
+      <div class="empty" v-if="!state.plugins.length">
+        <p class="big">Drop a plugin here</p>
+        <p>A plugin is one file, <code>NAME.imjoy.html</code>. Load it from this computer or from a url; native Python
+          plugins run in a process and an environment of their own.</p>
+      </div>
+      <CardView v-for="card in state.plugins" :key="card.name" :card="card" />
+      <p class="quiet drop" v-if="state.plugins.length">Drop a file here to load another.</p>
+    </section>
+  `,
+};

@@ -1,0 +1,33 @@
+// The tabs over the right half: output, log, and a tab for each window.
+
+import { state } from "../state.js";
+import { closeWindow } from "../windows.js";
+
+export const TabsView = {
+  setup: () => ({ state }),
+  computed: {
+    tabs: () => [
+      { id: "output", title: "Output" },
+      { id: "log", title: "Log" },
+      ...state.windows.filter((shown) => !shown.isDialog).map((shown) => ({ id: shown.id, title: shown.title, shown })),
+    ],
+  },
+  methods: {
+    closeWindow,
+    move(step) {
+      const at = this.tabs.findIndex((tab) => tab.id === state.view);
+      state.view = this.tabs[(at + step + this.tabs.length) % this.tabs.length].id;
+      this.$nextTick(() => this.$el.querySelector("[aria-selected=true]").focus());
+    },
+  },
+  template: `
+    <div class="tabs" role="tablist" aria-label="Views" @keydown.right.prevent="move(1)" @keydown.left.prevent="move(-1)">
+      <span v-for="tab in tabs" :key="tab.id" class="tab" :class="{ selected: state.view === tab.id }" role="presentation">
+        <button role="tab" type="button" :id="'tab-' + tab.id" :aria-selected="state.view === tab.id"
+          :tabindex="state.view === tab.id ? 0 : -1" @click="state.view = tab.id">{{ tab.title }}</button>
+        <button v-if="tab.shown" type="button" class="plain close" :aria-label="'Close ' + tab.title"
+          @click="closeWindow(tab.shown)">×</button>
+      </span>
+    </div>
+  `,
+};

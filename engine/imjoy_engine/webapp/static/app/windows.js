@@ -1,0 +1,60 @@
+// Windows that plugins open: imjoy-core announces them on its bus, the page shows them as tabs or dialogs.
+
+import { core } from "./core.js";
+import { state } from "./state.js";
+import { describe } from "./values.js";
+
+const { markRaw, nextTick } = Vue;
+
+export function followWindows() {
+  core.imjoy.event_bus.on("add_window", show);
+  core.imjoy.event_bus.on("close_window", (closed) => {
+    const index = state.windows.findIndex((shown) => shown.window === closed);
+    if (index < 0) return;
+    const [{ id }] = state.windows.splice(index, 1);
+    if (state.view === id) state.view = state.windows.length ? state.windows[0].id : "output";
+  });
+}
+
+function show(window) {
+  const id = window.window_id;
+  const isOurs = String(window.type).startsWith("imjoy/");
+  state.windows.push({
+    id,
+    title: window.name || window.type || "window",
+    isDialog: Boolean(window.dialog),
+    content: isOurs ? markRaw(content(window)) : null,
+    window: markRaw(window),
+  });
+  if (!window.dialog) state.view = id;
+  window.api.show = window.show = () => (state.view = id);
+  if (isOurs) nextTick(() => window.api.emit("ready"));
+}
+
+function content({ type, data, config }) {
+  if (type === "imjoy/image") return { kind: "image", src: String(data?.src || data || "") };
+  if (type === "imjoy/markdown") return { kind: "text", text: String(data?.source || data || "") };
+  return { kind: "value", ...describe(data ?? config ?? null) };
+}
+
+export function closeWindow(shown) {
+  shown.window.close();
+}
+
+/** Open what a plugin's `run` returned, where it is `{type, data}`; returns whether it was. */
+export async function openResult(plugin, result) {
+  if (!result || typeof result !== "object" || typeof result.type !== "string" || !("data" in result)) return false;
+  await openWindow(plugin, { name: result.name || result.type, ...result });
+  return true;
+}
+
+/** Open a window of a plugin's; a type that no plugin here provides is shown as data. */
+export function openWindow(plugin, wanted, more) {
+  const { pm } = core.imjoy;
+  const config = typeof wanted === "string" ? { type: wanted } : { ...wanted };
+  const isKnown = config.src || String(config.type).startsWith("imjoy/") || pm.registered.windows[config.type];
+  const isSource = typeof wanted === "string" && /[\n/]/.test(wanted);
+  if (isSource) return pm.createWindow(plugin, wanted, more);
+  if (!isKnown) Object.assign(config, { name: config.name || config.type, type: "imjoy/generic" });
+  return pm.createWindow(plugin, config, more);
+}

@@ -1,0 +1,79 @@
+// The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
+
+import { knownToken, rememberToken } from "/static/app/memory.js";
+
+const find = (id) => document.getElementById(id);
+const REFRESH_MILLISECONDS = 5000;
+let timer = null;
+
+function element(name, properties = {}, children = []) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function problem({ what, why, fix, id }) {
+  const parts = [
+    ["what", what],
+    ["why", why],
+    ["fix", fix],
+    ["id", id],
+  ];
+  return element(
+    "div",
+    { className: "problem", role: "alert" },
+    parts.filter(([, text]) => text).map(([className, textContent]) => element("p", { className, textContent })),
+  );
+}
+
+function figures(status) {
+  const running = status.plugins.filter((plugin) => plugin.pid).map((plugin) => plugin.name);
+  const rows = {
+    Version: status.version,
+    Workspace: status.workspace,
+    Memory: `${Math.round(status.memory / 1048576)} MiB`,
+    "Running plugins": running.join(", ") || "none",
+  };
+  return element(
+    "dl",
+    {},
+    Object.entries(rows).flatMap(([name, value]) => [
+      element("dt", { className: "quiet", textContent: name }),
+      element("dd", { textContent: value }),
+    ]),
+  );
+}
+
+async function show(token) {
+  clearTimeout(timer);
+  try {
+    const response = await fetch("/api/v1/status", { headers: { Authorization: `Bearer ${token}` } });
+    const document = await response.json();
+    if (!response.ok) {
+      if (response.status === 401) rememberToken("");
+      find("answer").replaceChildren(problem(document.error));
+      return;
+    }
+    rememberToken(token);
+    find("answer").replaceChildren(figures(document));
+  } catch (error) {
+    const what = "The engine does not answer.";
+    find("answer").replaceChildren(problem({ what, why: error.message, fix: "Start it with: imjoy start" }));
+  }
+  timer = setTimeout(show, REFRESH_MILLISECONDS, token);
+}
+
+find("url").textContent = location.origin;
+find("tunnel").textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${location.hostname}`;
+const plugin = encodeURIComponent(`${location.origin}/imjoy-engine.imjoy.html`);
+find("imjoy-io").href = `https://imjoy.io/#/app?plugin=${plugin}`;
+find("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  show(find("token").value.trim());
+});
+
+const token = knownToken();
+if (token) {
+  find("token").value = token;
+  show(token);
+}
