@@ -163,7 +163,7 @@ class Manifest:
             variables[match[1]] = match[2]
             words = words[1:]
         options = tuple(words[1:])
-        if not words or not _PYTHON_PROGRAM.fullmatch(words[0]) or not all(map(_is_python_option, options)):
+        if not words or not _PYTHON_PROGRAM.fullmatch(words[0]) or not _are_python_options(options):
             raise ImJoyError(
                 "plugin.cmd",
                 f'{self.file}, <config> block: "cmd" is {value!r}, which the engine does not run.',
@@ -369,9 +369,16 @@ def _field_error(field: str, wanted: str, file: str) -> ImJoyError:
     )
 
 
-def _is_python_option(word: str) -> bool:
-    # -c, -m and a lone - would start something else than the worker.
-    return bool(re.fullmatch(r"-[bBdEIOqsSuvx]+|-[WX].+", word))
+def _are_python_options(words: tuple[str, ...]) -> bool:
+    # -c, -m, a lone - and a file would start something else than the worker.
+    rest = iter(words)
+    for word in rest:
+        if word in ("-W", "-X"):
+            if next(rest, None) is None:
+                return False
+        elif not re.fullmatch(r"-[bBdEIOqsSuvx]+|-[WX].+", word):
+            return False
+    return True
 
 
 def _listed(names: Iterable[str], last: str = "and") -> str:
