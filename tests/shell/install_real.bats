@@ -1,0 +1,231 @@
+#!/usr/bin/env bats
+# Real installs, each into a home of its own, from a copy of this checkout.
+
+load helpers
+
+setup_file() {
+  use_home "$BATS_FILE_TMPDIR/home"
+  copy_checkout "$BATS_FILE_TMPDIR/checkout"
+  bash "$BATS_FILE_TMPDIR/checkout/install.sh" --quiet
+  (cd "$BATS_FILE_TMPDIR/checkout" && "$HOME/ImJoyApp/bin/python" -m pip wheel --quiet --no-deps \
+    --wheel-dir "$BATS_FILE_TMPDIR/wheels" .) 2>&1
+  rm -rf "$BATS_FILE_TMPDIR/checkout/build" "$BATS_FILE_TMPDIR/checkout/imjoy.egg-info"
+  WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)
+  export WHEEL INSTALLED_HOME="$HOME" CHECKOUT="$BATS_FILE_TMPDIR/checkout"
+}
+
+setup() {
+  use_home "$BATS_TEST_TMPDIR/home"
+}
+
+# answers PREFIX: imjoy is there, works, and nothing of the install is left over.
+answers() {
+  "$1/bin/imjoy" --version
+  [ -f "$1/.imjoy/receipt.json" ]
+  [ ! -e "$1/.imjoy/incomplete" ]
+  [ ! -e "$1/.imjoy/install.lock" ]
+  [ ! -e "$1/.imjoy/stage" ]
+}
+
+@test "a checkout is installed, and writes neither into itself nor beside the prefix" {
+  answers "$INSTALLED_HOME/ImJoyApp"
+  [ "$(find "$INSTALLED_HOME" -mindepth 1 -maxdepth 1 ! -name .cache ! -name .rustup | sort)" = "$INSTALLED_HOME/ImJoyApp" ]
+  [ ! -e "$CHECKOUT/build" ]
+  "$INSTALLED_HOME/ImJoyApp/bin/python" -m imjoy_engine serve --help >/dev/null
+}
+
+@test "a second run takes under 3 seconds and changes nothing" {
+  use_home "$INSTALLED_HOME"
+  before=$(listing "$HOME")
+  SECONDS=0
+  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
+  [ "$SECONDS" -lt 3 ]
+  [ "$(json 'd["action"]' "$output")" = none ]
+  [ "$before" = "$(listing "$HOME")" ]
+}
+
+@test "the line it prints works in bash, zsh, fish and tcsh" {
+  use_home "$INSTALLED_HOME"
+  tried=""
+  for shell in bash zsh fish tcsh; do
+    command -v "$shell" >/dev/null || continue
+    export SHELL="/bin/$shell"
+    "$shell" -c "python3 -c 'import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))' \
+      bash '$CHECKOUT/install.sh'" >"$BATS_TEST_TMPDIR/said"
+    line=$(grep -A 1 '^For the imjoy command' "$BATS_TEST_TMPDIR/said" | tail -n 1)
+    run -0 "$shell" -c "$line; imjoy --version"
+    [[ $output == "imjoy "* ]]
+    tried="$tried $shell"
+  done
+  echo "# tried$tried" >&3
+}
+
+@test "the line for good leaves the command on PATH in the next shell" {
+  use_home "$BATS_TEST_TMPDIR/it's a home"
+  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  export SHELL=/bin/bash
+  line=$(bash "$CHECKOUT/install.sh" --yes | grep -A 1 '^and for every one to come' | tail -n 1)
+  bash -c "$line"
+  run -0 bash --rcfile "$HOME/.bashrc" -ic 'imjoy --version'
+  [[ $output == *"imjoy "* ]]
+}
+
+@test "with imjoy on PATH it does not speak of PATH" {
+  use_home "$INSTALLED_HOME"
+  PATH="$HOME/ImJoyApp/bin:$PATH" run -0 bash "$CHECKOUT/install.sh"
+  [[ $output != *"export PATH"* ]]
+}
+
+@test "curl | bash installs from the project's address, by commit, and again when it moved" {
+  command -v curl >/dev/null || skip "curl is not here"
+  copy_as_repository "$BATS_TEST_TMPDIR/repository"
+  url=$(sed -n 's/^PROJECT_URL="\(.*\)"/\1/p' "$INSTALL")
+  git config --global "url.file://$BATS_TEST_TMPDIR/repository.insteadOf" "$url"
+  cd "$HOME"
+  curl -fsSL "file://$INSTALL" | bash -s -- --json >"$BATS_TEST_TMPDIR/first"
+  answers "$HOME/ImJoyApp"
+  grep -q "\"source_id\": \"commit:$(git -C "$BATS_TEST_TMPDIR/repository" rev-parse HEAD)\"" "$HOME/ImJoyApp/.imjoy/receipt.json"
+  [ "$(json 'd["action"]' "$(curl -fsSL "file://$INSTALL" | bash -s -- --json)")" = none ]
+  sed -i.before 's/^__version__ = .*/__version__ = "0.12.1"/' "$BATS_TEST_TMPDIR/repository/bootstrap/imjoy/__init__.py"
+  commit_all "$BATS_TEST_TMPDIR/repository"
+  [ "$(json 'd["action"], d["version"]' "$(curl -fsSL "file://$INSTALL" | bash -s -- --json)")" = "('upgrade', '0.12.1')" ]
+  [ "$("$HOME/ImJoyApp/bin/imjoy" --version)" = "imjoy 0.12.1" ]
+}
+
+@test "a prefix with spaces works, and so does a hostile Python environment" {
+  mkdir "$HOME/elsewhere"
+  echo 'raise SystemExit("the wrong module")' >"$HOME/elsewhere/click.py"
+  export PYTHONPATH="$HOME/elsewhere" PYTHONHOME="$HOME/elsewhere" PIP_USER=1 PIP_TARGET="$HOME/elsewhere"
+  run -0 bash "$INSTALL" --from "$WHEEL" --prefix "$HOME/my lab/ImJoy App"
+  unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET
+  answers "$HOME/my lab/ImJoy App"
+  [ "$(ls "$HOME/elsewhere")" = click.py ]
+}
+
+@test "a temporary folder that forbids programs is replaced by one under the prefix" {
+  mkdir "$BATS_TEST_TMPDIR/noexec"
+  mount -t tmpfs -o noexec tmpfs "$BATS_TEST_TMPDIR/noexec" 2>/dev/null || skip "file systems cannot be mounted here"
+  TMPDIR="$BATS_TEST_TMPDIR/noexec" run bash "$CHECKOUT/install.sh"
+  left=$(ls -A "$BATS_TEST_TMPDIR/noexec")
+  umount "$BATS_TEST_TMPDIR/noexec"
+  [ "$status" -eq 0 ]
+  [ -z "$left" ]
+  answers "$HOME/ImJoyApp"
+}
+
+@test "killed at any step, the next run finishes" {
+  # Its way to the prefix that the steps belong to, for the one that looks.
+  for step in "making the environment" "building imjoy" "installing imjoy"; do
+    rm -rf "$HOME/ImJoyApp"
+    bash "$CHECKOUT/install.sh" 2>"$BATS_TEST_TMPDIR/said" &
+    victim=$!
+    eventually grep -q "$step" "$BATS_TEST_TMPDIR/said"
+    eventually test -s "$HOME/ImJoyApp/.imjoy/install.lock/step"
+    kill -KILL "$victim"
+    wait "$victim" || true
+    [ -f "$HOME/ImJoyApp/.imjoy/incomplete" ]
+    run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
+    [ "$(json 'd["action"]' "$output")" = finish ]
+    answers "$HOME/ImJoyApp"
+  done
+}
+
+@test "an upgrade that was killed is repaired, and packages that were added stay" {
+  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  added=$(echo "$HOME"/ImJoyApp/lib/python3.*/site-packages)/added_by_hand.py
+  touch "$added"
+  echo interrupted >"$HOME/ImJoyApp/.imjoy/incomplete"
+  rm -rf "$HOME"/ImJoyApp/lib/python3.*/site-packages/aiohttp
+  run -0 --separate-stderr bash "$INSTALL" --json --yes --from "$WHEEL"
+  [ "$(json 'd["action"]' "$output")" = repair ]
+  answers "$HOME/ImJoyApp"
+  [ -e "$added" ]
+  "$HOME/ImJoyApp/bin/python" -c 'import aiohttp'
+}
+
+@test "a damaged install is repaired" {
+  use_home "$INSTALLED_HOME"
+  rm -rf "$HOME"/ImJoyApp/lib/python3.*/site-packages/imjoy_engine
+  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
+  [ "$(json 'd["action"]' "$output")" = repair ]
+  answers "$HOME/ImJoyApp"
+}
+
+@test "a prefix whose Python is gone is made anew only when that is allowed" {
+  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  rm -f "$HOME"/ImJoyApp/bin/python*
+  before=$(listing "$HOME/ImJoyApp/lib")
+  run -3 setsid bash "$INSTALL" --from "$WHEEL"
+  [[ $output == *"was left as it is"* ]]
+  run -3 python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "Do it? [y/N]" n bash "$INSTALL" --from "$WHEEL"
+  [ "$before" = "$(listing "$HOME/ImJoyApp/lib")" ]
+  run -0 bash -c "cat '$INSTALL' | python3 '$REPOSITORY/tests/shell/at_a_terminal.py' 'Do it? [y/N]' y bash '$INSTALL' --from '$WHEEL'"
+  answers "$HOME/ImJoyApp"
+}
+
+@test "Ctrl-C ends with 130 and leaves nothing behind" {
+  run -130 python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "installing imjoy" "^C" bash "$INSTALL" --from "$WHEEL"
+  [[ $output == *"interrupted; nothing was left behind"* ]]
+  [ ! -e "$HOME/ImJoyApp" ]
+  run -1 pgrep -f "$HOME/ImJoyApp"
+}
+
+@test "SIGTERM does the same" {
+  bash "$INSTALL" --from "$WHEEL" --prefix "$HOME/new/one" 2>"$BATS_TEST_TMPDIR/said" &
+  victim=$!
+  eventually grep -q "installing imjoy" "$BATS_TEST_TMPDIR/said"
+  kill -TERM "$victim"
+  status=0
+  wait "$victim" || status=$?
+  [ "$status" -eq 130 ]
+  [ ! -e "$HOME/new" ]
+}
+
+@test "two at once: the second is told so with exit 7, the first finishes" {
+  bash "$INSTALL" --from "$WHEEL" 2>"$BATS_TEST_TMPDIR/said" &
+  first=$!
+  eventually test -s "$HOME/ImJoyApp/.imjoy/install.lock/owner"
+  run -7 --separate-stderr bash "$INSTALL" --from "$WHEEL" --json
+  [ "$(json 'd["error"]["id"]' "$output")" = install.locked ]
+  wait "$first"
+  answers "$HOME/ImJoyApp"
+}
+
+@test "a lock whose owner died is taken over, also one without an owner" {
+  for owner in "4194303 nowhere long ago" ""; do
+    rm -rf "$HOME/ImJoyApp"
+    mkdir -p "$HOME/ImJoyApp/.imjoy/install.lock"
+    [ -z "$owner" ] || echo "$owner" >"$HOME/ImJoyApp/.imjoy/install.lock/owner"
+    run -0 bash "$INSTALL" --from "$WHEEL" --quiet
+    answers "$HOME/ImJoyApp"
+  done
+}
+
+@test "an index that does not answer is exit 4, the log is named last, and nothing is left" {
+  export PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=http://someone:secret@127.0.0.1:9/simple PIP_RETRIES=0
+  unset PIP_FIND_LINKS PIP_EXTRA_INDEX_URL
+  run -4 --separate-stderr bash "$INSTALL" --from "$WHEEL" --json
+  [ "$(json 'd["error"]["id"]' "$output")" = network.index ]
+  log=${stderr##*log: }
+  grep -q "NewConnectionError\|Connection refused" "$log"
+  run -1 grep secret "$log"
+  [ -z "$(find "$HOME" -mindepth 1 -maxdepth 1 ! -name .cache ! -name .rustup)" ]
+}
+
+@test "a source that cannot be built is exit 1 with the log, and an install that is there goes on working" {
+  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  copy_checkout "$BATS_TEST_TMPDIR/broken"
+  echo 'raise RuntimeError("this source is broken")' >>"$BATS_TEST_TMPDIR/broken/setup.py"
+  run -1 --separate-stderr bash "$INSTALL" --yes --from "$BATS_TEST_TMPDIR/broken"
+  grep -q "this source is broken" "${stderr##*log: }"
+  "$HOME/ImJoyApp/bin/imjoy" --version
+}
+
+@test "--quiet says nothing, --verbose shows what the steps print" {
+  use_home "$INSTALLED_HOME"
+  run -0 bash "$CHECKOUT/install.sh" --quiet
+  [ -z "$output" ]
+  use_home "$BATS_TEST_TMPDIR/home"
+  run -0 bash "$INSTALL" --from "$WHEEL" --verbose
+  [[ $output == *"Successfully installed"* ]]
+}

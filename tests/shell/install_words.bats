@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# What install.sh says of itself, and that a damaged copy of it does nothing.
+
+load helpers
+
+setup() {
+  use_home "$BATS_TEST_TMPDIR/home"
+}
+
+@test "--help is what the golden file says" {
+  bash "$INSTALL" --help | diff "$REPOSITORY/tests/shell/golden/help.txt" -
+}
+
+@test "--help fits into 80 columns" {
+  run -1 grep -nE '^.{81,}$' "$REPOSITORY/tests/shell/golden/help.txt"
+}
+
+@test "--version is the version of the package" {
+  run -0 bash "$INSTALL" --version
+  grep -qx "__version__ = \"${output#imjoy }\"" "$REPOSITORY/bootstrap/imjoy/__init__.py"
+}
+
+@test "an unknown option, a missing value and arguments without --start are usage errors" {
+  run -2 bash "$INSTALL" --nope
+  [[ $output == *"--nope is not an option"* ]]
+  run -2 bash "$INSTALL" --prefix
+  [[ $output == *"--prefix wants a value"* ]]
+  run -2 bash "$INSTALL" -- --port 9000
+  [[ $output == *"--start was not given"* ]]
+  run -2 --separate-stderr bash "$INSTALL" --json --nope
+  [ "$(json 'd["error"]["id"]' "$output")" = usage.wrong ]
+}
+
+@test "a shell that is not bash is told so" {
+  command -v dash >/dev/null || skip "dash is not here"
+  run -2 dash "$INSTALL"
+  [[ $output == *"run it with bash"* ]]
+}
+
+@test "a copy that was cut off at any of 400 offsets does nothing" {
+  size=$(wc -c <"$INSTALL")
+  for ((i = 1; i <= 340; i++)); do
+    head -c "$((size * i / 341))" "$INSTALL" | bash >/dev/null 2>&1 || true
+  done
+  for ((i = 1; i <= 60; i++)); do
+    offset=$((size - i - 1))
+    head -c "$offset" "$INSTALL" | bash >"$BATS_TEST_TMPDIR/said" 2>&1 || true
+    run -1 grep ImJoyApp "$BATS_TEST_TMPDIR/said"
+  done
+  [ -z "$(ls -A "$HOME")" ]
+}
+
+@test "it is written in the syntax of bash 3.2" {
+  run -1 grep -nE 'declare -A|local -A|mapfile|readarray|\$\{[a-zA-Z_]+(,,|\^\^|@[A-Z])|&>>|\|&|coproc|wait -n' "$INSTALL"
+}
