@@ -18,6 +18,7 @@ from pathlib import Path
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
 
+from .deferred import defer_aiohttp_client
 from .settings import (
     DEFAULT_FORCE_QUIT_SECONDS,
     DEFAULT_HOST,
@@ -90,6 +91,7 @@ def serve(settings: Settings) -> int:
     """Run an engine; return the exit code."""
     token = os.environ.pop(TOKEN_VARIABLE, None)
     try:
+        defer_aiohttp_client()
         from . import logs, server
 
         if settings.serve:

@@ -1,7 +1,7 @@
 """``python -m imjoy_engine run FILE``: a plugin without a browser, for ``imjoy run``.
 
-What the plugin wants of the app becomes JSON lines on standard output; the answers to its questions come as JSON lines on
-standard input (``docs/how-it-works.md``). ``imjoy run`` shows them on the terminal.
+What the plugin wants of the app becomes JSON lines on standard output; the answers to its questions come as JSON lines
+on standard input (``docs/how-it-works.md``). ``imjoy run`` shows them on the terminal.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ async def started(
     Raises ImJoyError: what the plugin failed with.
     """
     try:
-        source = file.read_text(encoding="utf-8-sig")
+        source = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ImJoyError(
             "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE

@@ -283,7 +283,9 @@ class Plugin:
             self._loaded = True
             for link_id in list(self.links):
                 await control.send_json({"type": "client", "client": link_id})
-            await self._first_of(self._first_client, exited, FIRST_CLIENT_SECONDS, "no client connected to it")
+            await self._first_of(
+                self._first_client, exited, FIRST_CLIENT_SECONDS, "no client connected to it"
+            )
             await self._first_of(self._script_ran, exited, None, "")
             self._change(PluginState.READY)
             await exited
@@ -364,7 +366,7 @@ class Plugin:
     def _exit_error(self) -> ImJoyError:
         name = self.request.manifest.name
         how = f"was ended by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
-        before = "" if self._script_ran.done() else " while its script ran"
+        before = "" if self._script_ran.done() else " before its script had run"
         return ImJoyError(
             "plugin.died",
             f"{name} {how}{before}.",

@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import hdrs, web
+from aiohttp.http import WSMsgType
 
 from imjoy.model.errors import ImJoyError
 

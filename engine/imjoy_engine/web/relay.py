@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 from typing import Any
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import web
+from aiohttp.http import WSMessage, WSMsgType
 
 from ..plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
 from ..plugins.registry import Registry

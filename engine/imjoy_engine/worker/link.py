@@ -4,6 +4,7 @@ import asyncio
 import threading
 import types
 from collections import deque
+from functools import partial
 from typing import Any, Callable, Coroutine, Deque, Dict, Generator, Optional, Tuple
 
 import websockets
@@ -57,11 +58,11 @@ def _resume(started: Coroutine[Any, Any, None], waiting_for: Any) -> Generator[A
         try:
             value = yield waiting_for
         except BaseException as error:  # passed on, not handled
-            step: Any = started.throw, error
+            step = partial(started.throw, error)
         else:
-            step = started.send, value
+            step = partial(started.send, value)
         try:
-            waiting_for = step[0](step[1])
+            waiting_for = step()
         except StopIteration:
             return
 
