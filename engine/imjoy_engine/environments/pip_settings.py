@@ -13,6 +13,8 @@ from configparser import Error as ConfigError
 from configparser import RawConfigParser
 from pathlib import Path
 
+SYSTEM_FOLDER = Path("/etc")
+
 _SECTIONS = ("global", "install")
 # Several values in one pip option are separated by white space; uv wants them as given here.
 _SAME_MEANING = {
@@ -26,8 +28,17 @@ _SAME_MEANING = {
     "cert": ("SSL_CERT_FILE", " "),
     "proxy": ("ALL_PROXY", " "),
 }
+_LOCAL_OPTIONS = frozenset({"cert", "constraint", "find-links"})
 _INDEX_VARIABLES = frozenset(
-    {"UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE"}
+    {
+        "UV_CONFIG_FILE",
+        "UV_DEFAULT_INDEX",
+        "UV_EXTRA_INDEX_URL",
+        "UV_FIND_LINKS",
+        "UV_INDEX",
+        "UV_INDEX_STRATEGY",
+        "UV_INDEX_URL",
+    }
 )
 _TRUE = frozenset({"1", "on", "true", "y", "yes"})
 
@@ -40,20 +51,23 @@ def uv_variables(environ: Mapping[str, str]) -> dict[str, str]:
     settings = read_pip_settings(environ)
     translated: dict[str, str] = {}
     for option, (variable, separator) in _SAME_MEANING.items():
-        if option in settings:
-            translated[variable] = separator.join(
-                _absolute(option, value) for value in settings[option].split()
-            )
-    if settings.get("no-index", "").lower() in _TRUE:
-        translated["UV_NO_INDEX"] = "1"
+        values = [_as_uv_takes_it(option, value) for value in settings.get(option, "").split()]
+        # uv stops at a place that is not there, where pip goes on with a warning.
+        values = [value for value in values if value]
+        if values:
+            translated[variable] = separator.join(values)
     if "UV_INDEX" in translated:
         # pip has no order among indexes and takes the best version of them all.
         translated["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if _configured_for_uv(environ):
-        translated = {
-            name: value for name, value in translated.items() if "INDEX" not in name and "LINKS" not in name
-        }
+        translated = {name: value for name, value in translated.items() if name not in _INDEX_VARIABLES}
     return {name: value for name, value in translated.items() if name not in environ}
+
+
+def uv_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the options for ``uv pip install`` that pip's settings ask for and that have no variable."""
+    alone = read_pip_settings(environ).get("no-index", "").lower() in _TRUE
+    return ("--no-index",) if alone and not _configured_for_uv(environ) else ()
 
 
 def read_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -90,7 +104,7 @@ def _pip_config_files(environ: Mapping[str, str]) -> Iterator[Path]:
             yield Path("/Library/Application Support/pip", name)
         for folder in reversed(environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)):
             yield Path(folder, "pip", name)
-        yield Path("/etc", name)
+        yield SYSTEM_FOLDER / name
         yield home / ".pip" / name
         if sys.platform == "darwin":
             yield home / "Library" / "Application Support" / "pip" / name
@@ -104,7 +118,7 @@ def _configured_for_uv(environ: Mapping[str, str]) -> bool:
     if _INDEX_VARIABLES & environ.keys():
         return True
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
-    folders = [Path(environ.get("APPDATA", home) if sys.platform == "win32" else "/etc")]
+    folders = [Path(environ.get("APPDATA", home) if sys.platform == "win32" else SYSTEM_FOLDER)]
     folders.append(Path(environ.get("XDG_CONFIG_HOME") or home / ".config"))
     return any(_names_an_index(folder / "uv" / "uv.toml") for folder in folders)
 
@@ -121,7 +135,10 @@ def _option(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _absolute(option: str, value: str) -> str:
-    if option not in ("find-links", "cert", "constraint") or "://" in value:
+def _as_uv_takes_it(option: str, value: str) -> str:
+    if option.endswith("timeout"):
+        return value.partition(".")[0]
+    if option not in _LOCAL_OPTIONS or "://" in value.replace("file://", ""):
         return value
-    return str(Path(value).expanduser().absolute())
+    path = Path(value.removeprefix("file://")).expanduser().absolute()
+    return str(path) if path.exists() else ""

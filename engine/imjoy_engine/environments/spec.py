@@ -57,7 +57,7 @@ _COMMAND = re.compile(
 _PIP_INSTALL = re.compile(r"(?:python[\d.]*\s+-m\s+)?pip[\d.]*\s+install(?=\s|$)")
 _PREFIXED = re.compile(r"(pip|conda|repo|cmd)\s*:\s*(.*)", re.DOTALL)
 _URL = re.compile(r"(?:git\+(?:https?|ssh|git|file)|https?)://[^\s\"'<>\\]+")
-_LOCAL = re.compile(r"[./~\\]|[A-Za-z]:[\\/]|file:|.*\.(?:whl|zip|tar\.gz|tgz)$", re.IGNORECASE)
+_LOCAL = re.compile(r"[./~\\]|[A-Za-z]:[\\/]|file:|[^\s:]*\.(?:whl|zip|tar\.gz|tgz)$", re.IGNORECASE)
 _SPACED_OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
 _VERSION_SEPARATORS = re.compile(r"[-_.]+")
 
@@ -154,7 +154,7 @@ class _Planner:
             self._pip_arguments(line)
 
     def _pip_arguments(self, text: str) -> None:
-        whole = normal_requirement(text)
+        whole = None if _LOCAL.match(text) else normal_requirement(text)
         if whole:
             self._requirements.add(whole)
             return
@@ -163,7 +163,7 @@ class _Planner:
                 self._notes.append(f"{word} was ignored: a plugin's environment is always made afresh.")
             elif word.startswith("-"):
                 raise self._unsupported("requirements", f"the option {word} of pip ({text!r})")
-            elif _LOCAL.match(word) and not _URL.match(word):
+            elif _LOCAL.match(word):
                 raise self._unsupported(
                     "requirements",
                     f"a local file or folder ({word!r})",

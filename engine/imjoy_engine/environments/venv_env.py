@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.pip_settings import uv_variables
+from imjoy_engine.environments.pip_settings import uv_options, uv_variables
 from imjoy_engine.environments.scrub import scrub
 
 BUILD_SECONDS = 3600.0
@@ -133,8 +133,7 @@ async def build_venv(
             "-r",
             str(listing),
         ]
-        if variables.get("UV_NO_INDEX") == "1":
-            installing.append("--no-index")
+        installing.extend(uv_options(variables))
         steps = _UV_STEPS
     else:
         making = [str(python), "-I", "-m", "venv", str(prefix)]

@@ -1,0 +1,106 @@
+"""uv is told what the user told pip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imjoy_engine.environments import pip_settings
+from imjoy_engine.environments.pip_settings import read_pip_settings, uv_options, uv_variables
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="pip's configuration files of POSIX systems")
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A home and system folders without any configuration."""
+    monkeypatch.setattr(pip_settings, "SYSTEM_FOLDER", tmp_path / "etc")
+    return {
+        "HOME": str(tmp_path / "home"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CONFIG_DIRS": str(tmp_path / "xdg"),
+        "PIP_CONFIG_FILE": str(tmp_path / "none.conf"),
+    }
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_later_places_replace_earlier_ones(tmp_path: Path, environ: dict[str, str]) -> None:
+    write(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = http://global/\ntimeout = 7\n")
+    write(tmp_path / "home/.pip/pip.conf", "[global]\nindex_url = http://old-user/\n")
+    assert read_pip_settings(environ)["index-url"] == "http://old-user/"
+    write(
+        tmp_path / "config/pip/pip.conf",
+        "[global]\nindex-url = http://user/\n[install]\nindex-url=http://install/\n",
+    )
+    assert read_pip_settings(environ)["index-url"] == "http://install/"
+    write(tmp_path / "none.conf", "[global]\nindex-url = http://file/\n")
+    assert read_pip_settings(environ)["index-url"] == "http://file/"
+    environ["PIP_INDEX_URL"] = "http://variable/"
+    assert read_pip_settings(environ)["index-url"] == "http://variable/"
+    assert read_pip_settings(environ)["timeout"] == "7"
+
+
+def test_no_file_is_read_when_the_user_said_so(tmp_path: Path, environ: dict[str, str]) -> None:
+    write(tmp_path / "config/pip/pip.conf", "[global]\nindex-url = http://user/\n")
+    environ["PIP_CONFIG_FILE"] = os.devnull
+    assert "index-url" not in read_pip_settings(environ)
+
+
+def test_a_broken_file_is_passed_over(tmp_path: Path, environ: dict[str, str]) -> None:
+    write(tmp_path / "config/pip/pip.conf", "no section\n[")
+    (tmp_path / "none.conf").write_bytes(b"[global]\nindex-url = \xff\xfe")
+    assert "index-url" not in read_pip_settings(environ)
+
+
+def test_every_setting_gets_the_name_that_uv_knows(tmp_path: Path, environ: dict[str, str]) -> None:
+    for name in ("wheels", "more", "ca.pem", "pins.txt"):
+        write(tmp_path / name, "")
+    environ.update(
+        PIP_INDEX_URL="https://me:secret@host/simple",
+        PIP_EXTRA_INDEX_URL="https://one/simple https://two/simple",
+        PIP_FIND_LINKS=f"{tmp_path / 'wheels'} file://{tmp_path / 'more'} https://links/",
+        PIP_TRUSTED_HOST="host",
+        PIP_CONSTRAINT=str(tmp_path / "pins.txt"),
+        PIP_DEFAULT_TIMEOUT="15.5",
+        PIP_CERT=str(tmp_path / "ca.pem"),
+        PIP_PROXY="http://proxy:3128",
+    )
+    assert uv_variables(environ) == {
+        "UV_DEFAULT_INDEX": "https://me:secret@host/simple",
+        "UV_INDEX": "https://one/simple https://two/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": f"{tmp_path / 'wheels'},{tmp_path / 'more'},https://links/",
+        "UV_INSECURE_HOST": "host",
+        "UV_CONSTRAINT": str(tmp_path / "pins.txt"),
+        "UV_HTTP_TIMEOUT": "15",
+        "SSL_CERT_FILE": str(tmp_path / "ca.pem"),
+        "ALL_PROXY": "http://proxy:3128",
+    }
+
+
+def test_places_that_are_not_there_are_left_out(tmp_path: Path, environ: dict[str, str]) -> None:
+    environ["PIP_FIND_LINKS"] = f"{tmp_path / 'gone'} file:///nowhere"
+    assert uv_variables(environ) == {}
+
+
+def test_what_was_configured_for_uv_wins(tmp_path: Path, environ: dict[str, str]) -> None:
+    environ.update(
+        PIP_INDEX_URL="http://pip/", PIP_EXTRA_INDEX_URL="http://more/", PIP_NO_INDEX="1", PIP_TIMEOUT="9"
+    )
+    assert uv_variables({**environ, "UV_DEFAULT_INDEX": "http://uv/"}) == {"UV_HTTP_TIMEOUT": "9"}
+    write(tmp_path / "config/uv/uv.toml", '[[index]]\nurl = "http://uv/"\n')
+    assert uv_variables(environ) == {"UV_HTTP_TIMEOUT": "9"}
+    assert uv_options(environ) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "options"), [("1", ("--no-index",)), ("true", ("--no-index",)), ("0", ()), ("", ())]
+)
+def test_no_index_is_an_option(environ: dict[str, str], value: str, options: tuple[str, ...]) -> None:
+    assert uv_options({**environ, "PIP_NO_INDEX": value}) == options
