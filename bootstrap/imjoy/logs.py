@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from imjoy.model.errors import ImJoyError
 
@@ -28,24 +30,31 @@ def follow_log(file: Path, lines: int) -> Iterator[str]:
 
     Never ends by itself. Raises :class:`ImJoyError` ``log.none`` when there is no log at first.
     """
-    yield from tail_log(file, lines)
-    position, identity = file.stat().st_size, file.stat().st_ino
-    while True:
-        try:
-            now = file.stat()
-        except FileNotFoundError:
-            # Between two files: the new one appears in a moment.
-            time.sleep(POLL_SECONDS)
-            continue
-        if now.st_ino != identity or now.st_size < position:
-            position, identity = 0, now.st_ino
-        if now.st_size == position:
-            time.sleep(POLL_SECONDS)
-            continue
-        with file.open("rb") as log:
-            log.seek(position)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    break
-                position += len(line)
-                yield line.decode("utf-8", errors="replace").rstrip("\n")
+    begun = len(tail_log(file, lines))
+    log = file.open("rb")
+    try:
+        pending = b"".join(deque(log, maxlen=begun))
+        while True:
+            *whole, pending = pending.split(b"\n")
+            yield from (line.decode("utf-8", errors="replace") for line in whole)
+            # In this order: nothing is written to the old file once there is a new one.
+            replaced = _is_another(file, log)
+            more = log.read()
+            if more:
+                pending += more
+            elif replaced:
+                log.close()
+                log, pending = file.open("rb"), b""
+            else:
+                time.sleep(POLL_SECONDS)
+    finally:
+        log.close()
+
+
+def _is_another(file: Path, log: BinaryIO) -> bool:
+    try:
+        now, then = file.stat(), os.fstat(log.fileno())
+    except FileNotFoundError:
+        # Between two files: the new one appears in a moment.
+        return False
+    return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
+WIDEST_PANEL = 96
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -80,10 +81,13 @@ def error(problem: ImJoyError, *, as_json: bool) -> None:
             _print(_indented(label, text), sys.stderr)
 
 
-def started(result: EngineStarted, *, token: str | None) -> None:
-    """Print the start-up panel. The token is shown on a terminal only, never in what may become a log."""
+def started(result: EngineStarted, *, token: str, log: str) -> None:
+    """Print the start-up panel; ``log`` is the log file as a person would type it.
+
+    The token is shown on a terminal only, never in what may become a log.
+    """
     for_a_person = sys.stdout.isatty()
-    rows = _start_rows(result, token if for_a_person else None)
+    rows = _start_rows(result, token if for_a_person else None, log)
     title = f"ImJoy Plugin Engine {__version__}"
     if result.already_running:
         title += ", already running"
@@ -97,12 +101,20 @@ def started(result: EngineStarted, *, token: str | None) -> None:
 
     console = _console(sys.stdout)
     box = SIMPLE if console.encoding.lower().replace("-", "") != "utf8" else ROUNDED
-    console.print(Panel(_grid(rows), title=title, title_align="left", box=box, padding=(1, 2), expand=False))
+    width = min(console.width, WIDEST_PANEL)
+    console.print(
+        Panel(
+            _grid(rows), title=title, title_align="left", box=box, padding=(1, 2), expand=False, width=width
+        )
+    )
 
 
-def _start_rows(result: EngineStarted, token: str | None) -> list[tuple[str, str]]:
+def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tuple[str, str]]:
     address = "\n".join(dict.fromkeys([result.url, *result.urls]))
-    rows = [("url", address), ("token", token or "`imjoy token` prints it")]
+    rows = [
+        ("url", address),
+        ("token", f"{token}\n`imjoy token` prints it again" if token else "`imjoy token` prints it"),
+    ]
     if result.serve:
         rows.append(("next", "Open the url: the ImJoy app is served there. It asks for the token once."))
     else:
@@ -110,7 +122,7 @@ def _start_rows(result: EngineStarted, token: str | None) -> list[tuple[str, str
     if result.host not in ("127.0.0.1", "localhost", "::1"):
         port = result.port
         rows.append(("remote", _remote_note(port)))
-    rows.append(("log", f"`imjoy logs` prints it: {result.log_file}"))
+    rows.append(("log", f"{log}, or `imjoy logs`"))
     if result.already_running or result.detached:
         rows.append(("stop", "imjoy stop"))
     else:
@@ -131,11 +143,6 @@ def _remote_note(port: int) -> str:
 def show(result: Result) -> None:
     """Print a result as text."""
     raise TypeError(f"no text for {type(result).__name__}")
-
-
-@show.register
-def _(result: EngineStarted) -> None:
-    started(result, token=None)
 
 
 @show.register

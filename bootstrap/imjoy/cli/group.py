@@ -25,14 +25,18 @@ VERBS = {
 }
 
 
+def with_verb(args: list[str]) -> list[str]:
+    """Return ``args`` with ``start`` put where no verb stands."""
+    no_verb = not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS)
+    return [DEFAULT_VERB, *args] if no_verb else args
+
+
 class Verbs(click.Group):
     """A group that knows its verbs by name only, and takes none for ``start``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``start`` where no verb stands."""
-        if not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS):
-            args = [DEFAULT_VERB, *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, with_verb(args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order of their use."""

@@ -154,7 +154,7 @@ def _present(
     if as_json:
         render.emit(result, as_json=True)
     else:
-        render.started(result, token=token)
+        render.started(result, token=token, log=context.tilde(result.log_file))
     wanted = result.first_launch if open_browser is None else open_browser
     somebody_watches = sys.stdout.isatty() or open_browser
     if wanted and somebody_watches and browser_at_hand(context.environ):

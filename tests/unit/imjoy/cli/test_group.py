@@ -1,0 +1,71 @@
+"""Verbs, and what stands for `start`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from imjoy import __version__
+from imjoy.cli import main
+from imjoy.cli.group import VERBS, with_verb
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_of_the_table_has_a_command_that_explains_itself(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = importlib.import_module(f"imjoy.cli.{verb}").command
+    assert command.name == verb
+    assert main([verb, "--help"]) == 0
+    assert f"Usage: imjoy {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_speaks_json(verb: str) -> None:
+    command = importlib.import_module(f"imjoy.cli.{verb}").command
+    assert any("--json" in option.opts for option in command.params)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--port", "9000"], ["--serve"], ["--json"]])
+def test_no_verb_means_start(arguments: list[str]) -> None:
+    assert with_verb(arguments) == ["start", *arguments]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["stop"], ["run", "--json"]])
+def test_help_and_verbs_stay_what_they_are(arguments: list[str]) -> None:
+    assert with_verb(arguments) == arguments
+
+
+def test_a_misspelt_verb_is_answered_with_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["strat"]) == 2
+    assert "Did you mean `imjoy start`?" in capsys.readouterr().err
+
+
+def test_a_usage_error_with_json_is_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["start", "--port", "x", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["id"] == "usage"
+
+
+@pytest.mark.parametrize("option", ["--version", "-v"])
+def test_the_version_is_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([option]) == 0
+    assert capsys.readouterr().out == f"imjoy {__version__}\n"
+    assert main([option, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": __version__}
+
+
+def test_the_version_needs_no_click() -> None:
+    script = "import sys; from imjoy.cli import main; main(['--version']); sys.exit('click' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
+
+
+def test_help_needs_neither_rich_nor_psutil() -> None:
+    script = (
+        "import sys; from imjoy.cli import main; main(['--help']);"
+        "sys.exit(bool({'rich', 'psutil', 'requests', 'http.client'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,81 @@
+"""What a plugin says and asks, as terminal output."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from imjoy import render
+from imjoy.cli.interface import TerminalInterface, ask_dialog, dialog_fields
+
+
+class Answers:
+    """Collects the answers that would go to the plugin."""
+
+    def __init__(self) -> None:
+        self.given: dict[object, object] = {}
+
+    def __call__(self, call_id: object, value: object) -> None:
+        self.given[call_id] = value
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, typed: str, method: str, *args: object) -> object:
+    """Return what the plugin gets when the person types ``typed``."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    answers = Answers()
+    TerminalInterface(render.Progress()).call({"method": method, "id": 7, "args": list(args)}, answers)
+    return answers.given[7]
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("3\n", "3"), ("\n", "1.5"), ("", None)],
+    ids=["typed", "default", "stdin has ended"],
+)
+def test_a_prompt_is_answered(monkeypatch: pytest.MonkeyPatch, typed: str, answer: object) -> None:
+    assert ask(monkeypatch, typed, "prompt", "Sigma?", "1.5") == answer
+
+
+@pytest.mark.parametrize(("typed", "answer"), [("y\n", True), ("Yes\n", True), ("\n", False), ("", False)])
+def test_a_confirmation_needs_a_yes(monkeypatch: pytest.MonkeyPatch, typed: str, answer: object) -> None:
+    assert ask(monkeypatch, typed, "confirm", "Go on?") is answer
+
+
+def test_a_classic_dialog_is_asked_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    ui = (
+        "Radius {id: 'radius', type: 'number', min: 1, placeholder: 3}<br>Mode {id: \"mode\", type: 'choose', "
+        "options: ['fast', 'good'], placeholder: 'fast'}"
+    )
+    assert ask(monkeypatch, "7\n\n", "showDialog", {"name": "Options", "ui": ui}) == {
+        "radius": 7,
+        "mode": "fast",
+    }
+
+
+def test_a_dialog_closes_when_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert ask_dialog({"ui": [{"id": "a", "type": "text"}]}) is None
+
+
+def test_fields_may_be_objects_texts_or_nothing() -> None:
+    assert [
+        field["id"] for field in dialog_fields([{"id": "a"}, "B {id: 'b', type: 'string'}", {"no": 1}])
+    ] == ["a", "b"]
+    assert dialog_fields("only words") == []
+    assert dialog_fields(None) == []
+
+
+def test_words_of_the_plugin_go_to_stdout_and_its_errors_to_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal = TerminalInterface(render.Progress())
+    terminal.call({"method": "log", "args": ["a", 1]}, Answers())
+    terminal.call({"method": "showMessage", "args": ["saved", 5]}, Answers())
+    terminal.call({"method": "error", "args": ["broken"]}, Answers())
+    assert capsys.readouterr() == ("a 1\nsaved\n", "broken\n")
+
+
+def test_what_only_the_app_can_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    TerminalInterface(render.Progress()).call({"method": "showFileDialog", "args": []}, Answers())
+    assert "only the ImJoy app can do" in capsys.readouterr().err

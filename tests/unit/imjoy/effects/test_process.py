@@ -1,0 +1,103 @@
+"""Commands and processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+from imjoy.effects.process import (
+    CommandFailed,
+    command_line,
+    end_process_tree,
+    find_process,
+    module_command,
+    run_command,
+    spawn,
+    wait_for_end,
+)
+
+
+def test_a_command_s_output_comes_back() -> None:
+    result = run_command([sys.executable, "-c", "print(input())"], timeout=20, text="hello")
+    assert (result.exit_code, result.output) == (0, "hello\n")
+
+
+def test_a_command_that_fails_carries_its_evidence() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        run_command([sys.executable, "-c", "import sys; sys.exit('no way')"], timeout=20)
+    assert caught.value.result.exit_code == 1
+    assert "no way" in caught.value.why
+
+
+def test_a_command_that_is_not_there_is_told_apart() -> None:
+    with pytest.raises(CommandFailed, match="could not be started"):
+        run_command(["/nowhere/at-all"], timeout=20)
+
+
+def test_a_command_that_takes_too_long_is_killed() -> None:
+    with pytest.raises(CommandFailed, match="did not end within"):
+        run_command([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.5)
+
+
+def test_a_file_in_the_current_folder_never_stands_in_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
+    done = subprocess.run(
+        module_command("json.tool", ["--help"]), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_process_is_known_again_by_its_start() -> None:
+    myself = psutil.Process()
+    assert find_process(os.getpid(), myself.create_time() + 1.5) is not None
+    assert find_process(os.getpid(), myself.create_time() + 2.5) is None
+    assert find_process(2**22 + 1, 0.0) is None
+
+
+def test_the_command_line_of_a_process_can_be_read() -> None:
+    assert command_line(psutil.Process())[0]
+
+
+def test_a_started_process_has_a_session_of_its_own() -> None:
+    process = spawn(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=None,
+        stderr=None,
+        environ=os.environ,
+    )
+    try:
+        assert os.getsid(process.pid) == process.pid
+    finally:
+        process.communicate()
+
+
+def test_a_tree_is_ended_with_the_children_that_were_left() -> None:
+    script = textwrap.dedent(
+        """
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print(child.pid, flush=True)
+        child.wait()
+        """
+    )
+    process = spawn(
+        [sys.executable, "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None,
+        environ=os.environ,
+    )
+    with process:
+        assert process.stdout is not None
+        child = psutil.Process(int(process.stdout.readline()))
+        born = psutil.Process(process.pid).create_time()
+        assert end_process_tree(process.pid, born) == "terminated"
+        assert wait_for_end(child.pid, child.create_time() if child.is_running() else 0.0, timeout=5)
+    assert end_process_tree(process.pid, born) == "gone"

@@ -1,0 +1,89 @@
+"""The engine's state file and token, before any engine is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from imjoy.engines import Condition, find_engine, read_state, read_token, rotate_token, stop_engine
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+
+STATE = {
+    "pid": 1,
+    "create_time": 1.0,
+    "instance": "i",
+    "secret": "s",
+    "host": "127.0.0.1",
+    "port": 1,
+    "url": "http://127.0.0.1:1",
+}
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Return the paths of a workspace whose private folder is there."""
+    paths = Layout(tmp_path / "prefix", tmp_path / "workspace")
+    paths.private.mkdir(parents=True)
+    return paths
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"pid": 1}', json.dumps({**STATE, "pid": "1"}), '{"pid": "\\ud800"}']
+)
+def test_what_is_no_state_file_is_no_engine(layout: Layout, content: str) -> None:
+    layout.state_file.write_text(content)
+    assert read_state(layout) is None
+    assert find_engine(layout).condition is Condition.ABSENT
+
+
+def test_fields_of_a_later_version_are_passed_over(layout: Layout) -> None:
+    layout.state_file.write_text(json.dumps({**STATE, "mood": "good"}))
+    state = read_state(layout)
+    assert state is not None
+    assert state.url == "http://127.0.0.1:1"
+
+
+def test_a_pid_that_was_given_away_again_is_stale(layout: Layout) -> None:
+    later = psutil.Process().create_time() + 10
+    layout.state_file.write_text(json.dumps({**STATE, "pid": os.getpid(), "create_time": later}))
+    assert find_engine(layout).condition is Condition.STALE
+
+
+def test_a_process_that_does_not_prove_itself_is_silent(layout: Layout) -> None:
+    now = psutil.Process().create_time()
+    layout.state_file.write_text(json.dumps({**STATE, "pid": os.getpid(), "create_time": now}))
+    assert find_engine(layout).condition is Condition.SILENT
+
+
+def test_stop_with_nothing_there_is_no_failure(layout: Layout) -> None:
+    assert stop_engine(layout).how == "none"
+
+
+def test_a_missing_token_names_the_command_that_makes_one(layout: Layout) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        read_token(layout)
+    assert (caught.value.id, caught.value.fix) == ("token.none", "imjoy start")
+
+
+def test_rotation_makes_another_private_token_and_drops_the_page_with_the_old_one(layout: Layout) -> None:
+    layout.token_file.write_text("old\n")
+    layout.welcome_file.write_text("old")
+    result = rotate_token(layout)
+    assert result.token == read_token(layout) != "old"
+    assert len(result.token) == 43
+    assert not result.restart_needed
+    assert layout.token_file.stat().st_mode & 0o777 == 0o600
+    assert not layout.welcome_file.exists()
+
+
+def test_a_token_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ImJoyError) as caught:
+        rotate_token(Layout(tmp_path, blocked))
+    assert caught.value.id == "workspace.unwritable"
