@@ -141,16 +141,14 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
 
     ``token`` replaces the stored one. Raises ImJoyError when it cannot start; what was taken by then is given back.
     """
-    listener = bind(settings.host, settings.port)
-    lock: FileLock | None = None
+    # The workspace first: a second start on the same port should hear that the engine runs, not that a port is taken.
+    lock = claim_workspace(settings)
     try:
-        lock = claim_workspace(settings)
-        token, first_launch = ensure_token(settings.layout.token_file, token)
-        await _serve(settings, token, listener, announce, first_launch)
+        with bind(settings.host, settings.port) as listener:
+            token, first_launch = ensure_token(settings.layout.token_file, token)
+            await _serve(settings, token, listener, announce, first_launch)
     finally:
-        listener.close()
-        if lock is not None:
-            lock.release()
+        lock.release()
 
 
 async def _serve(
