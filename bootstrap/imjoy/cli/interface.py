@@ -23,10 +23,15 @@ class TerminalInterface:
 
     def __init__(self, report: render.Progress) -> None:
         self._report = report
+        self._within_a_line = False
 
     def show(self, event: Mapping[str, object]) -> None:
         """Render an event that needs no answer."""
         kind = event.get("event")
+        if kind == "log":
+            self._pass_on(str(event.get("text", "")), event.get("stream") == "stdout")
+            return
+        self._end_line()
         if kind == "state" and event.get("state") in ("queued", "preparing", "starting"):
             self._report(f"{event.get('name', 'plugin')}: {event['state']}", None)
         elif kind == "progress":
@@ -34,10 +39,6 @@ class TerminalInterface:
             self._report(str(event.get("text", "")), fraction if isinstance(fraction, int | float) else None)
         elif kind == "state":
             self._report.close()
-        elif kind == "log":
-            self._report.close()
-            text = str(event.get("text", "")).rstrip("\n")
-            (render.say if event.get("stream") == "stdout" else render.note)(text)
         elif kind == "result":
             self._report.close()
             if event.get("value") is not None:
@@ -45,11 +46,12 @@ class TerminalInterface:
 
     def call(self, event: Mapping[str, object], answer: Answer) -> None:
         """Do what the plugin calls, and answer where it waits."""
+        self._end_line()
         method, call_id = str(event.get("method", "")), event.get("id")
         given = event.get("args")
         args = given if isinstance(given, list) else []
         first = args[0] if args else ""
-        if method == "showProgress":
+        if method in ("progress", "showProgress"):
             if isinstance(first, int | float):
                 # Classic plugins count to 100, newer ones to 1.
                 self._report("progress", first / 100 if first > 1 else float(first))
@@ -74,9 +76,20 @@ class TerminalInterface:
             name = first.get("name") or first.get("type") if isinstance(first, dict) else first
             render.note(f"The plugin opens a window ({name}); windows appear only in the ImJoy app.")
         elif method == "exportFile":
-            render.note(f"The plugin saves a file: {_readable(args[1] if len(args) > 1 else first)}")
+            render.note(f"The plugin has saved a file: {_readable(first)}")
         else:
             render.note(f"The plugin calls {method}, which only the ImJoy app can do.")
+
+    def _pass_on(self, text: str, to_stdout: bool) -> None:
+        """Write a piece of the plugin's own output as it is; it need not be a whole line."""
+        self._report.close()
+        (sys.stdout if to_stdout else sys.stderr).write(text)
+        self._within_a_line = not text.endswith("\n")
+
+    def _end_line(self) -> None:
+        if self._within_a_line:
+            render.note("")
+            self._within_a_line = False
 
 
 def ask_dialog(dialog: Mapping[str, object]) -> dict[str, object] | None:

@@ -95,11 +95,7 @@ def _checked(call_args: str | None) -> str | None:
     if call_args is None:
         return None
     try:
-        value = json.loads(call_args)
+        json.loads(call_args)
     except ValueError as error:
         raise click.BadParameter(f"this is not JSON: {error}", param_hint="--args") from error
-    if not isinstance(value, list):
-        raise click.BadParameter(
-            "the arguments are a JSON list, for example '[1, \"two\"]'", param_hint="--args"
-        )
     return call_args
