@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from hashlib import sha256
@@ -14,7 +15,8 @@ from imjoy.effects.files import write_private
 from imjoy.effects.process import command_line, end_process_tree, find_process, wait_for_end
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.results import ConnectionToken, EngineStatus, EngineStopped
+from imjoy.model.results import ConnectionToken, EngineStarted, EngineStatus, EngineStopped
+from imjoy.ports import reachable_urls
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -38,6 +40,7 @@ class EngineState:
     host: str
     port: int
     url: str
+    serve: bool
 
 
 class Condition(Enum):
@@ -72,6 +75,7 @@ def read_state(layout: Layout) -> EngineState | None:
         return None
     right = (
         isinstance(state.pid, int)
+        and isinstance(state.serve, bool)
         and isinstance(state.create_time, int | float)
         and isinstance(state.port, int)
         and all(isinstance(text, str) for text in (state.instance, state.secret, state.host, state.url))
@@ -105,6 +109,29 @@ def engine_status(layout: Layout) -> EngineStatus:
         return EngineStatus(True, layout.workspace, state.url, state.pid, note)
     details = body if code == 200 else {}
     return EngineStatus(True, layout.workspace, state.url, state.pid, "", details)
+
+
+def engine_started(event: Mapping[str, object], layout: Layout, *, detached: bool) -> EngineStarted:
+    """Return the result that an engine's ``ready`` or ``running`` event stands for.
+
+    Of an engine that was running already the event tells only the url; its state file has the rest.
+    """
+    state = read_state(layout)
+    url = str(event["url"])
+    return EngineStarted(
+        url=url,
+        host=state.host if state else "",
+        port=state.port if state else 0,
+        pid=state.pid if state else 0,
+        instance=state.instance if state else "",
+        token_file=layout.token_file,
+        log_file=layout.log_file,
+        urls=reachable_urls(state.host, state.port) if state else (url,),
+        serve=bool(state and state.serve),
+        detached=detached,
+        first_launch=bool(event.get("first_launch", False)),
+        already_running=event.get("event") == "running",
+    )
 
 
 def stop_engine(layout: Layout) -> EngineStopped:

@@ -16,7 +16,6 @@ from typing import IO, cast
 
 from imjoy.context import Context
 from imjoy.effects.process import end_process_tree, module_command, spawn
-from imjoy.engines import read_state
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (
@@ -25,8 +24,6 @@ from imjoy.model.project import (
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
 )
-from imjoy.model.results import EngineStarted
-from imjoy.ports import reachable_urls
 
 ENGINE_MODULE = "imjoy_engine"
 TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
@@ -205,27 +202,3 @@ def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> E
             exit_code=ExitCode.FAILED,
         ) from error
     return EngineProcess(process, evidence, detached=detach)
-
-
-def started(event: Event, options: ServeOptions, *, detached: bool) -> EngineStarted:
-    """Return the result that an engine's ``ready`` or ``running`` event stands for.
-
-    Of an engine that was running already the event tells only the url; its state file has the rest.
-    """
-    state = read_state(options.layout)
-    known = {**(vars(state) if state else {}), **event}
-    url, host, port = str(event["url"]), str(known.get("host", "")), int(cast("int", known.get("port", 0)))
-    return EngineStarted(
-        url=url,
-        host=host,
-        port=port,
-        pid=int(cast("int", known.get("pid", 0))),
-        instance=str(known.get("instance", "")),
-        token_file=options.layout.token_file,
-        log_file=options.layout.log_file,
-        urls=reachable_urls(host, port) if host else (url,),
-        serve=options.serve or options.app_dir is not None,
-        detached=detached,
-        first_launch=bool(event.get("first_launch", False)),
-        already_running=event.get("event") == "running",
-    )

@@ -122,6 +122,8 @@ def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tupl
     if result.host not in ("127.0.0.1", "localhost", "::1"):
         port = result.port
         rows.append(("remote", _remote_note(port)))
+    if result.already_running:
+        rows.append(("note", "It keeps the options it was started with. To change them: `imjoy stop` first."))
     rows.append(("log", f"{log}, or `imjoy logs`"))
     if result.already_running or result.detached:
         rows.append(("stop", "imjoy stop"))

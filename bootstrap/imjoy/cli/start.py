@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
-from imjoy.effects.browser import browser_at_hand, open_file
-from imjoy.engines import read_token
-from imjoy.launch import EngineProcess, ServeOptions, launch_engine, started
+from imjoy.launch import EngineProcess, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (
@@ -21,9 +19,10 @@ from imjoy.model.project import (
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
 )
-from imjoy.model.results import EngineEnded, EngineStarted
 from imjoy.signals import StopSignals
-from imjoy.welcome import write_welcome_page
+
+if TYPE_CHECKING:
+    from imjoy.model.results import EngineStarted
 
 HIGHEST_PORT = 65535
 # The classic engine (0.8) had these. What they did is done otherwise now, or is not needed.
@@ -116,8 +115,10 @@ def command(
     with StopSignals(_tell) as signals:
         engine = launch_engine(options, context, detach=detach)
         signals.attach(engine)
-        # After the launch: the engine boots while what draws is imported.
+        # After the launch: the engine boots while the rest is imported.
         from imjoy import render
+        from imjoy.engines import engine_started
+        from imjoy.model.results import EngineEnded
 
         classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}
         for note in _notes(options, [name for name, value in classic.items() if value]):
@@ -125,7 +126,7 @@ def command(
         try:
             with render.progress() as report:
                 event = engine.wait_until_ready(report)
-            result = started(event, options, detached=detach)
+            result = engine_started(event, options.layout, detached=detach)
             _present(result, options.layout, context, open_browser=open_browser, as_json=as_json)
             if detach or result.already_running:
                 return ExitCode.DONE
@@ -149,6 +150,9 @@ def _present(
     result: EngineStarted, layout: Layout, context: Context, *, open_browser: bool | None, as_json: bool
 ) -> None:
     from imjoy import render
+    from imjoy.effects.browser import browser_at_hand, open_file
+    from imjoy.engines import read_token
+    from imjoy.welcome import write_welcome_page
 
     token = read_token(layout)
     if as_json:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from imjoy.boundary import guard, scrub
+from imjoy.boundary import guard
+from imjoy.bug_report import scrub
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy.engines import Condition, find_engine, read_state, read_token, rotate_token, stop_engine
+from imjoy.engines import (
+    Condition,
+    engine_started,
+    find_engine,
+    read_state,
+    read_token,
+    rotate_token,
+    stop_engine,
+)
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 
@@ -21,6 +29,7 @@ STATE = {
     "host": "127.0.0.1",
     "port": 1,
     "url": "http://127.0.0.1:1",
+    "serve": False,
 }
 
 
@@ -87,3 +96,11 @@ def test_a_token_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ImJoyError) as caught:
         rotate_token(Layout(tmp_path, blocked))
     assert caught.value.id == "workspace.unwritable"
+
+
+def test_of_an_engine_that_was_running_already_the_state_file_tells_the_rest(layout: Layout) -> None:
+    layout.state_file.write_text(json.dumps({**STATE, "serve": True}))
+    result = engine_started({"event": "running", "url": "http://127.0.0.1:1"}, layout, detached=False)
+    assert result.already_running
+    assert result.serve
+    assert (result.pid, result.urls) == (1, ("http://127.0.0.1:1",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imjoy.launch import ServeOptions, started
+from imjoy.launch import ServeOptions
 from imjoy.model.layout import Layout
 
 LAYOUT = Layout(Path("/p"), Path("/w"))
@@ -44,12 +44,3 @@ def test_an_app_of_one_s_own_is_served_instead_of_ours() -> None:
     words = ServeOptions(LAYOUT, serve=True, app_dir=Path("/a")).arguments()
     assert "--app-dir" in words
     assert "--serve" not in words
-
-
-def test_an_engine_that_was_running_already_may_tell_only_its_url() -> None:
-    result = started(
-        {"event": "running", "url": "http://127.0.0.1:8080"}, ServeOptions(LAYOUT), detached=False
-    )
-    assert result.already_running
-    assert result.urls == ("http://127.0.0.1:8080",)
-    assert result.token_file == LAYOUT.token_file

@@ -1,0 +1,77 @@
+"""The log file that an unforeseen exception leaves behind: enough to find the bug, nothing that is private."""
+
+from __future__ import annotations
+
+import platform
+import re
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from imjoy import PROJECT_URL, __version__
+from imjoy.context import Context
+from imjoy.effects.files import write_private
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import Layout
+
+SHORTEST_SECRET = 4
+"""Shorter user names and tokens occur inside ordinary words."""
+
+
+def write_bug_report(error: Exception, context: Context, arguments: Sequence[str]) -> ImJoyError:
+    """Write what happened to a private log file and return the error that names the file.
+
+    The file lies beside the engine's log, or in the temporary folder when there is no workspace yet.
+    """
+    layout = context.layout()
+    report = "\n".join(
+        [
+            f"imjoy {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            f"imjoy {' '.join(arguments)}",
+            "",
+            "".join(traceback.format_exception(error)),
+        ]
+    )
+    text = scrub(report, context, secrets=_secrets(layout, context, arguments))
+    name = time.strftime("imjoy-bug-%Y%m%d-%H%M%S.log", time.localtime(context.clock()))
+    folder = layout.log_file.parent if layout.private.is_dir() else Path(tempfile.gettempdir()) / "imjoy"
+    try:
+        path = folder / name
+        write_private(path, text)
+    except OSError:
+        path = Path(tempfile.mkdtemp(prefix="imjoy-")) / name
+        write_private(path, text)
+    return ImJoyError(
+        "imjoy.bug",
+        "imjoy came upon something that it does not expect.",
+        why=f"{type(error).__name__}: {scrub(str(error), context, secrets=())}",
+        fix=f"Please send the log file to {PROJECT_URL}/issues. It holds no token and no name of yours:\n{path}",
+        exit_code=ExitCode.OUR_BUG,
+    )
+
+
+def _secrets(layout: Layout, context: Context, arguments: Sequence[str]) -> list[str]:
+    found = [context.environ.get("IMJOY_ENGINE_TOKEN", "")]
+    found += [value for name, value in pairwise(arguments) if name == "--token"]
+    found += [word.partition("=")[2] for word in arguments if word.startswith("--token=")]
+    with suppress(OSError, UnicodeDecodeError):
+        found.append(layout.token_file.read_text(encoding="utf-8").strip())
+    return [secret for secret in found if len(secret) >= SHORTEST_SECRET]
+
+
+def scrub(text: str, context: Context, *, secrets: Sequence[str]) -> str:
+    """Return ``text`` without secrets, bearer tokens, credentials in urls, the home's path and the user's name."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "<token>")
+    text = re.sub(r"(?i)(bearer[ .]+)[A-Za-z0-9._~+/=-]+", r"\1<token>", text)
+    text = re.sub(r"(#token=)[A-Za-z0-9._~-]+", r"\1<token>", text)
+    text = re.sub(r"(://)[^/@\s]+@", r"\1<credentials>@", text)
+    text = text.replace(str(context.home), "~")
+    for name in {context.environ.get("USER", ""), context.environ.get("USERNAME", ""), context.home.name}:
+        if len(name) >= SHORTEST_SECRET:
+            text = re.sub(rf"\b{re.escape(name)}\b", "<user>", text)
+    return text
