@@ -128,6 +128,8 @@ def serve(settings: Settings) -> int:
             return 0
         say("failed", {"error": error.as_json()})
         return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
     except Exception as error:
         logging.getLogger("imjoy.engine").exception("the engine failed")
         unexpected = ImJoyError(

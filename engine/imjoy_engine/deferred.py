@@ -20,7 +20,7 @@ class _Deferred(types.ModuleType):
             raise AttributeError(name)
         with contextlib.suppress(ModuleNotFoundError):
             return importlib.import_module(f"{self.__name__}.{name}")
-        self.__class__ = types.ModuleType
+        self.__class__ = types.ModuleType  # type: ignore[assignment]
         spec.loader.exec_module(self)
         return getattr(self, name)
 

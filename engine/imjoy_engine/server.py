@@ -187,10 +187,10 @@ async def _serve(
     try:
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
         _write_state(context)
-        announce(Ready(url, settings.host, port, context.instance, first_launch))
         _stop_on_signals(context.stop_wanted)
         if settings.lifeline:
             _stop_at_end_of_input(context.stop_wanted)
+        announce(Ready(url, settings.host, port, context.instance, first_launch))
         await context.stop_wanted.wait()
         await registry.stop_all()
     finally:

@@ -21,13 +21,18 @@ def _decode_ndarray(value: Dict[str, Any]) -> Any:
     """Return the numpy array that an encoded one stands for, on the memory that it was received into."""
     import numpy
 
-    return numpy.frombuffer(value["_rvalue"], dtype=value["_rdtype"]).reshape(tuple(value["_rshape"]))
+    return numpy.frombuffer(_writable(value["_rvalue"]), value["_rdtype"]).reshape(tuple(value["_rshape"]))
 
 
 def _decode_typedarray(value: Dict[str, Any]) -> Any:
     import numpy
 
-    return numpy.frombuffer(value["_rvalue"], dtype=value["_rdtype"])
+    return numpy.frombuffer(_writable(value["_rvalue"]), value["_rdtype"])
+
+
+def _writable(content: Any) -> Any:
+    """Return ``content`` itself, or a copy when it is the small kind that msgpack delivers as ``bytes``."""
+    return bytearray(content) if isinstance(content, bytes) else content
 
 
 def _decode_blob(value: Dict[str, Any]) -> Any:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imjoy_engine.worker.wire import BUFFER_MIN_BYTES, FRAME_BYTES, Assembler, WireError, frames
+
+small = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.binary(),
+)
+big = st.integers(BUFFER_MIN_BYTES, 3 * FRAME_BYTES).map(lambda size: bytes([size % 256]) * size)
+messages = st.recursive(
+    st.one_of(small, big),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with the views that buffers arrive as turned into bytes."""
+    if isinstance(value, memoryview):
+        return value.tobytes()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+@given(messages)
+@settings(max_examples=150, deadline=None)
+def test_every_message_arrives_as_it_was_sent(message: Any) -> None:
+    assembler = Assembler()
+    sent = list(frames(message))
+    assert all(0 < len(frame) <= FRAME_BYTES for frame in sent)
+    results = [assembler.feed(frame) for frame in sent]
+    assert results[:-1] == [None] * (len(sent) - 1)
+    assert results[-1] is not None
+    assert plain(results[-1][0]) == message
+
+
+@given(messages, st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_message_may_be_cut_into_frames_of_any_size(message: Any, data: st.DataObject) -> None:
+    whole = b"".join(frame[1:] for frame in frames(message))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    parts = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    assembler = Assembler()
+    for part in parts[:-1]:
+        assert assembler.feed(b"\x01" + part) is None
+    last = assembler.feed(b"\x00" + parts[-1])
+    assert last is not None
+    assert plain(last[0]) == message
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6))
+@settings(max_examples=500, deadline=None)
+def test_arbitrary_bytes_are_a_wire_error_or_a_message(received: list[bytes]) -> None:
+    assembler = Assembler(max_bytes=1 << 20)
+    try:
+        for frame in received:
+            assembler.feed(frame)
+    except WireError:
+        pass
+
+
+def test_a_message_over_the_limit_is_refused_before_there_is_room_made_for_it() -> None:
+    header = (5).to_bytes(4, "little") + (1).to_bytes(4, "little") + (1 << 40).to_bytes(8, "little")
+    with pytest.raises(WireError, match="over the limit"):
+        Assembler().feed(b"\x01" + header)
+
+
+def test_a_view_of_another_shape_travels_as_its_bytes() -> None:
+    view = memoryview(bytes(range(256)) * 64).cast("I", (64, 64))
+    (frame,) = frames({"view": view})
+    whole = Assembler().feed(frame)
+    assert whole is not None
+    assert whole[0]["view"].tobytes() == view.tobytes()
+
+
+def test_what_has_no_form_on_the_wire_is_named() -> None:
+    with pytest.raises(TypeError, match="a complex cannot be sent"):
+        list(frames({"value": 1j}))
