@@ -17,7 +17,6 @@ from ..webapp.fetch import ensure_webapp, library_files
 
 STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
 PLUGIN_FILE = "imjoy-engine.imjoy.html"
-PLUGIN_LIBRARIES = ("imjoy-rpc.min.js", "msgpack.min.js")
 
 # Windows lets any program change what a suffix means, and a module of the wrong type is not run.
 CONTENT_TYPES = {
@@ -56,8 +55,8 @@ _APP_POLICY = (
 _FRAME_POLICY = (
     "sandbox allow-scripts allow-forms allow-downloads allow-modals allow-popups allow-popups-to-escape-sandbox "
     "allow-pointer-lock; default-src 'none'; base-uri 'none'; frame-ancestors 'self'; "
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: https: http:; "
-    "style-src 'self' 'unsafe-inline' data: blob: https: http:; img-src * data: blob:; media-src * data: blob:; "
+    "script-src 'unsafe-inline' 'unsafe-eval' data: blob: https: http:; "
+    "style-src 'unsafe-inline' data: blob: https: http:; img-src * data: blob:; media-src * data: blob:; "
     "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
 )
 
@@ -80,6 +79,12 @@ def add_page_routes(app: web.Application, settings: Settings) -> None:
             text=source, content_type="text/html", headers={**_EVERY_PAGE, "Cache-Control": "no-cache"}
         )
 
+    async def show_frame(request: web.Request) -> web.StreamResponse:
+        """Answer with the frame that web plugins run in; what it needs is inside it, for it may ask us nothing."""
+        source = await asyncio.to_thread(frame_source, libraries)
+        headers = {**_EVERY_PAGE, "Content-Security-Policy": _FRAME_POLICY, "Cache-Control": "no-cache"}
+        return web.Response(text=source, content_type="text/html", headers=headers)
+
     async def show_library(request: web.Request) -> web.StreamResponse:
         path = library_files(libraries).get(request.match_info["name"])
         if path is None:
@@ -95,7 +100,7 @@ def add_page_routes(app: web.Application, settings: Settings) -> None:
         app.router.add_get("/", _page("connect.html", _CONNECT_POLICY))
         return
     app.router.add_get("/", _page("app.html", _APP_POLICY))
-    app.router.add_get("/frame.html", _page("frame.html", _FRAME_POLICY))
+    app.router.add_get("/frame.html", show_frame)
     app.router.add_get("/lib/{name}", show_library)
 
 
@@ -121,13 +126,22 @@ def engine_plugin_source(root: Path) -> str:
         ImJoyError: ``webapp.*``, when its libraries are not there and cannot be fetched.
     """
     ensure_webapp(root, lambda text, done, total: None, environ=os.environ)
-    libraries = library_files(root)
-    parts = [_shielded(libraries[name].read_text("utf-8")) for name in PLUGIN_LIBRARIES]
-    parts.append((STATIC / "engine.js").read_text("utf-8"))
-    template = (STATIC / PLUGIN_FILE).read_text("utf-8")
-    # `</script` would end the block that the libraries stand in.
-    template = template.replace('"version": ""', f'"version": "{__version__}"')
-    return template.replace("/* LIBRARIES */", "\n".join(parts).replace("</script", "<\\/script"))
+    fetched = library_files(root)
+    scripts = [_shielded(fetched[name].read_text("utf-8")) for name in ("imjoy-rpc.min.js", "msgpack.min.js")]
+    scripts.append((STATIC / "engine.js").read_text("utf-8"))
+    return _with_scripts(PLUGIN_FILE, scripts).replace('"version": ""', f'"version": "{__version__}"')
+
+
+def frame_source(root: Path) -> str:
+    """Return ``frame.html`` with its scripts inside it; ``root`` is where packages are kept."""
+    library = library_files(root)["imjoy-rpc.min.js"].read_text("utf-8")
+    return _with_scripts("frame.html", [library, (STATIC / "frame.js").read_text("utf-8")])
+
+
+def _with_scripts(template: str, scripts: list[str]) -> str:
+    # `</script` would end the block that they stand in.
+    text = "\n".join(scripts).replace("</script", "<\\/script")
+    return (STATIC / template).read_text("utf-8").replace("/* SCRIPTS */", text)
 
 
 def _shielded(library: str) -> str:

@@ -1,7 +1,9 @@
-// What a plugin returned, as something to show: {kind: "none" | "text" | "array" | "data", …}.
+// What a plugin returned, as something to show: {kind: "none" | "text" | "array" | "record" | "data", …}.
 
 const ITEMS_SHOWN = 64;
 const DEPTH_SHOWN = 6;
+const RECORD_ROWS = 24;
+const RECORD_DEPTH = 2;
 const IMAGE_SIDE = 2048;
 const ARRAY_TYPES = {
   int8: Int8Array,
@@ -17,13 +19,17 @@ const ARRAY_TYPES = {
   float64: Float64Array,
 };
 
-export function describe(value) {
+export function describe(value, depth = 0) {
   if (value === null || value === undefined) return { kind: "none" };
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return { kind: "text", text: String(value) };
   }
   const array = asArray(value);
   if (array) return { kind: "array", ...array, text: preview(array) };
+  const names = Object.keys(value).filter((name) => !name.startsWith("_"));
+  if (value.constructor === Object && depth < RECORD_DEPTH && names.length > 0 && names.length <= RECORD_ROWS) {
+    return { kind: "record", rows: names.map((name) => ({ name, value: describe(value[name], depth + 1) })) };
+  }
   return { kind: "data", text: JSON.stringify(summary(value, 0), null, 2) };
 }
 

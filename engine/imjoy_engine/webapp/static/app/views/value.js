@@ -3,6 +3,7 @@
 import { draw, isPicture } from "../values.js";
 
 export const ValueView = {
+  name: "ValueView",
   props: { value: Object },
   computed: {
     shape() {
@@ -16,7 +17,13 @@ export const ValueView = {
     if (this.picture) draw(this.$refs.canvas, this.value);
   },
   template: `
-    <p class="quiet" v-if="value.kind === 'none'">It returned nothing.</p>
+    <p class="quiet" v-if="value.kind === 'none'">nothing</p>
+    <dl v-else-if="value.kind === 'record'" class="record">
+      <template v-for="row in value.rows" :key="row.name">
+        <dt>{{ row.name }}</dt>
+        <dd><ValueView :value="row.value" /></dd>
+      </template>
+    </dl>
     <pre v-else-if="value.kind !== 'array'" class="value">{{ value.text }}</pre>
     <figure v-else class="value array">
       <figcaption><span class="tag">{{ value.dtype }}</span> {{ shape }}</figcaption>

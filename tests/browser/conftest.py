@@ -1,0 +1,226 @@
+"""A real engine and a real Chromium for each test, and proof that no request leaves this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from imjoy.model.errors import ImJoyError
+from imjoy_engine.webapp.fetch import ensure_webapp
+
+playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PLUGINS = Path(__file__).parent / "plugins"
+TOKEN = "a-token-of-the-browser-tests"
+LOOPBACK = ("127.0.0.1", "localhost")
+STOP_SECONDS = 15
+ENVIRONMENT_MILLISECONDS = 120_000
+"""The first plugin of a run waits for its environment."""
+
+
+@dataclass
+class Engine:
+    """A running engine."""
+
+    url: str
+    workspace: Path
+    process: subprocess.Popen[str]
+    token: str = TOKEN
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
+
+
+@dataclass
+class Seen:
+    """What a page did that a person does not see."""
+
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def elsewhere(self) -> list[str]:
+        return [
+            url
+            for url in self.requests
+            if urlsplit(url).scheme in ("http", "https", "ws", "wss")
+            and urlsplit(url).hostname not in LOOPBACK
+        ]
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The web app's packages and the plugins' environments, made once and shared by every engine here."""
+    folder = tmp_path_factory.mktemp("stores")
+    (folder / "environments").mkdir()
+    try:
+        ensure_webapp(folder / "webapp", lambda text, done, total: None, environ=os.environ)
+    except ImJoyError as error:
+        pytest.skip(f"the web app's packages are missing: {error.why}")
+    return folder
+
+
+StartEngine = Callable[..., Engine]
+
+
+@pytest.fixture
+def start_engine(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartEngine]:
+    """Return a function that starts an engine with more arguments, and stops it after the test."""
+
+    @contextmanager
+    def run(*arguments: str, workspace: Path | None = None) -> Iterator[Engine]:
+        workspace = workspace or tmp_path_factory.mktemp("workspace")
+        private = workspace / ".imjoy"
+        private.mkdir(mode=0o700, exist_ok=True)
+        for name in ("webapp", "environments"):
+            if not (private / name).exists():
+                (private / name).symlink_to(stores / name, target_is_directory=True)
+        argv = ["serve", "--port", "0", "--workspace", str(workspace), "--lifeline", *arguments]
+        with subprocess.Popen(
+            [sys.executable, "-m", "imjoy_engine", *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "IMJOY_ENGINE_TOKEN": TOKEN},
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                event = next(event for event in map(json.loads, process.stdout) if event["event"] != "progress")
+                assert event["event"] == "ready", event
+                yield Engine(event["url"], workspace, process)
+            finally:
+                process.stdin.close()
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+
+    with ExitStack() as running:
+        yield lambda *arguments, **options: running.enter_context(run(*arguments, **options))
+
+
+@pytest.fixture
+def engine(start_engine: StartEngine) -> Engine:
+    """An engine that serves the app."""
+    return start_engine("--serve")
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def context(browser: Any, seen: Seen) -> Iterator[Any]:
+    """A browser's profile, empty at first; fails the test when anything in it reaches beyond loopback."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.on("request", lambda request: seen.requests.append(request.url))
+    context.on("console", lambda message: _complain(seen, message.type, message.text))
+    context.on("weberror", lambda error: seen.complaints.append(str(error.error)))
+    yield context
+    context.close()
+    assert seen.elsewhere() == []
+
+
+def _complain(seen: Seen, kind: str, text: str) -> None:
+    if kind == "error" or "Content Security Policy" in text:
+        seen.complaints.append(text)
+
+
+@pytest.fixture
+def page(context: Any) -> Any:
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    return page
+
+
+class App:
+    """The app on a page, as a person uses it."""
+
+    plugins = PLUGINS
+
+    def __init__(self, page: Any, engine: Engine) -> None:
+        self.page = page
+        self.engine = engine
+
+    def connect(self) -> App:
+        self.page.goto(f"{self.engine.url}/#token={self.engine.token}")
+        self.page.get_by_role("button", name="Connected").wait_for()
+        return self
+
+    def load(self, name: str) -> Any:
+        """Load a plugin file and wait until it is ready; return its card."""
+        self.choose(name)
+        card = self.card(name)
+        card.get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
+        return card
+
+    def choose(self, name: str) -> None:
+        self.page.get_by_test_id("plugin-file").set_input_files(PLUGINS / f"{name}.imjoy.html")
+
+    def card(self, name: str) -> Any:
+        return self.page.get_by_role("article", name=name, exact=True)
+
+    def run(self, name: str) -> None:
+        self.page.get_by_role("button", name=f"Run {name}", exact=True).click()
+
+    def call(self, name: str, function: str, *arguments: object) -> Any:
+        """Call a function that a plugin exports, through imjoy-core."""
+        return self.page.evaluate(
+            """async ([name, method, args]) => {
+                const { core } = await import("/static/app/core.js");
+                return core.imjoy.pm.callPlugin(null, name, method, ...args);
+            }""",
+            [name, function, list(arguments)],
+        )
+
+    def begin_call(self, name: str, function: str) -> None:
+        """Call a function whose answer the test waits for later, with :meth:`answer`."""
+        self.page.evaluate(
+            """([name, method]) => {
+                window.answer = import("/static/app/core.js").then(({ core }) =>
+                    core.imjoy.pm.callPlugin(null, name, method));
+            }""",
+            [name, function],
+        )
+
+    def answer(self) -> Any:
+        return self.page.evaluate("() => window.answer")
+
+
+@pytest.fixture
+def app(page: Any, engine: Engine) -> App:
+    """The app, connected."""
+    return App(page, engine).connect()

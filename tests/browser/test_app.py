@@ -1,0 +1,126 @@
+"""The whole way: connect, load a plugin that needs numpy, press Run, see the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from .conftest import App, Engine, Seen
+
+
+def test_a_plugin_with_numpy_runs_and_its_result_is_on_the_page(app: App, seen: Seen) -> None:
+    app.load("Numbers")
+    app.run("Numbers")
+    entry = app.page.locator(".entry.result")
+    expect(entry).to_contain_text("66")
+    expect(entry).to_contain_text("3 × 4")
+    expect(entry.locator("canvas")).to_be_visible()
+    expect(app.page.get_by_role("status").filter(has_text="Summing")).to_be_visible()
+    assert seen.complaints == []
+
+
+def test_what_a_plugin_prints_is_in_the_log(app: App) -> None:
+    app.load("Numbers")
+    app.page.get_by_role("tab", name="Log").click()
+    expect(app.page.get_by_role("log")).to_contain_text("numpy is here")
+
+
+def test_the_token_leaves_the_address_bar_and_survives_a_reload_with_the_plugins(app: App) -> None:
+    app.load("Numbers")
+    assert app.engine.token not in app.page.url
+    app.page.reload()
+    app.page.get_by_role("button", name="Connected").wait_for()
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+    app.run("Numbers")
+    expect(app.page.locator(".entry.result")).to_contain_text("66")
+
+
+def test_a_wrong_token_is_refused_with_what_to_do_and_the_right_one_then_works(page: Any, engine: Engine) -> None:
+    page.goto(engine.url)
+    page.get_by_label("Connection token").fill("a-wrong-token-of-enough-length")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("auth.token")
+    expect(page.get_by_role("alert")).to_contain_text("imjoy token")
+    page.get_by_label("Connection token").fill(engine.token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Connected")).to_be_visible()
+
+
+def test_a_file_dropped_on_the_page_is_loaded(app: App) -> None:
+    source = (app.plugins / "Numbers.imjoy.html").read_text("utf-8")
+    dropped = app.page.evaluate_handle(
+        """source => {
+            const data = new DataTransfer();
+            data.items.add(new File([source], "Numbers.imjoy.html", { type: "text/html" }));
+            return data;
+        }""",
+        source,
+    )
+    app.page.dispatch_event("section.plugins", "drop", {"dataTransfer": dropped})
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+
+
+def test_a_plugin_is_loaded_from_a_url(app: App) -> None:
+    plugin = app.engine.workspace / "default" / "Numbers.imjoy.html"
+    plugin.parent.mkdir(exist_ok=True)
+    plugin.write_text((app.plugins / "Numbers.imjoy.html").read_text("utf-8"), "utf-8")
+    url = app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core.js");
+            return core.files.getFileUrl({ path: "Numbers.imjoy.html" });
+        }"""
+    )
+    app.page.get_by_role("button", name="From url").click()
+    app.page.get_by_label("Url of a plugin file").fill(url)
+    app.page.keyboard.press("Enter")
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+
+
+def test_stop_ends_a_plugin_start_begins_it_again_and_remove_forgets_it(app: App) -> None:
+    card = app.load("Numbers")
+    card.get_by_role("button", name="Stop").click()
+    expect(card).to_contain_text("Stopped")
+    card.get_by_role("button", name="Start").click()
+    card.get_by_text("Ready", exact=True).wait_for()
+    card.get_by_role("button", name="Remove").click()
+    expect(card).to_have_count(0)
+    app.page.reload()
+    app.page.get_by_role("button", name="Connected").wait_for()
+    expect(app.page.get_by_text("Drop a plugin here")).to_be_visible()
+
+
+def test_everything_works_by_keyboard_alone(app: App) -> None:
+    app.load("Talker")
+    app.page.locator("body").press("Home")
+    for _ in range(30):
+        app.page.keyboard.press("Tab")
+        if app.page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Run Talker":
+            break
+    outline = app.page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    app.page.keyboard.press("Enter")
+    expect(app.page.get_by_role("dialog")).to_be_visible()
+    app.page.keyboard.press("Escape")
+    expect(app.page.get_by_role("dialog")).to_have_count(0)
+    app.page.keyboard.press("Enter")
+    app.page.get_by_role("dialog").get_by_label("How wide").press("Enter")
+    expect(app.page.locator(".entry.result")).to_contain_text("round")
+    app.page.get_by_role("tab", name="Output").focus()
+    app.page.keyboard.press("ArrowRight")
+    expect(app.page.get_by_role("tab", name="Log")).to_be_focused()
+
+
+def test_the_app_comes_back_when_the_engine_does(app: App, start_engine: Any) -> None:
+    app.load("Numbers")
+    engine = app.engine
+    assert engine.process.stdin is not None
+    engine.process.stdin.close()
+    engine.process.wait(15)
+    expect(app.page.get_by_role("alert")).to_contain_text("imjoy start", timeout=15_000)
+    start_engine("--serve", "--port", str(engine.port), workspace=engine.workspace)
+    expect(app.page.get_by_role("button", name="Connected")).to_be_visible(timeout=15_000)
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+    app.run("Numbers")
+    expect(app.page.locator(".entry.result")).to_contain_text("66")

@@ -1,0 +1,74 @@
+"""What a plugin asks through the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from .conftest import App
+
+
+def test_alert_confirm_prompt_and_a_form_answer_the_plugin(app: App) -> None:
+    app.load("Talker")
+    app.begin_call("Talker", "talk")
+    dialog = app.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Hello from Python")
+    dialog.get_by_role("button", name="OK").click()
+    expect(dialog).to_contain_text("Are you sure?")
+    dialog.get_by_role("button", name="OK").click()
+    expect(dialog).to_contain_text("Your name?")
+    dialog.get_by_role("textbox").fill("Grace")
+    app.page.keyboard.press("Enter")
+    dialog.get_by_label("Rounds").fill("5")
+    dialog.get_by_label("Note").fill("twice")
+    dialog.get_by_role("button", name="OK").click()
+    assert app.answer() == {"sure": True, "name": "Grace", "answer": {"rounds": 5, "note": "twice"}}
+    expect(app.page.locator(".status")).to_have_text("Talked")
+    expect(app.page.locator(".snackbar")).to_contain_text("All said")
+    expect(app.page.get_by_role("progressbar", name="Progress")).to_have_attribute("aria-valuenow", "40")
+
+
+def test_a_cancelled_form_is_an_error_that_the_plugin_can_catch(app: App) -> None:
+    app.load("Talker")
+    app.begin_call("Talker", "cancelled")
+    app.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert "cancelled" in app.answer()
+
+
+def test_a_plugin_with_a_ui_is_asked_for_before_it_runs(app: App) -> None:
+    app.load("Talker")
+    app.run("Talker")
+    dialog = app.page.get_by_role("dialog")
+    dialog.get_by_label("How wide").fill("2.5")
+    dialog.get_by_label("Kind").select_option("square")
+    dialog.get_by_role("button", name="Run").click()
+    entry = app.page.locator(".entry.result")
+    expect(entry).to_contain_text("2.5")
+    expect(entry).to_contain_text("square")
+
+
+def test_a_file_is_chosen_among_the_engine_s_files(app: App) -> None:
+    folder = app.engine.workspace / "default" / "samples"
+    folder.mkdir(parents=True)
+    (folder / "cells.tif").write_bytes(b"not really")
+    app.load("Talker")
+    app.begin_call("Talker", "choose")
+    dialog = app.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="samples").click()
+    dialog.get_by_role("button", name="cells.tif").click()
+    dialog.get_by_role("button", name="Choose").click()
+    assert app.answer().endswith("samples/cells.tif")
+
+
+def test_what_a_plugin_says_is_text_never_markup(app: App) -> None:
+    app.load("Numbers")
+    app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core.js");
+            core.imjoy.pm.imjoy_api.showMessage(null, "<img src=x onerror='window.broken = true'>careful");
+        }"""
+    )
+    expect(app.page.locator(".entry.message")).to_contain_text("careful")
+    assert app.page.evaluate("() => window.broken") is None

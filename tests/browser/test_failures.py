@@ -1,0 +1,57 @@
+"""Plugins that fail: the page says what, why and what to do, and everything else goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from .conftest import App
+
+
+def test_a_plugin_that_raises_shows_its_error_and_stays_usable(app: App) -> None:
+    card = app.load("Faulty")
+    app.run("Faulty")
+    expect(card.get_by_role("alert")).to_contain_text("ValueError: the sample is too dark")
+    card.get_by_text("The end of its output").click()
+    expect(card.get_by_role("alert")).to_contain_text("Traceback")
+    assert app.call("Faulty", "flood") == "still here"
+
+
+def test_a_script_that_raises_is_a_failed_plugin_with_its_output(app: App) -> None:
+    app.choose("Broken")
+    card = app.card("Broken")
+    expect(card).to_contain_text("Failed", timeout=120_000)
+    expect(card.get_by_role("alert")).to_contain_text("no such microscope")
+
+
+def test_a_plugin_that_exits_in_a_call_ends_the_call_and_tells_its_exit_code(app: App) -> None:
+    card = app.load("Faulty")
+    error = app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core.js");
+            return core.imjoy.pm.callPlugin(null, "Faulty", "leave").catch((error) => error.message);
+        }"""
+    )
+    assert "3" in error
+    expect(card.get_by_role("button", name="Start")).to_be_visible()
+    expect(card.get_by_role("alert")).to_contain_text("3")
+    card.get_by_role("button", name="Start").click()
+    card.get_by_text("Ready", exact=True).wait_for()
+
+
+def test_a_flood_of_stderr_reaches_the_log_and_stalls_nobody(app: App) -> None:
+    app.load("Faulty")
+    app.load("Numbers")
+    assert app.call("Faulty", "flood") == "still here"
+    assert app.call("Numbers", "echo", 5) == 5
+    app.page.get_by_role("tab", name="Log").click()
+    expect(app.page.get_by_role("log")).to_contain_text("noise")
+
+
+def test_a_malformed_plugin_file_is_refused_with_its_line(app: App) -> None:
+    app.choose("Malformed")
+    alert = app.page.locator(".plugins > .problem")
+    expect(alert).to_contain_text("plugin.")
+    expect(alert).to_contain_text("line 4")
