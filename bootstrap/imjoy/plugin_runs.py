@@ -14,7 +14,7 @@ from imjoy.context import Context
 from imjoy.effects.process import module_command, spawn
 from imjoy.engines import Condition, find_engine, read_token
 from imjoy.launch import ENGINE_MODULE, TOKEN_VARIABLE, Event, ServeOptions, launch_engine
-from imjoy.model.errors import ImJoyError
+from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 
 URL_VARIABLE = "IMJOY_ENGINE_URL"
@@ -140,13 +140,14 @@ def _environ(address: EngineAddress, context: Context) -> dict[str, str]:
 
 
 def absolute_files(files: Sequence[str]) -> tuple[Path, ...]:
-    """Return the plugin files as absolute paths. Raises :class:`ImJoyError` ``plugin.unreadable``."""
+    """Return the plugin files as absolute paths. Raises :class:`ImJoyError` ``run.no-file``."""
     paths = tuple(Path(file).expanduser().absolute() for file in files)
     for path in paths:
         if not path.is_file():
             raise ImJoyError(
-                "plugin.unreadable",
+                "run.no-file",
                 f"There is no plugin file {path}.",
                 fix="Give the path of a file that ends in .imjoy.html.",
+                exit_code=ExitCode.USAGE,
             )
     return paths

@@ -86,7 +86,7 @@ def _run_here(run: PluginRun, report: render.Progress) -> int:
         ended_with = run.end()
     if exit_code is None:
         raise ImJoyError(
-            "run.cut_short", "The run ended in the middle.", why=f"exit code {ended_with}", fix="imjoy logs"
+            "run.cut-short", "The run ended in the middle.", why=f"exit code {ended_with}", fix="imjoy logs"
         )
     return exit_code
 
