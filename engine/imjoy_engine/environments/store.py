@@ -19,19 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter
+from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
-from imjoy_engine.environments.venv_env import Progress, Report, build_venv, interpreter_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = ["EnvironmentStore", "Progress"]
 
-MARKER_NAME = "imjoy-environment.json"
 # Part of every folder's name: raise it when environments of older engines must not be used any more.
 FORMAT = 1
 WAIT_POLL_SECONDS = 0.1
+REMOVE_TRIES = 20
 
 
 class EnvironmentStore:
@@ -50,11 +51,8 @@ class EnvironmentStore:
         return self._root / hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
 
     def ready(self, spec: EnvironmentSpec) -> Path | None:
-        """Return the interpreter when the environment is ready, at the price of two looks at the disk."""
-        prefix = self.prefix(spec)
-        interpreter = interpreter_of(prefix)
-        # The interpreter is a link into the Python it was made from, which may have been removed since.
-        return interpreter if (prefix / MARKER_NAME).exists() and interpreter.exists() else None
+        """Return the interpreter when the environment is ready, without a lock or a process."""
+        return ready_interpreter(self.prefix(spec))
 
     async def ensure(self, spec: EnvironmentSpec, report: Report) -> Path:
         """Return the interpreter of ``spec``'s environment, and build that first when it is not ready.
@@ -147,6 +145,9 @@ class EnvironmentStore:
                 return lock
 
     async def _build_locked(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
+        # Only a build needs what these import, and the engine's start is waited for.
+        from imjoy_engine.environments.venv_env import build_venv
+
         await _remove(prefix)
         try:
             await build_venv(
@@ -186,7 +187,8 @@ class _SharedBuild:
             self.over = self._task.done() or not self._reports
             if self.over and not self._task.done():
                 self._task.cancel()
-                await asyncio.wait({self._task})
+                # Nobody is left to be told how it ended.
+                await asyncio.gather(self._task, return_exceptions=True)
 
     def _tell(self, progress: Progress) -> None:
         self._last = progress
@@ -218,5 +220,15 @@ def _read_progress(path: Path) -> Progress | None:
 
 async def _remove(prefix: Path) -> None:
     """Remove a folder with everything in it, off the event loop, because one environment has 10,000 files."""
-    with contextlib.suppress(FileNotFoundError):
-        await asyncio.to_thread(shutil.rmtree, prefix)
+    for tries_left in reversed(range(REMOVE_TRIES)):
+        try:
+            await asyncio.to_thread(shutil.rmtree, prefix)
+        except FileNotFoundError:
+            return
+        except OSError:
+            # The processes of a killed build may need a moment to be gone.
+            if not tries_left:
+                raise
+            await asyncio.sleep(WAIT_POLL_SECONDS)
+        else:
+            return

@@ -8,12 +8,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.pip_settings import uv_options, uv_variables
+from imjoy_engine.environments.prefix import interpreter_of
+from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 
 BUILD_SECONDS = 3600.0
@@ -42,18 +44,6 @@ _OFFLINE_SIGNS_OF_PIP = (
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One step of a build: ``phase`` is one of docs/protocol.md, ``fraction`` 0 to 1, or None when it is not known."""
-
-    phase: str
-    text: str
-    fraction: float | None
-
-
-Report = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
 class _Step:
     """What a line of an installer's output tells, and how far the build is then."""
 
@@ -76,11 +66,6 @@ _PIP_STEPS: tuple[_Step, ...] = (
     _Step(re.compile(r"Installing collected packages: .*"), "link", 0.7),
     _Step(re.compile(r"Successfully installed .*"), "link", 0.95),
 )
-
-
-def interpreter_of(prefix: Path) -> Path:
-    """Return where the interpreter of the virtual environment ``prefix`` is."""
-    return prefix / "Scripts" / "python.exe" if sys.platform == "win32" else prefix / "bin" / "python"
 
 
 def find_uv() -> str | None:
@@ -133,7 +118,7 @@ async def build_venv(
             "-r",
             str(listing),
         ]
-        installing.extend(uv_options(variables))
+        installing.extend(uv_options(environ))
         steps = _UV_STEPS
     else:
         making = [str(python), "-I", "-m", "venv", str(prefix)]

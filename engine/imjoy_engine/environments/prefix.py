@@ -1,0 +1,20 @@
+"""What an environment looks like on disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+MARKER_NAME = "imjoy-environment.json"
+
+
+def interpreter_of(prefix: Path) -> Path:
+    """Return where the interpreter of the virtual environment ``prefix`` is."""
+    return prefix / "Scripts" / "python.exe" if sys.platform == "win32" else prefix / "bin" / "python"
+
+
+def ready_interpreter(prefix: Path) -> Path | None:
+    """Return the interpreter of ``prefix`` when it is a finished environment, at the price of two looks at the disk."""
+    interpreter = interpreter_of(prefix)
+    # The interpreter is a link into the Python it was made from, which may have been removed since.
+    return interpreter if (prefix / MARKER_NAME).exists() and interpreter.exists() else None

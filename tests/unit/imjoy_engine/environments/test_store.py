@@ -1,0 +1,71 @@
+"""What makes an environment the same, ready, or forbidden; building is tested with real tools elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
+from imjoy_engine.environments.progress import Progress
+from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
+from imjoy_engine.environments.store import EnvironmentStore
+
+STORE = EnvironmentStore(Path("environments"), freeze=True)
+
+
+def ignore(progress: Progress) -> None:
+    """Take progress and do nothing with it."""
+
+
+def refusal(store: EnvironmentStore, spec: EnvironmentSpec) -> ImJoyError:
+    with pytest.raises(ImJoyError) as caught:
+        asyncio.run(store.ensure(spec, ignore))
+    return caught.value
+
+
+@given(st.lists(st.text(), max_size=4))
+def test_the_folder_is_named_by_the_content_alone(requirements: list[str]) -> None:
+    spec = EnvironmentSpec(None, tuple(requirements), ("a note",))
+    again = EnvironmentSpec(None, tuple(reversed(requirements)))
+    assert STORE.prefix(spec) == STORE.prefix(again)
+    assert STORE.prefix(spec).parent == Path("environments")
+    assert STORE.prefix(spec).name.isalnum()
+
+
+@given(st.text(), st.text())
+def test_other_requirements_or_another_python_mean_another_folder(one: str, other: str) -> None:
+    first, second = EnvironmentSpec(None, (one,)), EnvironmentSpec(None, (other,))
+    assert (STORE.prefix(first) == STORE.prefix(second)) == (one == other)
+    assert STORE.prefix(first) != STORE.prefix(EnvironmentSpec("3.8", (one,)))
+
+
+def test_frozen_refuses_what_is_not_ready_and_touches_nothing(tmp_path: Path) -> None:
+    store = EnvironmentStore(tmp_path / "environments", freeze=True)
+    error = refusal(store, EnvironmentSpec(None, ("scipy", "git+https://me:hunter2@host/x")))
+    assert error.id == "env.frozen"
+    assert "scipy" in error.why
+    assert "hunter2" not in str(error.as_json())
+    assert "--freeze" in error.fix
+    assert not (tmp_path / "environments").exists()
+
+
+def test_frozen_uses_what_is_ready(tmp_path: Path) -> None:
+    store = EnvironmentStore(tmp_path, freeze=True)
+    prefix = store.prefix(DEFAULT_ENVIRONMENT)
+    interpreter = interpreter_of(prefix)
+    interpreter.parent.mkdir(parents=True)
+    interpreter.touch()
+    assert refusal(store, DEFAULT_ENVIRONMENT).id == "env.frozen"
+    (prefix / MARKER_NAME).touch()
+    assert asyncio.run(store.ensure(DEFAULT_ENVIRONMENT, ignore)) == interpreter
+
+
+def test_another_python_than_the_engines_is_refused(tmp_path: Path) -> None:
+    error = refusal(EnvironmentStore(tmp_path, freeze=False), EnvironmentSpec("3.6", ()))
+    assert error.id == "env.unsupported"
+    assert "3.6" in error.what
