@@ -159,6 +159,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.command == "serve":
         return serve(settings_of(options))
+    # imjoy-rpc sends its log to standard output, which is for our lines, unless there is somebody else to take it.
+    logging.getLogger().addHandler(logging.NullHandler())
     from .run import run_command
 
     return run_command(options, os.environ)

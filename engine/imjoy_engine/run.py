@@ -50,48 +50,47 @@ def say(event: str, document: Mapping[str, object]) -> None:
 
 
 class Answers:
-    """Hands the lines of standard input to whoever asked for them."""
+    """Hands the lines of standard input to whoever asked for them; one may be there before its question."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, asyncio.Future[object]] = {}
-        self._numbers = itertools.count(1)
-        self._ended = False
         self._loop = asyncio.get_running_loop()
-        self._started = False
+        self._answers: dict[int, asyncio.Future[object]] = {}
+        self._numbers = itertools.count(1)
+        self._reader: threading.Thread | None = None
+        self._ended = False
 
     def expect(self) -> tuple[int, asyncio.Future[object]]:
         """Return the number of a new question, and the answer to come; None when nobody is there to answer."""
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._read, daemon=True, name="answers").start()
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read, daemon=True, name="answers")
+            self._reader.start()
         number = next(self._numbers)
-        answer: asyncio.Future[object] = self._loop.create_future()
-        if self._ended:
+        answer = self._answer(number)
+        if self._ended and not answer.done():
             answer.set_result(None)
-        else:
-            self._waiting[number] = answer
         return number, answer
 
+    def _answer(self, number: int) -> asyncio.Future[object]:
+        return self._answers.setdefault(number, self._loop.create_future())
+
     def _read(self) -> None:
-        for line in sys.stdin:
-            with contextlib.suppress(ValueError):
-                document = json.loads(line)
-                if isinstance(document, dict):
-                    self._loop.call_soon_threadsafe(self._take, document.get("id"), document.get("answer"))
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            for line in sys.stdin:
+                self._loop.call_soon_threadsafe(self._take, line)
             self._loop.call_soon_threadsafe(self._end)
 
-    def _take(self, number: object, value: object) -> None:
-        answer = self._waiting.pop(number, None) if isinstance(number, int) else None
-        if answer is not None and not answer.done():
-            answer.set_result(value)
+    def _take(self, line: str) -> None:
+        with contextlib.suppress(ValueError):
+            document = json.loads(line)
+            number = document.get("id") if isinstance(document, dict) else None
+            if isinstance(number, int) and not self._answer(number).done():
+                self._answer(number).set_result(document.get("answer"))
 
     def _end(self) -> None:
         self._ended = True
-        for answer in self._waiting.values():
+        for answer in self._answers.values():
             if not answer.done():
                 answer.set_result(None)
-        self._waiting.clear()
 
 
 class Values:

@@ -1,0 +1,145 @@
+"""``python -m imjoy_engine run``: a plugin without a browser, as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import RunningEngine, plugin_source
+
+Lines = list[dict[str, Any]]
+
+
+def run(engine: RunningEngine, *arguments: str, answers: str = "") -> tuple[int, Lines]:
+    """Run ``run`` against ``engine``; return the exit code and the lines it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy_engine", "run", *arguments, "--workspace", str(engine.workspace)],
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "IMJOY_ENGINE_URL": engine.url, "IMJOY_ENGINE_TOKEN": engine.token},
+        check=False,
+    )
+    assert done.stderr == ""
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1] == {"event": "done", "exit_code": done.returncode}
+    return done.returncode, lines
+
+
+def of(lines: Lines, event: str) -> Lines:
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    """Write a plugin file; return its path."""
+
+    def write(script: str, **config: object) -> str:
+        path = tmp_path / "test.imjoy.html"
+        path.write_text(plugin_source(script, **config), encoding="utf-8-sig")
+        return str(path)
+
+    return write
+
+
+def test_run_sets_the_plugin_up_and_prints_what_run_returns(engine: RunningEngine, write: Any) -> None:
+    file = write(
+        """
+class Plugin:
+    def setup(self):
+        api.log("ready when you are")
+
+    def run(self, ctx):
+        print("running")
+        return {"sum": 1 + 1, "config": ctx.config}
+
+api.export(Plugin())
+"""
+    )
+    code, lines = run(engine, file)
+    assert code == 0
+    assert of(lines, "result") == [
+        {"event": "result", "file": file, "call": "run", "value": {"sum": 2, "config": {}}}
+    ]
+    assert {"event": "call", "method": "log", "args": ["ready when you are"]} in lines
+    assert "running" in "".join(line["text"] for line in of(lines, "log"))
+    states = [line["state"] for line in of(lines, "state")]
+    assert states[0] == "queued"
+    assert "ready" in states
+    assert states[-1] == "exited"
+
+
+def test_a_function_is_called_with_arguments_and_arrays_by_their_path(
+    engine: RunningEngine, write: Any, tmp_path: Path
+) -> None:
+    numpy = pytest.importorskip("numpy")
+    numpy.save(tmp_path / "in.npy", numpy.arange(6, dtype="float32"))
+    file = write("api.export({'scale': lambda array, by: array * by})")
+    arguments = json.dumps([{"npy": str(tmp_path / "in.npy")}, 3])
+    code, lines = run(engine, file, "--call", "scale", "--args", arguments)
+    assert code == 0
+    value = of(lines, "result")[0]["value"]
+    assert (value["shape"], value["dtype"]) == ([6], "float32")
+    assert (numpy.load(value["npy"]) == numpy.arange(6) * 3).all()
+
+
+def test_questions_are_answered_from_standard_input(engine: RunningEngine, write: Any) -> None:
+    file = write(
+        """
+async def ask():
+    return [await api.prompt("Name?"), await api.confirm("Sure?")]
+api.export({"ask": ask})
+"""
+    )
+    answers = '{"id": 1, "answer": "Ada"}\n{"id": 2, "answer": true}\n'
+    code, lines = run(engine, file, "--call", "ask", answers=answers)
+    assert (code, of(lines, "result")[0]["value"]) == (0, ["Ada", True])
+    assert {"event": "call", "method": "prompt", "id": 1, "args": ["Name?"]} in lines
+
+
+def test_nobody_there_to_answer_is_an_answer(engine: RunningEngine, write: Any) -> None:
+    file = write("async def ask():\n    return await api.prompt('Name?')\napi.export({'ask': ask})")
+    code, lines = run(engine, file, "--call", "ask")
+    assert (code, of(lines, "result")[0]["value"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("script", "call", "error"),
+    [
+        ("raise ValueError('no')", None, "plugin.raised"),
+        ("import sys\nsys.exit(3)", None, "plugin.died"),
+        ("def fail():\n    raise ValueError('no')\napi.export({'fail': fail})", "fail", "plugin.call-failed"),
+        ("import os\napi.export({'die': lambda: os._exit(9)})", "die", "plugin.died"),
+        ("api.export({'other': print})", "missing", "plugin.no-function"),
+        ("api.export({'win': lambda: api.showFileDialog()})", "win", "plugin.call-failed"),
+    ],
+)
+def test_a_plugin_that_fails_fails_the_run(
+    engine: RunningEngine, write: Any, script: str, call: str | None, error: str
+) -> None:
+    code, lines = run(engine, write(script), *(["--call", call] if call else []))
+    assert code in {1, 2}
+    assert of(lines, "failed")[0]["error"]["id"] == error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [(["no-such.imjoy.html"], "run.no-file"), (["x", "--args", "{"], "run.bad-args")],
+)
+def test_bad_input_is_named(engine: RunningEngine, arguments: list[str], error: str) -> None:
+    code, lines = run(engine, *arguments)
+    assert (code, of(lines, "failed")[0]["error"]["id"]) == (2, error)
+
+
+def test_several_files_run_one_after_the_other(engine: RunningEngine, write: Any) -> None:
+    file = write("api.export({'run': lambda ctx: 1})")
+    code, lines = run(engine, file, file)
+    assert code == 0
+    assert len(of(lines, "result")) == 2

@@ -1,0 +1,140 @@
+"""The worker runs on every Python that published plugins use, in an environment with its three packages."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+from imjoy_engine import server
+from imjoy_engine.client import EngineClient
+from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.store import Progress
+from imjoy_engine.settings import Settings
+
+from .conftest import plugin_source
+
+VERSIONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+SCRIPT = """
+import sys
+from imjoy import api
+
+class ImJoyPlugin:
+    async def setup(self):
+        await api.log("setting up")
+
+    def version(self):
+        return "%d.%d" % sys.version_info[:2]
+
+    def echo(self, value):
+        return value
+
+    async def ask(self, question):
+        return await api.prompt(question)
+
+    def fail(self):
+        raise ValueError("as asked")
+
+    def from_a_thread(self):
+        import threading
+        found = []
+        thread = threading.Thread(target=lambda: api.showMessage("from a thread"))
+        thread.start()
+        thread.join()
+        return True
+
+api.export(ImJoyPlugin())
+"""
+
+
+def find_python(version: str) -> Path | None:
+    """Return the newest interpreter of ``version`` that pyenv has."""
+    import os
+
+    root = Path(os.environ["PYENV_ROOT"]) / "versions"
+    found = sorted(root.glob(f"{version}.*/bin/python"))
+    return found[-1] if found else None
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an interpreter of each version with what the worker needs, installed by that version's own pip."""
+    version: str = request.param
+    python = find_python(version)
+    if python is None:
+        pytest.skip(f"Python {version} is not installed (pyenv install {version})")
+    prefix = tmp_path_factory.mktemp(f"python{version}")
+    subprocess.run([python, "-m", "venv", prefix], check=True)
+    pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if version == "3.6":
+        subprocess.run([*pip, "--upgrade", "pip<22"], check=True)  # pip 18 does not know today's wheels
+    subprocess.run([*pip, "imjoy-rpc>=0.5.59,<0.6", "msgpack", "websockets"], check=True)
+    return prefix / "bin" / "python"
+
+
+class DoubleStore:
+    """Stands in for the environments: hands out one interpreter."""
+
+    interpreter: Path
+
+    def __init__(self, root: Path, *, freeze: bool) -> None:
+        pass
+
+    async def ensure(self, spec: EnvironmentSpec, report: Callable[[Progress], None]) -> Path:
+        return self.interpreter
+
+
+@pytest.fixture
+def client(interpreter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineClient]:
+    """Return a client of an engine of this process whose workers run under ``interpreter``."""
+    monkeypatch.setattr(DoubleStore, "interpreter", interpreter, raising=False)
+    monkeypatch.setattr(server, "EnvironmentStore", DoubleStore)
+    monkeypatch.setattr(server, "_stop_on_signals", lambda stop_wanted: None)  # not in the main thread here
+    layout = Layout(prefix=tmp_path, workspace=tmp_path)
+    started = threading.Event()
+    found: list[server.Ready] = []
+
+    def announce(ready: server.Ready) -> None:
+        found.append(ready)
+        started.set()
+
+    thread = threading.Thread(
+        target=lambda: asyncio.run(server.run(Settings(layout, port=0), None, announce))
+    )
+    thread.start()
+    assert started.wait(20)
+    client = EngineClient(found[0].url, layout.token_file.read_text(encoding="utf-8").strip())
+    yield client
+    client._request("POST", "/api/v1/stop", None)
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_plugin_runs_on_this_python(client: EngineClient, interpreter: Path) -> None:
+    said: list[Any] = []
+    api = {"log": said.append, "prompt": lambda question: f"{question} yes", "showMessage": said.append}
+
+    async def scenario() -> str:
+        plugin = await client.start_plugin(source=plugin_source(SCRIPT), file="test.imjoy.html")
+        async with await client.connect(plugin["id"], api, timeout=30) as connection:
+            await connection.call("setup")
+            value = {"text": "ümlaut", "list": [1, 2.5, None, {"deep": b"x" * 10}], "big": b"y" * 3_000_000}
+            back = await connection.call("echo", value)
+            assert (bytes(back.pop("big")), back) == (value.pop("big"), value)
+            assert await connection.call("ask", "Really?") == "Really? yes"
+            with pytest.raises(ImJoyError) as caught:
+                await connection.call("fail")
+            assert "as asked" in caught.value.why
+            assert await connection.call("from_a_thread") is True
+            return str(await connection.call("version"))
+
+    version = asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert f"python{version}0" in str(interpreter)
+    assert said == ["setting up", "from a thread"]
