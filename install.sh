@@ -50,11 +50,12 @@ print(getattr(sys, "_base_executable", None) or sys.executable)
 # Run in the Python of the prefix: fails unless every file of imjoy is there and everything that it requires fits. Other
 # packages, which people add, are not looked at.
 PROBE_INSTALLED='
-import sys
-from importlib.metadata import files, requires, version
+import csv, sys
+from importlib.metadata import distribution, version
 from packaging.requirements import Requirement
-whole = all(file.locate().exists() for file in files("imjoy"))
-needed = [Requirement(line) for line in requires("imjoy")]
+imjoy = distribution("imjoy")
+whole = all(imjoy.locate_file(row[0]).exists() for row in csv.reader(imjoy.read_text("RECORD").splitlines()))
+needed = [Requirement(line) for line in imjoy.requires]
 needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
 fits = all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)
 sys.exit(not (whole and fits))
@@ -229,6 +230,7 @@ set_defaults() {
   LOCK=""
   LOCK_OWNER=""
   LOG=""
+  LOG_FOLDER="${TMPDIR:-/tmp}"
   CHILD=""
   MADE_FOLDER=""
   UNDO=no
@@ -541,7 +543,7 @@ look_at_git() {
 works() {
   [ -x "$PREFIX/bin/imjoy" ] &&
     PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/imjoy" --version >/dev/null 2>&1 </dev/null &&
-    PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/python" -c "$PROBE_INSTALLED" >/dev/null 2>&1 </dev/null
+    PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/python" -I -c "$PROBE_INSTALLED" >/dev/null 2>&1 </dev/null
 }
 
 environment_works() {
@@ -618,7 +620,13 @@ refuse() {
 }
 
 describe_plan() {
-  printf 'imjoy %s\n' "$VERSION"
+  case $ACTION in
+  install) printf 'Install imjoy\n' ;;
+  finish) printf 'Finish an interrupted install of imjoy\n' ;;
+  upgrade) printf 'Bring imjoy up to date\n' ;;
+  repair) printf 'Repair imjoy\n' ;;
+  none) printf 'Look at imjoy\n' ;;
+  esac
   printf '  into  %s\n' "$(short "$PREFIX")"
   printf '  from  %s\n' "$(short "$SOURCE_PLACE")"
   printf '  with  Python %s (%s)\n' "$PYTHON_VERSION" "$(short "$PYTHON")"
@@ -630,7 +638,7 @@ print_plan_text() {
   if [ "$ACTION" = none ]; then
     echo "Nothing to do: it is installed, works, and is up to date."
   else
-    echo "To do ($ACTION):"
+    echo "Steps:"
     plan_steps | sed 's/^/  - /'
   fi
 }
@@ -769,6 +777,7 @@ apply() {
     UNDO=yes
     mark unfinished
     ;;
+  *) agree_to_rebuild ;;
   esac
   open_log
   choose_temporary_folder
@@ -808,12 +817,12 @@ mark() {
 }
 
 open_log() {
-  LOG=$(mktemp "${TMPDIR:-/tmp}/imjoy-install.XXXXXX" 2>/dev/null) || LOG=$(mktemp "$PREFIX.log.XXXXXX")
+  LOG="$OURS/install.log.new"
   {
     echo "imjoy $VERSION, $ACTION, $(date)"
     uname -a
     echo "prefix $PREFIX; python $PYTHON_VERSION $PYTHON; source $SOURCE_PLACE $SOURCE_ID"
-  } >>"$LOG"
+  } >"$LOG"
 }
 
 # Building runs programs from the temporary folder, which some machines forbid in /tmp.
@@ -832,14 +841,17 @@ choose_temporary_folder() {
   fi
 }
 
+# A Python that does not run is replaced, and what people added to it cannot be carried over.
+agree_to_rebuild() {
+  environment_works && return 0
+  confirm "The Python in $PREFIX is broken and has to be made anew; packages that you added to it go. Do it?" ||
+    die prefix.broken "$EXIT_REFUSED" "the Python in $PREFIX is broken and was left as it is" \
+      "bash install.sh --yes makes it anew; packages that you added to it go"
+  mark interrupted
+}
+
 ensure_environment() {
-  if [ "$ACTION" != finish ] && environment_works; then return 0; fi
-  if [ "$PREFIX_STATE" = installed ] || [ "$PREFIX_STATE" = interrupted ]; then
-    confirm "The Python in $PREFIX is broken and has to be made anew; packages that you added to it go. Do it?" ||
-      die prefix.broken "$EXIT_REFUSED" "the Python in $PREFIX is broken and was left as it is" \
-        "bash install.sh --yes makes it anew; packages that you added to it go"
-    mark interrupted
-  fi
+  if [ "$UNDO" = no ] && environment_works; then return 0; fi
   remove_environment
   run "making the environment" "$PYTHON" -m venv --prompt imjoy "$PREFIX" ||
     fail_step environment.failed "Python $PYTHON_VERSION could not make an environment in $PREFIX"
@@ -906,16 +918,16 @@ network_is_to_blame() {
 }
 
 write_receipt() {
-  local temporary="$OURS/receipt.json.new"
+  local temporary="$OURS/receipt.json.new" part separator=""
   {
     echo '{'
-    echo '  "schema": "1",'
+    echo '  "schema": 1,'
     echo "  \"version\": $(json_string "$INSTALLED_VERSION"),"
     echo "  \"distribution\": \"venv\","
     echo "  \"python\": $(json_string "$PYTHON"),"
     echo "  \"source\": $(json_string "$SOURCE_PLACE"),"
     echo "  \"source_id\": $(json_string "$SOURCE_ID"),"
-    echo "  \"parts\": $(json_string "$ENVIRONMENT_PARTS .imjoy"),"
+    echo "  \"parts\": [$(for part in $ENVIRONMENT_PARTS .imjoy; do printf '%s"%s"' "$separator" "$part" && separator=", "; done)],"
     echo "  \"installed\": $(json_string "$(date -u +%Y-%m-%dT%H:%M:%SZ)")"
     echo '}'
   } >"$temporary"
@@ -926,16 +938,19 @@ write_receipt() {
 
 # Runs at every exit. A first install that did not finish is taken back whole; a change of a finished one stays marked.
 on_exit() {
-  local status=$?
+  local status=$? kept=""
   trap - EXIT INT TERM HUP
   set +e
   [ -z "$CHILD" ] || stop_group "$CHILD"
-  if [ "$status" -ne 0 ] && [ -n "$LOCK" ]; then
-    rm -rf "$OURS/stage"
-    if [ "$UNDO" = yes ]; then take_back; fi
+  [ -z "$LOG" ] || keep_log
+  if [ "$status" -ne 0 ] && [ -n "$LOCK" ]; then rm -rf "$OURS/stage"; fi
+  if [ "$status" -ne 0 ] && [ "$UNDO" = yes ]; then
+    remove_environment
+    rm -f "$OURS/incomplete" "$OURS/receipt.json.new"
+    release_lock
+    remove_made_folders
   fi
   release_lock
-  if [ "$UNDO" = yes ] && [ "$status" -ne 0 ]; then remove_made_folders; fi
   if [ "$status" -eq "$EXIT_INTERRUPTED" ]; then
     [ "$STEP_OPEN" = no ] || printf '\n' >&2
     if [ "$UNDO" = no ] && [ -f "${OURS:-}/incomplete" ]; then
@@ -943,17 +958,22 @@ on_exit() {
     else
       warn "interrupted; nothing was left behind"
     fi
-    [ -z "$LOG" ] || rm -f "$LOG"
-  elif [ -n "$LOG" ]; then
-    scrub_log
-    printf 'log: %s\n' "$LOG" >&2
+  elif [ -n "$kept" ]; then
+    printf 'log: %s\n' "$kept" >&2
   fi
   exit "$status"
 }
 
-take_back() {
-  remove_environment
-  rm -f "$OURS/incomplete" "$OURS/receipt.json.new"
+# keep_log: sets `kept`. Credentials in urls have no place in a file that people paste into a report.
+keep_log() {
+  if [ "$status" -eq "$EXIT_INTERRUPTED" ]; then
+    rm -f "$LOG"
+    return 0
+  fi
+  kept="$OURS/failed.log"
+  if [ "$UNDO" = yes ]; then kept=$(mktemp "$LOG_FOLDER/imjoy-install.XXXXXX") || kept="$PREFIX.log"; fi
+  sed -e 's#://[^/@ ]*@#://***@#g' "$LOG" >"$kept"
+  rm -f "$LOG"
 }
 
 remove_made_folders() {
@@ -962,11 +982,6 @@ remove_made_folders() {
   [ -n "$MADE_FOLDER" ] || return 0
   while rmdir "$folder" 2>/dev/null && [ "$folder" != "$MADE_FOLDER" ]; do folder=${folder%/*}; done
   [ ! -d "$PREFIX" ] || warn "$PREFIX holds files that this script did not make and was left"
-}
-
-# Credentials in urls have no place in a file that people paste into a report.
-scrub_log() {
-  sed -e 's#://[^/@ ]*@#://***@#g' "$LOG" >"$LOG.scrubbed" && mv "$LOG.scrubbed" "$LOG"
 }
 
 # The shell that the line was typed in, by the process that started us, else by SHELL.
@@ -1013,11 +1028,15 @@ lasting_line() {
     printf 'fish_add_path "%s"' "$(quoted_bin)"
     return 0
     ;;
-  tcsh) file="\$HOME/.tcshrc" ;;
-  zsh) file="\${ZDOTDIR:-\$HOME}/.zshrc" ;;
-  *) if [ "$OS" = Darwin ]; then file="\$HOME/.bash_profile"; else file="\$HOME/.bashrc"; fi ;;
+  tcsh) file=.tcshrc ;;
+  zsh) file=.zshrc ;;
+  *) if [ "$OS" = Darwin ]; then file=.bash_profile; else file=.bashrc; fi ;;
   esac
-  printf "echo '%s' >> %s" "$line" "$file"
+  if [ "$1" = zsh ] && [ -n "${ZDOTDIR:-}" ]; then
+    printf "echo '%s' >> \"%s/%s\"" "$line" "$ZDOTDIR" "$file"
+  else
+    printf "echo '%s' >> ~/%s" "$line" "$file"
+  fi
 }
 
 print_result() {

@@ -3,7 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
-INSTALL="$REPOSITORY/install.sh"
+export INSTALL="$REPOSITORY/install.sh"
 # Outlives the temporary homes, so that each real install need not download again.
 export PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
 export PYENV_ROOT="${PYENV_ROOT:-$HOME/.pyenv}"
@@ -13,7 +13,7 @@ use_home() {
   mkdir -p "$1"
   export HOME="$1"
   unset IMJOY_PREFIX IMJOY_WORKSPACE ZDOTDIR PYTHONPATH XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME
-  export SHELL=/bin/bash
+  export SHELL=/bin/bash TMPDIR="${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}"
 }
 
 # copy_checkout FOLDER: what a clone holds, without its history, so that a test may change it.

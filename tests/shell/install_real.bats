@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # Real installs, each into a home of its own, from a copy of this checkout.
+# bats sets $stderr and $output, and every test is a subshell.
+# shellcheck disable=SC2030,SC2031,SC2154
 
 load helpers
 
@@ -114,7 +116,6 @@ answers() {
 }
 
 @test "killed at any step, the next run finishes" {
-  # Its way to the prefix that the steps belong to, for the one that looks.
   for step in "making the environment" "building imjoy" "installing imjoy"; do
     rm -rf "$HOME/ImJoyApp"
     bash "$CHECKOUT/install.sh" 2>"$BATS_TEST_TMPDIR/said" &
@@ -202,7 +203,7 @@ answers() {
 }
 
 @test "an index that does not answer is exit 4, the log is named last, and nothing is left" {
-  export PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=http://someone:secret@127.0.0.1:9/simple PIP_RETRIES=0
+  export PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=http://someone:secret@127.0.0.1:9/simple PIP_RETRIES=1
   unset PIP_FIND_LINKS PIP_EXTRA_INDEX_URL
   run -4 --separate-stderr bash "$INSTALL" --from "$WHEEL" --json
   [ "$(json 'd["error"]["id"]' "$output")" = network.index ]

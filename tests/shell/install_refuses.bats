@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # What install.sh finds in the way: all of it at once, exit 3, and nothing changed.
+# bats sets $stderr and $output, and every test is a subshell.
+# shellcheck disable=SC2030,SC2031,SC2154
 
 load helpers
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # What install.sh says of itself, and that a damaged copy of it does nothing.
+# bats sets $stderr and $output, and every test is a subshell.
+# shellcheck disable=SC2030,SC2031,SC2154
 
 load helpers
 
@@ -37,16 +39,15 @@ setup() {
   [[ $output == *"run it with bash"* ]]
 }
 
-@test "a copy that was cut off at any of 400 offsets does nothing" {
+@test "a copy that was cut off at any of 160 offsets does nothing" {
   size=$(wc -c <"$INSTALL")
-  for ((i = 1; i <= 340; i++)); do
-    head -c "$((size * i / 341))" "$INSTALL" | bash >/dev/null 2>&1 || true
+  for part in {1..100}; do
+    head -c "$((size * part / 101))" "$INSTALL" | bash >>"$BATS_TEST_TMPDIR/said" 2>&1 || true
   done
-  for ((i = 1; i <= 60; i++)); do
-    offset=$((size - i - 1))
-    head -c "$offset" "$INSTALL" | bash >"$BATS_TEST_TMPDIR/said" 2>&1 || true
-    run -1 grep ImJoyApp "$BATS_TEST_TMPDIR/said"
+  for missing in {2..61}; do
+    head -c "$((size - missing))" "$INSTALL" | bash >>"$BATS_TEST_TMPDIR/said" 2>&1 || true
   done
+  run -1 grep ImJoyApp "$BATS_TEST_TMPDIR/said"
   [ -z "$(ls -A "$HOME")" ]
 }
 

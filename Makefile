@@ -1,0 +1,47 @@
+# make test runs everything and ends with the counts; make check is what must hold of the text of the sources.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
+
+.PHONY: test test-unit test-integration test-browser test-shell check bench fmt clean
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-unit: $(READY)
+	$(BIN)/python -m pytest tests/unit
+
+test-integration: $(READY)
+	$(BIN)/python -m pytest tests/integration
+
+test-browser: $(READY)
+	$(BIN)/python -m pytest tests/browser
+
+test-shell: $(READY)
+	$(BIN)/python -m pytest tests/shell
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	.ci/parse-on-old-pythons
+	shellcheck $(SHELL_SOURCES)
+	shfmt -d $(SHELL_SOURCES)
+
+bench: $(READY)
+	$(BIN)/python bench/run.py
+
+fmt: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	shfmt -w $(SHELL_SOURCES)
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(READY): pyproject.toml setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
