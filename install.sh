@@ -208,8 +208,8 @@ exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
 changed; 4 network needed and not there, nothing was changed; 7 another install
 is at work; 130 interrupted.
 
-It needs bash and a Python >= $FLOOR. Run it again at any time: it finishes what was
-interrupted, repairs, brings up to date, or finds nothing to do.
+It needs bash and a Python >= $FLOOR. Run it again at any time: it finishes what
+was interrupted, repairs, brings up to date, or finds nothing to do.
 HELP
 }
 
