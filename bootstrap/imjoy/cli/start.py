@@ -117,18 +117,14 @@ def command(
         signals.attach(engine)
         # After the launch: the engine boots while the rest is imported.
         from imjoy import render
-        from imjoy.engines import engine_started
-        from imjoy.model.results import EngineEnded
 
         classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}
         for note in _notes(options, [name for name, value in classic.items() if value]):
             render.note(note)
         try:
-            with render.progress() as report:
-                event = engine.wait_until_ready(report)
-            result = engine_started(event, options.layout, detached=detach)
+            result = _wait_until_ready(engine, options)
             _present(result, options.layout, context, open_browser=open_browser, as_json=as_json)
-            if detach or result.already_running:
+            if engine.detached or result.already_running:
                 return ExitCode.DONE
             exit_code = engine.wait()
         except ImJoyError:
@@ -137,11 +133,44 @@ def command(
                 raise
             exit_code = ExitCode.DONE
         finally:
-            if not detach:
+            if not engine.detached:
                 engine.hang_up()
                 engine.wait()
+    return _farewell(engine, signals, exit_code, as_json=as_json)
+
+
+def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineStarted:
+    from imjoy import render
+    from imjoy.engines import engine_started
+
+    try:
+        with render.progress() as report:
+            event = engine.wait_until_ready(report)
+    except ImJoyError as error:
+        if error.id == "port.taken":
+            error.why = _holder(options.port) or error.why
+        raise
+    return engine_started(event, options.layout, detached=engine.detached)
+
+
+def _holder(port: int) -> str:
+    from imjoy.ports import find_listener
+
+    listener = find_listener(port)
+    return f"{listener.name} (process {listener.pid}) listens there." if listener else ""
+
+
+def _farewell(engine: EngineProcess, signals: StopSignals, exit_code: int, *, as_json: bool) -> int:
+    from imjoy import render
+    from imjoy.model.results import EngineEnded
+
     if exit_code != 0 and signals.because is None:
-        raise _crash(exit_code, engine)
+        raise ImJoyError(
+            "engine.crashed",
+            "The engine ended by itself.",
+            why=f"exit code {exit_code}\n{engine.last_words()}".strip(),
+            fix="imjoy logs",
+        )
     render.emit(EngineEnded(signals.because or "stopped"), as_json=as_json)
     return ExitCode.INTERRUPTED if signals.because == "interrupted" else ExitCode.DONE
 
@@ -180,15 +209,6 @@ def _notes(options: ServeOptions, classic: list[str]) -> list[str]:
     if options.token is not None:
         notes.append("Other users of this machine can see --token; in IMJOY_ENGINE_TOKEN they cannot.")
     return notes
-
-
-def _crash(exit_code: int, engine: EngineProcess) -> ImJoyError:
-    return ImJoyError(
-        "engine.crashed",
-        "The engine ended by itself.",
-        why=f"exit code {exit_code}\n{engine.last_words()}".strip(),
-        fix="imjoy logs",
-    )
 
 
 def _tell(text: str) -> None:

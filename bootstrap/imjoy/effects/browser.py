@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+OPEN_SECONDS = 2.0
 
 
 def browser_at_hand(environ: Mapping[str, str]) -> bool:
@@ -16,11 +20,18 @@ def browser_at_hand(environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
-def open_file(page: Path) -> bool:
-    """Open a local page in the default browser; tell whether one was found. Only the path is in its argv."""
+def open_file(page: Path) -> None:
+    """Open a local page in the default browser, which gets only the path in its argv. Returns within two seconds.
+
+    A browser that does not come is no error: the same words stand on the terminal.
+    """
     import webbrowser
 
-    try:
-        return webbrowser.open(page.as_uri())
-    except (webbrowser.Error, OSError):
-        return False
+    def show() -> None:
+        with suppress(webbrowser.Error, OSError):
+            webbrowser.open(page.as_uri())
+
+    # In a thread: some browsers that $BROWSER names return only when they are closed.
+    opener = threading.Thread(target=show, daemon=True)
+    opener.start()
+    opener.join(OPEN_SECONDS)
