@@ -1,0 +1,150 @@
+"""``pip install`` on real interpreters: the old-host road under the floor, everything from the floor up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imjoy import FLOOR, __version__
+
+ROOT = Path(__file__).resolve().parents[3]
+#: What a clone holds of the things that make the distribution.
+SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap", "engine")
+OLD_PYTHONS = ("2.7", "3.6", "3.7", "3.8", "3.9")
+NEW_PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+#: The last pip that speaks Python 2.7; what the manual's users of it have.
+PIP_FOR_2_7 = "pip==20.3.4"
+OLD_HOST_ROAD = {"__init__.py", "__main__.py", "legacy/__init__.py", "legacy/sentence.py"}
+
+
+def interpreter(version: str) -> Path:
+    """Return a real interpreter of that version, from pyenv or PATH; skip the test when there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = shutil.which(f"python{version}")
+    for candidate in [*sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")), *([Path(found)] if found else [])]:
+        if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return candidate
+    pytest.skip(f"Python {version} is not here")
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the interpreters import what pip installed, not this checkout, and ask one index only.
+
+    An index of files does not say which Pythons its files are for, and pip 18 then takes what it cannot run.
+    """
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a git repository with one commit that holds this checkout's sources."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    for command in (
+        ("init", "--quiet"),
+        ("add", "--all"),
+        ("-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message", "All"),
+    ):
+        subprocess.run(["git", "-C", str(folder), *command], check=True)
+    return folder
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said, both streams as one text."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def make_environment(version: str, folder: Path) -> Path:
+    """Return the interpreter of a fresh environment; on Python 2.7, which has no venv, of a copy of its packages."""
+    python = interpreter(version)
+    if version != "2.7":
+        done = run(python, "-m", "venv", folder)
+        assert done.returncode == 0, done.stdout
+        return folder / "bin" / "python"
+    tools = folder / "tools"
+    done = run(python, "-m", "pip", "install", "--quiet", "--target", tools, PIP_FOR_2_7, "virtualenv<20.22")
+    assert done.returncode == 0, done.stdout
+    os.environ["PYTHONPATH"] = str(tools)
+    try:
+        done = run(python, "-m", "virtualenv", "--quiet", "--no-download", "--pip", "20.3.4", folder / "environment")
+    finally:
+        del os.environ["PYTHONPATH"]
+    assert done.returncode == 0, done.stdout
+    return folder / "environment" / "bin" / "python"
+
+
+def installed_modules(python: Path) -> set[str]:
+    """Return the ``*.py`` files of package ``imjoy`` as they lie in an environment."""
+    [package] = python.parent.parent.glob("lib/python*/site-packages/imjoy")
+    return {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+
+
+@pytest.mark.parametrize("form", ["folder", "git"])
+@pytest.mark.parametrize("version", OLD_PYTHONS)
+def test_an_old_python_gets_the_old_host_road_and_nothing_else(
+    version: str, form: str, repository: Path, tmp_path: Path
+) -> None:
+    python = make_environment(version, tmp_path / "old")
+    source = str(repository) if form == "folder" else f"git+file://{repository}#egg=imjoy"
+    done = run(python, "-m", "pip", "install", source)
+    assert done.returncode == 0, done.stdout
+
+    assert installed_modules(python) == OLD_HOST_ROAD
+    assert not list(python.parent.parent.glob("lib/python*/site-packages/imjoy_engine"))
+    assert "imjoy" in run(python, "-m", "pip", "freeze").stdout
+    assert "aiohttp" not in run(python, "-m", "pip", "freeze").stdout
+    for command in ((python.parent / "imjoy",), (python, "-m", "imjoy", "start", "--port", "9000")):
+        said = run(*command, cwd=tmp_path)
+        assert said.returncode == 3
+        assert f"imjoy {__version__} runs the ImJoy Plugin Engine and needs Python 3.10 or newer" in said.stdout
+        assert "install.sh | bash" in said.stdout
+
+
+@pytest.mark.parametrize("version", NEW_PYTHONS)
+def test_a_python_from_the_floor_up_gets_everything(version: str, repository: Path, tmp_path: Path) -> None:
+    python = make_environment(version, tmp_path / "new")
+    done = run(python, "-m", "pip", "install", f"git+file://{repository}#egg=imjoy")
+    assert done.returncode == 0, done.stdout
+
+    assert run(python.parent / "imjoy", "--version", cwd=tmp_path).stdout == f"imjoy {__version__}\n"
+    assert run(python, "-m", "imjoy", "--version", cwd=tmp_path).stdout == f"imjoy {__version__}\n"
+    assert run(python, "-m", "imjoy_engine", "serve", "--help", cwd=tmp_path).returncode == 0
+    assert run(python, "-m", "pip", "check", cwd=tmp_path).returncode == 0
+
+
+def test_the_wheel_holds_every_file_that_the_packages_hold(repository: Path, tmp_path: Path) -> None:
+    python = make_environment(f"{sys.version_info[0]}.{sys.version_info[1]}", tmp_path / "build")
+    done = run(python, "-m", "pip", "install", "--no-deps", repository)
+    assert done.returncode == 0, done.stdout
+    [site_packages] = python.parent.parent.glob("lib/python*/site-packages")
+    for folder, package in (("bootstrap", "imjoy"), ("engine", "imjoy_engine")):
+        sources = repository / folder / package
+        wanted = {path.relative_to(sources) for path in sources.rglob("*") if path.is_file()}
+        there = {path.relative_to(site_packages / package) for path in (site_packages / package).rglob("*")}
+        assert wanted - there == set()
+
+
+def test_the_versions_tried_here_meet_at_the_floor() -> None:
+    assert tuple(map(int, NEW_PYTHONS[0].split("."))) == FLOOR
