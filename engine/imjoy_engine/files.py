@@ -203,9 +203,10 @@ class WorkspaceFiles:
             if _FORBIDDEN.search(spelling) or ".." in parts or PRIVATE_NAME in parts:
                 raise _outside(path)
         try:
-            root = (self._workspace / workspace).resolve()
+            # The folder's own name is not resolved: as a link, even to a neighbour, it would be another folder.
+            root = self._workspace.resolve() / workspace
             target = (root / path).resolve()
-            inside = target.is_relative_to(root) and root.parent == self._workspace.resolve()
+            inside = target.is_relative_to(root) and not root.is_symlink()
         except (OSError, RuntimeError, ValueError) as error:
             raise _outside(path) from error
         if not inside:

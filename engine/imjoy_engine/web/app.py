@@ -11,7 +11,7 @@ from imjoy import __version__
 
 from . import engine, plugins
 from .context import API, CONTEXT, Context
-from .files import add_file_routes
+from .files import FILE_ROUTES, add_file_routes
 from .guard import add_cors_headers, guard, needs_token
 from .pages import add_page_routes
 
@@ -66,7 +66,7 @@ ROUTES = (
 def openapi_document() -> dict[str, object]:
     """Return the OpenAPI description of every route in the table."""
     paths: dict[str, dict[str, object]] = {}
-    for route in ROUTES:
+    for route in (*ROUTES, *(Route(*route) for route in FILE_ROUTES)):
         names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
         paths.setdefault(route.path, {})[route.method.lower()] = {
             "summary": route.summary,

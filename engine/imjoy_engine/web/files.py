@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
 from imjoy.model.errors import ImJoyError
@@ -36,15 +37,20 @@ class FileSettings(Protocol):
     def max_upload(self) -> int: ...
 
 
+class _PlainFile(web.FileResponse):
+    """A file as it is; aiohttp would send NAME.gz, if there is one and the client takes gzip, in the place of NAME."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        headers = CIMultiDict(request.headers)
+        headers.popall(hdrs.ACCEPT_ENCODING, None)
+        return await super().prepare(request.clone(headers=headers))
+
+
 def add_file_routes(app: web.Application, settings: FileSettings) -> None:
     """Add the routes for files to ``app``; who may use those without a signature is for its middleware to say."""
     app[FILES] = WorkspaceFiles(settings.workspace, max_upload=settings.max_upload)
-    app.router.add_get(f"{API}/files", list_files)
-    app.router.add_put(f"{API}/files", put_file)
-    app.router.add_delete(f"{API}/files", delete_file)
-    app.router.add_post(f"{API}/files/url", sign_url)
-    app.router.add_get(f"{API}/file/{{signed}}", get_signed)
-    app.router.add_put(f"{API}/file/{{signed}}", put_signed)
+    for method, path, handler, _ in FILE_ROUTES:
+        app.router.add_route(method, path, handler)
 
 
 async def list_files(request: web.Request) -> web.Response:
@@ -87,13 +93,8 @@ async def get_signed(request: web.Request) -> web.StreamResponse:
     files = request.app[FILES]
     grant = files.verify(request.match_info["signed"], request.method)
     file = files.file(grant.path, grant.workspace)
-    response = web.FileResponse(file, headers=DOWNLOAD_HEADERS)
-    response.headers[hdrs.CONTENT_DISPOSITION] = _disposition(file.name)
-    # Without it aiohttp would send NAME.gz, if there is one, in the place of NAME.
-    headers = CIMultiDict(request.headers)
-    headers.popall(hdrs.ACCEPT_ENCODING, None)
-    await response.prepare(request.clone(headers=headers))
-    return response
+    disposition = f"inline; filename*=UTF-8''{quote(file.name, safe='')}"
+    return _PlainFile(file, headers={**DOWNLOAD_HEADERS, hdrs.CONTENT_DISPOSITION: disposition})
 
 
 async def put_signed(request: web.Request) -> web.Response:
@@ -134,5 +135,13 @@ async def _json_object(request: web.Request) -> dict[str, object]:
     return body
 
 
-def _disposition(name: str) -> str:
-    return f"inline; filename*=UTF-8''{quote(name, safe='')}"
+# Method, path, handler, summary.
+FILE_ROUTES = (
+    ("GET", f"{API}/files", list_files, "What is in a folder of a workspace."),
+    ("PUT", f"{API}/files", put_file, "Make the body a file."),
+    ("DELETE", f"{API}/files", delete_file, "Remove one file."),
+    ("POST", f"{API}/files/url", sign_url, "A url that allows one method on one path for a while."),
+    ("GET", f"{API}/file/{{signed}}", get_signed, "The file that a signed url names; ranges work."),
+    ("HEAD", f"{API}/file/{{signed}}", get_signed, "The size and type of the file that a signed url names."),
+    ("PUT", f"{API}/file/{{signed}}", put_signed, "Make the body the file that a signed url names."),
+)
