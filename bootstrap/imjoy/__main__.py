@@ -9,12 +9,16 @@ from imjoy import FLOOR
 
 
 def main():
+    # type: () -> int
     """Run imjoy with the process's arguments and return its exit code."""
     if sys.version_info >= FLOOR:
-        from imjoy.cli import main as road
-    else:
-        from imjoy.legacy import main as road
-    return road()
+        from imjoy import cli
+
+        return cli.main()
+
+    from imjoy import legacy
+
+    return legacy.main()
 
 
 if __name__ == "__main__":

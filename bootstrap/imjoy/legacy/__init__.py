@@ -12,6 +12,7 @@ PREFLIGHT_REFUSED = 3
 
 
 def main():
+    # type: () -> int
     """Say on stderr why imjoy does not run here and what to type instead; return exit code 3. Changes nothing."""
     sys.stderr.write(sentence(sys.version_info, sys.executable, sys.platform) + "\n")
     return PREFLIGHT_REFUSED

@@ -4,6 +4,7 @@ from imjoy import FLOOR, PROJECT_URL, __version__
 
 
 def install_line(platform):
+    # type: (str) -> str
     """Return the line that installs imjoy on this ``sys.platform``: what the README and ``install.sh`` say as well."""
     if platform == "win32":
         return "py -3 -m pip install git+{0}#egg=imjoy".format(PROJECT_URL)
@@ -11,6 +12,7 @@ def install_line(platform):
 
 
 def sentence(version, executable, platform):
+    # type: (tuple[int | str, ...], str | None, str) -> str
     """Return what this is, what it needs and the line to type, for ``sys.version_info`` and its two neighbours."""
     return (
         "imjoy {imjoy} runs the ImJoy Plugin Engine and needs Python {floor} or newer, "

@@ -26,18 +26,22 @@ def interpreter(version: str) -> Path:
     """Return a real interpreter of that version, from pyenv or PATH; skip the test when there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = shutil.which(f"python{version}")
-    for candidate in [*sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")), *([Path(found)] if found else [])]:
+    for candidate in [
+        *sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")),
+        *([Path(found)] if found else []),
+    ]:
         if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
             return candidate
     pytest.skip(f"Python {version} is not here")
 
 
 @pytest.fixture(autouse=True)
-def nothing_leaks_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_leaks_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the interpreters import what pip installed, not this checkout, and ask one index only.
 
     An index of files does not say which Pythons its files are for, and pip 18 then takes what it cannot run.
     """
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
@@ -51,7 +55,9 @@ def repository(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
         else:
             shutil.copy(ROOT / name, folder / name)
     for command in (
@@ -63,11 +69,10 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command and return what it said, both streams as one text."""
     return subprocess.run(
         [str(part) for part in command],
-        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,7 +93,9 @@ def make_environment(version: str, folder: Path) -> Path:
     assert done.returncode == 0, done.stdout
     os.environ["PYTHONPATH"] = str(tools)
     try:
-        done = run(python, "-m", "virtualenv", "--quiet", "--no-download", "--pip", "20.3.4", folder / "environment")
+        done = run(
+            python, "-m", "virtualenv", "--quiet", "--no-download", "--pip", "20.3.4", folder / "environment"
+        )
     finally:
         del os.environ["PYTHONPATH"]
     assert done.returncode == 0, done.stdout
@@ -116,9 +123,9 @@ def test_an_old_python_gets_the_old_host_road_and_nothing_else(
     assert "imjoy" in run(python, "-m", "pip", "freeze").stdout
     assert "aiohttp" not in run(python, "-m", "pip", "freeze").stdout
     for command in ((python.parent / "imjoy",), (python, "-m", "imjoy", "start", "--port", "9000")):
-        said = run(*command, cwd=tmp_path)
+        said = run(*command)
         assert said.returncode == 3
-        assert f"imjoy {__version__} runs the ImJoy Plugin Engine and needs Python 3.10 or newer" in said.stdout
+        assert f"imjoy {__version__} runs the ImJoy Plugin Engine and needs Python " in said.stdout
         assert "install.sh | bash" in said.stdout
 
 
@@ -128,10 +135,10 @@ def test_a_python_from_the_floor_up_gets_everything(version: str, repository: Pa
     done = run(python, "-m", "pip", "install", f"git+file://{repository}#egg=imjoy")
     assert done.returncode == 0, done.stdout
 
-    assert run(python.parent / "imjoy", "--version", cwd=tmp_path).stdout == f"imjoy {__version__}\n"
-    assert run(python, "-m", "imjoy", "--version", cwd=tmp_path).stdout == f"imjoy {__version__}\n"
-    assert run(python, "-m", "imjoy_engine", "serve", "--help", cwd=tmp_path).returncode == 0
-    assert run(python, "-m", "pip", "check", cwd=tmp_path).returncode == 0
+    assert run(python.parent / "imjoy", "--version").stdout == f"imjoy {__version__}\n"
+    assert run(python, "-m", "imjoy", "--version").stdout == f"imjoy {__version__}\n"
+    assert run(python, "-m", "imjoy_engine", "serve", "--help").returncode == 0
+    assert run(python, "-m", "pip", "check").returncode == 0
 
 
 def test_the_wheel_holds_every_file_that_the_packages_hold(repository: Path, tmp_path: Path) -> None:
