@@ -106,7 +106,9 @@ def start_engine(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ) as process:
             assert process.stdin is not None and process.stdout is not None
             try:
-                event = next(event for event in map(json.loads, process.stdout) if event["event"] != "progress")
+                event = next(
+                    event for event in map(json.loads, process.stdout) if event["event"] != "progress"
+                )
                 assert event["event"] == "ready", event
                 yield Engine(event["url"], workspace, process)
             finally:

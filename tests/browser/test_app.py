@@ -37,7 +37,9 @@ def test_the_token_leaves_the_address_bar_and_survives_a_reload_with_the_plugins
     expect(app.page.locator(".entry.result")).to_contain_text("66")
 
 
-def test_a_wrong_token_is_refused_with_what_to_do_and_the_right_one_then_works(page: Any, engine: Engine) -> None:
+def test_a_wrong_token_is_refused_with_what_to_do_and_the_right_one_then_works(
+    page: Any, engine: Engine
+) -> None:
     page.goto(engine.url)
     page.get_by_label("Connection token").fill("a-wrong-token-of-enough-length")
     page.get_by_role("button", name="Connect", exact=True).click()
@@ -118,7 +120,7 @@ def test_the_app_comes_back_when_the_engine_does(app: App, start_engine: Any) ->
     assert engine.process.stdin is not None
     engine.process.stdin.close()
     engine.process.wait(15)
-    expect(app.page.get_by_role("alert")).to_contain_text("imjoy start", timeout=15_000)
+    expect(app.page.locator(".banner")).to_contain_text("imjoy start", timeout=15_000)
     start_engine("--serve", "--port", str(engine.port), workspace=engine.workspace)
     expect(app.page.get_by_role("button", name="Connected")).to_be_visible(timeout=15_000)
     app.card("Numbers").get_by_text("Ready", exact=True).wait_for()

@@ -14,7 +14,7 @@ def test_a_plugin_that_raises_shows_its_error_and_stays_usable(app: App) -> None
     card = app.load("Faulty")
     app.run("Faulty")
     expect(card.get_by_role("alert")).to_contain_text("ValueError: the sample is too dark")
-    card.get_by_text("The end of its output").click()
+    card.get_by_text("Details").click()
     expect(card.get_by_role("alert")).to_contain_text("Traceback")
     assert app.call("Faulty", "flood") == "still here"
 
@@ -54,4 +54,4 @@ def test_a_malformed_plugin_file_is_refused_with_its_line(app: App) -> None:
     app.choose("Malformed")
     alert = app.page.locator(".plugins > .problem")
     expect(alert).to_contain_text("plugin.")
-    expect(alert).to_contain_text("line 4")
+    expect(alert).to_contain_text("line 5")

@@ -19,7 +19,10 @@ export function on(event, handler) {
   listeners[event].push(handler);
 }
 
-const tell = (event, ...details) => listeners[event].forEach((handler) => handler(...details));
+function tell(event, ...details) {
+  if (event === "lost") Object.assign(state, { statusText: "", progress: null });
+  listeners[event].forEach((handler) => handler(...details));
+}
 
 export async function startCore() {
   const imjoy = new imjoyCore.ImJoy({
@@ -31,7 +34,9 @@ export async function startCore() {
   core.imjoy = markRaw(imjoy);
   // They are fetched from the network.
   imjoy.pm.internal_plugins = {};
-  await imjoy.start({ workspace: WORKSPACE });
+  await imjoy.init();
+  await imjoy.pm.loadWorkspace(WORKSPACE);
+  await imjoy.pm.reloadDB();
   // imjoy-core loads every plugin again on its own when an engine comes back; here the list of plugins does.
   imjoy.event_bus.off("engine_connected");
   imjoy.event_bus.off("engine_disconnected");
@@ -119,10 +124,14 @@ const observer = {
     const card = plugin ? cardOf(plugin, config) : pluginNamed(config.name);
     if (!card) return;
     card.progress = null;
+    card.plugin = null;
+    card.endedAt = Date.now();
     if (error) {
       card.state = plugin && plugin.state === "exited" ? "exited" : "failed";
-      card.error = readable(error, `${config.name} failed.`);
-      if (card.state === "failed") addOutput({ plugin: config.name, kind: "error", error: card.error });
+      // That somebody stopped it is no error, unless it was at work.
+      const isError = card.state === "failed" || card.runs > 0;
+      card.error = isError ? readable(error, `${config.name} failed.`) : null;
+      if (isError) addOutput({ plugin: config.name, kind: "error", error: card.error });
     }
     tell("ended", config.name, error);
   },

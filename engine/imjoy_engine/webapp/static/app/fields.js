@@ -25,23 +25,24 @@ function addParts(parts, item) {
 function fromText(source) {
   const parts = [];
   const text = source.replace(/<br\s*\/?>/gi, "\n");
-  let at = 0;
-  while (at < text.length) {
-    const open = text.indexOf("{", at);
-    const found = open < 0 ? null : readLiteral(text, open);
-    const end = found ? open : open < 0 ? text.length : open + 1;
-    addText(parts, text.slice(at, end));
-    if (found && typeof found.value === "object" && "id" in found.value) {
+  let begin = 0;
+  for (let open = text.indexOf("{"); open >= 0; ) {
+    const found = readLiteral(text, open);
+    const isField = found && typeof found.value === "object" && "id" in found.value;
+    if (isField) {
+      addText(parts, text.slice(begin, open));
       parts.push({ field: normalized(found.value, takeLabel(parts)) });
+      begin = found.end;
     }
-    at = found ? found.end : end;
+    open = text.indexOf("{", isField ? begin : open + 1);
   }
+  addText(parts, text.slice(begin));
   return parts;
 }
 
 function addText(parts, text) {
-  const plain = withoutTags(text);
-  if (plain.trim()) parts.push({ text: plain.trim() });
+  const plain = withoutTags(text).trim();
+  if (plain) parts.push({ text: plain });
 }
 
 /** The text right before a field is its label; whole sentences before it stay text. */

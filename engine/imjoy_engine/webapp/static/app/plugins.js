@@ -8,6 +8,8 @@ import { openResult } from "./windows.js";
 
 const { markRaw } = Vue;
 const FINAL_STATES = ["exited", "failed", "stopped"];
+/** An engine that stops ends its plugins first; this long before it is missed they were still wanted. */
+const STOPPING_MILLISECONDS = 15_000;
 
 /** Load a plugin file, remember it, and ask for its tag where it has several. */
 export async function addPlugin(source, file) {
@@ -49,10 +51,16 @@ export async function addPluginFromUrl(url) {
   await addPlugin(source, url.split(/[?#]/)[0].split("/").pop() || url);
 }
 
-/** Put back what was loaded at the last visit; native plugins wait for the engine. */
+/** Put back what was loaded at earlier visits; native plugins wait for the engine. */
 export async function restorePlugins() {
-  for (const template of core.imjoy.pm.installed_plugins) cardFor(template);
-  await Promise.all(state.plugins.filter((card) => !card.isNative).map(load));
+  const { pm } = core.imjoy;
+  const { rows } = await pm.db.allDocs({ include_docs: true });
+  for (const { doc } of rows) {
+    if (!doc.code) continue;
+    const { tag, origin, _id } = doc;
+    cardFor({ ...pm.parsePluginCode(doc.code, { tag, origin, _id }), code: doc.code });
+  }
+  state.plugins.forEach(load);
 }
 
 export async function load(card) {
@@ -142,7 +150,8 @@ export function followEngine() {
   });
   on("lost", () => {
     for (const card of state.plugins) {
-      if (card.isNative && !FINAL_STATES.includes(card.state)) {
+      const wentWithIt = card.state === "exited" && Date.now() - card.endedAt < STOPPING_MILLISECONDS;
+      if (card.isNative && (wentWithIt || !FINAL_STATES.includes(card.state))) {
         card.state = "lost";
         card.plugin = null;
       }
@@ -177,6 +186,7 @@ function cardFor(template) {
     ops: [],
     error: null,
     fail: null,
+    endedAt: 0,
   });
   if (!known) state.plugins.unshift(card);
   return pluginNamed(template.name);

@@ -34,7 +34,7 @@ function show(window) {
 function content({ type, data, config }) {
   if (type === "imjoy/image") return { kind: "image", src: String(data?.src || data || "") };
   if (type === "imjoy/markdown") return { kind: "text", text: String(data?.source || data || "") };
-  return { kind: "value", ...describe(data ?? config ?? null) };
+  return { kind: "value", value: describe(data ?? config ?? null) };
 }
 
 export function closeWindow(shown) {

@@ -74,6 +74,10 @@ const DialogView = {
   mounted() {
     this.$el.showModal();
   },
+  beforeUnmount() {
+    // It gives the focus back.
+    this.$el.close();
+  },
   template: `
     <dialog :aria-label="dialog.title" @cancel.prevent="dismiss" :class="{ large: dialog.kind === 'files' }">
       <FilesView v-if="dialog.kind === 'files'" :dialog="dialog" @dismiss="dismiss" />

@@ -27,6 +27,10 @@ export const EngineView = {
     },
   },
   methods: {
+    toggle() {
+      this.open = !this.open;
+      if (this.open) core.engine?.heartbeat();
+    },
     async stopAll() {
       this.open = false;
       await core.engine?.resetEngine();
@@ -45,7 +49,7 @@ export const EngineView = {
   },
   template: `
     <div class="engine" @keydown.esc="open = false" @focusout="blurred">
-      <button type="button" class="pill" :class="state.engine.phase" @click="open = !open" :aria-expanded="open"
+      <button type="button" class="pill" :class="state.engine.phase" @click="toggle" :aria-expanded="open"
         :disabled="!status">
         <span class="dot" aria-hidden="true"></span>{{ sentence }}<span class="where"> · {{ host }}</span>
       </button>

@@ -11,9 +11,6 @@ export const OutputView = {
   methods: {
     time: (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
     duration: (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`),
-    clear() {
-      state.output.splice(0);
-    },
   },
   template: `
     <section class="output pane" role="tabpanel" aria-labelledby="tab-output">
@@ -21,7 +18,6 @@ export const OutputView = {
         <p class="big">Nothing here yet</p>
         <p>Load a plugin and press Run: what it returns and what it says appears here.</p>
       </div>
-      <div class="toolbar" v-else><button type="button" class="plain" @click="clear">Clear</button></div>
       <article v-for="entry in state.output" :key="entry.id" class="entry" :class="entry.kind">
         <header>
           <strong>{{ entry.plugin }}</strong><span v-if="entry.op"> › {{ entry.op }}</span>

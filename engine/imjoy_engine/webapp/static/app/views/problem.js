@@ -10,7 +10,7 @@ export const ProblemView = {
       <p class="why" v-if="error.why">{{ error.why }}</p>
       <p class="fix" v-if="error.fix"><span class="tag">Do this</span> {{ error.fix }}</p>
       <details v-if="error.output">
-        <summary>The end of its output</summary>
+        <summary>Details</summary>
         <pre>{{ error.output }}</pre>
       </details>
       <p class="id" v-if="error.id">{{ error.id }}</p>

@@ -28,6 +28,8 @@ export const TabsView = {
         <button v-if="tab.shown" type="button" class="plain close" :aria-label="'Close ' + tab.title"
           @click="closeWindow(tab.shown)">×</button>
       </span>
+      <button v-if="state.view === 'output' && state.output.length" type="button" class="plain clear"
+        @click="state.output.splice(0)">Clear</button>
     </div>
   `,
 };

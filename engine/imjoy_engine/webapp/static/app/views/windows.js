@@ -11,6 +11,9 @@ const WindowView = {
   mounted() {
     if (this.shown.isDialog) this.$el.showModal();
   },
+  beforeUnmount() {
+    if (this.shown.isDialog) this.$el.close();
+  },
   template: `
     <component :is="shown.isDialog ? 'dialog' : 'section'" class="window" :class="{ large: shown.isDialog }"
       :aria-label="shown.title" @cancel.prevent="closeWindow(shown)">
@@ -20,7 +23,7 @@ const WindowView = {
       </header>
       <div :id="shown.id" class="content">
         <img v-if="shown.content && shown.content.kind === 'image'" :src="shown.content.src" :alt="shown.title" />
-        <ValueView v-else-if="shown.content && shown.content.kind === 'value'" :value="shown.content" />
+        <ValueView v-else-if="shown.content && shown.content.kind === 'value'" :value="shown.content.value" />
         <pre v-else-if="shown.content" class="value">{{ shown.content.text }}</pre>
       </div>
     </component>

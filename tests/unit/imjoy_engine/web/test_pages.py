@@ -1,0 +1,155 @@
+"""The pages: what is served, with which headers, and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from imjoy.model.layout import Layout
+from imjoy_engine.settings import Settings
+from imjoy_engine.web.pages import add_page_routes, engine_plugin_source
+from imjoy_engine.webapp.fetch import pinned_packages
+
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """A workspace whose fetched packages are stand-ins of the right names."""
+    layout = Layout(tmp_path / "prefix", tmp_path / "workspace")
+    for package in pinned_packages():
+        for file in package.files:
+            path = package.folder(layout.webapp) / file.path
+            path.parent.mkdir(parents=True)
+            path.write_text(f"/* {file.name} has </script> in it */", "utf-8")
+    return layout
+
+
+def ask(settings: Settings, asking: Callable[[Client], Awaitable[None]]) -> None:
+    async def run() -> None:
+        app = web.Application()
+        add_page_routes(app, settings)
+        async with TestClient(TestServer(app)) as client:
+            await asking(client)
+
+    asyncio.run(run())
+
+
+async def raw(client: Client, path: str) -> int:
+    """Return the status for ``path`` sent as it is, dots and all."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    status = int((await reader.readline()).split()[1])
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return status
+
+
+PAGES = ["/", "/static/app/main.js", "/static/style.css", "/lib/imjoy-core.min.js", "/frame.html"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_carries_its_policies(layout: Layout, path: str) -> None:
+    async def asking(client: Client) -> None:
+        response = await client.get(path)
+        assert response.status == 200
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert "frame-ancestors" in response.headers["Content-Security-Policy"]
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_the_frame_of_web_plugins_has_an_origin_of_its_own_and_asks_for_nothing(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        response = await client.get("/frame.html")
+        policy = response.headers["Content-Security-Policy"]
+        assert policy.startswith("sandbox ")
+        assert "allow-same-origin" not in policy
+        text = await response.text()
+        assert "src=" not in text
+        assert text.count("</script") == 1
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_without_serve_the_page_says_how_to_connect_and_needs_no_package(tmp_path: Path) -> None:
+    async def asking(client: Client) -> None:
+        response = await client.get("/")
+        assert "imjoy start --serve" in await response.text()
+        assert "unsafe-eval" not in response.headers["Content-Security-Policy"]
+        assert (await client.get("/lib/imjoy-core.min.js")).status == 404
+
+    ask(Settings(Layout(tmp_path, tmp_path)), asking)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../pages.py",
+        "/static/%2e%2e/pages.py",
+        "/static/..%2fpages.py",
+        "/static//etc/passwd",
+        "/static/%00",
+    ],
+)
+def test_no_path_climbs_out_of_the_static_folder(layout: Layout, path: str) -> None:
+    async def asking(client: Client) -> None:
+        assert await raw(client, path) in (400, 404)
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_another_app_is_served_with_the_right_types_and_nothing_beside_it(
+    layout: Layout, tmp_path: Path
+) -> None:
+    folder = tmp_path / "build"
+    (folder / "js").mkdir(parents=True)
+    (folder / "index.html").write_text("<h1>Another app</h1>")
+    for name in ("a.mjs", "b.wasm", "c.json", "d.svg"):
+        (folder / "js" / name).write_text("")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+
+    async def asking(client: Client) -> None:
+        assert "Another app" in await (await client.get("/")).text()
+        types = {"a.mjs": "text/javascript", "b.wasm": "application/wasm", "c.json": "application/json"}
+        for name, content_type in types.items():
+            response = await client.get(f"/js/{name}")
+            assert response.headers["Content-Type"].split(";")[0] == content_type
+        for path in (
+            "/../secret.txt",
+            "/%2e%2e/secret.txt",
+            "/js/..%2f..%2fsecret.txt",
+            "/link.txt",
+            "/no.txt",
+        ):
+            assert await raw(client, path) in (400, 404)
+
+    ask(Settings(layout, app_dir=folder), asking)
+
+
+def test_the_engine_plugin_has_everything_inside_it(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imjoy_engine.web.pages.ensure_webapp", lambda *args, **options: None)
+    source = engine_plugin_source(layout.webapp)
+    assert "imjoy-rpc.min.js has" in source
+    assert "msgpack.min.js has" in source
+    assert "makeEngine" in source
+    assert source.count("</script>") == 1
+    assert "http://" not in source.replace("http://127.0.0.1", "")
+
+
+def test_an_unknown_library_is_not_found(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        response: aiohttp.ClientResponse = await client.get("/lib/left-pad.js")
+        assert response.status == 404
+
+    ask(Settings(layout, serve=True), asking)

@@ -1,0 +1,110 @@
+"""Our JavaScript parses, and its parts without a page do what they say (in Node)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import imjoy_engine
+
+STATIC = Path(imjoy_engine.__file__).parent / "webapp" / "static"
+CLASSIC = ("engine.js", "frame.js")
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+SCRIPTS = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js"))
+
+
+def run_node(*arguments: str, text: str = "") -> str:
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, *arguments], input=text, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def evaluate(module: str, expression: str) -> object:
+    """Import ``module`` as ``m`` and return ``expression`` by way of JSON."""
+    url = (STATIC / module).as_uri()
+    code = f"import * as m from {json.dumps(url)}; console.log(JSON.stringify({expression}));"
+    return json.loads(run_node("--input-type=module", "--no-warnings", "-", text=code))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_it_parses(script: str) -> None:
+    source = (STATIC / script).read_text("utf-8")
+    kind = "commonjs" if script in CLASSIC else "module"
+    run_node(f"--input-type={kind}", "--check", "-", text=source)
+
+
+def test_the_engine_plugin_s_own_script_parses() -> None:
+    source = (STATIC / "imjoy-engine.imjoy.html").read_text("utf-8")
+    script = re.search(r"<script lang=\"javascript\">(.*)</script>", source, re.DOTALL)
+    assert script is not None
+    run_node("--input-type=commonjs", "--check", "-", text=script[1])
+
+
+def fields(ui: object) -> list[dict[str, object]]:
+    parts = evaluate("app/fields.js", f"m.parseFields({json.dumps({'ui': ui})})")
+    assert isinstance(parts, list)
+    return parts
+
+
+def test_the_text_before_a_field_is_its_label() -> None:
+    [part] = fields("Sigma: {id: 'sigma', type: 'number', placeholder: 1.5, min: 0}")
+    field = part["field"]
+    assert isinstance(field, dict)
+    assert (field["label"], field["kind"], field["initial"], field["min"]) == ("Sigma", "number", 1.5, 0)
+
+
+def test_a_choice_keeps_its_options_and_begins_with_the_first() -> None:
+    [part] = fields(['Kind {id: "kind", type: "choose", options: ["round", "square"]}'])
+    field = part["field"]
+    assert isinstance(field, dict)
+    assert [option["label"] for option in field["options"]] == ["round", "square"]
+    assert field["initial"] == "round"
+
+
+def test_text_around_fields_stays_where_it_stands() -> None:
+    parts = fields("First read this\nA {id: 'a', type: 'string'} then B {id: 'b', type: 'boolean'} done")
+    shapes = [part.get("text") or part["field"]["label"] for part in parts]  # type: ignore[index]
+    assert shapes == ["First read this", "A", "then B", "done"]
+
+
+def test_braces_that_are_no_field_are_text_and_nothing_is_evaluated() -> None:
+    assert fields("a set {1, 2} and {alert(1)}") == [{"text": "a set {1, 2} and {alert(1)}"}]
+
+
+def test_a_json_schema_becomes_fields() -> None:
+    schema = {
+        "properties": {"n": {"type": "integer", "minimum": 1, "default": 3}, "on": {"type": "boolean"}},
+        "required": ["n"],
+    }
+    parts = evaluate("app/fields.js", f"m.parseFields({{schema: {json.dumps(schema)}}})")
+    assert isinstance(parts, list)
+    kinds = [(part["field"]["id"], part["field"]["kind"], part["field"]["step"]) for part in parts]
+    assert kinds == [("n", "number", 1), ("on", "checkbox", "any")]
+
+
+def test_a_traceback_is_told_by_its_last_line() -> None:
+    text = "Traceback (most recent call last):\n  File x\nValueError: too dark"
+    found = evaluate("app/errors.js", f"m.readable(new Error({json.dumps(text)}), 'It failed.')")
+    assert isinstance(found, dict)
+    assert (found["id"], found["what"], found["why"]) == (
+        "plugin.raised",
+        "It failed.",
+        "ValueError: too dark",
+    )
+
+
+def test_an_array_is_described_by_type_and_shape() -> None:
+    array = "{_rtype: 'ndarray', _rdtype: 'uint8', _rshape: [2, 3], _rvalue: new Uint8Array(6).buffer}"
+    found = evaluate("app/values.js", f"m.describe({array})")
+    assert isinstance(found, dict)
+    assert (found["kind"], found["dtype"], found["shape"]) == ("array", "uint8", [2, 3])
