@@ -39,6 +39,13 @@ WIDEST_PANEL = 96
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
 
 
+def prepare() -> None:
+    """Import what a terminal needs, while there is time, so that it is there when there is something to draw."""
+    if sys.stdout.isatty():
+        import rich.panel
+        import rich.table  # noqa: F401
+
+
 def emit(result: Result, *, as_json: bool) -> None:
     """Print a result to stdout: one line of JSON, or text."""
     if as_json:

@@ -118,6 +118,7 @@ def command(
         # After the launch: the engine boots while the rest is imported.
         from imjoy import render
 
+        render.prepare()
         classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}
         for note in _notes(options, [name for name, value in classic.items() if value]):
             render.note(note)
@@ -179,15 +180,17 @@ def _present(
     result: EngineStarted, layout: Layout, context: Context, *, open_browser: bool | None, as_json: bool
 ) -> None:
     from imjoy import render
-    from imjoy.effects.browser import browser_at_hand, open_file
     from imjoy.engines import read_token
-    from imjoy.welcome import write_welcome_page
 
     token = read_token(layout)
     if as_json:
         render.emit(result, as_json=True)
     else:
         render.started(result, token=token, log=context.tilde(result.log_file))
+    # What follows can wait until the person has read the above.
+    from imjoy.effects.browser import browser_at_hand, open_file
+    from imjoy.welcome import write_welcome_page
+
     wanted = result.first_launch if open_browser is None else open_browser
     somebody_watches = sys.stdout.isatty() or open_browser
     if wanted and somebody_watches and browser_at_hand(context.environ):
