@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import click
 
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
+
+NOBODY_READS = (errno.EPIPE, errno.EIO)
+"""A reader that has seen enough, and a terminal that was closed."""
 
 
 def guard(action: Callable[[], int], context: Context, arguments: Sequence[str]) -> int:
@@ -26,20 +31,28 @@ def guard(action: Callable[[], int], context: Context, arguments: Sequence[str])
         return _tell(_usage_error(error), as_json)
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough; keep the interpreter from flushing into the closed pipe at exit.
+    except OSError as error:
+        if error.errno not in NOBODY_READS:
+            return _tell_bug(error, context, arguments, as_json)
+        # Keep the interpreter from flushing into what is closed when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except Exception as error:
-        from imjoy.bug_report import write_bug_report
+        return _tell_bug(error, context, arguments, as_json)
 
-        return _tell(write_bug_report(error, context, arguments), as_json)
+
+def _tell_bug(error: Exception, context: Context, arguments: Sequence[str], as_json: bool) -> int:
+    from imjoy.bug_report import write_bug_report
+
+    return _tell(write_bug_report(error, context, arguments), as_json)
 
 
 def _tell(error: ImJoyError, as_json: bool) -> int:
     from imjoy import render
 
-    render.error(error, as_json=as_json)
+    # Where nobody can read it, the exit code still tells.
+    with suppress(OSError):
+        render.error(error, as_json=as_json)
     return error.exit_code
 
 

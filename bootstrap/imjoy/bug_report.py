@@ -17,6 +17,7 @@ from imjoy.context import Context
 from imjoy.effects.files import write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
+from imjoy.model.project import TOKEN_VARIABLE
 
 SHORTEST_SECRET = 4
 """Shorter user names and tokens occur inside ordinary words."""
@@ -55,7 +56,7 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
 
 
 def _secrets(layout: Layout, context: Context, arguments: Sequence[str]) -> list[str]:
-    found = [context.environ.get("IMJOY_ENGINE_TOKEN", "")]
+    found = [context.environ.get(TOKEN_VARIABLE, "")]
     found += [value for name, value in pairwise(arguments) if name == "--token"]
     found += [word.partition("=")[2] for word in arguments if word.startswith("--token=")]
     with suppress(OSError, UnicodeDecodeError):

@@ -15,6 +15,7 @@ from imjoy.effects.files import write_private
 from imjoy.effects.process import command_line, end_process_tree, find_process, wait_for_end
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
+from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import ConnectionToken, EngineStarted, EngineStatus, EngineStopped
 from imjoy.ports import reachable_urls
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 3.0
 STOP_SECONDS = 20.0
 """How long an engine that was asked may take: its plugins have a grace of their own, five seconds by default."""
-ENGINE_MODULE = "imjoy_engine"
 NONCE_BYTES = 16
 TOKEN_BYTES = 32
 

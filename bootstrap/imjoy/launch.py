@@ -23,10 +23,10 @@ from imjoy.model.project import (
     DEFAULT_HOST,
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
+    ENGINE_MODULE,
+    TOKEN_VARIABLE,
 )
 
-ENGINE_MODULE = "imjoy_engine"
-TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
 BOOT_SILENCE_SECONDS = 60.0
 """The longest wait for the next sign of life of an engine that starts; a download reports far more often."""
 EVIDENCE_BYTES = 4000

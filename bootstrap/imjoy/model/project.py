@@ -1,4 +1,8 @@
-"""The app's address and the defaults that the command line and the engine share."""
+"""What the command line and the engine have to agree on: names, defaults, the app's address."""
+
+ENGINE_MODULE = "imjoy_engine"
+TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
+"""The environment variable that hands a connection token over."""
 
 APP_HOME = "https://imjoy.io"
 

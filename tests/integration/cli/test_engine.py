@@ -188,6 +188,44 @@ def test_a_command_that_is_killed_takes_its_engine_along(workspace: Path) -> Non
     assert not alive(started["url"])
 
 
+def test_a_terminal_that_is_closed_ends_the_engine_and_leaves_no_bug_report(
+    on_terminal: Callable[..., Any], workspace: Path
+) -> None:
+    terminal = on_terminal("--port", "0", "--no-open")
+    terminal.expect("Ctrl-C, here")
+    state = json.loads((workspace / ".imjoy" / "engine.json").read_text())
+    terminal.close()
+    assert ended(state["pid"])
+    os.waitpid(terminal.pid, 0)
+    assert not list((workspace / ".imjoy" / "logs").glob("imjoy-bug-*"))
+
+
+def test_the_log_can_be_followed_until_ctrl_c(
+    on_terminal: Callable[..., Any], imjoy: Imjoy, stopped_afterwards: None
+) -> None:
+    imjoy("start", "--detach", "--port", "0")
+    terminal = on_terminal("logs", "-f", "-n", "1")
+    terminal.expect("ready at")
+    imjoy("stop")
+    terminal.expect("stopped")
+    terminal.type("\x03")
+    assert terminal.wait() == 130
+
+
+def test_the_token_can_be_copied_instead_of_printed(
+    imjoy: Imjoy, stopped_afterwards: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imjoy("start", "--detach", "--port", "0")
+    tool = tmp_path / "bin" / "wl-copy"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\ncat > {tmp_path}/clipboard\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+    done = imjoy("token", "--copy")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "clipboard").read_text() == imjoy("token").stdout.strip()
+
+
 def test_a_detached_engine_outlives_the_closed_terminal(
     on_terminal: Callable[..., Any], imjoy: Imjoy, stopped_afterwards: None
 ) -> None:
