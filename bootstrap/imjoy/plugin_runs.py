@@ -16,9 +16,8 @@ from imjoy.engines import Condition, find_engine, read_token
 from imjoy.launch import Event, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.project import ENGINE_MODULE, TOKEN_VARIABLE
+from imjoy.model.project import ENGINE_MODULE, TOKEN_VARIABLE, URL_VARIABLE
 
-URL_VARIABLE = "IMJOY_ENGINE_URL"
 END_SECONDS = 5.0
 
 

@@ -17,17 +17,16 @@ from pathlib import Path
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
-
-from .deferred import defer_aiohttp_client
-from .settings import (
+from imjoy.model.project import (
     DEFAULT_FORCE_QUIT_SECONDS,
     DEFAULT_HOST,
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
-    Settings,
+    TOKEN_VARIABLE,
 )
 
-TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"  # the variable's name
+from .deferred import defer_aiohttp_client
+from .settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:

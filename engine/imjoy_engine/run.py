@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.project import TOKEN_VARIABLE, URL_VARIABLE
 
 from .client import Connection, EngineClient
 
-URL_VARIABLE = "IMJOY_ENGINE_URL"
-TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"  # the variable's name
 CLIENT_NAME = "imjoy run"
 ARRAY_FOLDER = "arrays"
 END_SECONDS = 15.0

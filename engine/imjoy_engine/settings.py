@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.model.layout import Layout
-
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8080
-DEFAULT_FORCE_QUIT_SECONDS = 5.0
-DEFAULT_MAX_MESSAGE_BYTES = 2 << 30
+from imjoy.model.project import (
+    DEFAULT_FORCE_QUIT_SECONDS,
+    DEFAULT_HOST,
+    DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_PORT,
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 ENGINE_MODULE = "imjoy_engine"
 TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
-"""The environment variable that hands a connection token over."""
+URL_VARIABLE = "IMJOY_ENGINE_URL"
+"""The environment variables that hand over a connection token, and the engine that it is for."""
 
 APP_HOME = "https://imjoy.io"
 
