@@ -36,7 +36,7 @@ function figures(status) {
   };
   return element(
     "dl",
-    {},
+    { className: "figures" },
     Object.entries(rows).flatMap(([name, value]) => [
       element("dt", { className: "quiet", textContent: name }),
       element("dd", { textContent: value }),
@@ -64,7 +64,8 @@ async function show(token) {
 }
 
 find("url").textContent = location.origin;
-find("tunnel").textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${location.hostname}`;
+const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
+find("tunnel").textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
 const plugin = encodeURIComponent(`${location.origin}/imjoy-engine.imjoy.html`);
 find("imjoy-io").href = `https://imjoy.io/#/app?plugin=${plugin}`;
 find("form").addEventListener("submit", (event) => {

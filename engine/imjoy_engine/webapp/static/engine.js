@@ -254,7 +254,7 @@
     }
     const refused = new EngineError(
       error || {
-        id: response.status === 401 ? "token.wrong" : "engine.refused",
+        id: response.status === 401 ? "auth.token" : "engine.unreachable",
         what: response.status === 401 ? "The token was not accepted." : "The engine refused.",
         why: `It answered ${response.status} ${response.statusText}.`,
         fix: response.status === 401 ? "Copy the token again; this prints it: imjoy token" : "",
@@ -478,14 +478,14 @@
       const { name, state, exit_code: code, signal } = this.plugin;
       if (FINAL_STATES.includes(state)) {
         return new EngineError({
-          id: "plugin.ended",
+          id: "plugin.gone",
           what: `${name} has ended.`,
           why: signal ? `Its process was ended by ${signal}.` : code ? `Its process exited with code ${code}.` : "",
           fix: "Load it again to go on.",
         });
       }
       return new EngineError({
-        id: this._closeCode === 1009 ? "message.too-large" : "plugin.connection-lost",
+        id: this._closeCode === 1009 ? "message.too-big" : "plugin.gone",
         what: `The connection to ${name} is closed.`,
         why: this._closeReason || "",
         fix: "Load it again to go on.",
@@ -521,11 +521,21 @@
       [...sessions.values()].find((session) => session.config.id === config.id) ||
       [...sessions.values()].find((session) => session.config.name === config.name);
 
-    async function start(config, app, utils) {
+    /** Ask the engine for the plugin; what is refused here has no session that could tell. */
+    async function request(config) {
       const body = { tag: config.tag || undefined, workspace: workspace || config.workspace || "default" };
       if (config.code) Object.assign(body, { source: config.code, file: `${config.name}.imjoy.html` });
       else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
-      const plugin = await link.startPlugin(body);
+      try {
+        return await link.startPlugin(body);
+      } catch (error) {
+        observer.onEnd?.(null, error, config);
+        throw error;
+      }
+    }
+
+    async function start(config, app, utils) {
+      const plugin = await request(config);
       const session = new Session(link, plugin, config, app, utils, {
         ...observer,
         onEnd: (...args) => {
@@ -561,7 +571,6 @@
         try {
           return await start(config, app, utils);
         } catch (error) {
-          observer.onEnd?.(null, error, config);
           if (announce) app.showMessage?.(`${config.name}: ${error.message}`, 15);
           throw error;
         }

@@ -39,7 +39,7 @@ export async function addPluginFromUrl(url) {
     source = await response.text();
   } catch (error) {
     state.loadError = {
-      id: "app.download",
+      id: "",
       what: `${url} could not be fetched.`,
       why: error.message,
       fix: "Some sites do not let pages read their files: download it, and load it as a file.",
@@ -82,7 +82,7 @@ export async function load(card) {
     card.state = "ready";
     syncCards();
   } catch (error) {
-    if (!FINAL_STATES.includes(card.state)) fail(card, error, `${card.name} could not be loaded.`);
+    if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
   } finally {
     card.fail = null;
   }
@@ -104,7 +104,7 @@ export async function run(card, op) {
     state.view = "output";
   } catch (error) {
     // A plugin that ended has said so already.
-    if (!FINAL_STATES.includes(card.state)) fail(card, error, `${name} failed.`, card.state);
+    if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${name} failed.`), card.state);
   } finally {
     card.runs = Math.max(0, card.runs - 1);
   }
@@ -224,8 +224,8 @@ async function askConfig(name, ui) {
   return ask("form", { title: name, parts, action: "Run" });
 }
 
-function fail(card, error, what, nextState = "failed") {
-  card.error = readable(error, what);
+function fail(card, error, nextState = "failed") {
+  card.error = error;
   card.state = nextState;
   addOutput({ plugin: card.name, kind: "error", error: card.error });
 }

@@ -54,7 +54,7 @@ export const EngineView = {
         <span class="dot" aria-hidden="true"></span>{{ sentence }}<span class="where"> · {{ host }}</span>
       </button>
       <div class="popover" v-if="open && status" tabindex="-1">
-        <dl>
+        <dl class="figures">
           <dt>Engine</dt><dd>{{ status.version }}</dd>
           <dt>Workspace</dt><dd class="path">{{ status.workspace }}</dd>
           <dt>Plugins</dt><dd>{{ running }} running</dd>
