@@ -43,5 +43,5 @@ clean:
 
 $(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev]"
 	touch $@

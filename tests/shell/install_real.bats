@@ -94,6 +94,22 @@ answers() {
   [ "$("$HOME/ImJoyApp/bin/imjoy" --version)" = "imjoy 0.12.1" ]
 }
 
+@test "--start serves the app and opens a page in the browser, until Ctrl-C" {
+  use_home "$INSTALLED_HOME"
+  # A double of a browser: it writes down what it is told to open.
+  printf '#!/bin/sh\necho "$1" >"%s/opened"\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/browser"
+  chmod +x "$BATS_TEST_TMPDIR/browser"
+  export BROWSER="$BATS_TEST_TMPDIR/browser"
+  unset CI
+  run python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "The plugins stop with the engine" "^C" \
+    bash -c "cat '$CHECKOUT/install.sh' | bash -s -- --from '$CHECKOUT' --start -- --port 0 --workspace '$BATS_TEST_TMPDIR/workspace'"
+  echo "$output"
+  [ "$status" -eq 0 ] || [ "$status" -eq 130 ]
+  [[ $output == *"http://127.0.0.1:"* ]]
+  eventually test -s "$BATS_TEST_TMPDIR/opened"
+  grep -q '^file://\|^http://127.0.0.1' "$BATS_TEST_TMPDIR/opened"
+}
+
 @test "a prefix with spaces works, and so does a hostile Python environment" {
   mkdir "$HOME/elsewhere"
   echo 'raise SystemExit("the wrong module")' >"$HOME/elsewhere/click.py"
