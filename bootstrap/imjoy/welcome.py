@@ -17,17 +17,23 @@ PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>ImJoy Plugin Engine</title>
 <style>
-  :root {{ color-scheme: light dark; font: 17px/1.55 system-ui, sans-serif; }}
+  :root {{ color-scheme: light dark; font: 17px/1.55 system-ui, sans-serif;
+          --ground: #f4f6f7; --text: #16212b; --line: #d6dce1; --accent: #0c7489; --on-accent: #fff; }}
+  @media (prefers-color-scheme: dark) {{
+    :root {{ --ground: #11171c; --text: #e5ebef; --line: #2f3b45; --accent: #4fb8cf; --on-accent: #06222a; }}
+  }}
+  html {{ background: var(--ground); color: var(--text); }}
   body {{ max-width: 40rem; margin: 12vh auto 0; padding: 0 1.5rem; }}
   h1 {{ font-size: 1.5rem; font-weight: 600; }}
-  code {{ display: block; padding: .9rem 1rem; border: 1px solid #8886; border-radius: .5rem;
+  code {{ display: block; padding: .9rem 1rem; border: 1px solid var(--line); border-radius: .5rem;
          font: 1rem ui-monospace, monospace; overflow-wrap: anywhere; user-select: all; }}
+  a {{ color: var(--accent); }}
   a.go {{ display: inline-block; margin: .5rem 0 1rem; padding: .65rem 1.2rem; border-radius: .5rem;
-         background: #2962c8; color: #fff; text-decoration: none; }}
-  a.go:focus-visible {{ outline: 3px solid #7aa7ff; outline-offset: 2px; }}
+         background: var(--accent); color: var(--on-accent); text-decoration: none; }}
+  a:focus-visible {{ outline: 3px solid var(--accent); outline-offset: 3px; }}
   small {{ opacity: .8; }}
 </style>
-<h1>The plugin engine is running</h1>
+<h1>The ImJoy Plugin Engine is running</h1>
 <p><a class="go" href="{app}">Open it, connected</a></p>
 <p>Another ImJoy app asks for the connection token. This is yours:</p>
 <p><code>{token}</code></p>
