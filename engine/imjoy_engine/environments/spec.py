@@ -59,7 +59,8 @@ _PREFIXED = re.compile(r"(pip|conda|repo|cmd)\s*:\s*(.*)", re.DOTALL)
 _URL = re.compile(r"(?:git\+(?:https?|ssh|git|file)|https?)://[^\s\"'<>\\]+")
 _LOCAL = re.compile(r"[./~\\]|[A-Za-z]:[\\/]|file:|[^\s:]*\.(?:whl|zip|tar\.gz|tgz)$", re.IGNORECASE)
 _SPACED_OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
-_VERSION_SEPARATORS = re.compile(r"[-_.]+")
+_BARE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME_SEPARATORS = re.compile(r"[-_.]+")
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,9 @@ def normal_requirement(text: str) -> str | None:
         return None
     if _URL.fullmatch(text):
         return text
-    # 20 ms to import, so only when there is a requirement to read.
+    if _BARE_NAME.fullmatch(text):
+        return _canonical(text)
+    # 20 ms to import, which most plugins need not wait for.
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -222,8 +225,12 @@ def normal_requirement(text: str) -> str | None:
         return None
     if requirement.url and not _URL.fullmatch(requirement.url):
         return None
-    requirement.name = _VERSION_SEPARATORS.sub("-", requirement.name).lower()
+    requirement.name = _canonical(requirement.name)
     return str(requirement)
+
+
+def _canonical(name: str) -> str:
+    return _NAME_SEPARATORS.sub("-", name).lower()
 
 
 def _elements(value: object) -> Iterator[object]:

@@ -17,6 +17,7 @@ from imjoy_engine.environments.pip_settings import uv_options, uv_variables
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.launchers.local import INHERITED_VARIABLES
 
 BUILD_SECONDS = 3600.0
 KILLED_SECONDS = 10.0
@@ -25,8 +26,16 @@ LINE_BYTES = 64 * 1024
 TETHER_SCRIPT = Path(__file__).with_name("tether.py")
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Besides what plugins may see: where packages come from and how they are compiled. Building a package runs its code, so
+# it gets no more of the engine's environment than that.
+_BUILD_VARIABLES = re.compile(
+    r"(UV|PIP|CARGO|RUSTUP|CMAKE|CUDA|GIT_SSH|GIT_SSL|GIT_CONFIG|LC|XDG)_.*|SSH_AUTH_SOCK|NETRC|C_INCLUDE_PATH|CPATH"
+    r"|LIBRARY_PATH|PKG_CONFIG_PATH|CC|CXX|FC|AR|LD|CFLAGS|CPPFLAGS|CXXFLAGS|FFLAGS|LDFLAGS|MAKEFLAGS|SDKROOT"
+    r"|MACOSX_DEPLOYMENT_TARGET|INCLUDE|LIB|LIBPATH"
+)
+# They would lead a build into another environment.
 _FOREIGN_VARIABLES = re.compile(
-    r"PYTHON.*|VIRTUAL_ENV|CONDA_.*|__PYVENV_LAUNCHER__|PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON|EDITABLE)"
+    r"PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON|EDITABLE|REQUIREMENT)"
     r"|UV_(PYTHON.*|PROJECT.*|SYSTEM_PYTHON|BREAK_SYSTEM_PACKAGES|TARGET|PREFIX|VENV_.*|WORKING_DIR.*|COMPILE_BYTECODE)"
 )
 _OFFLINE_SIGNS = (
@@ -79,11 +88,16 @@ def find_uv() -> str | None:
 
 
 def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for a build: the user's, without what would lead it into another environment.
+    """Return the environment variables for a build: those of the user's that say how to get and to compile packages.
 
     Nothing asks questions: git and ssh fail where they would prompt.
     """
-    kept = {name: value for name, value in environ.items() if not _FOREIGN_VARIABLES.fullmatch(name)}
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if (name.upper() in INHERITED_VARIABLES or _BUILD_VARIABLES.fullmatch(name))
+        and not _FOREIGN_VARIABLES.fullmatch(name)
+    }
     kept.update(uv_variables(kept))
     kept.update(NO_COLOR="1", GIT_TERMINAL_PROMPT="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
     kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")

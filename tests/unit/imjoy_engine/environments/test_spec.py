@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.spec import (
@@ -253,3 +255,14 @@ def test_nothing_raises_anything_but_an_imjoy_error_and_every_result_is_one_line
     else:
         assert list(spec.requirements) == sorted(set(spec.requirements))
         assert all(item.isprintable() and item and not item.startswith("-") for item in spec.requirements)
+
+
+@given(st.text(st.sampled_from("aZ09-_.[]<>= "), min_size=1, max_size=8))
+def test_a_name_is_read_as_the_packaging_library_reads_it(text: str) -> None:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        assert normal_requirement(text) is None
+    else:
+        requirement.name = canonicalize_name(requirement.name)
+        assert normal_requirement(text) == str(requirement)

@@ -1,0 +1,56 @@
+"""What a build gets of the engine's environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from imjoy_engine.environments.venv_env import build_variables
+
+USEFUL = {
+    "PATH": "/bin",
+    "HOME": "/home/x",
+    "https_proxy": "http://proxy",
+    "UV_CACHE_DIR": "/cache",
+    "PIP_DEFAULT_TIMEOUT": "9",
+    "SSL_CERT_FILE": "/ca.pem",
+    "CC": "clang",
+    "CFLAGS": "-O2",
+    "SSH_AUTH_SOCK": "/agent",
+    "LC_ALL": "C",
+    "XDG_CONFIG_HOME": "/config",
+}
+
+
+def test_a_build_gets_what_finds_and_compiles_packages() -> None:
+    assert USEFUL.items() <= build_variables(USEFUL).items()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_SECRET_ACCESS_KEY",
+        "GITHUB_TOKEN",
+        "IMJOY_ENGINE_TOKEN",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "PIP_TARGET",
+        "PIP_USER",
+        "UV_PYTHON",
+        "UV_SYSTEM_PYTHON",
+        "UV_PROJECT_ENVIRONMENT",
+        "GIT_DIR",
+        "LD_PRELOAD",
+    ],
+)
+def test_a_build_gets_no_secret_and_nothing_of_another_environment(name: str) -> None:
+    assert name not in build_variables({**USEFUL, name: "x"})
+
+
+def test_a_build_asks_no_questions() -> None:
+    variables = build_variables({})
+    assert variables["GIT_TERMINAL_PROMPT"] == "0"
+    assert "BatchMode" in variables["GIT_SSH_COMMAND"]
+    assert variables["PIP_NO_INPUT"] == "1"
+    assert build_variables({"GIT_SSH_COMMAND": "mine"})["GIT_SSH_COMMAND"] == "mine"
