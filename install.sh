@@ -31,6 +31,7 @@ EXIT_USAGE=2
 EXIT_REFUSED=3
 EXIT_NETWORK=4
 EXIT_LOCKED=7
+EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
 
 # Run in the Python that may become the host: its version, what is missing in it (or nothing), the interpreter behind
@@ -82,6 +83,7 @@ warn() {
 
 # die ID EXIT_CODE WHAT [FIX]: one error, on stderr and with --json also as a document on stdout.
 die() {
+  TOLD=yes
   [ "$STEP_OPEN" = no ] || printf '\n' >&2
   printf 'error: %s\n' "$3" >&2
   [ -z "${4:-}" ] || printf '  %s\n' "$4" >&2
@@ -206,7 +208,7 @@ options:
 
 exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
 changed; 4 network needed and not there, nothing was changed; 7 another install
-is at work; 130 interrupted.
+is at work; 70 a bug of ours; 130 interrupted.
 
 It needs bash and a Python >= $FLOOR. Run it again at any time: it finishes what
 was interrupted, repairs, brings up to date, or finds nothing to do.
@@ -227,6 +229,7 @@ set_defaults() {
   PROBLEM_WHATS=()
   PROBLEM_FIXES=()
   STEP_OPEN=no
+  TOLD=no
   LOCK=""
   LOCK_OWNER=""
   LOG=""
@@ -288,7 +291,7 @@ isolate() {
 }
 
 look_at_host() {
-  need cat chmod cksum date df dirname find grep ls mkdir mktemp mv rm rmdir sed sleep sort tail tar tee uname
+  need cat chmod cksum cut date df dirname find grep ls mkdir mktemp mv rm rmdir sed sleep sort tail tar tee uname
   OS=$(uname -s 2>/dev/null || echo unknown)
   case $OS in
   Linux | Darwin) ;;
@@ -306,6 +309,8 @@ list_pythons() {
   done
   type -ap python3 || true
   type -ap python || true
+  # A prefix of ours keeps working when its Python is no longer on PATH.
+  [ -z "$PREFIX" ] || ls -1 "$PREFIX/bin/python" 2>/dev/null || true
 }
 
 # at_least VERSION FLOOR
@@ -584,8 +589,8 @@ make_plan() {
 look() {
   NETWORK_EVIDENCE=""
   look_at_host
-  look_for_python
   look_at_prefix
+  look_for_python
   look_at_disk
   look_at_source
   make_plan
@@ -611,6 +616,7 @@ plan_steps() {
 
 refuse() {
   local i
+  TOLD=yes
   if [ "$JSON" = yes ]; then print_plan_json; fi
   printf 'error: imjoy cannot be installed here yet, and nothing was changed:\n' >&2
   for ((i = 0; i < ${#PROBLEM_IDS[@]}; i++)); do
@@ -681,9 +687,17 @@ alive() {
   ps -p "$1" >/dev/null 2>&1 || kill -0 "$1" 2>/dev/null
 }
 
-# identity PID: who that process is, so that a number used again is not taken for it.
+# identity PID: who that process is, so that a number used again is not taken for it. Linux counts a process's start in
+# ticks since the boot; the date that its ps makes of them may be a second off from one call to the next.
 identity() {
-  printf '%s %s %s' "$1" "$(uname -n)" "$(LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null || true)"
+  local started
+  if [ -r "/proc/$1/stat" ]; then
+    started=$(cat "/proc/$1/stat")
+    started=$(printf '%s' "${started##*) }" | cut -d ' ' -f 20)
+  else
+    started=$(TZ=UTC LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null || true)
+  fi
+  printf '%s %s %s' "$1" "$(uname -n)" "$started"
 }
 
 lock_owner() {
@@ -874,7 +888,8 @@ build_wheel() {
     place="$STAGE/source"
     mkdir "$place"
     (cd "$SOURCE_PLACE" && tar -cf - --exclude __pycache__ --exclude '*.egg-info' setup.py pyproject.toml MANIFEST.in \
-      README.md LICENSE bootstrap engine) | tar -xf - -C "$place"
+      README.md LICENSE bootstrap engine) 2>>"$LOG" | tar -xf - -C "$place" 2>>"$LOG" ||
+      fail_step source.build_failed "$SOURCE_PLACE cannot be read whole"
     ;;
   git) place="$SOURCE_PLACE@${SOURCE_ID#commit:}" ;;
   esac
@@ -958,7 +973,13 @@ on_exit() {
     else
       warn "interrupted; nothing was left behind"
     fi
-  elif [ -n "$kept" ]; then
+    exit "$status"
+  fi
+  if [ "$status" -ne 0 ] && [ "$TOLD" = no ]; then
+    status=$EXIT_OUR_BUG
+    printf 'error: install.sh ended where it should not; that is a bug of ours\n  report it: %s/issues\n' "$PROJECT_URL" >&2
+  fi
+  if [ -n "$kept" ]; then
     printf 'log: %s\n' "$kept" >&2
   fi
   exit "$status"
