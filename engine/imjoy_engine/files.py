@@ -291,7 +291,7 @@ def _entry(root: Path, child: Path) -> Entry | None:
         status = child.stat()
         if child.is_symlink() and not child.resolve().is_relative_to(root):
             return None
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, UnicodeEncodeError):
         return None
     path = _relative(root, child)
     if stat.S_ISDIR(status.st_mode):

@@ -21,6 +21,7 @@ from typing import Any
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import TOKEN_VARIABLE, URL_VARIABLE
 
+from . import npy
 from .client import Connection, EngineClient
 
 CLIENT_NAME = "imjoy run"
@@ -103,23 +104,25 @@ class Values:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         if isinstance(value, Mapping):
+            if npy.is_array(value):
+                return self._save(value)
             return {str(key): self.to_json(item) for key, item in value.items()}
         if isinstance(value, (list, tuple, set)):
             return [self.to_json(item) for item in value]
         if isinstance(value, (bytes, bytearray, memoryview)):
             return {"bytes": len(value)}
         if hasattr(value, "__array_interface__"):
-            return self._save(value)
+            return self._save(_travelling(value))
         return repr(value)
 
-    def _save(self, value: Any) -> dict[str, object]:
-        import numpy
-
-        array = numpy.asarray(value)
+    def _save(self, array: Mapping[str, object]) -> dict[str, object]:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{uuid.uuid4().hex[:12]}.npy"
-        numpy.save(path, array)
-        return {"npy": str(path), "shape": list(array.shape), "dtype": str(array.dtype)}
+        try:
+            npy.save(path, array)
+        except (ValueError, OSError) as error:
+            raise ImJoyError("run.no-array", "An array cannot be written.", why=str(error)) from error
+        return {"npy": str(path), "shape": list(array["_rshape"]), "dtype": array["_rdtype"]}  # type: ignore[call-overload]
 
     def from_json(self, value: object) -> object:
         """Return ``value`` with every ``{"npy": PATH}``, and every text that ends in ``.npy``, replaced by that array.
@@ -139,18 +142,24 @@ class Values:
     @staticmethod
     def _load(path: str) -> object:
         try:
-            import numpy
-
-            return numpy.load(Path(path).expanduser(), allow_pickle=False)
-        except ImportError as error:
+            return npy.load(Path(path).expanduser())
+        except (OSError, ValueError) as error:
             raise ImJoyError(
                 "run.no-array",
-                f"{path} cannot be read without numpy.",
-                why="numpy is not installed beside imjoy.",
-                fix=f"{sys.executable} -m pip install numpy",
+                f"{path} cannot be read as an array.",
+                why=str(error),
+                exit_code=ExitCode.USAGE,
             ) from error
-        except (OSError, ValueError) as error:
-            raise ImJoyError("run.no-array", f"{path} is no array.", why=str(error)) from error
+
+
+def _travelling(array: Any) -> dict[str, object]:
+    """Return a numpy array or number in the form in which it travels."""
+    return {
+        "_rtype": "ndarray",
+        "_rvalue": array.tobytes(),
+        "_rshape": list(array.shape),
+        "_rdtype": str(array.dtype),
+    }
 
 
 def interface(answers: Answers, values: Values) -> dict[str, Callable[..., object]]:
@@ -295,6 +304,9 @@ def run_command(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         say("failed", {"error": wrong.as_json()})
         say("done", {"exit_code": int(wrong.exit_code)})
         return int(wrong.exit_code)
-    code = asyncio.run(run_files(options, environ))
+    try:
+        code = asyncio.run(run_files(options, environ))
+    except KeyboardInterrupt:
+        code = int(ExitCode.INTERRUPTED)
     say("done", {"exit_code": code})
     return code

@@ -38,18 +38,6 @@ _FOREIGN_VARIABLES = re.compile(
     r"PIP_(TARGET|PREFIX|ROOT|USER|REQUIRE_VIRTUALENV|PYTHON|EDITABLE|REQUIREMENT)"
     r"|UV_(PYTHON.*|PROJECT.*|SYSTEM_PYTHON|BREAK_SYSTEM_PACKAGES|TARGET|PREFIX|VENV_.*|WORKING_DIR.*|COMPILE_BYTECODE)"
 )
-_OFFLINE_SIGNS = (
-    "network was disabled",
-    "error sending request",
-    "dns error",
-    "failed to lookup",
-    "Failed to fetch",
-)
-_OFFLINE_SIGNS_OF_PIP = (
-    "NewConnectionError",
-    "Temporary failure in name resolution",
-    "Network is unreachable",
-)
 
 
 @dataclass(frozen=True)
@@ -61,6 +49,36 @@ class _Step:
     fraction: float | None
 
 
+@dataclass(frozen=True)
+class _KnownFailure:
+    """What in an installer's output shows that the plugin's requirements are not to blame."""
+
+    signs: tuple[str, ...]
+    what: str
+    fix: str
+
+
+_KNOWN_FAILURES = (
+    _KnownFailure(
+        ("No space left on device", "os error 28", "Disk quota exceeded"),
+        "There is not enough space for the environment.",
+        "Free some space, then load the plugin again.",
+    ),
+    _KnownFailure(
+        (
+            "network was disabled",
+            "error sending request",
+            "dns error",
+            "failed to lookup",
+            "Failed to fetch",
+            "NewConnectionError",
+            "Temporary failure in name resolution",
+            "Network is unreachable",
+        ),
+        "The packages could not be downloaded.",
+        "Check the network (and the proxy or index that pip is configured to use), then load the plugin again.",
+    ),
+)
 _UV_STEPS: tuple[_Step, ...] = (
     _Step(re.compile(r"Resolved \d+ packages? in .*"), "pip", 0.3),
     _Step(re.compile(r"\s*(Downloading|Building|Updating) .*"), "download", None),
@@ -148,30 +166,24 @@ async def build_venv(
             str(listing),
         ]
         steps = _PIP_STEPS
-    await _run(making, variables, (), report)
+    await _run(making, variables, (), report, f"See that {python} runs, and that it can make a venv.")
     # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.
     with os.fdopen(
         os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
     ) as file:
         file.write("".join(f"{requirement}\n" for requirement in requirements))
     report(Progress("pip", "Looking for its packages and what they need", 0.1))
-    await _run(installing, variables, steps, report)
+    wrong_requirement = (
+        'Correct the package named above in the plugin\'s "requirements", then load the plugin again.'
+    )
+    await _run(installing, variables, steps, report, wrong_requirement)
     listing.unlink()
 
 
 async def _run(
-    argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report
+    argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report, fix: str
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=dict(variables),
-        # uv looks for a project's configuration from the current folder upwards.
-        cwd=Path(sys.executable).anchor,
-        start_new_session=True,
-    )
+    process = await _start(argv, variables)
     lines: list[str] = []
 
     async def finish() -> int:
@@ -190,11 +202,31 @@ async def _run(
         lines.append(f"It was not done after {BUILD_SECONDS / 60:g} minutes.")
         code = -1
     finally:
-        if process.returncode is None:
-            _kill_group(process)
-            await asyncio.wait_for(process.wait(), KILLED_SECONDS)
+        if process.returncode != 0:
+            await _kill_group(process)
     if code != 0:
-        raise _failure(lines)
+        raise _failure(lines, fix)
+
+
+async def _start(argv: Sequence[str], variables: Mapping[str, str]) -> asyncio.subprocess.Process:
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=dict(variables),
+            # uv looks for a project's configuration from the current folder upwards.
+            cwd=Path(sys.executable).anchor,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio by itself would kill the tether alone, and what hangs on it would live on.
+        await _kill_group(await starting)
+        raise
 
 
 async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:
@@ -214,24 +246,18 @@ def _readable(line: bytes) -> str:
     return scrub(_ANSI.sub("", line.decode(errors="replace").rstrip()))
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
+async def _kill_group(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         if sys.platform == "win32":
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
+    await asyncio.wait_for(process.wait(), KILLED_SECONDS)
 
 
-def _failure(lines: Sequence[str]) -> ImJoyError:
+def _failure(lines: Sequence[str], fix: str) -> ImJoyError:
     output = "\n".join(line for line in lines if not line.startswith("Using Python"))
-    offline = any(sign in output for sign in (*_OFFLINE_SIGNS, *_OFFLINE_SIGNS_OF_PIP))
-    return ImJoyError(
-        "env.failed",
-        "The packages could not be downloaded." if offline else "The environment could not be made.",
-        why=output,
-        fix=(
-            "Check the network (and the proxy or index that pip is configured to use), then load the plugin again."
-            if offline
-            else 'Correct the package named above in the plugin\'s "requirements", then load the plugin again.'
-        ),
-    )
+    for known in _KNOWN_FAILURES:
+        if any(sign in output for sign in known.signs):
+            return ImJoyError("env.failed", known.what, why=output, fix=known.fix)
+    return ImJoyError("env.failed", "The environment could not be made.", why=output, fix=fix)

@@ -27,6 +27,7 @@ MAX_NAME_CHARACTERS = 200
 # What an app adds to a config that it hands over: the file's own text again, several times.
 _KEYS_WITH_SOURCE = frozenset({"code", "script", "scripts"})
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PYTHON_PROGRAM = re.compile(r"python(\d(\.\d+)?)?(\.exe)?", re.IGNORECASE)
 
 
@@ -96,6 +97,8 @@ class Manifest:
         value = self.raw.get(field)
         if not isinstance(value, Mapping) or (field == "env" and value.get("type") in ENV_OBJECT_TYPES):
             return value
+        if not value:
+            return None
         if tag in value:
             return value[tag]
         keys = tuple(str(key) for key in value)
@@ -308,8 +311,8 @@ def _name(value: object, file: str) -> str:
         reason = "it is missing" if value is None else "it is not a text that can be read"
     elif "/" in name or "\\" in name:
         reason = "it holds a slash"
-    elif not name.isprintable():
-        reason = "it holds a line break or another character that cannot be shown"
+    elif _CONTROL.search(name):
+        reason = "it holds a line break or another control character"
     elif len(name) > MAX_NAME_CHARACTERS:
         reason = f"it is longer than {MAX_NAME_CHARACTERS} characters"
     else:

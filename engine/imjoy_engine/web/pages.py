@@ -47,7 +47,7 @@ _CONNECT_POLICY = _CLOSED + "script-src 'self'; style-src 'self'; img-src 'self'
 _APP_POLICY = (
     _CLOSED
     + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "media-src 'self' data: blob:; font-src 'self'; connect-src 'self' https: http:; frame-src 'self' https: http:"
+    "media-src 'self' data: blob:; font-src 'self'; connect-src 'self' https: http: wss: ws:; frame-src 'self' https: http:"
 )
 
 # imjoy-core asks for `allow-same-origin`, and a plugin would then read the token from the app's storage. This header

@@ -18,16 +18,17 @@ from .link import Link
 
 
 def _decode_ndarray(value: Dict[str, Any]) -> Any:
-    """Return the numpy array that an encoded one stands for, on the memory that it was received into."""
-    import numpy
+    """Return the numpy array that an encoded one stands for, on the memory that it was received into.
 
-    return numpy.frombuffer(_writable(value["_rvalue"]), value["_rdtype"]).reshape(tuple(value["_rshape"]))
+    Where numpy or the dtype is not known it stays encoded: an error here would be one that no caller ever hears of.
+    """
+    try:
+        import numpy
 
-
-def _decode_typedarray(value: Dict[str, Any]) -> Any:
-    import numpy
-
-    return numpy.frombuffer(_writable(value["_rvalue"]), value["_rdtype"])
+        flat = numpy.frombuffer(_writable(value["_rvalue"]), value["_rdtype"])
+        return flat.reshape(tuple(value["_rshape"])) if "_rshape" in value else flat
+    except (ImportError, TypeError, ValueError):
+        return value
 
 
 def _writable(content: Any) -> Any:
@@ -41,7 +42,7 @@ def _decode_blob(value: Dict[str, Any]) -> Any:
 
 
 def _codecs() -> Dict[str, Any]:
-    decoders = {"ndarray": _decode_ndarray, "typedarray": _decode_typedarray, "blob": _decode_blob}
+    decoders = {"ndarray": _decode_ndarray, "typedarray": _decode_ndarray, "blob": _decode_blob}
     return {
         name: dotdict(name=name, type=None, encoder=None, decoder=decoder)
         for name, decoder in decoders.items()

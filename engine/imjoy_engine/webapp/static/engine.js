@@ -413,9 +413,7 @@
       });
       rpc.once("interfaceSetAsRemote", () => rpc.requestRemote());
       rpc.on("remoteReady", () => {
-        const remote = this._decorate(rpc.getRemote());
-        this._remote = remote;
-        this._resolve(remote);
+        this._resolve(this._decorate(rpc.getRemote()));
       });
     }
 

@@ -1,7 +1,7 @@
 // The app's side of the plugin API: what `api.alert`, `api.showDialog` and the like do on this page.
 // imjoy-core puts the plugin that calls before the arguments.
 
-import { core } from "./core.js";
+import { connectionOf, core } from "./core.js";
 import { parseFields, withoutTags } from "./fields.js";
 import { syncCards } from "./plugins.js";
 import { addLog, addOutput, ask, showSnackbar, state } from "./state.js";
@@ -48,8 +48,8 @@ export function appApi() {
       syncCards();
     },
     exportFile,
-    getFileUrl: (plugin, wanted) => managed().getFileUrl(asPath(wanted)),
-    requestUploadUrl: (plugin, wanted) => managed().requestUploadUrl(asPath(wanted)),
+    getFileUrl: (plugin, wanted) => managed(plugin).getFileUrl(asPath(wanted)),
+    requestUploadUrl: (plugin, wanted) => managed(plugin).requestUploadUrl(asPath(wanted)),
     getFilePath: (plugin, wanted) => asPath(wanted).path,
     utils: { $forceUpdate: () => core.imjoy && syncCards() },
   };
@@ -83,14 +83,16 @@ async function showFileDialog(plugin, config = {}) {
     root: config.root || "",
     wanted: config.type || "any",
     multiple: String(config.mode || "").includes("multiple"),
+    files: Vue.markRaw(managed(plugin)),
   });
   if (chosen === null) return null;
   const isNative = plugin?.type === "native-python";
   const path = chosen.length === 1 ? chosen[0] : chosen;
   if (isNative && isBefore(plugin.config.api_version, PATH_OBJECTS_SINCE)) return path;
-  const answer = { path, engine: core.link.url, file_manager: core.link.url };
+  const { url } = managed(plugin);
+  const answer = { path, engine: url, file_manager: url };
   if (config.uri_type === "url" || (!config.uri_type && !isNative)) {
-    const urls = await Promise.all(chosen.map((one) => managed().getFileUrl({ path: one })));
+    const urls = await Promise.all(chosen.map((one) => managed(plugin).getFileUrl({ path: one })));
     answer.url = urls.length === 1 ? urls[0] : urls;
   }
   return answer;
@@ -111,9 +113,11 @@ function exportFile(plugin, content, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-function managed() {
-  if (!core.files) throw new Error("No engine is connected.");
-  return core.files;
+/** The files of the engine that a plugin runs on; of our own for a web plugin. */
+function managed(plugin) {
+  const connection = connectionOf(plugin || {});
+  if (!connection) throw new Error("No engine is connected.");
+  return connection.files;
 }
 
 const asPath = (wanted) => (typeof wanted === "string" ? { path: wanted } : wanted);

@@ -1,20 +1,23 @@
-// imjoy-core and the engine that serves this page: start, connect, lose, connect again.
+// imjoy-core and the engines, first of all the one that serves this page: start, connect, lose, connect again.
 
 import { appApi } from "./api.js";
 import { readable } from "./errors.js";
-import { clientId, rememberToken } from "./memory.js";
+import { clientId, forgetOther, knownOthers, rememberOther, rememberToken } from "./memory.js";
 import { addLog, addOutput, pluginNamed, state } from "./state.js";
 
 const { markRaw } = Vue;
 
 export const WORKSPACE = "default";
 
-/** The parts that exist once the page runs; `link`, `engine` and `files` while there is a token that works. */
+/** imjoy-core, once the page runs; `link`, `engine` and `files` of the engine that serves this page, while connected. */
 export const core = { imjoy: null, link: null, engine: null, files: null };
+
+/** Every engine that is connected, by its url. */
+const connections = new Map();
 
 const listeners = { connected: [], lost: [], ended: [] };
 
-/** Call `handler` when the engine is `connected` or `lost`, or a plugin has `ended` (its name, its error or null). */
+/** Call `handler` when an engine (its url) is `connected` or `lost`, or a plugin has `ended` (name, error or null). */
 export function on(event, handler) {
   listeners[event].push(handler);
 }
@@ -30,6 +33,7 @@ export async function startCore() {
     default_base_frame: new URL("/frame.html", location.href).href,
     default_rpc_base_url: new URL("/lib/", location.href).href,
     flags: ["quiet"],
+    engine_selector: selectEngine,
   });
   core.imjoy = markRaw(imjoy);
   // They are fetched from the network.
@@ -47,39 +51,25 @@ export async function startCore() {
 export async function connect(token) {
   await disconnect();
   state.engine = { phase: "connecting", status: null, error: null };
-  const { engine, link } = ImJoyEngine.makeEngine({
-    url: location.origin,
-    token,
-    client: clientId(),
-    observer,
-    workspace: WORKSPACE,
-  });
   try {
-    state.engine.status = await link.status();
-    await core.imjoy.em.register(engine);
+    Object.assign(core, await attach(location.origin, token));
   } catch (error) {
     state.engine = { phase: "disconnected", status: null, error: readable(error, "The engine refused.") };
     if (error.status === 401) rememberToken("");
     return;
   }
   rememberToken(token);
-  core.link = link;
-  core.engine = engine;
-  core.files = ImJoyEngine.makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
-  await core.imjoy.fm.register(core.files);
   state.engine.phase = "connected";
-  tell("connected");
+  tell("connected", location.origin);
 }
 
 /** Leave the engine; the plugins that may not be detached end with it. */
 export async function disconnect() {
   if (!core.engine) return;
-  const { engine, files } = core;
   core.link = core.engine = core.files = null;
-  core.imjoy.fm.unregister(files);
-  await core.imjoy.em.unregister(engine);
+  await detach(location.origin);
   state.engine = { phase: "disconnected", status: null, error: null };
-  tell("lost");
+  tell("lost", location.origin);
 }
 
 /** Disconnect, and ask for the token the next time. */
@@ -88,20 +78,106 @@ export async function forgetToken() {
   await disconnect();
 }
 
-const observer = {
-  onStatus(status, error) {
-    if (state.engine.phase === "connected" && error) {
-      state.engine.phase = "lost";
-      state.engine.error = readable(error, "The engine does not answer.");
-      tell("lost");
-    } else if (state.engine.phase === "lost" && status) {
-      state.engine.phase = "connected";
-      state.engine.error = null;
-      tell("connected");
+/** Connect to an engine besides the one that serves this page, and have plugins run there from now on. */
+export async function connectOther({ url, token }) {
+  const place = new URL(url).origin;
+  if (place === location.origin) return connect(token);
+  if (connections.has(place)) await disconnectOther(place);
+  await attach(place, token);
+  state.others.push({ url: place, phase: "connected", error: null });
+  state.preferred = place;
+  rememberOther({ url: place, token });
+  return tell("connected", place);
+}
+
+export async function disconnectOther(url) {
+  forgetOther(url);
+  state.others = state.others.filter((other) => other.url !== url);
+  if (state.preferred === url) state.preferred = location.origin;
+  await detach(url);
+  tell("lost", url);
+}
+
+/** Connect to the other engines that this browser remembers; one that does not answer is left for the next visit. */
+export async function reconnectOthers() {
+  const preferred = state.preferred;
+  for (const other of knownOthers()) {
+    try {
+      await connectOther(other);
+    } catch (error) {
+      addLog("", "app", `${other.url}: ${error.message}`);
     }
-    if (status) state.engine.status = status;
+  }
+  state.preferred = preferred;
+}
+
+/** The connection that a plugin's card, or a plugin of imjoy-core's, belongs to; where there is none, our own. */
+export function connectionOf({ engineUrl, engine }) {
+  return connections.get(engineUrl || engine?.url) || connections.get(location.origin);
+}
+
+export const isConnected = () => phaseOf(state.preferred)?.phase === "connected" || state.engine.phase === "connected";
+
+async function attach(url, token) {
+  const { engine, link } = ImJoyEngine.makeEngine({
+    url,
+    token,
+    client: clientId(),
+    observer: observerOf(url),
+    workspace: WORKSPACE,
+  });
+  const status = await link.status();
+  if (url === location.origin) state.engine.status = status;
+  await core.imjoy.em.register(engine);
+  const files = ImJoyEngine.makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
+  await core.imjoy.fm.register(files);
+  const connection = { engine, link, files };
+  connections.set(url, connection);
+  return connection;
+}
+
+async function detach(url) {
+  const { engine, files } = connections.get(url);
+  connections.delete(url);
+  core.imjoy.fm.unregister(files);
+  await core.imjoy.em.unregister(engine);
+}
+
+const phaseOf = (url) =>
+  url === location.origin ? state.engine : state.others.find((other) => other.url === url);
+
+/** Where native plugins run: on the engine that the person chose, else on any that answers. */
+function selectEngine(config, engines) {
+  const usable = engines.filter((engine) => engine.pluginType === config.type && engine.connected);
+  return usable.find((engine) => engine.url === state.preferred) || usable[0] || null;
+}
+
+const observerOf = (url) => ({
+  ...observer,
+
+  onStatus(status, error) {
+    const place = phaseOf(url);
+    if (!place) return;
+    if (place.phase === "connected" && error) {
+      place.phase = "lost";
+      place.error = readable(error, "The engine does not answer.");
+      tell("lost", url);
+    } else if (place.phase === "lost" && status) {
+      place.phase = "connected";
+      place.error = null;
+      tell("connected", url);
+    }
+    if (status && url === location.origin) place.status = status;
   },
 
+  onState(plugin, config) {
+    const card = pluginNamed(config.name);
+    if (card) card.engineUrl = url;
+    observer.onState(plugin, config);
+  },
+});
+
+const observer = {
   onState(plugin, config) {
     const card = pluginNamed(config.name);
     if (!card) return;

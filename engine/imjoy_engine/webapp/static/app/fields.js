@@ -12,6 +12,8 @@ function addParts(parts, item) {
   if (item === null || item === undefined || item === "") return;
   if (typeof item === "string") {
     parts.push(...fromText(item));
+  } else if (typeof item === "object" && typeof item.text === "string") {
+    parts.push({ text: item.text });
   } else if (typeof item === "object" && "id" in item) {
     parts.push({ field: normalized(item) });
   } else if (typeof item === "object") {

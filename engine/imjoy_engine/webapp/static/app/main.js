@@ -1,7 +1,7 @@
 // The page begins here.
 
 import { followEngine, restorePlugins } from "./plugins.js";
-import { connect, startCore } from "./core.js";
+import { connect, reconnectOthers, startCore } from "./core.js";
 import { readable } from "./errors.js";
 import { knownToken } from "./memory.js";
 import { state } from "./state.js";
@@ -17,6 +17,7 @@ async function begin() {
   await restorePlugins();
   if (token) await connect(token);
   else state.engine.phase = "disconnected";
+  await reconnectOthers();
 }
 
 begin().catch((error) => {

@@ -2,6 +2,7 @@
 
 const TOKEN = "imjoy.token";
 const CLIENT = "imjoy.client";
+const OTHERS = "imjoy.engines";
 
 /** Take the token from `#token=…`, which the address bar is then freed of, else the remembered one. */
 export function knownToken() {
@@ -26,4 +27,22 @@ export function clientId() {
     localStorage.setItem(CLIENT, id);
   }
   return id;
+}
+
+/** The engines besides the one that serves this page: [{url, token}]. */
+export function knownOthers() {
+  try {
+    return JSON.parse(localStorage.getItem(OTHERS)) || [];
+  } catch {
+    return [];
+  }
+}
+
+export function rememberOther(engine) {
+  forgetOther(engine.url);
+  localStorage.setItem(OTHERS, JSON.stringify([...knownOthers(), engine]));
+}
+
+export function forgetOther(url) {
+  localStorage.setItem(OTHERS, JSON.stringify(knownOthers().filter((other) => other.url !== url)));
 }

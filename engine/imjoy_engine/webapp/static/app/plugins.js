@@ -1,22 +1,28 @@
 // The plugins on the page: load, run, stop, forget.
 
-import { core, on } from "./core.js";
+import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
 import { addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
 
 const { markRaw } = Vue;
+/** The plugin with which other apps connect to an engine; this page can do that by itself. */
+const ENGINE_PLUGIN = "ImJoy-Engine";
 const FINAL_STATES = ["exited", "failed", "stopped"];
 /** An engine that stops ends its plugins first; this long before it is missed they were still wanted. */
 const STOPPING_MILLISECONDS = 15_000;
 
 /** Load a plugin file, remember it, and ask for its tag where it has several. */
-export async function addPlugin(source, file) {
+export async function addPlugin(source, file, origin = "") {
   state.loadError = null;
   state.loading = true;
   try {
     const config = await parse(source, file);
+    if (config.name === ENGINE_PLUGIN && (config.flags || []).includes("engine-factory")) {
+      await addEngine(origin);
+      return;
+    }
     const tags = Array.isArray(config.tags) ? config.tags : [];
     const tag = tags.length > 1 ? await chooseTag(config.name, tags) : tags[0];
     if (tag === null) return;
@@ -48,7 +54,32 @@ export async function addPluginFromUrl(url) {
   } finally {
     state.loading = false;
   }
-  await addPlugin(source, url.split(/[?#]/)[0].split("/").pop() || url);
+  const { origin, pathname } = new URL(url);
+  await addPlugin(source, pathname.split("/").pop() || url, origin);
+}
+
+/** Ask for the url and the token of another engine, and connect. Its own plugin does the same in other apps. */
+export async function addEngine(url = "") {
+  const answer = await ask("form", {
+    title: "Add another engine",
+    parts: parseFields({
+      fields: [
+        { id: "url", label: "Its url", placeholder: url || "http://127.0.0.1:8080", required: true },
+        { id: "token", type: "password", label: "Its connection token", required: true },
+        {
+          text: `It has to let this page in: imjoy start --allow-origin ${location.origin}`,
+        },
+      ],
+    }),
+    action: "Connect",
+  });
+  if (answer === null) return;
+  try {
+    await connectOther({ url: answer.url.trim(), token: answer.token.trim() });
+    showSnackbar(`Plugins now run on ${answer.url}.`);
+  } catch (error) {
+    state.loadError = readable(error, `${answer.url} could not be connected.`);
+  }
 }
 
 /** Put back what was loaded at earlier visits; native plugins wait for the engine. */
@@ -68,7 +99,7 @@ export async function load(card) {
   card.progress = null;
   card.plugin = null;
   card.ops = [];
-  if (card.isNative && state.engine.phase !== "connected") {
+  if (card.isNative && !isConnected()) {
     card.state = "waiting";
     return;
   }
@@ -112,7 +143,7 @@ export async function run(card, op) {
 
 export async function stop(card) {
   try {
-    if (card.isNative && card.engineId) await core.link?.stopPlugin(card.engineId);
+    if (card.isNative && card.engineId) await connectionOf(card)?.link.stopPlugin(card.engineId);
   } catch (error) {
     showSnackbar(readable(error, `${card.name} could not be stopped.`).what);
   }
@@ -148,10 +179,10 @@ export function followEngine() {
       if (card.isNative && ["waiting", "lost"].includes(card.state)) load(card);
     }
   });
-  on("lost", () => {
+  on("lost", (url) => {
     for (const card of state.plugins) {
       const wentWithIt = card.state === "exited" && Date.now() - card.endedAt < STOPPING_MILLISECONDS;
-      if (card.isNative && (wentWithIt || !FINAL_STATES.includes(card.state))) {
+      if (card.isNative && card.engineUrl === url && (wentWithIt || !FINAL_STATES.includes(card.state))) {
         card.state = "lost";
         card.plugin = null;
       }
@@ -177,6 +208,7 @@ function cardFor(template) {
     plugin: null,
     state: "stopped",
     engineId: "",
+    engineUrl: "",
     attached: false,
     progress: null,
     percent: null,

@@ -9,6 +9,10 @@ const SNACKBAR_SECONDS = 5;
 export const state = reactive({
   /** phase: `starting`, `disconnected`, `connecting`, `connected` or `lost` */
   engine: { phase: "starting", status: null, error: null },
+  /** engines besides: [{url, phase, error}] */
+  others: [],
+  /** the url of the engine that plugins are started on */
+  preferred: location.origin,
   plugins: [],
   output: [],
   log: [],

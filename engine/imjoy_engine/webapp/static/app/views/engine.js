@@ -1,6 +1,7 @@
 // The engine's state in the header, and what is behind it: figures, and the way out.
 
-import { core, disconnect, forgetToken } from "../core.js";
+import { core, disconnect, disconnectOther, forgetToken } from "../core.js";
+import { addEngine } from "../plugins.js";
 import { state } from "../state.js";
 
 const SENTENCES = {
@@ -12,7 +13,7 @@ const SENTENCES = {
 };
 
 export const EngineView = {
-  setup: () => ({ state, host: location.host }),
+  setup: () => ({ state, host: location.host, own: location.origin }),
   data: () => ({ open: false }),
   computed: {
     sentence: () => SENTENCES[state.engine.phase],
@@ -35,6 +36,11 @@ export const EngineView = {
       this.open = false;
       await core.engine?.resetEngine();
     },
+    add() {
+      this.open = false;
+      addEngine();
+    },
+    disconnectOther,
     leave() {
       this.open = false;
       disconnect();
@@ -61,7 +67,21 @@ export const EngineView = {
           <dt>Memory</dt><dd>{{ memory }}</dd>
           <dt>Up for</dt><dd>{{ uptime }}</dd>
         </dl>
+        <fieldset v-if="state.others.length">
+          <legend>Run plugins on</legend>
+          <div class="choice">
+            <input type="radio" id="engine-own" :value="own" v-model="state.preferred" />
+            <label for="engine-own">this engine</label>
+          </div>
+          <div class="choice" v-for="(other, index) in state.others" :key="other.url">
+            <input type="radio" :id="'engine-' + index" :value="other.url" v-model="state.preferred" />
+            <label :for="'engine-' + index">{{ other.url }}<span v-if="other.phase === 'lost'"> (no answer)</span></label>
+            <button type="button" class="plain" :aria-label="'Forget ' + other.url"
+              @click="disconnectOther(other.url)">Forget</button>
+          </div>
+        </fieldset>
         <div class="actions">
+          <button type="button" @click="add">Add another engine</button>
           <button type="button" @click="stopAll" :disabled="!running">Stop all plugins</button>
           <button type="button" @click="leave">Disconnect</button>
           <button type="button" @click="forget">Forget the token</button>

@@ -1,6 +1,5 @@
 // A file dialog over the engine's files.
 
-import { core } from "../core.js";
 import { readable } from "../errors.js";
 import { ProblemView } from "./problem.js";
 
@@ -26,7 +25,7 @@ export const FilesView = {
     async open(path) {
       this.busy = true;
       try {
-        const folder = await core.files.listFiles(path);
+        const folder = await this.dialog.files.listFiles(path);
         const folders = folder.children.filter((entry) => entry.isdir);
         const files = folder.children.filter((entry) => !entry.isdir);
         Object.assign(this, { path: folder.path, entries: [...folders, ...files], chosen: [], error: null });
