@@ -12,6 +12,8 @@ import pytest
 
 from imjoy import FLOOR, __version__
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for files where POSIX has them")
+
 ROOT = Path(__file__).resolve().parents[3]
 #: What a clone holds of the things that make the distribution.
 SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap", "engine")
