@@ -280,14 +280,10 @@ class Upload:
 
 def _entry(root: Path, child: Path) -> Entry | None:
     name = child.name
-    if (
-        name.lower() == PRIVATE_NAME
-        or name.endswith(PARTIAL_SUFFIX)
-        or not name.isprintable()
-        or "\\" in name
-    ):
+    if name.lower() == PRIVATE_NAME or name.endswith(PARTIAL_SUFFIX) or _FORBIDDEN.search(name):
         return None
     try:
+        name.encode()
         status = child.stat()
         if child.is_symlink() and not child.resolve().is_relative_to(root):
             return None

@@ -340,6 +340,23 @@ def test_a_cancelled_build_is_killed_and_cleared_away_at_once(
     assert not processes_with(str(prefix))
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.001, 0.01, 0.03, 0.1])
+def test_a_build_leaves_no_process_whenever_it_is_cancelled(
+    store: EnvironmentStore, silent_index: socket.socket, moment: float
+) -> None:
+    async def cancel_it() -> None:
+        build = asyncio.create_task(store.ensure(needs("foo"), ignore))
+        await asyncio.sleep(moment)
+        build.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await build
+
+    asyncio.run(cancel_it())
+    prefix = store.prefix(needs("foo"))
+    assert not processes_with(str(prefix))
+    assert not prefix.exists()
+
+
 def test_one_cancelled_caller_does_not_take_the_build_from_the_other(
     store: EnvironmentStore, wheelhouse: WriteWheel
 ) -> None:

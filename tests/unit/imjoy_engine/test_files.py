@@ -189,7 +189,13 @@ def test_names_that_are_no_text_are_left_out(files: WorkspaceFiles, workspace: P
     (workspace / "default" / os.fsdecode(b"bad\xff")).touch()
     (workspace / "default" / "line\nbreak").touch()
     (workspace / "default" / "größe.txt").touch()
-    assert {entry.name for entry in files.list("", "default")[1]} == {"sub", "a.txt", "größe.txt"}
+    (workspace / "default" / "at 5\u202fPM.png").touch()
+    assert {entry.name for entry in files.list("", "default")[1]} == {
+        "sub",
+        "a.txt",
+        "größe.txt",
+        "at 5\u202fPM.png",
+    }
 
 
 def test_what_is_not_there_is_not_found(files: WorkspaceFiles) -> None:

@@ -173,6 +173,15 @@ def test_a_field_keyed_by_tag_in_a_plugin_without_tags_is_an_error() -> None:
     assert "GPU" in caught.value.why
 
 
+@pytest.mark.parametrize("field", ["env", "requirements", "flags", "labels", "cmd", "dependencies"])
+def test_an_empty_object_means_nothing(field: str) -> None:
+    assert manifest(**{field: {}}).with_tag().by_tag(field, "") is None
+
+
+def test_a_name_may_hold_any_character_that_people_write() -> None:
+    assert manifest(name="Größe\u202f(µm) 细胞 🔬").name == "Größe\u202f(µm) 细胞 🔬"
+
+
 def test_one_env_element_without_a_list_is_not_taken_for_tags() -> None:
     assert manifest(env={"type": "binder", "spec": "x"}).env == {"type": "binder", "spec": "x"}
 
