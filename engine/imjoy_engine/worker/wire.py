@@ -21,6 +21,7 @@ _MORE = b"\x01"
 _COUNTS = struct.Struct("<II")
 _INDEX = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
+_SCALARS = frozenset([str, int, float, bool, type(None)])
 
 Binary = Union[bytes, bytearray, memoryview]
 
@@ -49,6 +50,10 @@ def _take_buffers(value: Any, buffers: List[memoryview]) -> Any:
     if isinstance(value, dict):
         changed = None
         for key, item in value.items():
+            if (
+                type(item) in _SCALARS
+            ):  # most are, and a call for each is a tenth of what a small message costs
+                continue
             taken = _take_buffers(item, buffers)
             if taken is not item:
                 if changed is None:
@@ -58,6 +63,8 @@ def _take_buffers(value: Any, buffers: List[memoryview]) -> Any:
     if isinstance(value, (list, tuple)):
         copy = None
         for position, item in enumerate(value):
+            if type(item) in _SCALARS:
+                continue
             taken = _take_buffers(item, buffers)
             if taken is not item:
                 if copy is None:
