@@ -39,7 +39,7 @@ commit_all() {
 commands_without() {
   local folder="$BATS_TEST_TMPDIR/commands" name
   mkdir -p "$folder"
-  for name in bash cat chmod cksum date df dirname find git grep ls mkdir mktemp mv ps rm rmdir sed sleep sort tail tar \
+  for name in bash cat chmod cksum cut date df dirname find git grep ls mkdir mktemp mv ps rm rmdir sed sleep sort tail tar \
     tee touch uname env sh; do
     case " $* " in
     *" $name "*) ;;

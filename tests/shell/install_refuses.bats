@@ -142,5 +142,5 @@ refused() {
 @test "every problem is told at once" {
   touch "$HOME/ImJoyApp"
   PATH=$(commands_without) PYENV_ROOT=/nowhere run -3 bash "$INSTALL" --from "$HOME/nowhere"
-  [[ $output == *"needs Python"*"is not a folder"*"is no folder, no wheel and no git url"* ]]
+  [[ $output == *"is not a folder"*"needs Python"*"is no folder, no wheel and no git url"* ]]
 }
