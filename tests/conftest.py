@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,20 +54,35 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture(autouse=True)
-def no_process_left_behind() -> Iterator[None]:
-    """Fail a test whose child processes outlive it by more than five seconds."""
-    myself = psutil.Process()
-    before = set(myself.children(recursive=True))
+def no_process_left_behind(home: Path) -> Iterator[None]:
+    """Fail a test whose processes outlive it by more than five seconds, detached ones included."""
+    before = set(psutil.Process().children(recursive=True))
     yield
-    left = [child for child in myself.children(recursive=True) if child not in before]
-    _, alive = psutil.wait_procs(left, timeout=LEAK_GRACE_SECONDS)
+    deadline = time.monotonic() + LEAK_GRACE_SECONDS
+    while (left := processes_of(home, before)) and time.monotonic() < deadline:
+        psutil.wait_procs(left, timeout=0.1)
     told = []
-    for process in alive:
+    for process in left:
         try:
             told.append(" ".join(process.cmdline()) or process.name())
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(alive, timeout=LEAK_GRACE_SECONDS)
+    psutil.wait_procs(left, timeout=LEAK_GRACE_SECONDS)
     if told:
         pytest.fail("processes left behind: " + "; ".join(told))
+
+
+def processes_of(home: Path, before: set[psutil.Process]) -> list[psutil.Process]:
+    """Return our own new descendants, and whatever else on this machine lives in the test's home."""
+    mine = {each for each in psutil.Process().children(recursive=True) if each not in before}
+    return [each for each in psutil.process_iter() if each in mine or lives_in(each, home)]
+
+
+def lives_in(process: psutil.Process, home: Path) -> bool:
+    """Whether a process was started with the test's home; one that nobody has waited for no longer lives."""
+    try:
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return not ended and process.pid != os.getpid() and process.environ().get("HOME") == str(home)
+    except (psutil.Error, OSError):
+        return False

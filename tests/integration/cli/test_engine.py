@@ -119,6 +119,16 @@ def test_the_token_alone_is_printed_and_lies_in_a_private_file(
     assert json.loads(imjoy("token", "--json").stdout)["token"] == token.strip()
 
 
+def test_a_token_in_the_environment_is_taken_and_kept(
+    imjoy: Imjoy, stopped_afterwards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMJOY_ENGINE_TOKEN", "a-token-of-the-environment")
+    begun = imjoy("start", "--detach", "--port", "0")
+    assert begun.stderr == ""
+    assert imjoy("token").stdout == "a-token-of-the-environment\n"
+    assert json.loads(imjoy("status", "--json").stdout)["details"]["plugins"] == []
+
+
 def test_before_the_first_start_there_is_no_token(imjoy: Imjoy) -> None:
     done = imjoy("token")
     assert (done.returncode, done.stdout) == (1, "")
