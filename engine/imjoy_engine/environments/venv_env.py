@@ -39,6 +39,11 @@ _FOREIGN_VARIABLES = re.compile(
     r"|UV_(PYTHON.*|PROJECT.*|SYSTEM_PYTHON|BREAK_SYSTEM_PACKAGES|TARGET|PREFIX|VENV_.*|WORKING_DIR.*|COMPILE_BYTECODE)"
 )
 
+_UV_VENV = ("venv", "--no-project", "--no-python-downloads", "--python")
+_UV_INSTALL = ("pip", "install", "--compile-bytecode", "--python")
+_VENV = ("-I", "-m", "venv")
+_PIP_INSTALL = ("-I", "-m", "pip", "install", "--progress-bar", "off")
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -127,8 +132,8 @@ async def build_venv(
 ) -> None:
     """Make a virtual environment of ``python`` at ``prefix``, which must not exist, and install ``requirements``.
 
-    Takes at most ``BUILD_SECONDS``. When it is cancelled, or this process dies, every process of the build is killed at
-    once; what is at ``prefix`` then is for the caller to remove.
+    Each of the two takes at most ``BUILD_SECONDS``. When it is cancelled, or this process dies, every process of the
+    build is killed at once; what is at ``prefix`` then is for the caller to remove.
 
     Raises:
         ImJoyError: ``env.failed`` with the installer's explanation, without passwords.
@@ -139,32 +144,12 @@ async def build_venv(
     listing = prefix / "requirements.txt"
     report(Progress("environment", "Making an environment", 0.05))
     if uv:
-        making = [uv, "venv", "--no-project", "--python", str(python), "--no-python-downloads", str(prefix)]
-        installing = [
-            uv,
-            "pip",
-            "install",
-            "--python",
-            str(interpreter),
-            "--compile-bytecode",
-            "-r",
-            str(listing),
-        ]
-        installing.extend(uv_options(environ))
+        making = [uv, *_UV_VENV, str(python), str(prefix)]
+        installing = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), "-r", str(listing)]
         steps = _UV_STEPS
     else:
-        making = [str(python), "-I", "-m", "venv", str(prefix)]
-        installing = [
-            str(interpreter),
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--progress-bar",
-            "off",
-            "-r",
-            str(listing),
-        ]
+        making = [str(python), *_VENV, str(prefix)]
+        installing = [str(interpreter), *_PIP_INSTALL, "-r", str(listing)]
         steps = _PIP_STEPS
     await _run(making, variables, (), report, f"See that {python} runs, and that it can make a venv.")
     # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.

@@ -254,6 +254,30 @@ def test_a_password_in_a_requirement_is_neither_told_nor_kept(
     assert kept == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the double is a shell script")
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [("OSError: [Errno 28] No space left on device", "space"), ("Illegal instruction", "runs")],
+)
+def test_what_goes_wrong_before_any_package_is_not_blamed_on_the_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, advice: str
+) -> None:
+    monkeypatch.setattr(venv_env, "find_uv", lambda: None)
+    broken_python_double = tmp_path / "python"
+    broken_python_double.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    broken_python_double.chmod(0o755)
+    with pytest.raises(ImJoyError) as caught:
+        asyncio.run(
+            venv_env.build_venv(
+                tmp_path / "new", (), python=broken_python_double, environ=os.environ, report=ignore
+            )
+        )
+    assert caught.value.id == "env.failed"
+    assert said in caught.value.why
+    assert advice in caught.value.fix
+    assert "requirements" not in caught.value.fix
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
 def test_a_project_is_installed_from_git(store: EnvironmentStore, tmp_path: Path) -> None:
     project = tmp_path / "project"
