@@ -9,6 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's matter, not a property of the code.
+settings.register_profile("imjoy", deadline=None)
+settings.load_profile("imjoy")
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_HOME = Path.home()
