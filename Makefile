@@ -42,6 +42,8 @@ clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml setup.py
+	@PYTHONPATH=bootstrap $(PYTHON) -c 'import sys, imjoy; sys.exit(None if sys.version_info >= imjoy.FLOOR else \
+	  "this Python is too old: make PYTHON=python3.12 names another")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev]"
 	touch $@
