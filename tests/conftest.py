@@ -17,7 +17,8 @@ settings.load_profile("imjoy")
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_HOME = Path.home()
-LEAK_GRACE_SECONDS = 5
+LEAK_GRACE_SECONDS = 10
+"""An engine may give a plugin five seconds to end."""
 # They decide where tools keep caches or settings, or whether a browser opens; tests set what they need.
 SETTINGS_OF_THE_MACHINE = (
     "BROWSER",
@@ -60,7 +61,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(autouse=True)
 def no_process_left_behind(home: Path) -> Iterator[None]:
-    """Fail a test whose processes outlive it by more than five seconds, detached ones included."""
+    """Fail a test whose processes outlive it by more than ten seconds, detached ones included."""
     before = set(psutil.Process().children(recursive=True))
     yield
     deadline = time.monotonic() + LEAK_GRACE_SECONDS

@@ -88,7 +88,7 @@ class PluginRun:
 
     def __init__(self, options: RunOptions, address: EngineAddress, context: Context) -> None:
         self._process = spawn(
-            module_command(ENGINE_MODULE, options.arguments()),
+            module_command(ENGINE_MODULE, [*options.arguments(), "--lifeline"]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None,
@@ -124,8 +124,8 @@ class PluginRun:
         return self._process.returncode
 
     def interrupt(self) -> None:
-        """Ask the run to end now."""
-        self._process.terminate()
+        """Ask the run to end, by closing its lifeline."""
+        cast("IO[bytes]", self._process.stdin).close()
 
     def _finished(self) -> bool:
         try:

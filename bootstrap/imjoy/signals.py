@@ -1,11 +1,11 @@
-"""What Ctrl-C and its kin mean while an engine runs in the foreground."""
+"""What Ctrl-C and its kin mean while an engine or a plugin runs in the foreground."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
@@ -58,3 +58,18 @@ class StopSignals:
             threading.Thread(target=self._engine.end_now).start()
         else:
             self._engine.hang_up()
+
+
+@contextmanager
+def signals_as_interrupt() -> Iterator[None]:
+    """While it is entered, a request to end and a terminal that was closed raise KeyboardInterrupt, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

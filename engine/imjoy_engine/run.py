@@ -50,25 +50,34 @@ def say(event: str, document: Mapping[str, object]) -> None:
 
 
 class Answers:
-    """Hands the lines of standard input to whoever asked for them; one may be there before its question."""
+    """Hands the lines of standard input to whoever asked for them; one may be there before its question.
 
-    def __init__(self) -> None:
+    ``hung_up`` is called when standard input ends; without it nobody looks before the first question.
+    """
+
+    def __init__(self, hung_up: Callable[[], object] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[int, asyncio.Future[object]] = {}
         self._numbers = itertools.count(1)
         self._reader: threading.Thread | None = None
         self._ended = False
+        self._hung_up = hung_up
+        if hung_up is not None:
+            self._start_reading()
 
     def expect(self) -> tuple[int, asyncio.Future[object]]:
         """Return the number of a new question, and the answer to come; None when nobody is there to answer."""
-        if self._reader is None:
-            self._reader = threading.Thread(target=self._read, daemon=True, name="answers")
-            self._reader.start()
+        self._start_reading()
         number = next(self._numbers)
         answer = self._answer(number)
         if self._ended and not answer.done():
             answer.set_result(None)
         return number, answer
+
+    def _start_reading(self) -> None:
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read, daemon=True, name="answers")
+            self._reader.start()
 
     def _answer(self, number: int) -> asyncio.Future[object]:
         return self._answers.setdefault(number, self._loop.create_future())
@@ -88,6 +97,8 @@ class Answers:
 
     def _end(self) -> None:
         self._ended = True
+        if self._hung_up is not None:
+            self._hung_up()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_result(None)
@@ -277,7 +288,9 @@ async def run_file(
 async def run_files(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the plugins one after the other; return the exit code."""
     client = EngineClient(environ[URL_VARIABLE], environ[TOKEN_VARIABLE])
-    answers = Answers()
+    myself = asyncio.current_task()
+    # With a lifeline whoever started us holds our standard input open, and its end is the end of the run.
+    answers = Answers(myself.cancel if options.lifeline and myself else None)
     values = Values(options.workspace / ARRAY_FOLDER)
     code = 0
     for file in options.files:
@@ -306,7 +319,8 @@ def run_command(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return int(wrong.exit_code)
     try:
         code = asyncio.run(run_files(options, environ))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         code = int(ExitCode.INTERRUPTED)
-    say("done", {"exit_code": code})
+    with contextlib.suppress(BrokenPipeError):
+        say("done", {"exit_code": code})
     return code

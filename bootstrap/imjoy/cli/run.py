@@ -19,6 +19,7 @@ from imjoy.plugin_runs import (
     engine_for_a_run,
     run_passing_through,
 )
+from imjoy.signals import signals_as_interrupt
 
 
 @click.command(name="run")
@@ -54,7 +55,11 @@ def command(
         call_args=_checked(call_args),
         tag=tag,
     )
-    with render.progress() as report, engine_for_a_run(options.layout, context, report) as address:
+    with (
+        signals_as_interrupt(),
+        render.progress() as report,
+        engine_for_a_run(options.layout, context, report) as address,
+    ):
         if as_json:
             report.close()
             return run_passing_through(options, address, context)

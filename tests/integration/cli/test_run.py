@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -21,6 +24,8 @@ PLUGIN = """
  "env": "", "requirements": [], "inputs": null, "outputs": null}
 </config>
 <script lang="python">
+import time
+
 from imjoy import api
 
 
@@ -35,6 +40,10 @@ class Adder:
 
     def add(self, a, b):
         return a + b
+
+    async def linger(self):
+        await api.log("lingering")
+        time.sleep(60)
 
     def fail(self):
         raise ValueError("seven is too many")
@@ -146,6 +155,25 @@ def test_ctrl_c_at_a_question_ends_the_run(
     terminal.expect("Sigma?")
     terminal.type("\x03")
     assert terminal.wait() == 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_that_is_ended_from_outside_takes_plugin_and_engine_along(
+    number: signal.Signals, plugin: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "imjoy", "run", str(plugin), "--call", "linger"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        assert any("lingering" in line for line in command.stdout)
+        command.send_signal(number)
+        assert command.wait(20) == (130 if number != signal.SIGKILL else -9)
+    # The fixture `no_process_left_behind` sees the rest.
 
 
 def test_a_plugin_s_own_output_is_passed_on_as_it_is(scripted: Callable[..., Path], imjoy: Imjoy) -> None:
