@@ -17,6 +17,11 @@ import pytest
 DOUBLE = Path(__file__).parent / "double"
 IMJOY = [sys.executable, "-m", "imjoy"]
 WAIT_SECONDS = 30.0
+# Ctrl-C reaches only a process whose controlling terminal this is.
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
 
 
@@ -70,16 +75,15 @@ class OnTerminal:
 
     def __init__(self, arguments: list[str], columns: int, environ: Mapping[str, str]) -> None:
         self.said = ""
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            settings = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color", **environ}
-            os.execve(sys.executable, [*IMJOY, *arguments], settings)
-        self.exit_code: int | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process id of `imjoy` itself."""
-        return self._pid
+        self._terminal, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *IMJOY, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color", **environ},
+        )
+        os.close(theirs)
 
     def type(self, text: str) -> None:
         """Type on the terminal; "\\x03" is Ctrl-C."""
@@ -98,14 +102,13 @@ class OnTerminal:
         deadline = time.monotonic() + WAIT_SECONDS
         while self._read(deadline - time.monotonic()):
             continue
-        if self.exit_code is None:
-            _, status = os.waitpid(self._pid, 0)
-            self.exit_code = os.waitstatus_to_exitcode(status)
-        return self.exit_code
+        return self.process.wait(WAIT_SECONDS)
 
     def close(self) -> None:
-        """Close the terminal, as a window that is closed does."""
-        os.close(self._terminal)
+        """Close the terminal, as a window that is closed does. Safe to repeat."""
+        if self._terminal >= 0:
+            os.close(self._terminal)
+            self._terminal = -1
 
     @property
     def text(self) -> str:
@@ -135,9 +138,6 @@ def on_terminal() -> Iterator[Callable[..., OnTerminal]]:
 
     yield start
     for each in begun:
-        if each.exit_code is None:
-            try:
-                os.kill(each.pid, 9)
-                os.waitpid(each.pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                continue
+        each.process.kill()
+        each.process.wait(WAIT_SECONDS)
+        each.close()

@@ -206,7 +206,7 @@ def test_a_terminal_that_is_closed_ends_the_engine_and_leaves_no_bug_report(
     state = json.loads((workspace / ".imjoy" / "engine.json").read_text())
     terminal.close()
     assert ended(state["pid"])
-    os.waitpid(terminal.pid, 0)
+    terminal.process.wait(END_SECONDS)
     assert not list((workspace / ".imjoy" / "logs").glob("imjoy-bug-*"))
 
 
