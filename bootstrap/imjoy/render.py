@@ -79,7 +79,7 @@ def error(problem: ImJoyError, *, as_json: bool) -> None:
         from rich.text import Text
 
         console = _console(sys.stderr)
-        console.print(Text.assemble(("error ", "bold red"), (problem.what, "bold")))
+        console.print(Text.assemble(("error: ", "bold red"), (problem.what, "bold")))
         console.print(_grid([row for row in rows if row[1]]))
         return
     _print(f"error: {problem.what}", sys.stderr)

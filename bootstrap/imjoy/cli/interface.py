@@ -152,8 +152,10 @@ def _ask(question: str, default: str) -> str | None:
     sys.stderr.write(f"{question}{f' [{default}]' if default else ''}: ")
     sys.stderr.flush()
     line = sys.stdin.readline()
-    if not line:
+    if not line or not sys.stdin.isatty():
+        # Nobody has pressed Enter where it would show.
         render.note("")
+    if not line:
         return None
     return line.rstrip("\r\n") or default
 
