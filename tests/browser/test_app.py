@@ -126,3 +126,20 @@ def test_the_app_comes_back_when_the_engine_does(app: App, start_engine: Any) ->
     app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
     app.run("Numbers")
     expect(app.page.locator(".entry.result")).to_contain_text("66")
+
+
+def test_a_plugin_that_may_be_detached_goes_on_after_a_reload(app: App) -> None:
+    app.load("Lasting")
+    assert app.call("Lasting", "count") == [1, 0]
+    app.page.reload()
+    app.page.get_by_role("button", name="Connected").wait_for()
+    app.card("Lasting").get_by_text("Ready", exact=True).wait_for()
+    assert app.call("Lasting", "count") == [2, 1]
+    app.card("Lasting").get_by_role("button", name="Stop").click()
+    expect(app.card("Lasting")).to_contain_text("Stopped")
+
+
+def test_the_page_fits_a_narrow_screen(app: App) -> None:
+    app.load("Numbers")
+    app.page.set_viewport_size({"width": 400, "height": 800})
+    assert app.page.evaluate("() => document.documentElement.scrollWidth") <= 400

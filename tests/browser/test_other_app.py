@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import shutil
 import threading
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from imjoy_engine.webapp.fetch import library_files
 
 if TYPE_CHECKING:
-    from .conftest import StartEngine
+    from .conftest import App, Engine, StartEngine
 
 PLUGINS = Path(__file__).parent / "plugins"
 PAGE = """<!doctype html><title>Another app</title><script src="imjoy-core.min.js"></script>"""
@@ -70,6 +73,20 @@ def other_app(stores: Path, tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def other_engines_plugins() -> Callable[[Engine], list[str]]:
+    """Return a function that names the plugins which an engine runs."""
+
+    def ask(engine: Engine) -> list[str]:
+        headers = {"Authorization": f"Bearer {engine.token}"}
+        request = urllib.request.Request(f"{engine.url}/api/v1/plugins", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            plugins = json.load(answer)["plugins"]
+        return [plugin["name"] for plugin in plugins if plugin["state"] == "ready"]
+
+    return ask
 
 
 @pytest.fixture
@@ -128,3 +145,28 @@ def test_an_app_that_was_not_allowed_gets_nothing(
         "url => fetch(url + '/imjoy-engine.imjoy.html').then(() => 'read', (error) => error.name)", engine.url
     )
     assert answer == "TypeError"
+
+
+def test_the_app_of_one_engine_runs_plugins_on_another(
+    app: App, start_engine: StartEngine, other_engines_plugins: Callable[[Engine], list[str]]
+) -> None:
+    other = start_engine("--allow-origin", app.engine.url)
+    app.page.get_by_role("button", name="From url").click()
+    app.page.get_by_label("Url of a plugin file").fill(f"{other.url}/imjoy-engine.imjoy.html")
+    app.page.keyboard.press("Enter")
+    dialog = app.page.get_by_role("dialog")
+    expect(dialog.get_by_label("Its url")).to_have_value(other.url)
+    dialog.get_by_label("Its connection token").fill(other.token)
+    dialog.get_by_role("button", name="Connect").click()
+    expect(app.page.locator(".snackbar")).to_contain_text(other.url)
+    app.load("Numbers")
+    assert other_engines_plugins(other) == ["Numbers"]
+    app.run("Numbers")
+    expect(app.page.locator(".entry.result")).to_contain_text("66")
+
+    app.page.get_by_role("button", name="Connected").click()
+    app.page.get_by_label("this engine").check()
+    app.page.keyboard.press("Escape")
+    app.card("Numbers").get_by_role("button", name="Reload").click()
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+    assert other_engines_plugins(other) == []

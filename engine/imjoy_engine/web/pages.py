@@ -45,9 +45,9 @@ _CONNECT_POLICY = _CLOSED + "script-src 'self'; style-src 'self'; img-src 'self'
 # imjoy-core compiles its schemas with `new Function`. A plugin may be loaded from any url, and may show any page in a
 # window of its own; everything else stays on this machine.
 _APP_POLICY = (
-    _CLOSED
-    + "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "media-src 'self' data: blob:; font-src 'self'; connect-src 'self' https: http: wss: ws:; frame-src 'self' https: http:"
+    _CLOSED + "script-src 'self' 'unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; font-src 'self'; connect-src 'self' https: http: wss: ws:; "
+    "frame-src 'self' https: http:"
 )
 
 # imjoy-core asks for `allow-same-origin`, and a plugin would then read the token from the app's storage. This header
@@ -59,6 +59,9 @@ _FRAME_POLICY = (
     "style-src 'unsafe-inline' data: blob: https: http:; img-src * data: blob:; media-src * data: blob:; "
     "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
 )
+
+# A plugin file is for an app to read. Opened by itself it is a page of ours, and must not run.
+_SOURCE_POLICY = "sandbox; " + _CLOSED
 
 _OTHER_APP_POLICY = "frame-ancestors 'self'"
 
@@ -75,9 +78,8 @@ def add_page_routes(app: web.Application, settings: Settings) -> None:
     async def show_engine_plugin(request: web.Request) -> web.StreamResponse:
         """Answer with the engine plugin for other apps; fetches its two libraries where ``--serve`` has not yet."""
         source = await asyncio.to_thread(engine_plugin_source, libraries)
-        return web.Response(
-            text=source, content_type="text/html", headers={**_EVERY_PAGE, "Cache-Control": "no-cache"}
-        )
+        headers = {**_EVERY_PAGE, "Content-Security-Policy": _SOURCE_POLICY, "Cache-Control": "no-cache"}
+        return web.Response(text=source, content_type="text/html", headers=headers)
 
     async def show_frame(request: web.Request) -> web.StreamResponse:
         """Answer with the frame that web plugins run in; what it needs is inside it, for it may ask us nothing."""

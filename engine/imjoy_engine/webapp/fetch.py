@@ -12,7 +12,6 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from imjoy.effects.process import CommandFailed, run_command
 from imjoy.model.errors import ExitCode, ImJoyError
 
 if sys.version_info >= (3, 11):
@@ -144,19 +144,12 @@ def npm_registry(environ: Mapping[str, str]) -> str | None:
     if npm is None:
         return None
     try:
-        answer = subprocess.run(
-            [npm, "config", "get", "registry"],
-            capture_output=True,
-            text=True,
-            timeout=NPM_SECONDS,
-            check=False,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        said = run_command([npm, "config", "get", "registry"], timeout=NPM_SECONDS).output
+    except CommandFailed:
         return None
-    url = answer.stdout.strip().rstrip("/")
-    return url if re.fullmatch(r"https?://\S+", url) else None
+    # Its warnings come before.
+    urls = re.findall(r"^https?://\S+$", said, re.MULTILINE)
+    return urls[-1].rstrip("/") if urls else None
 
 
 def _is_complete(package: Package, root: Path) -> bool:

@@ -97,7 +97,7 @@ def test_a_traceback_is_told_by_its_last_line() -> None:
     found = evaluate("app/errors.js", f"m.readable(new Error({json.dumps(text)}), 'It failed.')")
     assert isinstance(found, dict)
     assert (found["id"], found["what"], found["why"]) == (
-        "plugin.raised",
+        "plugin.call-failed",
         "It failed.",
         "ValueError: too dark",
     )

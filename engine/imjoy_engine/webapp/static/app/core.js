@@ -147,9 +147,15 @@ const phaseOf = (url) =>
   url === location.origin ? state.engine : state.others.find((other) => other.url === url);
 
 /** Where native plugins run: on the engine that the person chose, else on any that answers. */
-function selectEngine(config, engines) {
-  const usable = engines.filter((engine) => engine.pluginType === config.type && engine.connected);
-  return usable.find((engine) => engine.url === state.preferred) || usable[0] || null;
+async function selectEngine(config, engines) {
+  const usable = engines.filter(
+    ({ pluginType, url }) => pluginType === config.type && phaseOf(url)?.phase === "connected",
+  );
+  const engine = usable.find(({ url }) => url === state.preferred) || usable[0];
+  if (!engine) return null;
+  // imjoy-core notes that an engine is back only after it has told everybody.
+  engine.connected = true;
+  return engine;
 }
 
 const observerOf = (url) => ({
@@ -170,20 +176,17 @@ const observerOf = (url) => ({
     if (status && url === location.origin) place.status = status;
   },
 
-  onState(plugin, config) {
+  onStart(plugin, config) {
     const card = pluginNamed(config.name);
-    if (card) card.engineUrl = url;
-    observer.onState(plugin, config);
+    if (card) Object.assign(card, { engineUrl: url, engineId: plugin.id, attached: plugin.attached, state: plugin.state });
   },
 });
 
 const observer = {
   onState(plugin, config) {
-    const card = pluginNamed(config.name);
+    const card = cardOf(plugin, config);
     if (!card) return;
-    card.engineId = plugin.id;
     card.state = plugin.state;
-    card.attached = plugin.attached;
     if (plugin.state !== "preparing") card.progress = null;
   },
 

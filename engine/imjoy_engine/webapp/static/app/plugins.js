@@ -99,6 +99,8 @@ export async function load(card) {
   card.progress = null;
   card.plugin = null;
   card.ops = [];
+  // What the run before still has to say is not about this one.
+  card.engineId = "";
   if (card.isNative && !isConnected()) {
     card.state = "waiting";
     return;
