@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 #: A file's tests share one real install, so a file runs as a whole, when the first of its tests is asked for.
-FILE_TIMEOUT_SECONDS = 900
+FILE_TIMEOUT_SECONDS = 1500
 TEST_LINE = re.compile(r'^@test "(?P<name>.*)" \{$', re.MULTILINE)
 #: TAP, as bats prints it: `ok 3 name`, `not ok 3 name`, `ok 3 name # skip reason`.
 TAP_LINE = re.compile(r"^(?P<verdict>ok|not ok) (?P<number>\d+) .*?(?:# skip ?(?P<reason>.*))?$")
