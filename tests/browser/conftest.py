@@ -223,6 +223,12 @@ class App:
 
 
 @pytest.fixture
-def app(page: Any, engine: Engine) -> App:
+def open_app(page: Any) -> Callable[[Engine], App]:
+    """Return a function that opens an engine's app, connected."""
+    return lambda engine: App(page, engine).connect()
+
+
+@pytest.fixture
+def app(open_app: Callable[[Engine], App], engine: Engine) -> App:
     """The app, connected."""
-    return App(page, engine).connect()
+    return open_app(engine)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from .conftest import App
+    from collections.abc import Callable
+
+    from .conftest import App, Engine, StartEngine
 
 
 def test_a_plugin_that_raises_shows_its_error_and_stays_usable(app: App) -> None:
@@ -55,3 +57,21 @@ def test_a_malformed_plugin_file_is_refused_with_its_line(app: App) -> None:
     alert = app.page.locator(".plugins > .problem")
     expect(alert).to_contain_text("plugin.")
     expect(alert).to_contain_text("line 5")
+
+
+def test_a_message_over_the_limit_fails_with_what_to_do(
+    open_app: Callable[[Engine], App], start_engine: StartEngine
+) -> None:
+    app = open_app(start_engine("--serve", "--max-message-size", "1000000"))
+    app.load("Numbers")
+    app.load("Faulty")
+    error = app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core.js");
+            const call = core.imjoy.pm.callPlugin(null, "Numbers", "echo", new ArrayBuffer(2000000));
+            return call.catch((error) => error.id);
+        }"""
+    )
+    assert error == "message.too-big"
+    expect(app.card("Numbers").get_by_role("alert")).to_contain_text("--max-message-size")
+    assert app.call("Faulty", "flood") == "still here"

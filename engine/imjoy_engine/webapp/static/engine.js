@@ -16,6 +16,7 @@
   const LAST_WORDS_MILLISECONDS = 2000;
   const REQUEST_MILLISECONDS = 20000;
   const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
+  const TOO_BIG = 1009;
   const FINAL_STATES = ["exited", "failed"];
 
   const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -456,7 +457,7 @@
     }
 
     async _onClose(event) {
-      if (!this.closed && !FINAL_STATES.includes(this.plugin.state)) {
+      if (!this.closed && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
         await Promise.race([this._final, sleep(LAST_WORDS_MILLISECONDS)]);
       }
       this._following.abort("closed");
@@ -473,6 +474,14 @@
     }
 
     _goneError() {
+      if (this._closeCode === TOO_BIG) {
+        return new EngineError({
+          id: "message.too-big",
+          what: `A message to or from ${this.plugin.name} was larger than the engine passes on.`,
+          why: this._closeReason,
+          fix: "Send less at once, or start the engine with a larger --max-message-size.",
+        });
+      }
       if (this.plugin.error) return new EngineError(this.plugin.error);
       const { name, state, exit_code: code, signal } = this.plugin;
       if (FINAL_STATES.includes(state)) {
@@ -484,7 +493,7 @@
         });
       }
       return new EngineError({
-        id: this._closeCode === 1009 ? "message.too-big" : "plugin.gone",
+        id: "plugin.gone",
         what: `The connection to ${name} is closed.`,
         why: this._closeReason || "",
         fix: "Load it again to go on.",
