@@ -6,9 +6,11 @@ the export raise).
 """
 
 import asyncio
+import inspect
 import io
 import sys
 import threading
+import traceback
 from typing import Any, Callable, Dict, Generator, Optional
 
 from imjoy_rpc.rpc import RPC
@@ -121,6 +123,42 @@ class PeerRPC(RPC):  # type: ignore[misc]
             self._interface_wanted = False
             self.send_interface()
         return done
+
+    def _call_method(
+        self,
+        method: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        resolve: Optional[Callable[[Any], None]] = None,
+        reject: Optional[Callable[[Exception], None]] = None,
+        method_name: Optional[str] = None,
+    ) -> None:
+        """Call what the other end asked for. What it raises goes there with the frames of the plugin, not of ours."""
+        try:
+            result = method(*args, **kwargs)
+            if inspect.isawaitable(result):
+                asyncio.ensure_future(self._answer_later(result, resolve, reject))
+            elif resolve is not None:
+                resolve(result)
+        except Exception as error:
+            self._answer_failure(error, reject)
+
+    async def _answer_later(self, result: Any, resolve: Any, reject: Any) -> None:
+        try:
+            value = await result
+            if resolve is not None:
+                resolve(value)
+        except Exception as error:
+            self._answer_failure(error, reject)
+
+    def _answer_failure(self, error: Exception, reject: Optional[Callable[[Exception], None]]) -> None:
+        trace = error.__traceback__
+        frames = trace.tb_next if trace is not None else None
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        sys.stderr.write(text)
+        self._connection.emit({"type": "error", "message": text})
+        if reject is not None:
+            reject(Exception(text))
 
     def _get_interface_handler(self, data: Dict[str, Any]) -> None:
         if self._local_api is None:

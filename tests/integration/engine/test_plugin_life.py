@@ -263,7 +263,9 @@ api.export({"fail": fail, "fail_later": fail_later, "ping": lambda: "pong"})
                 with pytest.raises(ImJoyError) as caught:
                     await plugin.call(name)
                 assert caught.value.id == "plugin.call-failed"
-                assert reason in caught.value.why
+                assert caught.value.why.startswith("Traceback")
+                assert 'File "test.imjoy.html"' in caught.value.why
+                assert caught.value.why.rstrip().endswith(f"RuntimeError: {reason}")
             assert await plugin.call("ping") == "pong"
 
     play(scenario())
