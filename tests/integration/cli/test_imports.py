@@ -1,0 +1,31 @@
+"""What `imjoy` imports before it does anything: each of these is tens of milliseconds that a person would wait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def imported(*arguments: str) -> set[str]:
+    """Return the top-level modules that one command imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "imjoy", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    times = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in times}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        (["--version"], {"click", "rich", "psutil", "requests", "asyncio", "aiohttp", "imjoy_engine"}),
+        (["--help"], {"rich", "psutil", "requests", "asyncio", "aiohttp", "imjoy_engine"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(arguments: list[str], unneeded: set[str]) -> None:
+    assert not imported(*arguments) & unneeded
