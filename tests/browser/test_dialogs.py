@@ -72,3 +72,23 @@ def test_what_a_plugin_says_is_text_never_markup(app: App) -> None:
     )
     expect(app.page.locator(".entry.message")).to_contain_text("careful")
     assert app.page.evaluate("() => window.broken") is None
+
+
+def test_a_plugin_of_several_kinds_asks_which_and_its_operations_have_buttons(app: App) -> None:
+    app.load("Glass")
+    app.choose("Kinds")
+    dialog = app.page.get_by_role("dialog")
+    dialog.get_by_role("combobox").select_option("GPU")
+    dialog.get_by_role("button", name="Load").click()
+    app.page.get_by_role("button", name="Halve").click(timeout=120_000)
+    dialog.get_by_label("By").fill("3")
+    dialog.get_by_role("button", name="Run").click()
+    expect(app.page.locator(".entry.result")).to_contain_text("3")
+    with app.page.expect_download() as download:
+        app.run("Kinds")
+    assert download.value.suggested_filename == "kinds.bin"
+    window = app.page.get_by_role("dialog", name="A window in a dialog")
+    expect(window.frame_locator("iframe").locator("#pane")).to_have_text("It shows 1")
+    window.get_by_role("button", name="Close").click()
+    expect(window).to_have_count(0)
+    expect(app.page.locator(".entry.result").first).to_contain_text("GPU")

@@ -47,6 +47,8 @@ export function appApi() {
       plugin.progress(value);
       syncCards();
     },
+    // Published plugins register their operations without a type, which imjoy-core asks for of late.
+    register: (plugin, config) => core.imjoy.pm.registerService(plugin, { type: "operator", ...config }),
     exportFile,
     getFileUrl: (plugin, wanted) => managed(plugin).getFileUrl(asPath(wanted)),
     requestUploadUrl: (plugin, wanted) => managed(plugin).requestUploadUrl(asPath(wanted)),

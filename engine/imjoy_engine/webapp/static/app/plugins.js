@@ -128,13 +128,14 @@ export async function run(card, op) {
     if (config === null) return;
     card.error = null;
     card.runs += 1;
+    const windowsBefore = state.windows.length;
     const begin = performance.now();
     const call = op ? op.run : card.plugin.api.run;
     const result = await call({ config, data: {}, type: card.name, name });
     const seconds = (performance.now() - begin) / 1000;
     if (await openResult(card.plugin, result)) return;
     addOutput({ plugin: card.name, op: op?.name, kind: "result", value: markRaw({ result }), seconds });
-    state.view = "output";
+    if (state.windows.length <= windowsBefore) state.view = "output";
   } catch (error) {
     // A plugin that ended has said so already.
     if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${name} failed.`), card.state);
