@@ -1,0 +1,60 @@
+"""The block in a start-up file: what goes in comes out again, to the byte."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imjoy.path.block import END, has_block, with_block, without_block
+
+LINES = ['export PATH="$HOME/ImJoyApp/bin:$PATH"']
+START_UP_FILES = st.binary(max_size=200).filter(lambda content: END not in content)
+
+
+@given(START_UP_FILES)
+def test_taking_the_block_away_restores_every_byte(content: bytes) -> None:
+    assert without_block(with_block(content, LINES)).content == content
+
+
+@given(START_UP_FILES, START_UP_FILES)
+def test_what_was_added_below_stays(content: bytes, later: bytes) -> None:
+    rest = without_block(with_block(content, LINES) + later).content
+    assert rest.endswith(later)
+    assert rest.startswith(content)
+
+
+@given(START_UP_FILES)
+def test_applying_twice_is_applying_once(content: bytes) -> None:
+    once = with_block(content, LINES)
+    assert with_block(once, LINES) == once
+
+
+def test_another_prefix_replaces_the_lines_and_keeps_what_stands_around() -> None:
+    first = with_block(b"alias a=b", LINES) + b"alias c=d\n"
+    second = with_block(first, ["export PATH=other"])
+    assert b"ImJoyApp" not in second
+    assert without_block(second).content == b"alias a=b\nalias c=d\n"
+
+
+def test_a_file_of_windows_keeps_its_line_ends() -> None:
+    content = b"set a\r\nset b"
+    changed = with_block(content, LINES)
+    assert changed.count(b"\n") == changed.count(b"\r\n")
+    assert without_block(changed).content == content
+
+
+def test_a_file_that_was_made_for_the_block_may_go_with_its_folders() -> None:
+    rest = without_block(with_block(None, LINES, made_folders=2))
+    assert (rest.content, rest.made_folders) == (b"", 2)
+
+
+def test_a_file_that_was_made_for_the_block_stays_when_somebody_added_to_it() -> None:
+    rest = without_block(with_block(None, LINES) + b"alias a=b\n")
+    assert (rest.content, rest.made_folders) == (b"alias a=b\n", None)
+
+
+@pytest.mark.parametrize("content", [b"", b"# >>> imjoy path >>>\nno end\n", b"# <<< imjoy path <<<\n"])
+def test_half_a_block_is_none(content: bytes) -> None:
+    assert not has_block(content)
+    assert without_block(content).content == content
