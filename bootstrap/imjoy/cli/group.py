@@ -23,6 +23,7 @@ VERBS = {
     "logs": "Print the engine's log.",
     "run": "Run plugin files in the terminal, without a browser.",
     "path": "Say how to put imjoy on PATH, or do it.",
+    "uninstall": "Remove what an install made.",
 }
 
 

@@ -1,0 +1,160 @@
+"""`imjoy uninstall`: takes exactly away what was installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imjoy.effects.lock import InstallLock
+from imjoy.provision.receipt import Receipt, lock_folder, write_receipt, write_state
+
+RECEIPT = Receipt(
+    "0.12.0", "venv", sys.executable, "here", "", ("bin", "lib", "pyvenv.cfg", ".imjoy"), "today"
+)
+
+
+def run(*arguments: str, code: int = 0) -> dict[str, object]:
+    """Run imjoy and return its JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy", *arguments, "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def error_id(document: dict[str, object]) -> object:
+    """Return the id of a failure."""
+    error = document["error"]
+    assert isinstance(error, dict)
+    return error["id"]
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Return all that is in a folder, with what is in the files."""
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
+
+
+@pytest.fixture
+def prefix(home: Path) -> Path:
+    """Return a prefix with a receipt."""
+    (home / ".bashrc").write_text("alias a=b")
+    folder = home / "ImJoyApp"
+    for each in ("bin", "lib/python3", ".imjoy"):
+        (folder / each).mkdir(parents=True)
+    (folder / "bin" / "imjoy").write_text("#!/bin/sh\n")
+    (folder / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    write_receipt(folder, RECEIPT)
+    return folder
+
+
+def test_the_home_is_byte_for_byte_what_it_was(home: Path, prefix: Path) -> None:
+    run("path", "--shell", "bash", "--apply")
+    run("path", "--shell", "fish", "--apply")
+    assert run("uninstall", "--yes")["done"] is True
+    assert listing(home) == {str(home / ".bashrc"): b"alias a=b"}
+
+
+def test_a_dry_run_names_everything_and_removes_nothing(home: Path, prefix: Path) -> None:
+    run("path", "--shell", "bash", "--apply")
+    before = listing(home)
+    told = run("uninstall", "--dry-run")
+    assert told["parts"] == [str(prefix / each) for each in (".imjoy", "bin", "lib", "pyvenv.cfg")]
+    assert told["edited"] == [str(home / ".bashrc")]
+    assert told["done"] is False
+    assert listing(home) == before
+
+
+def test_files_that_somebody_put_into_the_prefix_stay(prefix: Path) -> None:
+    (prefix / "thesis.tex").write_text("mine")
+    assert run("uninstall", "--yes")["left"] == [str(prefix / "thesis.tex")]
+    assert [each.name for each in prefix.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("receipt", [True, False])
+def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: bool) -> None:
+    if not receipt:
+        (prefix / ".imjoy" / "receipt.json").unlink()
+    write_state(prefix, "unfinished")
+    run("uninstall", "--yes")
+    assert not prefix.exists()
+
+
+def test_the_workspace_goes_only_when_that_is_said(home: Path, prefix: Path) -> None:
+    workspace = home / "ImJoyWorkspace"
+    (workspace / ".imjoy").mkdir(parents=True)
+    run("uninstall", "--yes")
+    assert workspace.exists()
+    run("uninstall", "--yes", "--workspace")
+    assert not workspace.exists()
+
+
+def test_a_workspace_that_is_none_is_never_removed(
+    home: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMJOY_WORKSPACE", str(home))
+    assert error_id(run("uninstall", "--yes", "--workspace", code=3)) == "uninstall.workspace"
+    assert prefix.exists()
+
+
+def test_a_folder_of_somebody_else_is_refused(home: Path) -> None:
+    (home / "ImJoyApp" / "bin").mkdir(parents=True)
+    assert error_id(run("uninstall", "--yes", code=3)) == "uninstall.foreign"
+    assert (home / "ImJoyApp" / "bin").exists()
+
+
+def test_a_receipt_cannot_lead_out_of_the_prefix(home: Path, prefix: Path) -> None:
+    outside = home / "outside"
+    outside.mkdir()
+    receipt = json.loads((prefix / ".imjoy" / "receipt.json").read_text())
+    receipt["parts"] = ["../outside", str(outside), "bin", ".."]
+    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps(receipt))
+    run("uninstall", "--yes")
+    assert outside.exists()
+
+
+def test_without_a_terminal_nothing_goes_unless_yes_is_said(prefix: Path) -> None:
+    assert error_id(run("uninstall", code=2)) == "uninstall.unconfirmed"
+    assert prefix.exists()
+
+
+def test_nothing_to_remove_is_no_failure(home: Path) -> None:
+    assert run("uninstall", "--yes")["parts"] == []
+
+
+def test_folders_that_were_made_for_the_prefix_go_when_they_are_empty(home: Path) -> None:
+    folder = home / "new" / "one"
+    (folder / ".imjoy").mkdir(parents=True)
+    write_receipt(folder, replace(RECEIPT, made_folder=str(home / "new")))
+    run("uninstall", "--yes", "--prefix", str(folder))
+    assert list(home.iterdir()) == []
+
+
+def test_while_somebody_installs_it_is_refused(prefix: Path) -> None:
+    with InstallLock(lock_folder(prefix)):
+        assert error_id(run("uninstall", "--yes", code=7)) == "install.locked"
+    assert (prefix / "bin").exists()
+
+
+def test_a_running_engine_is_stopped_first(home: Path, prefix: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "imjoy_engine", "serve", "--port", "0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=os.environ,
+    ) as engine:
+        assert engine.stdout is not None
+        url = json.loads(engine.stdout.readline())["url"]
+        assert run("uninstall", "--yes")["engine"] == url
+        assert engine.wait(10) == 0
