@@ -37,7 +37,7 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
             "".join(traceback.format_exception(error)),
         ]
     )
-    text = scrub(report, context, secrets=_secrets(layout, context, arguments))
+    text = scrub(report, context, secrets=known_secrets(layout, context, arguments))
     name = time.strftime("imjoy-bug-%Y%m%d-%H%M%S.log", time.localtime(context.clock()))
     folder = layout.log_file.parent if layout.private.is_dir() else Path(tempfile.gettempdir()) / "imjoy"
     try:
@@ -55,7 +55,8 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
     )
 
 
-def _secrets(layout: Layout, context: Context, arguments: Sequence[str]) -> list[str]:
+def known_secrets(layout: Layout, context: Context, arguments: Sequence[str]) -> list[str]:
+    """Return the tokens that a text could hold: from the environment, the arguments and the token file."""
     found = [context.environ.get(TOKEN_VARIABLE, "")]
     found += [value for name, value in pairwise(arguments) if name == "--token"]
     found += [word.partition("=")[2] for word in arguments if word.startswith("--token=")]

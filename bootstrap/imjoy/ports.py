@@ -1,38 +1,58 @@
-"""TCP ports of this machine: who listens on one, and under which urls it is reached."""
+"""TCP ports of this machine: whether one can be had, which is free, under which urls one is reached."""
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
-from dataclasses import dataclass
+import sys
+from enum import Enum
 
 WILDCARDS = ("0.0.0.0", "::", "")
 LOOPBACK = ("127.0.0.1", "::1")
+NEXT_PORTS = 10
+HIGHEST_PORT = 65535
 
 
-@dataclass(frozen=True)
-class Listener:
-    """The process that listens on a port."""
+class BindFailure(Enum):
+    """Why an address cannot be listened on."""
 
-    pid: int
-    name: str
+    TAKEN = "taken"
+    NOT_PERMITTED = "not permitted"
+    BAD_HOST = "bad host"
 
 
-def find_listener(port: int) -> Listener | None:
-    """Return who listens on a TCP port, or None when nobody does or the system will not tell us."""
-    import psutil
+def try_bind(host: str, port: int) -> BindFailure | None:
+    """Bind and listen for an instant, by the engine's own rules; None when that works.
 
+    A port that was free a moment ago may be taken by now: only the engine's own bind decides.
+    """
     try:
-        connections = psutil.net_connections(kind="tcp")
-    except (psutil.AccessDenied, OSError):
-        return None
-    for connection in connections:
-        where = connection.laddr
-        if connection.status == psutil.CONN_LISTEN and where and where.port == port and connection.pid:
-            try:
-                return Listener(connection.pid, psutil.Process(connection.pid).name())
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                return None
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        return BindFailure.BAD_HOST
+    with socket.socket(family, kind, protocol) as listener:
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            elif sys.platform == "win32":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            listener.bind(address)
+            listener.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return BindFailure.TAKEN
+            refused = error.errno in {errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)}
+            return BindFailure.NOT_PERMITTED if refused else BindFailure.BAD_HOST
     return None
+
+
+def first_free_port(host: str, first: int, count: int = NEXT_PORTS) -> int | None:
+    """Return the first of ``count`` ports that can be had now, or None."""
+    candidates = range(first, min(first + count, HIGHEST_PORT + 1))
+    return next((port for port in candidates if try_bind(host, port) is None), None)
 
 
 def reachable_urls(host: str, port: int) -> tuple[str, ...]:

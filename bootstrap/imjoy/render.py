@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import singledispatch
 from typing import TYPE_CHECKING, TextIO
@@ -86,6 +86,21 @@ def error(problem: ImJoyError, *, as_json: bool) -> None:
     for label, text in rows:
         if text:
             _print(_indented(label, text), sys.stderr)
+
+
+def styled(lines: Iterable[Sequence[tuple[str, str]]], *, to_stderr: bool = False) -> None:
+    """Print lines that are made of parts, each a text and a style; the styles show on a terminal only."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    if not stream.isatty():
+        for line in lines:
+            _print("".join(text for text, _ in line).rstrip(), stream)
+        return
+    from rich.text import Text
+
+    console = _console(stream)
+    for line in lines:
+        # Not wrapped here: a terminal that wraps by itself gives a long command back whole when it is copied.
+        console.print(Text.assemble(*line), soft_wrap=True)
 
 
 def started(result: EngineStarted, *, token: str, log: str) -> None:

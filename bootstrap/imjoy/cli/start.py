@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
@@ -19,7 +21,7 @@ from imjoy.model.project import (
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
 )
-from imjoy.signals import StopSignals
+from imjoy.signals import StopSignals, signals_as_interrupt
 
 if TYPE_CHECKING:
     from imjoy.model.results import EngineStarted
@@ -79,6 +81,12 @@ CLASSIC_OPTIONS = {
     metavar="BYTES",
     help="The largest message between a plugin and the app.",
 )
+@click.option(
+    "--replace",
+    "replace_running",
+    is_flag=True,
+    help="Stop the engine that is in the way, if it is proven ours.",
+)
 @click.option("--detach", is_flag=True, help="Serve in the background; `imjoy stop` ends it.")
 @click.option(
     "--open/--no-open", "open_browser", default=None, help="Open the page that hands over the token."
@@ -87,11 +95,12 @@ CLASSIC_OPTIONS = {
 @click.option("--engine_container_token", hidden=True)
 @click.option("--dev", is_flag=True, hidden=True)
 @json_option
-@click.pass_obj
+@click.pass_context
 def command(
-    context: Context,
+    click_context: click.Context,
     /,
     *,
+    replace_running: bool,
     workspace: str | None,
     prefix: str | None,
     app_dir: str | None,
@@ -107,23 +116,27 @@ def command(
 
     It serves until Ctrl-C, which stops the plugins too. `imjoy`, `imjoy start` and `python -m imjoy` are the same.
     """
+    context: Context = click_context.obj
     options = ServeOptions(
         layout=context.layout(prefix, workspace),
         app_dir=Path(app_dir).absolute() if app_dir else None,
         **settings,
     )
-    with StopSignals(_tell) as signals:
-        engine = launch_engine(options, context, detach=detach)
-        signals.attach(engine)
-        # After the launch: the engine boots while the rest is imported.
-        from imjoy import render
+    classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}
+    notes = _notes(options, [name for name, value in classic.items() if value])
+    conflict = PortConflict(
+        port_was_typed=click_context.get_parameter_source("port") is not ParameterSource.DEFAULT,
+        may_ask=not as_json and sys.stdin.isatty() and sys.stderr.isatty(),
+        replace_running=replace_running,
+    )
+    if replace_running:
+        from imjoy.engines import stop_engine
 
-        render.prepare()
-        classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}
-        for note in _notes(options, [name for name, value in classic.items() if value]):
-            render.note(note)
+        stop_engine(options.layout)
+    with StopSignals(_tell) as signals:
+        engine: EngineProcess | None = None
         try:
-            result = _wait_until_ready(engine, options)
+            engine, result = _start(options, context, signals, conflict, notes, detach=detach)
             _present(result, options.layout, context, open_browser=open_browser, as_json=as_json)
             if engine.detached or result.already_running:
                 return ExitCode.DONE
@@ -134,34 +147,112 @@ def command(
                 raise
             exit_code = ExitCode.DONE
         finally:
-            if not engine.detached:
+            if engine is not None and not engine.detached:
                 engine.hang_up()
                 engine.wait()
     return _farewell(engine, signals, exit_code, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class PortConflict:
+    """What may be done about a port that somebody else has."""
+
+    port_was_typed: bool
+    may_ask: bool
+    replace_running: bool
+
+    def next_port(self, error: ImJoyError, options: ServeOptions) -> int:
+        """Return the port to try next, the same one when it was freed; raises ``error`` when nothing is left to do."""
+        from imjoy.cli import port_dialogue
+
+        host, port = options.host, options.port
+        if self.replace_running and port_dialogue.stop_our_engine(host, port, options.layout):
+            return port
+        if not self.may_ask:
+            return port_dialogue.next_port(error, host, port, typed=self.port_was_typed)
+        # Ctrl-C at a question means no, not "stop the engine".
+        with signals_as_interrupt():
+            return port_dialogue.ask_for_port(error, host, port, options.layout)
+
+    def restart_hung(self, error: ImJoyError, layout: Layout) -> None:
+        """Stop an engine of ours that hangs, when the person agrees; raises ``error`` when not."""
+        from imjoy.cli import port_dialogue
+        from imjoy.engines import stop_engine
+
+        if not self.may_ask:
+            raise error
+        with signals_as_interrupt():
+            if port_dialogue.ask(f"{error.what} Restart it? [Y/n] ").lower() not in ("", "y", "yes"):
+                raise error
+        stop_engine(layout)
+
+
+def _start(
+    options: ServeOptions,
+    context: Context,
+    signals: StopSignals,
+    conflict: PortConflict,
+    notes: list[str],
+    *,
+    detach: bool,
+) -> tuple[EngineProcess, EngineStarted]:
+    """Start engines until one serves, on another port or after something was stopped, as ``conflict`` allows."""
+    while True:
+        engine = launch_engine(options, context, detach=detach)
+        signals.attach(engine)
+        try:
+            # After the launch: the engine boots while the rest is imported.
+            from imjoy import render
+
+            render.prepare()
+            while notes:
+                render.note(notes.pop(0))
+            result = _wait_until_ready(engine, options)
+            hung = _hung(options.layout) if result.already_running else None
+        except ImJoyError as error:
+            _end(engine)
+            if error.id != "port.taken" or signals.because is not None:
+                raise
+            options = replace(options, port=conflict.next_port(error, options))
+        except BaseException:
+            _end(engine)
+            raise
+        else:
+            if hung is None:
+                return engine, result
+            _end(engine)
+            conflict.restart_hung(hung, options.layout)
+
+
+def _end(engine: EngineProcess) -> None:
+    engine.hang_up()
+    engine.wait()
+
+
+def _hung(layout: Layout) -> ImJoyError | None:
+    from imjoy.engines import Condition, find_engine
+
+    sighting = find_engine(layout)
+    if sighting.condition is not Condition.SILENT or sighting.state is None:
+        return None
+    return ImJoyError(
+        "engine.hung",
+        f"The engine of this workspace (pid {sighting.state.pid}) does not answer.",
+        why=f"{sighting.state.url} is silent.",
+        fix="imjoy stop\nimjoy start --replace",
+    )
 
 
 def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineStarted:
     from imjoy import render
     from imjoy.engines import engine_started
 
-    try:
-        with render.progress() as report:
-            event = engine.wait_until_ready(report)
-    except ImJoyError as error:
-        if error.id == "port.taken":
-            error.why = _holder(options.port) or error.why
-        raise
+    with render.progress() as report:
+        event = engine.wait_until_ready(report)
     return engine_started(event, options.layout, detached=engine.detached)
 
 
-def _holder(port: int) -> str:
-    from imjoy.ports import find_listener
-
-    listener = find_listener(port)
-    return f"{listener.name} (process {listener.pid}) listens there." if listener else ""
-
-
-def _farewell(engine: EngineProcess, signals: StopSignals, exit_code: int, *, as_json: bool) -> int:
+def _farewell(engine: EngineProcess | None, signals: StopSignals, exit_code: int, *, as_json: bool) -> int:
     from imjoy import render
     from imjoy.model.results import EngineEnded
 
@@ -169,7 +260,7 @@ def _farewell(engine: EngineProcess, signals: StopSignals, exit_code: int, *, as
         raise ImJoyError(
             "engine.crashed",
             "The engine ended by itself.",
-            why=f"exit code {exit_code}\n{engine.last_words()}".strip(),
+            why=f"exit code {exit_code}\n{engine.last_words() if engine else ''}".strip(),
             fix="imjoy logs",
         )
     render.emit(EngineEnded(signals.because or "stopped"), as_json=as_json)

@@ -87,7 +87,7 @@ def test_a_port_that_another_program_has_is_one_sentence_and_exit_5(imjoy: Imjoy
         assert done.returncode == 5
         assert "port.taken" in done.stderr
         assert str(port) in done.stderr
-        assert f"(process {os.getpid()})" in done.stderr
+        assert f"(pid {os.getpid()}, you)" in done.stderr
         assert json.loads(imjoy("--port", str(port), "--json").stdout)["error"]["exit_code"] == 5
 
 

@@ -1,21 +1,43 @@
-"""Who listens on a port."""
+"""Whether a port can be had, and which one can."""
 
 from __future__ import annotations
 
-import os
 import socket
 
-from imjoy.ports import find_listener
+import pytest
+
+from imjoy.ports import BindFailure, first_free_port, try_bind
 
 
-def test_a_listener_of_ours_is_found_by_pid() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        listener = find_listener(server.getsockname()[1])
-    assert listener is not None
-    assert listener.pid == os.getpid()
-
-
-def test_a_free_port_has_no_listener() -> None:
+def test_a_free_port_can_be_had_and_is_free_again_afterwards() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert find_listener(port) is None
+    assert try_bind("127.0.0.1", port) is None
+    assert try_bind("127.0.0.1", port) is None
+
+
+def test_a_port_with_a_listener_is_taken_and_the_next_one_is_offered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert try_bind("127.0.0.1", port) is BindFailure.TAKEN
+        free = first_free_port("127.0.0.1", port)
+    assert free is not None
+    assert port < free < port + 10
+
+
+def test_connections_that_ended_a_moment_ago_do_not_keep_a_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            # Whoever closes first keeps the address in TIME_WAIT.
+            server.accept()[0].close()
+    assert try_bind("127.0.0.1", port) is None
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_a_bad_host(host: str) -> None:
+    assert try_bind(host, 0) is BindFailure.BAD_HOST
+
+
+def test_after_the_last_port_there_is_none() -> None:
+    assert first_free_port("127.0.0.1", 65536) is None

@@ -1,0 +1,57 @@
+"""What the state file of the workspace says, and what stands behind it."""
+
+from __future__ import annotations
+
+from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
+from imjoy.engines import Condition, find_engine
+
+
+def look(machine: Machine) -> Finding:
+    """Find the engine and let it prove itself; sends no token."""
+    sighting = find_engine(machine.layout)
+    file = machine.layout.state_file
+    state = sighting.state
+    if sighting.condition is Condition.PROVEN and state is not None:
+        return ok(f"an engine serves this workspace at {state.url}")
+    if sighting.condition is Condition.SILENT and state is not None:
+        return fail(
+            "The engine of this workspace does not answer.",
+            f"Process {state.pid} is there, but {state.url} is silent: it hangs.",
+            "imjoy stop",
+            Fix(f"stop process {state.pid}, as `imjoy stop` does", lambda: _stop(machine)),
+        )
+    if file.exists():
+        return warn(
+            "An engine ended without tidying up.",
+            f"{file} names a process that is gone, or cannot be read.",
+            "imjoy doctor --fix --only engine.state",
+            Fix(f"delete {file}", lambda: _delete(machine)),
+        )
+    return ok("no engine serves this workspace now")
+
+
+def _stop(machine: Machine) -> Repair:
+    from imjoy.engines import stop_engine
+
+    stop_engine(machine.layout)
+    return Repair()
+
+
+def _delete(machine: Machine) -> Repair:
+    # An engine may have started since.
+    if not find_engine(machine.layout).alive:
+        machine.layout.state_file.unlink(missing_ok=True)
+    return Repair()
+
+
+CHECK = Check(
+    "engine.state",
+    "the running engine",
+    look,
+    """\
+Cause: the engine of this workspace hangs, or it was killed and left its state file,
+`<workspace>/.imjoy/engine.json`, behind. A process counts as ours only when its number and its start time are those
+of the file.
+
+Cure: `imjoy stop` ends an engine that hangs. A file that was left behind is in nobody's way; `--fix` deletes it.""",
+)

@@ -1,0 +1,68 @@
+"""The connection token: readable by its owner only, and a token at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok
+from imjoy.engines import rotate_token
+
+TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,128}")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def look(machine: Machine) -> Finding:
+    """Look at the file's mode and content; the token is never part of a finding."""
+    file = machine.layout.token_file
+    rotate = "imjoy token --rotate"
+    renew = Fix(
+        f"replace the token in {file}; every app has to be given the new one", lambda: _rotate(machine)
+    )
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return ok("there is none yet; the first start makes it")
+    except (OSError, UnicodeDecodeError) as error:
+        return fail("The token file cannot be read.", f"{file}: {error}", rotate, renew)
+    if not TOKEN_FORM.fullmatch(text):
+        return fail(
+            "What is in the token file is no token.",
+            f"{file} has to hold one line of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
+            rotate,
+            renew,
+        )
+    if os.name == "posix" and mode & OTHERS:
+        return fail(
+            "Other users of this machine can read the token.",
+            f"{file} has mode {stat.S_IMODE(mode):o}. Whoever has the token can run programs as you.",
+            f"chmod 600 '{file}'",
+            Fix(f"make {file} readable by you only", lambda: _close(file, mode)),
+        )
+    return ok("the token is one, and only you can read it")
+
+
+def _close(file: Path, mode: int) -> Repair:
+    file.chmod(0o600)
+    return Repair(f"chmod {stat.S_IMODE(mode):o} '{file}'")
+
+
+def _rotate(machine: Machine) -> Repair:
+    rotate_token(machine.layout)
+    return Repair()
+
+
+CHECK = Check(
+    "engine.token",
+    "the connection token",
+    look,
+    """\
+Cause: the token file, `<workspace>/.imjoy/token`, can be read by other users of this machine, cannot be read by you,
+or was edited into something that is no token.
+
+Cure: `chmod 600` on it; or `imjoy token --rotate`, which makes a new one that every app has to be given. When others
+could read it for a while, do both.""",
+)

@@ -1,0 +1,54 @@
+"""git, which installing from the project's repository needs."""
+
+from __future__ import annotations
+
+import shutil
+
+from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.effects.process import CommandFailed
+
+GIT_SECONDS = 10.0
+MACOS_STUB = "/usr/bin/git"
+
+
+def look(machine: Machine) -> Finding:
+    """Ask git for its version; the stub of macOS, which only opens a dialog, is not started."""
+    git = shutil.which("git", path=machine.context.environ.get("PATH", ""))
+    command = _install(machine.platform)
+    if git is None:
+        return warn("git is not installed.", "imjoy is brought up to date from its git repository.", command)
+    if machine.platform == "darwin" and git == MACOS_STUB and not _has_developer_tools(machine):
+        return warn("git is not installed.", f"{git} is only the offer of macOS to install it.", command)
+    try:
+        return ok(machine.context.run([git, "--version"], timeout=GIT_SECONDS).output.strip())
+    except CommandFailed as error:
+        return warn("git does not run.", error.why, command)
+
+
+def _has_developer_tools(machine: Machine) -> bool:
+    try:
+        machine.context.run(["xcode-select", "-p"], timeout=GIT_SECONDS)
+    except CommandFailed:
+        return False
+    return True
+
+
+def _install(platform: str) -> str:
+    if platform == "darwin":
+        return "xcode-select --install"
+    if platform == "win32":
+        return "winget install Git.Git"
+    manager = next((each for each in ("apt", "dnf", "zypper", "pacman") if shutil.which(each)), "apt")
+    return f"sudo {manager} {'-S' if manager == 'pacman' else 'install'} git"
+
+
+CHECK = Check(
+    "git.present",
+    "git",
+    look,
+    """\
+Cause: there is no git, or on macOS only the stub that offers to install it. imjoy runs without it, but pip cannot
+fetch imjoy, or a plugin's requirement, from a git repository.
+
+Cure: install git by the line that is shown.""",
+)

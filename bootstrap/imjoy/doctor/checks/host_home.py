@@ -1,0 +1,77 @@
+"""The prefix and the workspace: can they be written, named by every tool, and filled?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from imjoy.doctor.model import Check, Finding, Machine, fail, ok, warn
+
+LONGEST_PREFIX = 90
+"""Scripts begin with the path of their Python in at most 127 bytes on Linux, less the 20 or so below the prefix."""
+LEAST_FREE_MIB = 200
+GOOD_FREE_MIB = 2000
+BYTES_PER_MIB = 1024**2
+
+
+def look(machine: Machine) -> Finding:
+    """Name the worst problem of the two folders; nothing is written."""
+    prefix, workspace = machine.layout.prefix, machine.layout.workspace
+    other = {
+        prefix: "give another folder to every command: --prefix DIR, or IMJOY_PREFIX",
+        workspace: "imjoy start --workspace DIR",
+    }
+    for folder, command in other.items():
+        existing = nearest_existing(folder)
+        if not existing.is_dir():
+            return fail(f"{folder} cannot be made.", f"{existing} is there and is not a folder.", command)
+        if not os.access(existing, os.W_OK | os.X_OK):
+            return fail(
+                f"{folder} cannot be written.", f"The system does not let you change {existing}.", command
+            )
+        free = shutil.disk_usage(existing).free // BYTES_PER_MIB
+        if free < LEAST_FREE_MIB:
+            return fail(
+                f"The disk of {folder} is full.", f"{free} MiB are free.", "make room, then: imjoy doctor"
+            )
+    text = str(prefix)
+    move = "bash install.sh --prefix DIR, with a plain name"
+    if " " in text or not text.isascii():
+        return warn(
+            f"The prefix {text} has a space or a letter beyond ASCII in it.",
+            "conda and some packages cannot be installed below such a folder.",
+            move,
+        )
+    if len(os.fsencode(text)) > LONGEST_PREFIX:
+        return warn(
+            f"The prefix is {len(os.fsencode(text))} bytes long.",
+            f"Above {LONGEST_PREFIX} the first line of scripts in it can become too long for the system.",
+            move,
+        )
+    free = min(shutil.disk_usage(nearest_existing(folder)).free for folder in other) // BYTES_PER_MIB
+    if free < GOOD_FREE_MIB:
+        return warn(
+            f"Only {free} MiB of disk are free.",
+            "Environments of plugins take up to a few GiB each.",
+            "make room, or: imjoy start --workspace DIR, on another disk",
+        )
+    return ok(f"prefix and workspace can be written, {free // 1024} GiB free")
+
+
+def nearest_existing(folder: Path) -> Path:
+    """Return ``folder``, or the first of its parents that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists() or each == each.parent)
+
+
+CHECK = Check(
+    "host.home",
+    "the prefix and the workspace",
+    look,
+    """\
+Cause: the folder of the installation (`~/ImJoyApp`) or of your files (`~/ImJoyWorkspace`) cannot be written, lies on
+a disk that is full, or the prefix has a name that conda and the first lines of scripts cannot carry: a space,
+letters beyond ASCII, more than 90 bytes.
+
+Cure: choose another folder, `--workspace DIR` for your files and `--prefix DIR` for the installation.""",
+)

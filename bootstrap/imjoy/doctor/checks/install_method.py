@@ -1,0 +1,70 @@
+"""How imjoy came here, and whether what runs is what was installed."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+from imjoy import __version__
+from imjoy.doctor.installed import Installed, find_installed, reinstall_command
+from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+
+SHORT_COMMIT = 12
+PACKAGE = Path(__file__).parents[2]
+
+
+def look(machine: Machine) -> Finding:
+    """Classify the installation."""
+    installed = find_installed(machine)
+    if installed is None:
+        return ok(f"runs from {PACKAGE.parent}, without being installed")
+    if installed.distribution.version != __version__:
+        return warn(
+            f"imjoy {__version__} runs, but pip has installed {installed.distribution.version}.",
+            f"{PACKAGE} is found before {installed.folder}: look at PYTHONPATH.",
+            "unset PYTHONPATH" if "PYTHONPATH" in machine.context.environ else reinstall_command(machine),
+        )
+    if not installed.source:
+        return warn(
+            f"imjoy {__version__} came from a package index.",
+            "The index has an older, different program of this name, so an upgrade by name would replace this one.",
+            reinstall_command(machine),
+        )
+    how = describe(installed, machine)
+    if _externally_managed():
+        return warn(
+            f"imjoy was put into a Python that belongs to the system ({how}).",
+            "The system's own upgrades may remove it, and pip refuses to change it.",
+            reinstall_command(machine),
+        )
+    return ok(f"imjoy {__version__}, {how}")
+
+
+def describe(installed: Installed, machine: Machine) -> str:
+    """Return the words for how imjoy was installed."""
+    parts = Path(machine.interpreter).parts
+    tool = "pipx, " if "pipx" in parts else "uv tool, " if "uv" in parts and "tools" in parts else ""
+    if installed.editable:
+        return f"{tool}editable, from {installed.source.removeprefix('file://')}"
+    if installed.commit:
+        return f"{tool}git, commit {installed.commit[:SHORT_COMMIT]}"
+    return f"{tool}from {installed.source.removeprefix('file://')}"
+
+
+def _externally_managed() -> bool:
+    # PEP 668.
+    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
+    return sys.prefix == sys.base_prefix and marker.exists()
+
+
+CHECK = Check(
+    "install.method",
+    "how imjoy was installed",
+    look,
+    """\
+Cause: another copy of imjoy is found before the one that is installed (mostly through `PYTHONPATH`), or it came from
+a place that a later upgrade would mix up with something else.
+
+Cure: unset `PYTHONPATH`; else install again by the line that is shown, into an environment of its own.""",
+)

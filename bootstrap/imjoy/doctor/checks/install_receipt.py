@@ -1,0 +1,48 @@
+"""The receipt of the install script, and the mark of an install that was interrupted."""
+
+from __future__ import annotations
+
+import json
+
+from imjoy.doctor.installed import receipt_of
+from imjoy.doctor.model import Check, Finding, Machine, fail, ok, skip, warn
+from imjoy.legacy.sentence import install_line
+
+
+def look(machine: Machine) -> Finding:
+    """Compare the receipt with what stands in the prefix."""
+    prefix, command = machine.layout.prefix, install_line(machine.platform)
+    receipt = receipt_of(machine)
+    mark = receipt.with_name("incomplete")
+    if mark.exists():
+        return fail(f"An install into {prefix} was interrupted.", f"{mark} is still there.", command)
+    if not receipt.exists():
+        if prefix.is_dir() and any(prefix.iterdir()):
+            return warn(
+                f"{prefix} has no receipt.",
+                "imjoy did not put these files there, so it will neither repair nor remove them.",
+                "give another folder to every command: --prefix DIR",
+            )
+        return skip(f"nothing is installed in {prefix}; imjoy runs from elsewhere")
+    try:
+        document = json.loads(receipt.read_text(encoding="utf-8"))
+        parts, version = document["parts"], str(document["version"])
+        expected = [prefix / str(part) for part in parts if str(part) in ("bin", "pyvenv.cfg", "conda-meta")]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return fail("The receipt of the installation cannot be read.", f"{receipt}: {error}", command)
+    gone = [str(each) for each in expected if not each.exists()]
+    if gone:
+        return fail(f"{prefix} is not what was installed there.", f"{', '.join(gone)} is missing.", command)
+    return ok(f"imjoy {version} in {prefix}, as the receipt says")
+
+
+CHECK = Check(
+    "install.receipt",
+    "what the install script wrote",
+    look,
+    """\
+Cause: an install into the prefix was stopped half-way, or files of it were deleted since. The receipt,
+`<prefix>/.imjoy/receipt.json`, says what was installed; uninstalling removes exactly that.
+
+Cure: run the install line again. It finishes or repairs; packages that you added stay.""",
+)

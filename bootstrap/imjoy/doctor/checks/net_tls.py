@@ -1,0 +1,54 @@
+"""What every https connection depends on: certificates that can be read and a clock that is right."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from imjoy.doctor.model import Check, Finding, Machine, fail, ok
+
+CA_VARIABLES = (
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
+CLOCK_TOLERANCE_SECONDS = 24 * 3600.0
+
+
+def look(machine: Machine) -> Finding:
+    """Look whether the files that the CA variables name are there, and whether the clock lies before our own files."""
+    for name in CA_VARIABLES:
+        value = machine.context.environ.get(name)
+        # Perl and OpenSSL take a list of folders there.
+        if value and not any(Path(part).exists() for part in (value, *value.split(":"))):
+            return fail(
+                f"{name} names a file that is not there.",
+                f"{value}: every https connection of the programs that read {name} fails.",
+                f"unset {name}",
+            )
+    now = machine.context.clock()
+    newest = Path(__file__).stat().st_mtime
+    if now < newest - CLOCK_TOLERANCE_SECONDS:
+        return fail(
+            "The clock of this machine is wrong.",
+            f"It says {time.strftime('%Y-%m-%d', time.localtime(now))}, a time before imjoy was installed, so "
+            "certificates seem not to be valid yet.",
+            "set the clock" if machine.platform == "win32" else "sudo timedatectl set-ntp true",
+        )
+    return ok("the certificates that variables name are there, the clock is plausible")
+
+
+CHECK = Check(
+    "net.tls",
+    "certificates and the clock",
+    look,
+    """\
+Cause: a variable such as `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE` names a file that was deleted or never copied, or
+the clock is off. Then every download ends with an error about certificates.
+
+Cure: unset the variable, or let it name the certificate file of your institution; set the clock.""",
+)

@@ -1,0 +1,40 @@
+"""A listener on another address of the same port, which a browser may reach instead of the engine."""
+
+from __future__ import annotations
+
+from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.engines import find_engine
+from imjoy.listeners import find_listeners
+from imjoy.ports import try_bind
+
+
+def look(machine: Machine) -> Finding:
+    """Look at every listener on the port that would not keep the engine from binding but answers for localhost."""
+    state = find_engine(machine.layout).state
+    ours = state.pid if state else 0
+    # Where the bind works, even a listener on `::` is not in the engine's way.
+    taken = try_bind(machine.host, machine.port) is not None
+    in_the_way = {each.pid for each in find_listeners(machine.port, machine.host)} if taken else set()
+    others = [
+        each for each in find_listeners(machine.port) if each.pid not in in_the_way and each.pid != ours
+    ]
+    if not others:
+        return ok(f"nobody else answers on port {machine.port}")
+    other = others[0]
+    return warn(
+        f"`localhost:{machine.port}` may lead to another program.",
+        f"{other.described()} listens on {other.address}: {other.command}",
+        f"open http://{machine.host}:{machine.port}, not localhost",
+    )
+
+
+CHECK = Check(
+    "port.ambiguous",
+    "the same port on another address",
+    look,
+    """\
+Cause: another program listens on the same port at `::1` or at another address of this machine. The system lets both
+be, and a browser that is sent to `localhost` may reach the other one.
+
+Cure: write `http://127.0.0.1:8080` instead of `localhost`, or start the engine on another port.""",
+)

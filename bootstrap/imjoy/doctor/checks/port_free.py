@@ -1,0 +1,43 @@
+"""Whether the engine can have its port."""
+
+from __future__ import annotations
+
+from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.engines import Condition, find_engine
+from imjoy.listeners import explain_nobody, find_listeners
+from imjoy.ports import BindFailure, first_free_port, try_bind
+
+
+def look(machine: Machine) -> Finding:
+    """Bind and listen for an instant, and look for who has the port when that is refused."""
+    refusal = try_bind(machine.host, machine.port)
+    if refusal is None:
+        return ok(f"port {machine.port} is free")
+    if refusal is not BindFailure.TAKEN:
+        # port.reserved tells the rest.
+        return ok(f"port {machine.port} is used by nobody")
+    sighting = find_engine(machine.layout)
+    if sighting.condition is Condition.PROVEN and sighting.state and sighting.state.port == machine.port:
+        return ok(f"port {machine.port} is used by the engine of this workspace")
+    holders = find_listeners(machine.port, machine.host)
+    free = first_free_port(machine.host, machine.port + 1)
+    told = "\n".join(f"{each.described()}: {each.command}" for each in holders)
+    return warn(
+        f"Port {machine.port} is used by another program.",
+        told or explain_nobody(machine.port),
+        f"imjoy start --port {free}" if free else f"imjoy doctor --port {machine.port}",
+    )
+
+
+CHECK = Check(
+    "port.free",
+    "the engine's port",
+    look,
+    """\
+Cause: `address already in use`. Another program listens on port 8080; the finding names it with its command line.
+When it is something outside of what imjoy may see (a container, WSL, another user), it says that.
+
+Cure: `imjoy start --port 8081`, and enter that address in the app. `imjoy start` on a terminal offers both, the next
+port and stopping that program; `imjoy doctor --port 8080 --kill PID` stops it by hand. In a script, `imjoy start`
+takes one of the next ten ports unless `--port` was given.""",
+)

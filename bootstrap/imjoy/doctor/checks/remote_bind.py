@@ -1,0 +1,42 @@
+"""Whether the running engine can be reached from the machine where the browser is."""
+
+from __future__ import annotations
+
+from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.engines import find_engine
+from imjoy.ports import LOOPBACK
+
+HERE = (*LOOPBACK, "localhost")
+
+
+def look(machine: Machine) -> Finding:
+    """Compare where the engine listens with where the person seems to sit."""
+    sighting = find_engine(machine.layout)
+    state = sighting.state
+    if state is None or not sighting.alive:
+        return ok("no engine runs, so nobody can miss it")
+    if state.host not in HERE:
+        return ok(f"the engine listens on {state.host}, port {state.port}")
+    connection = machine.context.environ.get("SSH_CONNECTION", "").split()
+    if not connection:
+        return ok("the engine is for this machine only")
+    this_machine = connection[2] if len(connection) > 2 else "HOST"
+    return warn(
+        "Your browser is on another machine, and the engine listens on this one only.",
+        f"You came here by ssh; {state.url} means your own machine there.",
+        f"ssh -L {state.port}:127.0.0.1:{state.port} {this_machine}",
+    )
+
+
+CHECK = Check(
+    "remote.bind",
+    "reaching the engine from elsewhere",
+    look,
+    """\
+Cause: the engine listens on `127.0.0.1`, which nobody but this machine can reach, and you sit at another one. A
+firewall between the two has the same effect, and cannot be seen from here.
+
+Cure: on your own machine `ssh -L 8080:127.0.0.1:8080 YOU@HOST`, then open `http://127.0.0.1:8080` there; it is
+encrypted and passes firewalls that let ssh through. Or, in a network that you trust, `imjoy start --serve --host
+0.0.0.0`. [remote.md](remote.md) has both.""",
+)

@@ -1,0 +1,43 @@
+"""The app's files in the workspace."""
+
+from __future__ import annotations
+
+from imjoy.doctor.engine_trial import fetch_app
+from imjoy.doctor.model import Check, Finding, Fix, Machine, fail, ok, skip, warn
+from imjoy.doctor.webapp import look_at_files
+
+
+def look(machine: Machine) -> Finding:
+    """Compare every file with its pinned hash."""
+    state = look_at_files(machine.layout.webapp)
+    command = "imjoy start --serve"
+    if not state.present:
+        return skip("not fetched; `imjoy start --serve` does that once")
+    fix = Fix("fetch the app's files again", lambda: fetch_app(machine))
+    if state.damaged:
+        return fail(
+            "Files of the app are damaged.",
+            f"{state.damaged[0]} does not match its checksum.",
+            command,
+            fix,
+        )
+    if state.missing:
+        return warn(
+            "The app is not here as a whole, or in an older version.",
+            f"{len(state.missing)} files are missing, {state.missing[0]} is one. With a network they are fetched.",
+            command,
+            fix,
+        )
+    return ok("the app can be served without a network")
+
+
+CHECK = Check(
+    "webapp.cache",
+    "the app's files",
+    look,
+    """\
+Cause: the files of the app in `<workspace>/.imjoy/webapp` were changed, are incomplete, or belong to an older imjoy.
+The app then does not open without a network.
+
+Cure: `imjoy start --serve` with a network fetches what is missing or damaged, checked by hash; so does `--fix`.""",
+)

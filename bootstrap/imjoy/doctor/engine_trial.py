@@ -1,0 +1,58 @@
+"""Starts an engine to see whether one starts: on a free port, in a workspace that is thrown away."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from imjoy.doctor.model import Machine, Repair
+from imjoy.effects.files import write_private
+from imjoy.launch import ServeOptions, launch_engine
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.model.project import TOKEN_VARIABLE
+
+
+def try_engine(machine: Machine) -> str:
+    """Start an engine with this workspace's token, wait until it serves, end it; return its url.
+
+    The person's workspace is not touched. Raises the :class:`ImJoyError` that ``imjoy start`` would tell.
+    """
+    with tempfile.TemporaryDirectory(prefix="imjoy-doctor-") as folder:
+        layout = Layout(machine.layout.prefix, Path(folder))
+        with suppress(OSError, UnicodeDecodeError):
+            write_private(layout.token_file, machine.layout.token_file.read_text(encoding="utf-8"))
+        return _serve_for_a_moment(machine, ServeOptions(layout, port=0))
+
+
+def fetch_app(machine: Machine) -> Repair:
+    """Let an engine fetch the app into the person's workspace. Raises :class:`ImJoyError`."""
+    _serve_for_a_moment(machine, ServeOptions(machine.layout, port=0, serve=True))
+    return Repair()
+
+
+def check_workspace(layout: Layout) -> None:
+    """Raise what an engine would raise about a workspace that it cannot write."""
+    folder = layout.private
+    existing = next(each for each in (folder, *folder.parents) if each.exists() or each == each.parent)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ImJoyError(
+            "workspace.unwritable",
+            f"The workspace {layout.workspace} cannot be written.",
+            why=f"{existing} is no folder that you may change.",
+            fix="imjoy start --workspace DIR",
+        )
+
+
+def _serve_for_a_moment(machine: Machine, options: ServeOptions) -> str:
+    environ = {name: value for name, value in machine.context.environ.items() if name != TOKEN_VARIABLE}
+    engine = launch_engine(options, replace(machine.context, environ=environ), detach=False)
+    try:
+        event = engine.wait_until_ready(lambda text, fraction: None)
+        return str(event.get("url", ""))
+    finally:
+        engine.hang_up()
+        engine.wait()

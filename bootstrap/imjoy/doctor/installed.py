@@ -1,0 +1,63 @@
+"""The installed distribution of imjoy, read from its metadata, and the command that puts it in order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import cast
+
+from imjoy import PROJECT_URL
+from imjoy.doctor.model import Machine
+from imjoy.legacy.sentence import install_line
+
+NAME = "imjoy"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """imjoy as pip sees it. ``source`` is where it came from, empty for a package index; ``commit`` for git only."""
+
+    distribution: Distribution
+    folder: Path
+    source: str
+    commit: str
+    editable: bool
+
+
+def find_installed(machine: Machine) -> Installed | None:
+    """Return the distribution that Python finds first, or None when imjoy is not installed at all."""
+    for each in distributions(name=NAME, path=list(machine.search_path)):
+        document = _direct_url(each)
+        vcs, folder = document.get("vcs_info"), document.get("dir_info")
+        return Installed(
+            distribution=each,
+            folder=Path(str(each.locate_file(""))),
+            source=str(document.get("url", "")),
+            commit=str(vcs.get("commit_id", "")) if isinstance(vcs, dict) else "",
+            editable=isinstance(folder, dict) and bool(folder.get("editable")),
+        )
+    return None
+
+
+def receipt_of(machine: Machine) -> Path:
+    """Return where the install script writes what it installed."""
+    return machine.layout.prefix / ".imjoy" / "receipt.json"
+
+
+def reinstall_command(machine: Machine) -> str:
+    """Return the one line that repairs this installation."""
+    if receipt_of(machine).exists():
+        return install_line(machine.platform)
+    source = f"git+{PROJECT_URL}#egg=imjoy"
+    return f"{machine.interpreter} -m pip install --force-reinstall {source}"
+
+
+def _direct_url(distribution: Distribution) -> dict[str, object]:
+    # PEP 610.
+    try:
+        document = json.loads(distribution.read_text("direct_url.json") or "{}")
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, object]", document) if isinstance(document, dict) else {}

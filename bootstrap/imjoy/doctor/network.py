@@ -1,0 +1,71 @@
+"""Asks one address, with the proxy and certificates that imjoy's downloads use, and names the layer that failed."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import urlsplit
+
+from imjoy.doctor.model import Finding, Machine, fail, ok, warn
+
+CONNECT_SECONDS = 4.0
+READ_SECONDS = 4.0
+FIRST_SERVER_ERROR = 500
+PROXY_LOGIN = 407
+NOT_LET_IN = (401, 403)
+RESOLVE_WORDS = ("NameResolution", "getaddrinfo", "Name or service", "nodename nor servname", "resolve")
+
+
+def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy doctor --offline") -> Finding:
+    """Return whether ``url`` answers; ``need`` says, as the end of a sentence, what does not work without it.
+
+    Takes at most 8 s by itself. An answer that says no still proves the way there.
+    """
+    import requests
+
+    host = urlsplit(url).hostname or url
+    try:
+        with requests.get(
+            url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS), headers={"Accept": "*/*"}
+        ) as answer:
+            code = answer.status_code
+    except requests.exceptions.ProxyError as error:
+        return fail(f"The proxy does not let us through to {host}.", _brief(error), _proxy_cure(machine))
+    except requests.exceptions.SSLError as error:
+        return fail(
+            f"TLS: {host} shows a certificate that is not trusted here.",
+            f"{_brief(error)}\nA proxy that looks into https needs its own certificate to be known.",
+            "export REQUESTS_CA_BUNDLE=FILE, the certificate file of your institution",
+        )
+    except requests.exceptions.Timeout:
+        return warn(
+            f"{host} is slow: no answer within {CONNECT_SECONDS:.0f} s.", f"Without it, {need}.", offline_cure
+        )
+    except requests.exceptions.ConnectionError as error:
+        text = _brief(error)
+        layer = "DNS: the name cannot be resolved" if _is_dns(str(error)) else "no connection"
+        return fail(f"{host} cannot be reached ({layer}).", f"{text}\nWithout it, {need}.", offline_cure)
+    except (requests.exceptions.RequestException, OSError) as error:
+        return fail(f"{host} cannot be asked.", _brief(error), offline_cure)
+    if code == PROXY_LOGIN:
+        return fail("The proxy wants a name and a password.", f"HTTP {code} for {host}", _proxy_cure(machine))
+    if code >= FIRST_SERVER_ERROR:
+        return warn(f"{host} has trouble of its own.", f"HTTP {code}. Without it, {need}.", "try again later")
+    if code in NOT_LET_IN:
+        return warn(f"{host} does not let us in.", f"HTTP {code}. Without it, {need}.", offline_cure)
+    return ok(f"{host} answers")
+
+
+def _proxy_cure(machine: Machine) -> str:
+    export = "set -gx HTTPS_PROXY" if machine.shell == "fish" else "export HTTPS_PROXY"
+    return f"{export}{' ' if machine.shell == 'fish' else '='}http://USER:PASSWORD@HOST:PORT"
+
+
+def _is_dns(text: str) -> bool:
+    return any(word in text for word in RESOLVE_WORDS)
+
+
+def _brief(error: Exception) -> str:
+    # The whole text holds the url, and with it the password of a mirror or a proxy.
+    text = str(error).split("(Caused by", 1)[-1].replace(os.linesep, " ")
+    return re.sub(r"//[^/\s@]+@", "//", text).strip(" ()") or type(error).__name__

@@ -1,0 +1,158 @@
+"""Runs checks side by side within bounds of time, and applies fixes."""
+
+from __future__ import annotations
+
+import platform
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from imjoy import PROJECT_URL, __version__
+from imjoy.doctor.model import (
+    Check,
+    CheckResult,
+    Examination,
+    Finding,
+    Fix,
+    FixResult,
+    Kind,
+    Machine,
+    Status,
+    skip,
+    warn,
+)
+from imjoy.model.errors import ImJoyError
+
+TOTAL_SECONDS = 45.0
+
+Report = Callable[[int, int], None]
+"""Called with the number of checks that are done and of all."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A result together with the cure that belongs to it."""
+
+    result: CheckResult
+    fix: Fix | None
+
+
+def examine(
+    checks: Sequence[Check],
+    machine: Machine,
+    *,
+    offline: bool = False,
+    report: Report | None = None,
+    total_seconds: float = TOTAL_SECONDS,
+) -> list[Look]:
+    """Run all checks at once and return what each found, in their order.
+
+    Ends within ``total_seconds``, whatever the checks do: each has its own bound by its kind. A check that raises is a
+    finding, one that exceeds its bound a warning (network) or a failure. ``offline`` skips those that need a network.
+    """
+    begin = time.monotonic()
+    answers: queue.SimpleQueue[tuple[int, Look]] = queue.SimpleQueue()
+    looks: dict[int, Look] = {}
+    for number, check in enumerate(checks):
+        if offline and check.kind is Kind.NETWORK:
+            looks[number] = _look(check, skip("Not looked at: --offline."), 0.0)
+        else:
+            # Daemons: one that hangs must not keep the process.
+            threading.Thread(
+                target=_run, args=(number, check, machine, answers), name=check.id, daemon=True
+            ).start()
+    bounds = {
+        number: begin + min(check.kind.value, total_seconds)
+        for number, check in enumerate(checks)
+        if number not in looks
+    }
+    while bounds:
+        try:
+            number, look = answers.get(timeout=max(0.0, min(bounds.values()) - time.monotonic()))
+        except queue.Empty:
+            for number in [each for each, bound in bounds.items() if bound <= time.monotonic()]:
+                del bounds[number]
+                looks[number] = _too_slow(checks[number], time.monotonic() - begin)
+        else:
+            if bounds.pop(number, None) is not None:
+                looks[number] = look
+        if report is not None:
+            report(len(looks), len(checks))
+    return [looks[number] for number in range(len(checks))]
+
+
+def mend(looks: Iterable[Look], agree: Callable[[CheckResult], bool]) -> list[FixResult]:
+    """Apply the fixes that ``agree`` says yes to, one after another; a fix that fails is a result too."""
+    done = []
+    for look in looks:
+        if look.fix is None or not agree(look.result):
+            continue
+        result = FixResult(look.result.id, look.fix.does, error="", undo="", diff="")
+        try:
+            repair = look.fix.apply()
+        except ImJoyError as error:
+            done.append(replace(result, error=f"{error.what} {error.why}".strip()))
+        except Exception as error:
+            done.append(replace(result, error=f"{type(error).__name__}: {error}"))
+        else:
+            done.append(replace(result, undo=repair.undo, diff=repair.diff))
+    return done
+
+
+def examination(looks: Iterable[Look], seconds: float, fixes: Iterable[FixResult] = ()) -> Examination:
+    """Return the result of an examination that took ``seconds``."""
+    return Examination(
+        version=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        seconds=seconds,
+        checks=tuple(each.result for each in looks),
+        fixes=tuple(fixes),
+    )
+
+
+def _run(number: int, check: Check, machine: Machine, answers: queue.SimpleQueue[tuple[int, Look]]) -> None:
+    begin = time.monotonic()
+    try:
+        finding = check.look(machine)
+    except BaseException as error:
+        # A check of somebody else's may even try to exit; here that is a finding like any other.
+        finding = _crash(check, error)
+    answers.put((number, _look(check, finding, time.monotonic() - begin)))
+
+
+def _look(check: Check, finding: Finding, seconds: float) -> Look:
+    result = CheckResult(
+        id=check.id,
+        group=check.group,
+        title=check.title,
+        status=finding.status,
+        what=finding.what,
+        why=finding.why,
+        command=finding.command,
+        fix=finding.fix.does if finding.fix else "",
+        milliseconds=round(seconds * 1000),
+    )
+    return Look(result, finding.fix)
+
+
+def _crash(check: Check, error: BaseException) -> Finding:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Finding(
+        Status.CRASHED,
+        f"The check itself failed: {type(error).__name__}: {error}",
+        why=f"at line {where.lineno} of {where.filename}; what it looks at is not known",
+        command=f"imjoy doctor --only {check.id} --report FILE, and send FILE to {PROJECT_URL}/issues",
+    )
+
+
+def _too_slow(check: Check, seconds: float) -> Look:
+    what = f"No answer within {seconds:.0f} s."
+    again = f"imjoy doctor --only {check.id}"
+    if check.kind is Kind.NETWORK:
+        return _look(check, warn(what, "The network is slow, or drops what we send.", again), seconds)
+    finding = Finding(Status.FAIL, what, "Something that it waits for hangs.", again)
+    return _look(check, finding, seconds)
