@@ -21,13 +21,14 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import websockets
 from imjoy_rpc.utils import ContextLocal
 
 from imjoy.model.errors import ExitCode, ImJoyError
 
-from .worker.link import Link, open_socket
+from .worker.link import Link
 from .worker.rpc import PeerRPC
+from .worker.websocket import ClientSocket, open_socket
+from .worker.wire import SUBPROTOCOL
 
 REQUEST_SECONDS = 30.0
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
@@ -130,8 +131,8 @@ class EngineClient:
         """
         url = self.url.replace("http", "ws", 1) + f"/api/v1/plugins/{quote(plugin_id)}/rpc"
         try:
-            socket = await open_socket(url, self._token)
-        except (OSError, asyncio.TimeoutError, websockets.WebSocketException) as error:
+            socket = await open_socket(url, self._token, SUBPROTOCOL)
+        except (OSError, asyncio.TimeoutError) as error:
             raise self._unreachable(error) from error
         connection = Connection(socket, interface)
         await connection.open(timeout)
@@ -151,53 +152,41 @@ def _shut(connection: http.client.HTTPConnection) -> None:
 class Connection:
     """A conversation with one plugin; ``api`` is what it exports, its functions return awaitables."""
 
-    def __init__(self, socket: Any, interface: Mapping[str, Any]) -> None:
+    def __init__(self, socket: ClientSocket, interface: Mapping[str, Any]) -> None:
         self._link = Link(socket, str(uuid.uuid4()))
         self._rpc = PeerRPC(self._link, ContextLocal(), {"id": self._link.peer_id, "name": "client"})
         self._interface = dict(interface)
-        self._ready = asyncio.Event()
-        self._receiving: asyncio.Task[None] | None = None
-        self.ended = asyncio.Event()
-        self._close_code = 0
-        self._reason = ""
+        self._calls: set[asyncio.Future[Any]] = set()
+        self._link.closed.add_done_callback(lambda _: self._fail_calls())
 
     @property
     def api(self) -> Any:
         """The plugin's interface, by attribute or item."""
         return self._rpc.get_remote()
 
-    async def open(self, timeout: float) -> None:
-        """Exchange interfaces with the plugin."""
-        link = self._link
-        link.on(
-            "initialized", lambda _: self._rpc.set_interface(self._interface) and self._rpc.send_interface()
-        )
-        link.on("interfaceSetAsRemote", lambda _: self._rpc.request_remote())
-        self._rpc.on("remoteReady", lambda _=None: self._ready.set())
-        self._receiving = asyncio.create_task(self._receive())
-        ready, ended = asyncio.ensure_future(self._ready.wait()), asyncio.ensure_future(self.ended.wait())
-        try:
-            await asyncio.wait({ready, ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ready.cancel()
-            ended.cancel()
-        if not self._ready.is_set():
-            await self.close()
-            raise (
-                self.gone()
-                if self.ended.is_set()
-                else ImJoyError(
-                    "plugin.no-answer",
-                    f"The plugin has not offered an interface within {timeout:g} s.",
-                    why="It has to call api.export().",
-                )
-            )
+    @property
+    def ended(self) -> bool:
+        """Whether the conversation is over, whoever ended it."""
+        return self._link.closed.done()
 
-    async def _receive(self) -> None:
-        self._close_code, self._reason = await self._link.receive(
-            lambda message: self._link._fire(message["type"], message)
-        )
-        self.ended.set()
+    async def wait_ended(self) -> None:
+        """Wait until the conversation is over."""
+        await asyncio.wait({self._link.closed})
+
+    async def open(self, timeout: float) -> None:
+        """Exchange interfaces with the plugin. Raises ImJoyError as ``EngineClient.connect`` does."""
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        link, rpc = self._link, self._rpc
+        link.on("initialized", lambda _: rpc.set_interface(self._interface) and rpc.send_interface())
+        link.on("interfaceSetAsRemote", lambda _: rpc.request_remote())
+        rpc.on("remoteReady", lambda _=None: _resolve(ready))
+        link.listen(lambda message: link._fire(message["type"], message))
+        await asyncio.wait({ready, link.closed}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            return
+        error = self.gone() if self.ended else _no_answer(timeout)
+        await self.close()
+        raise error
 
     async def call(self, name: str, *args: Any) -> Any:
         """Call one of the plugin's functions; return its result.
@@ -214,35 +203,39 @@ class Connection:
                 why=f"It exports {there}." if there else "It exports no function at all.",
                 exit_code=ExitCode.USAGE,
             )
-        answer = asyncio.ensure_future(function(*args))
-        ended = asyncio.ensure_future(self.ended.wait())
-        try:
-            await asyncio.wait({answer, ended}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended.cancel()
-        if not answer.done():
+        if self.ended:
             raise self.gone()
-        error = answer.exception()
-        if error is not None:
+        answer = function(*args)
+        self._calls.add(answer)
+        try:
+            return await answer
+        except ImJoyError:
+            raise
+        except Exception as error:
             raise ImJoyError("plugin.call-failed", f"{name} failed.", why=str(error)) from error
-        return answer.result()
+        finally:
+            self._calls.discard(answer)
+
+    def _fail_calls(self) -> None:
+        for answer in self._calls:
+            if not answer.done():
+                answer.set_exception(self.gone())
 
     def gone(self) -> ImJoyError:
-        """Return the error that says why this connection has ended."""
-        if self._close_code == MESSAGE_TOO_BIG:
+        """Return the error that says why this conversation has ended."""
+        code, reason = self._link.closed.result()
+        if code == MESSAGE_TOO_BIG:
             return ImJoyError(
                 "message.too-big",
                 "A message is larger than the engine passes on.",
-                why=self._reason,
+                why=reason,
                 fix="Send less at once, or start the engine with a larger --max-message-size.",
             )
-        return ImJoyError("plugin.gone", "The plugin has ended.", why=self._reason)
+        return ImJoyError("plugin.gone", "The plugin has ended.", why=reason)
 
     async def close(self) -> None:
         """Leave; the plugin ends too unless it may be detached from."""
         await self._link.close()
-        if self._receiving is not None:
-            await self._receiving
 
     async def __aenter__(self) -> Connection:
         return self
@@ -251,3 +244,16 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _no_answer(timeout: float) -> ImJoyError:
+    return ImJoyError(
+        "plugin.no-answer",
+        f"The plugin has not offered an interface within {timeout:g} s.",
+        why="It has to call api.export().",
+    )

@@ -13,12 +13,13 @@ import types
 from typing import Any, Dict, List, Optional, Set
 
 import imjoy_rpc
-import websockets
 from imjoy_rpc.utils import dotdict
 
-from .link import Link, open_socket
+from .link import Link
 from .plugin_api import local_api
 from .rpc import PeerRPC
+from .websocket import Data, open_socket
+from .wire import SUBPROTOCOL
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 URL_VARIABLE = "IMJOY_WORKER_URL"
@@ -66,27 +67,30 @@ class Worker:
         self._tasks: Set[asyncio.Future[None]] = set()
         self._context = imjoy_rpc._rpc_context
         self._exit_code = 0
+        self._left: asyncio.Future[None] = asyncio.get_event_loop().create_future()
 
     async def serve(self) -> int:
         """Serve until the engine says exit or goes away; return the exit code."""
         self._control = await open_socket(self._url + "/control", self._secret, CONTROL_SUBPROTOCOL)
-        await self._tell({"type": "hello", "python": sys.version.split()[0], "pid": os.getpid()})
-        try:
-            while True:
-                message = json.loads(await self._control.recv())
-                if message["type"] == "load":
-                    self._prepare(message)
-                elif message["type"] == "client":
-                    self._start(self._serve_client(message["client"]))
-                elif message["type"] == "exit":
-                    await self._leave(message["grace"])
-                    return self._exit_code
-        except websockets.ConnectionClosed:
+        self._tell({"type": "hello", "python": sys.version.split()[0], "pid": os.getpid()})
+        self._control.listen(self._take)
+        await asyncio.wait([self._left, self._control.closed], return_when=asyncio.FIRST_COMPLETED)
+        if not self._left.done():
             end_process_tree()
-            raise
+        return self._exit_code
 
-    async def _tell(self, message: Dict[str, Any]) -> None:
-        await self._control.send(json.dumps(message))
+    def _take(self, data: Data) -> None:
+        """Do what the engine says."""
+        message = json.loads(data)
+        if message["type"] == "load":
+            self._prepare(message)
+        elif message["type"] == "client":
+            self._start(self._serve_client(message["client"]))
+        elif message["type"] == "exit":
+            self._start(self._leave(message["grace"]))
+
+    def _tell(self, message: Dict[str, Any]) -> None:
+        self._control.send(json.dumps(message))
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -113,14 +117,15 @@ class Worker:
         return done[0] if done else asyncio.get_event_loop().create_future()
 
     async def _serve_client(self, client: str) -> None:
-        link = Link(await open_socket(self._url + "/rpc/" + client, self._secret), client)
+        link = Link(await open_socket(self._url + "/rpc/" + client, self._secret, SUBPROTOCOL), client)
         rpc = PeerRPC(link, self._context, self._client_config(client), self._extend_remote)
         self._clients[client] = rpc
         if self._exported is not None:
             rpc.set_interface(**self._exported)
         rpc.once("remoteReady", lambda _=None: asyncio.get_event_loop().call_soon(self._run_script, rpc))
+        link.listen(lambda message: link._fire(message["type"], message))
         rpc.init()
-        await link.receive(lambda message: link._fire(message["type"], message))
+        await link.closed
         del self._clients[client]
 
     def _client_config(self, client: str) -> Dict[str, Any]:
@@ -161,18 +166,11 @@ class Worker:
             trace = error.__traceback__
             text = "".join(traceback.format_exception(type(error), error, trace.tb_next if trace else None))
             sys.stderr.write(text)
-            self._start(
-                self._tell(
-                    {
-                        "type": "failed",
-                        "error": "{}: {}".format(type(error).__name__, error),
-                        "traceback": text,
-                    }
-                )
-            )
+            summary = "{}: {}".format(type(error).__name__, error)
+            self._tell({"type": "failed", "error": summary, "traceback": text})
             return
         self._script_state = "ready"
-        self._start(self._tell({"type": "ready", "exported": self._exported is not None}))
+        self._tell({"type": "ready", "exported": self._exported is not None})
 
     async def _leave(self, grace: float) -> None:
         """Call the plugin's ``exit()`` if it has one, for at most ``grace`` seconds, and close the clients' sockets."""
@@ -190,6 +188,8 @@ class Worker:
         links: List[Link] = [rpc._connection for rpc in self._clients.values()]
         if links:
             await asyncio.wait([asyncio.ensure_future(link.close()) for link in links], timeout=1)
+        if not self._left.done():
+            self._left.set_result(None)
 
 
 def main() -> int:

@@ -82,7 +82,7 @@ def _take_buffers(value: Any, buffers: List[memoryview]) -> Any:
 
 
 def frames(message: Any) -> Iterator[bytes]:
-    """Yield the frames of ``message``, each ready to be sent as one binary WebSocket message.
+    """Return the frames of ``message``, each ready to be sent as one binary WebSocket message.
 
     The big binary values in it are read while the frames are taken: they must not change until then.
 
@@ -94,14 +94,17 @@ def frames(message: Any) -> Iterator[bytes]:
     lengths = b"".join(_LENGTH.pack(view.nbytes) for view in buffers)
     start = _COUNTS.pack(len(head), len(buffers)) + lengths + head
     if not buffers and len(start) < FRAME_BYTES:
-        yield _LAST + start
-        return
+        return iter([_LAST + start])
+    return _cut([memoryview(start)] + buffers)
 
+
+def _cut(pieces: List[memoryview]) -> Iterator[bytes]:
+    """Cut what stands in ``pieces``, one behind the other, into frames."""
     room = FRAME_BYTES - 1
-    left = len(start) + sum(view.nbytes for view in buffers)
+    left = sum(piece.nbytes for piece in pieces)
     parts: List[Union[bytes, memoryview]] = []
     filled = 0
-    for piece in [memoryview(start)] + buffers:
+    for piece in pieces:
         position = 0
         while position < piece.nbytes:
             part = piece[position : position + room - filled]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.worker.websocket import SocketRefused, open_socket
 
 from .conftest import RunningEngine, StartEngine
 
@@ -497,23 +498,15 @@ api.export({"seen": lambda: [dict(os.environ), sys.argv, sys.path]})
 
 
 def test_one_plugin_cannot_take_the_place_of_anothers_worker(engine: RunningEngine, play: Play) -> None:
-    import websockets
-
-    from imjoy_engine.worker.link import open_socket
-
     address = engine.url.replace("http", "ws") + "/api/v1"
 
     async def scenario() -> None:
         first = await engine.start(ECHO)
         second = await engine.start(ECHO)
         for secret in ("", engine.token, second["id"]):
-            with pytest.raises(websockets.InvalidStatus) as caught:
-                await open_socket(
-                    f"{address}/workers/{first['id']}/control",
-                    secret,
-                    "imjoy.worker.v1",
-                )
-            assert caught.value.response.status_code == 403
+            with pytest.raises(SocketRefused) as caught:
+                await open_socket(f"{address}/workers/{first['id']}/control", secret, "imjoy.worker.v1")
+            assert caught.value.status == 403
 
     play(scenario())
 
@@ -525,7 +518,7 @@ def test_the_engine_stops_its_plugins_first(start_engine: StartEngine, play: Pla
         connection = await engine.open(ECHO)
         pid = int(await connection.call("pid"))
         engine.process.send_signal(signal.SIGTERM)
-        await connection.ended.wait()
+        await connection.wait_ended()
         await connection.close()
         return pid
 
