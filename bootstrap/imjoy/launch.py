@@ -99,15 +99,17 @@ class EngineProcess:
                 )
             elif kind == "failed":
                 self._process.wait()
-                raise ImJoyError.from_json(cast("dict[str, object]", event.get("error", {})))
+                raise _pointing_to_the_doctor(
+                    ImJoyError.from_json(cast("dict[str, object]", event.get("error", {})))
+                )
             elif kind in ("ready", "running"):
                 return event
         exit_code = self._process.wait()
+        from imjoy.boot_failures import explain_boot
+
+        failure = explain_boot(exit_code, self.last_words())
         raise ImJoyError(
-            "engine.boot",
-            "The engine ended before it was ready.",
-            why=f"exit code {exit_code}\n{self.last_words()}".strip(),
-            fix="imjoy start --debug",
+            "engine.boot", "The engine ended before it was ready.", why=failure.why, fix=failure.fix
         )
 
     def hang_up(self) -> None:
@@ -164,7 +166,7 @@ class EngineProcess:
                     "engine.silent",
                     f"The engine said nothing for {BOOT_SILENCE_SECONDS:g} s and was ended.",
                     why=self.last_words(),
-                    fix="imjoy start --debug",
+                    fix="imjoy doctor",
                 ) from error
             if not line:
                 return
@@ -174,6 +176,16 @@ class EngineProcess:
                 continue
             if isinstance(event, dict):
                 yield event
+
+
+def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
+    """Return an error of the engine with a next step that helps where it has not even a log yet."""
+    if error.id == "internal":
+        from imjoy.boot_failures import explain_boot
+
+        failure = explain_boot(error.exit_code, error.why)
+        error.fix = failure.fix
+    return error
 
 
 def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> EngineProcess:
@@ -199,6 +211,7 @@ def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> E
             "engine.unstartable",
             "The engine could not be started.",
             why=str(error),
+            fix="imjoy doctor",
             exit_code=ExitCode.FAILED,
         ) from error
     return EngineProcess(process, evidence, detached=detach)

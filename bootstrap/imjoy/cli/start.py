@@ -257,10 +257,12 @@ def _farewell(engine: EngineProcess | None, signals: StopSignals, exit_code: int
     from imjoy.model.results import EngineEnded
 
     if exit_code != 0 and signals.because is None:
+        from imjoy.boot_failures import explain_boot
+
         raise ImJoyError(
             "engine.crashed",
             "The engine ended by itself.",
-            why=f"exit code {exit_code}\n{engine.last_words() if engine else ''}".strip(),
+            why=explain_boot(exit_code, engine.last_words() if engine else "").why,
             fix="imjoy logs",
         )
     render.emit(EngineEnded(signals.because or "stopped"), as_json=as_json)

@@ -1,0 +1,551 @@
+"""Each check: once where it fires, once where it does not, on the real thing where this machine has it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from imjoy import __version__
+from imjoy.doctor import webapp
+from imjoy.doctor.checks.port_reserved import excluded_ranges
+from imjoy.doctor.model import Finding, Machine, Status
+from imjoy.doctor.registry import all_checks, select
+from imjoy.effects.process import CommandResult
+
+Look = Callable[..., Finding]
+MakeMachine = Callable[..., Machine]
+OLD_PYTHON = Path("~/.pyenv/versions/3.9.18/bin/python3.9").expanduser()
+posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX modes")
+
+
+def assert_fires(finding: Finding, status: Status, words: str) -> None:
+    """What fires says what, why and a command."""
+    assert finding.status is status, finding
+    assert words in finding.what + finding.why
+    assert finding.what
+    assert finding.why
+    assert finding.command
+
+
+def prefix_with(home: Path, python: Path | str) -> Path:
+    """Make a prefix whose Python is a link to ``python``."""
+    prefix = home / "ImJoyApp"
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin" / "python").symlink_to(python)
+    return prefix
+
+
+def test_host_python_fires_when_the_python_of_the_prefix_is_gone(look: Look, home: Path) -> None:
+    prefix_with(home, "/no/such/python")
+    assert_fires(look("host.python"), Status.FAIL, "/no/such/python")
+
+
+@pytest.mark.skipif(not OLD_PYTHON.exists(), reason=f"{OLD_PYTHON} is not installed")
+def test_host_python_fires_below_the_floor(look: Look, home: Path) -> None:
+    prefix_with(home, OLD_PYTHON)
+    assert_fires(look("host.python"), Status.FAIL, "3.9.18")
+
+
+def test_host_python_is_content_with_a_python_that_runs(look: Look, home: Path) -> None:
+    assert look("host.python").status is Status.OK
+    prefix_with(home, sys.executable)
+    assert look("host.python").status is Status.OK
+
+
+def test_host_home_fires_when_the_workspace_cannot_be_made(look: Look, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    finding = look("host.home", IMJOY_WORKSPACE=str(tmp_path / "file" / "workspace"))
+    assert_fires(finding, Status.FAIL, "not a folder")
+
+
+@pytest.mark.parametrize("name", ["with space", "größe", "x" * 100])
+def test_host_home_warns_of_names_that_tools_cannot_carry(look: Look, home: Path, name: str) -> None:
+    assert_fires(look("host.home", IMJOY_PREFIX=str(home / name)), Status.WARN, "refix")
+
+
+def test_host_home_fires_when_the_disk_is_full(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10 * 1024**2))
+    assert_fires(look("host.home"), Status.FAIL, "10 MiB")
+
+
+def test_host_home_is_content_with_the_default(look: Look) -> None:
+    assert look("host.home").status is Status.OK
+
+
+@pytest.fixture
+def installed(home: Path) -> Path:
+    """Return the command of a prefix with a receipt."""
+    prefix = prefix_with(home, sys.executable)
+    command = prefix / "bin" / "imjoy"
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    write_receipt(prefix)
+    return command
+
+
+def write_receipt(prefix: Path) -> None:
+    (prefix / ".imjoy").mkdir(exist_ok=True)
+    receipt = {"schema": 1, "version": __version__, "parts": ["bin", "pyvenv.cfg", ".imjoy"]}
+    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps(receipt))
+    (prefix / "pyvenv.cfg").write_text("")
+
+
+@posix
+def test_path_command_fires_when_the_command_is_not_on_path(look: Look, installed: Path) -> None:
+    finding = look("path.command", PATH="/nowhere")
+    assert_fires(finding, Status.WARN, str(installed.parent))
+    assert finding.command == 'export PATH="$HOME/ImJoyApp/bin:$PATH"'
+    assert finding.fix is not None
+
+
+@posix
+def test_path_command_fires_when_another_copy_is_found_first(
+    look: Look, installed: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "imjoy"
+    shutil.copy(installed, other)
+    finding = look("path.command", PATH=f"{tmp_path}:{installed.parent}")
+    assert_fires(finding, Status.WARN, str(other))
+
+
+@posix
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../bin", "/nowhere:{}"])
+def test_path_command_compares_folders_and_not_their_spelling(
+    look: Look, installed: Path, spelling: str
+) -> None:
+    assert look("path.command", PATH=spelling.format(installed.parent)).status is Status.OK
+
+
+@posix
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", ".config/fish/config.fish")]
+)
+def test_path_command_is_mended_by_a_block_that_can_be_taken_back(
+    look: Look, installed: Path, home: Path, shell: str, file: str
+) -> None:
+    finding = look("path.command", {"shell": shell}, PATH="/nowhere")
+    assert finding.fix is not None
+    repair = finding.fix.apply()
+    assert "imjoy path" in (home / file).read_text()
+    assert "--remove" in repair.undo
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    said = subprocess.run(
+        [shell, "-ic", "command -v imjoy"], capture_output=True, text=True, check=False, timeout=60,
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "TERM": "dumb"},
+    )  # fmt: skip
+    assert said.stdout.strip().splitlines()[-1:] == [str(installed)], said.stderr
+
+
+def distribution(folder: Path, version: str = __version__, requires: str = "", **direct_url: Any) -> Path:
+    """Write the metadata of an installed imjoy, with two files, one of which may be deleted."""
+    info = folder / f"imjoy-{version}.dist-info"
+    (folder / "imjoy").mkdir(parents=True)
+    info.mkdir()
+    (folder / "imjoy" / "__init__.py").write_text("")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: imjoy\nVersion: {version}\n{requires}")
+    (info / "RECORD").write_text("imjoy/__init__.py,,\nimjoy/__pycache__/x.cpython-311.pyc,,\n")
+    if direct_url:
+        (info / "direct_url.json").write_text(json.dumps(direct_url))
+    return folder
+
+
+GIT = {"url": "https://example.org/imjoy", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}}
+
+
+def test_install_method_fires_when_another_copy_runs_than_is_installed(look: Look, tmp_path: Path) -> None:
+    fields = {"search_path": (str(distribution(tmp_path / "site", "0.1", **GIT)),)}
+    finding = look("install.method", fields, PYTHONPATH="/x")
+    assert_fires(finding, Status.WARN, "0.1")
+    assert finding.command == "unset PYTHONPATH"
+
+
+def test_install_method_fires_for_the_index(look: Look, tmp_path: Path) -> None:
+    fields = {"search_path": (str(distribution(tmp_path / "site")),)}
+    assert_fires(look("install.method", fields), Status.WARN, "index")
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "words"),
+    [
+        (GIT, "git, commit aaaaaaaaaaaa"),
+        ({"url": "file:///src", "dir_info": {"editable": True}}, "editable, from /src"),
+        ({"url": "file:///x/imjoy.whl", "archive_info": {}}, "from /x/imjoy.whl"),
+    ],
+)
+def test_install_method_names_how(look: Look, tmp_path: Path, direct_url: dict[str, Any], words: str) -> None:
+    fields = {"search_path": (str(distribution(tmp_path / "site", **direct_url)),)}
+    finding = look("install.method", fields)
+    assert finding.status is Status.OK
+    assert words in finding.what
+
+
+def test_install_integrity_fires_for_a_missing_file(look: Look, tmp_path: Path) -> None:
+    folder = distribution(tmp_path / "site", **GIT)
+    (folder / "imjoy" / "__init__.py").unlink()
+    assert_fires(look("install.integrity", {"search_path": (str(folder),)}), Status.FAIL, "__init__.py")
+
+
+@pytest.mark.parametrize("line", ["no-such-package", "pytest<1"])
+def test_install_integrity_fires_for_a_requirement(look: Look, tmp_path: Path, line: str) -> None:
+    folder = distribution(tmp_path / "site", requires=f"Requires-Dist: {line}\n", **GIT)
+    finding = look("install.integrity", {"search_path": (str(folder), *sys.path)})
+    assert_fires(finding, Status.FAIL, f"imjoy needs {line.partition('<')[0]}")
+
+
+def test_install_integrity_deletes_what_an_interrupted_pip_left(look: Look, tmp_path: Path) -> None:
+    folder = distribution(tmp_path / "site", **GIT)
+    (folder / "~mjoy").mkdir()
+    fields = {"search_path": (str(folder), *sys.path)}
+    finding = look("install.integrity", fields)
+    assert_fires(finding, Status.WARN, "~mjoy")
+    assert finding.fix is not None
+    finding.fix.apply()
+    assert look("install.integrity", fields).status is Status.OK
+
+
+def test_install_integrity_is_content_with_a_whole_installation(look: Look, tmp_path: Path) -> None:
+    requires = "Requires-Dist: pytest>=8\nRequires-Dist: never; python_version < '3'\n"
+    folder = distribution(tmp_path / "site", requires=requires, **GIT)
+    assert look("install.integrity", {"search_path": (str(folder), *sys.path)}).status is Status.OK
+
+
+def test_install_receipt_fires_for_an_interrupted_install(look: Look, installed: Path) -> None:
+    mark = installed.parents[1] / ".imjoy" / "incomplete"
+    mark.write_text("interrupted\n")
+    assert_fires(look("install.receipt"), Status.FAIL, "interrupted")
+
+
+def test_install_receipt_fires_when_the_prefix_is_not_what_it_says(look: Look, installed: Path) -> None:
+    (installed.parents[1] / "pyvenv.cfg").unlink()
+    assert_fires(look("install.receipt"), Status.FAIL, "pyvenv.cfg")
+
+
+def test_install_receipt_fires_when_it_cannot_be_read(look: Look, installed: Path) -> None:
+    (installed.parents[1] / ".imjoy" / "receipt.json").write_text("{")
+    assert_fires(look("install.receipt"), Status.FAIL, "cannot be read")
+
+
+def test_install_receipt_leaves_a_stranger_s_folder_alone(look: Look, home: Path) -> None:
+    (home / "ImJoyApp" / "photos").mkdir(parents=True)
+    assert_fires(look("install.receipt"), Status.WARN, "did not put these")
+
+
+def test_install_receipt_is_content_with_what_it_says(look: Look, installed: Path) -> None:
+    assert look("install.receipt").status is Status.OK
+
+
+def test_git_present_fires_without_git(look: Look, tmp_path: Path) -> None:
+    assert_fires(look("git.present", PATH=str(tmp_path)), Status.WARN, "not installed")
+
+
+def test_git_present_takes_the_stub_of_macos_for_no_git(
+    machine: MakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_tools(argv: list[str], *, timeout: float) -> CommandResult:
+        from imjoy.effects.process import CommandFailed
+
+        assert argv[0] == "xcode-select", "the stub would open a dialog"
+        raise CommandFailed(CommandResult(tuple(argv), 2, "", 0.0), "failed")
+
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: "/usr/bin/git")
+    mac = machine({"platform": "darwin"})
+    mac = replace(mac, context=replace(mac.context, run=no_tools))
+    finding = select(all_checks(), ["git.present"])[0].look(mac)
+    assert_fires(finding, Status.WARN, "offer of macOS")
+    assert finding.command == "xcode-select --install"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_git_present_is_content_with_git(look: Look) -> None:
+    assert "git version" in look("git.present").what
+
+
+@posix
+def test_conda_usable_fires_for_a_conda_that_was_moved(look: Look, double_conda: Path) -> None:
+    double_conda.write_text("#!/opt/old/bin/python\n")
+    assert_fires(look("conda.usable", CONDA_EXE=str(double_conda)), Status.FAIL, "/opt/old/bin/python")
+
+
+@posix
+def test_conda_usable_fires_for_a_conda_that_fails(look: Look, double_conda: Path) -> None:
+    double_conda.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    assert_fires(look("conda.usable", CONDA_EXE=str(double_conda)), Status.FAIL, "broken")
+
+
+@posix
+def test_conda_usable_is_content_with_a_conda_that_answers_and_with_none(
+    look: Look, double_conda: Path
+) -> None:
+    assert "conda 24.9.2" in look("conda.usable", CONDA_EXE=str(double_conda)).what
+    assert look("conda.usable", PATH="/nowhere").status is Status.SKIPPED
+
+
+@posix
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", ".config/fish/config.fish")]
+)
+def test_conda_shell_init_fires_and_is_mended_with_a_way_back(
+    look: Look, double_conda: Path, home: Path, shell: str, file: str
+) -> None:
+    rc = home / file
+    rc.parent.mkdir(parents=True, exist_ok=True)
+    rc.write_text("# mine\n")
+    finding = look("conda.shell_init", {"shell": shell}, CONDA_EXE=str(double_conda))
+    assert_fires(finding, Status.WARN, "CommandNotFoundError")
+    assert finding.command == f"{double_conda} init {shell}"
+    assert finding.fix is not None
+    repair = finding.fix.apply()
+    assert "+# >>> conda initialize >>>" in repair.diff
+    assert look("conda.shell_init", {"shell": shell}, CONDA_EXE=str(double_conda)).status is Status.OK
+    subprocess.run(repair.undo, shell=True, check=True)
+    assert rc.read_text() == "# mine\n"
+    assert not list(rc.parent.glob("*imjoy-backup*"))
+
+
+@posix
+def test_conda_shell_init_fires_for_the_block_of_another_conda_and_for_a_dead_one(
+    look: Look, double_conda: Path, home: Path
+) -> None:
+    block = (
+        "# >>> conda initialize >>>\n"
+        "{}__conda_setup=\"$('{}/bin/conda' 'shell.bash' 'hook')\"\n"
+        "# <<< conda initialize <<<\n"
+    )
+    for text in (block.format("", "/opt/miniconda3-old"), block.format("", f"{double_conda.parents[1]}-old")):
+        (home / ".bashrc").write_text(text)
+        assert_fires(look("conda.shell_init", CONDA_EXE=str(double_conda)), Status.WARN, "another conda")
+    (home / ".bashrc").write_text(block.format("# ", double_conda.parents[1]))
+    assert_fires(look("conda.shell_init", CONDA_EXE=str(double_conda)), Status.WARN, "no block")
+
+
+def test_conda_shell_init_knows_the_file_of_each_shell(
+    machine: MakeMachine, home: Path, tmp_path: Path
+) -> None:
+    from imjoy.doctor.checks.conda_shell_init import rc_file
+
+    assert rc_file(machine({"platform": "darwin"})) == home / ".bash_profile"
+    assert rc_file(machine({"shell": "zsh"}, ZDOTDIR=str(tmp_path))) == tmp_path / ".zshrc"
+    assert rc_file(machine({"shell": "nushell"})) is None
+
+
+def test_conda_shell_init_is_no_matter_without_conda(look: Look) -> None:
+    assert look("conda.shell_init", PATH="/nowhere").status is Status.SKIPPED
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"])
+def test_net_tls_fires_for_a_variable_that_leads_nowhere(look: Look, name: str) -> None:
+    finding = look("net.tls", **{name: "/no/such/file.pem"})
+    assert_fires(finding, Status.FAIL, "/no/such/file.pem")
+    assert finding.command == f"unset {name}"
+
+
+def test_net_tls_fires_for_a_clock_that_is_off(machine: MakeMachine) -> None:
+    young = machine()
+    young = replace(young, context=replace(young.context, clock=lambda: 0.0))
+    assert_fires(select(all_checks(), ["net.tls"])[0].look(young), Status.FAIL, "1970")
+
+
+def test_net_tls_is_content_with_files_that_are_there(look: Look, tmp_path: Path) -> None:
+    assert look("net.tls", SSL_CERT_DIR=str(tmp_path)).status is Status.OK
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_net_proxy_fires_when_loopback_would_be_asked_of_the_proxy(look: Look, name: str) -> None:
+    finding = look("net.proxy", **{name: "http://proxy:3128", "NO_PROXY": "example.org"})
+    assert_fires(finding, Status.WARN, "127.0.0.1")
+    assert finding.command == "export NO_PROXY=example.org,127.0.0.1,localhost"
+
+
+@pytest.mark.parametrize("value", ["http://", "ftp://x:1", "http://host:notaport"])
+def test_net_proxy_fires_for_what_is_no_address(look: Look, value: str) -> None:
+    assert_fires(look("net.proxy", https_proxy=value), Status.FAIL, "HTTPS_PROXY")
+
+
+def test_net_proxy_is_content_without_one_and_with_an_exception(look: Look) -> None:
+    assert look("net.proxy").status is Status.OK
+    assert look("net.proxy", http_proxy="http://p:1", no_proxy="localhost,127.0.0.1").status is Status.OK
+    assert look("net.proxy", http_proxy="http://p:1", no_proxy="*").status is Status.OK
+
+
+def write_token(home: Path, text: str, mode: int = 0o600) -> Path:
+    file = home / "ImJoyWorkspace" / ".imjoy" / "token"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+@posix
+def test_engine_token_fires_when_others_can_read_it_and_closes_it(look: Look, home: Path) -> None:
+    file = write_token(home, "a" * 43 + "\n", 0o644)
+    finding = look("engine.token")
+    assert_fires(finding, Status.FAIL, "644")
+    assert finding.fix is not None
+    assert finding.fix.apply().undo == f"chmod 644 '{file}'"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert look("engine.token").status is Status.OK
+
+
+def test_engine_token_fires_for_what_is_no_token_and_makes_a_new_one(look: Look, home: Path) -> None:
+    file = write_token(home, "not one\n")
+    finding = look("engine.token")
+    assert_fires(finding, Status.FAIL, "16 to 128")
+    assert "not one" not in finding.why
+    assert finding.fix is not None
+    finding.fix.apply()
+    assert len(file.read_text().strip()) == 43
+    assert look("engine.token").status is Status.OK
+
+
+def test_engine_token_is_content_before_the_first_start(look: Look) -> None:
+    assert look("engine.token").status is Status.OK
+
+
+def write_state(home: Path, **values: object) -> Path:
+    file = home / "ImJoyWorkspace" / ".imjoy" / "engine.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        "pid": os.getpid(),
+        "create_time": psutil.Process().create_time(),
+        "instance": "1",
+        "secret": "2",
+    }
+    state |= {"host": "127.0.0.1", "port": 1, "url": "http://127.0.0.1:1", "serve": False, **values}
+    file.write_text(json.dumps(state))
+    return file
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_engine_state_fires_for_a_file_that_was_left_behind_and_deletes_it(
+    look: Look, home: Path, content: str | None
+) -> None:
+    file = write_state(home, create_time=1.0)
+    if content:
+        file.write_text(content)
+    finding = look("engine.state")
+    assert_fires(finding, Status.WARN, str(file))
+    assert finding.fix is not None
+    finding.fix.apply()
+    assert look("engine.state").status is Status.OK
+
+
+def test_engine_state_fires_for_a_process_that_does_not_answer(look: Look, home: Path) -> None:
+    write_state(home)
+    finding = look("engine.state")
+    assert_fires(finding, Status.FAIL, "hangs")
+    assert finding.command == "imjoy stop"
+
+
+def test_engine_starts_fires_when_the_workspace_cannot_be_written(look: Look, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    finding = look("engine.starts", IMJOY_WORKSPACE=str(tmp_path / "file"))
+    assert_fires(finding, Status.FAIL, "workspace.unwritable")
+
+
+def test_port_checks_are_content_with_a_free_port(look: Look) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for id in ("port.free", "port.reserved", "port.ambiguous"):
+        assert look(id, {"port": port}).status is Status.OK
+
+
+def test_port_free_fires_with_who_holds_it_and_a_port_that_is_free(look: Look) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        finding = look("port.free", {"port": server.getsockname()[1]})
+    assert_fires(finding, Status.WARN, f"pid {os.getpid()}, you")
+    assert finding.command.startswith("imjoy start --port ")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6")
+def test_port_ambiguous_fires_for_a_listener_on_the_other_loopback(look: Look) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        finding = look("port.ambiguous", {"port": server.getsockname()[1]})
+        assert look("port.free", {"port": server.getsockname()[1]}).status is Status.OK
+    assert_fires(finding, Status.WARN, "::1")
+    assert "http://127.0.0.1:" in finding.command
+
+
+def test_port_reserved_fires_for_airplay_and_for_excluded_ranges(machine: MakeMachine) -> None:
+    check = select(all_checks(), ["port.reserved"])[0]
+    assert_fires(check.look(machine({"platform": "darwin", "port": 5000})), Status.FAIL, "AirPlay")
+    said = (
+        "\nProtocol tcp Port Exclusion Ranges\n\nStart Port    End Port\n----------    --------\n"
+        "      8005        8104\n     50000       50059     *\n\n* - Administered port exclusions.\n"
+    )
+    assert excluded_ranges(said) == [(8005, 8104), (50000, 50059)]
+    windows = machine({"platform": "win32", "port": 8080})
+    context = replace(windows.context, run=lambda argv, *, timeout: CommandResult(tuple(argv), 0, said, 0.0))
+    assert_fires(check.look(replace(windows, context=context)), Status.FAIL, "8005 to 8104")
+    assert check.look(replace(windows, context=context, port=9000)).status is Status.OK
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root, to drop its rights")
+def test_ports_below_1024_are_not_for_everybody() -> None:
+    # In a process of its own: rights that are dropped do not come back.
+    code = (
+        "import os, socket; from imjoy.ports import try_bind; try_bind('127.0.0.1', 0);"
+        "os.setgid(65534); os.setuid(65534); print(try_bind('127.0.0.1', 81).value)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if "not permitted" not in done.stdout:
+        pytest.skip(f"this machine lets everybody have low ports: {done.stdout}{done.stderr}")
+    assert done.stdout.strip() == "not permitted"
+
+
+def test_remote_checks_fire_for_an_engine_that_somebody_elsewhere_wants(look: Look, home: Path) -> None:
+    write_state(home, port=8080, url="http://127.0.0.1:8080")
+    assert look("remote.bind").status is Status.OK
+    finding = look("remote.bind", SSH_CONNECTION="10.0.0.1 50000 10.0.0.2 22")
+    assert_fires(finding, Status.WARN, "by ssh")
+    assert finding.command == "ssh -L 8080:127.0.0.1:8080 10.0.0.2"
+    write_state(home, host="0.0.0.0", port=8080)
+    assert look("remote.bind", SSH_CONNECTION="10.0.0.1 50000 10.0.0.2 22").status is Status.OK
+    assert_fires(look("remote.browser"), Status.WARN, "https pages")
+    write_state(home, host="0.0.0.0", port=8080, serve=True)
+    assert look("remote.browser").status is Status.OK
+
+
+def test_webapp_cache_fires_for_damaged_and_missing_files(
+    look: Look, machine: MakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look("webapp.cache").status is Status.SKIPPED
+    pinned = webapp.pinned_files()
+    assert len(pinned) == 4
+    content = b"what the packages hold is not at hand here"
+    digest = hashlib.sha256(content).hexdigest()
+    monkeypatch.setattr(webapp, "pinned_files", lambda: [replace(each, sha256=digest) for each in pinned])
+    files = [machine().layout.webapp / each.path for each in pinned]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    assert look("webapp.cache").status is Status.OK
+    files[1].write_bytes(b"changed")
+    assert_fires(look("webapp.cache"), Status.FAIL, "checksum")
+    files[1].unlink()
+    assert_fires(look("webapp.cache"), Status.WARN, "1 files are missing")
+
+
+def test_no_check_takes_longer_than_a_moment_on_a_healthy_machine(machine: MakeMachine) -> None:
+    from imjoy.doctor.registry import our_checks
+    from imjoy.doctor.runner import examine
+
+    checks = [each for each in our_checks() if each.id != "engine.starts"]
+    begin = time.monotonic()
+    examine(checks, machine(), offline=True)
+    assert time.monotonic() - begin < 10
