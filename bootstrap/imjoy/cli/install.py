@@ -1,0 +1,250 @@
+"""``imjoy install``: shows the plan, carries it out, and for the scripts does the second half only."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from imjoy import render
+from imjoy.cli.options import json_option
+from imjoy.context import Context
+from imjoy.effects.lock import refuse_when_locked
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.path.operations import running_shell
+from imjoy.path.shells import Place, ShellName
+from imjoy.provision.apply import Installation, environment_works, interpreter, works
+from imjoy.provision.finish import Installed, finish
+from imjoy.provision.plan import Found, Plan, Wanted, Wish, look, make_plan
+from imjoy.provision.receipt import lock_folder
+
+SHA256_LENGTH = 64
+
+
+@click.command(name="install")
+@click.option("--prefix", metavar="DIR", help="The folder to make. [IMJOY_PREFIX; default: ~/ImJoyApp]")
+@click.option(
+    "--distribution",
+    type=click.Choice(get_args(Wish)),
+    envvar="IMJOY_DISTRIBUTION",
+    default="auto",
+    help="Where its Python comes from. auto: a conda that is here, else Miniconda, else this Python.",
+)
+@click.option("--from", "source", metavar="SOURCE", help="A checkout's folder, a wheel, or a git url.")
+@click.option(
+    "--mirror", metavar="URL", envvar="IMJOY_MIRROR", help="Where the installers of conda lie instead."
+)
+@click.option(
+    "--offline",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take the installer and all wheels from this folder.",
+)
+@click.option(
+    "--installer",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Run this installer of Miniconda or Miniforge; needs --sha256.",
+)
+@click.option("--sha256", metavar="HASH", help="What the SHA-256 of --installer has to be.")
+@click.option("--modify-path", is_flag=True, help="Also write the block of `imjoy path --apply`.")
+@click.option("--start", is_flag=True, help="Afterwards start the engine and open the app.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Look, print the plan, change nothing.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("--verbose", is_flag=True, help="Show what the steps print.")
+@click.option("--shell", type=click.Choice(get_args(ShellName)), hidden=True)
+@click.option("--finish", "handed", metavar="JSON", hidden=True)
+@json_option
+@click.pass_obj
+def command(
+    context: Context,
+    prefix: str | None,
+    distribution: Wish,
+    source: str | None,
+    mirror: str | None,
+    offline: Path | None,
+    installer: Path | None,
+    sha256: str | None,
+    modify_path: bool,
+    start: bool,
+    yes: bool,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+    shell: ShellName | None,
+    handed: str | None,
+    as_json: bool,
+) -> int:
+    """Make a folder that has Python, conda and imjoy, and edit nothing else.
+
+    Run it again at any time: it finishes what was interrupted, repairs, brings up to date, or finds nothing to do.
+    """
+    place = Place(context.home, context.environ, sys.platform)
+    folder = context.layout(prefix).prefix
+    chosen = shell or running_shell(place)
+    if handed is not None:
+        result = finish(_handed(handed), folder, chosen, context, place, modify_path=modify_path)
+        if as_json or not quiet:
+            render.emit(result, as_json=as_json)
+        return ExitCode.DONE
+    if sha256 is not None and not (installer or mirror or offline):
+        raise click.UsageError("--sha256 goes with --installer, --mirror or --offline.")
+    _check_usage(distribution, installer, sha256)
+    wanted = Wanted(folder, distribution, source, mirror, offline, installer, sha256)
+    plan = _agreed_plan(wanted, context, ask=not (yes or dry_run or as_json))
+    if plan.problems:
+        return _refuse(plan, as_json=as_json)
+    if plan.source.unreachable and plan.action != "none":
+        raise ImJoyError(
+            "install.network",
+            f"{plan.source.place.removeprefix('git+')} cannot be reached, and nothing was changed.",
+            why=plan.source.unreachable,
+            fix="look at the network, or install from a file: --from FILE.whl",
+            exit_code=ExitCode.NETWORK_NEEDED,
+        )
+    refuse_when_locked(lock_folder(folder))
+    if dry_run:
+        render.emit(plan, as_json=as_json)
+        return ExitCode.DONE
+    if plan.action == "repair" and not environment_works(folder) and not yes:
+        _agree_to_rebuild(folder)
+    arguments = ["--shell", chosen]
+    arguments += [word for word, given in (("--json", as_json), ("--quiet", quiet)) if given]
+    arguments += ["--modify-path"] if modify_path else []
+    with render.progress() as shown:
+        report = (lambda text, fraction: None) if quiet else shown
+        code = Installation(plan, context, report, verbose=verbose).run(arguments)
+    if start and code == ExitCode.DONE:
+        os.execv(
+            interpreter(folder),
+            [
+                str(interpreter(folder)),
+                "-I",
+                "-m",
+                "imjoy",
+                "start",
+                "--serve",
+                "--open",
+                "--prefix",
+                str(folder),
+            ],
+        )
+    return code
+
+
+def _check_usage(distribution: Wish, installer: Path | None, sha256: str | None) -> None:
+    if installer is not None and sha256 is None:
+        raise click.UsageError("--installer needs --sha256.")
+    if sha256 is not None and (
+        len(sha256) != SHA256_LENGTH or not set(sha256.lower()) <= set("0123456789abcdef")
+    ):
+        raise click.UsageError(
+            f"A SHA-256 has {SHA256_LENGTH} hexadecimal digits; --sha256 has {len(sha256)}."
+        )
+    if installer is not None and distribution not in ("miniconda", "miniforge"):
+        raise click.UsageError("--installer wants --distribution miniconda or miniforge.")
+
+
+def _agreed_plan(wanted: Wanted, context: Context, *, ask: bool) -> Plan:
+    better = context.home / "ImJoyApp"
+
+    def plan(use_conda: bool) -> tuple[Found, Plan]:
+        found = look(wanted, context, works=works, use_conda=use_conda)
+        return found, make_plan(wanted, found, better_prefix=better)
+
+    found, first = plan(use_conda=True)
+    offered = first.distribution == "existing" and wanted.distribution == "auto" and first.action == "install"
+    if offered and ask and sys.stdin.isatty() and found.conda is not None:
+        question = (
+            f"There is a conda {found.conda.version}: {found.conda.command}\n"
+            f"Shall it make an environment for imjoy in {wanted.prefix}? It is not changed itself."
+        )
+        if not click.confirm(question, default=True, err=True):
+            return plan(use_conda=False)[1]
+    return first
+
+
+def _agree_to_rebuild(folder: Path) -> None:
+    question = (
+        f"The Python in {folder} is broken and has to be made anew; packages that you added to it go. Do it?"
+    )
+    if not (sys.stdin.isatty() and click.confirm(question, err=True)):
+        raise ImJoyError(
+            "install.broken",
+            f"The Python in {folder} is broken and was left as it is.",
+            fix="imjoy install --yes makes it anew; packages that you added to it go",
+            exit_code=ExitCode.PREFLIGHT_REFUSED,
+        )
+
+
+def _refuse(plan: Plan, *, as_json: bool) -> int:
+    offline = all(each.id.startswith("network.") for each in plan.problems)
+    code = ExitCode.NETWORK_NEEDED if offline else ExitCode.PREFLIGHT_REFUSED
+    if as_json:
+        render.emit_json(plan.as_json())
+        return code
+    raise ImJoyError(
+        "install.refused",
+        "imjoy cannot be installed here yet, and nothing was changed.",
+        why="\n".join(f"{each.what}\n  {each.fix}" for each in plan.problems),
+        fix="mend these, then run it again",
+        exit_code=code,
+    )
+
+
+def _handed(text: str) -> dict[str, object]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ImJoyError("install.handed", "--finish wants a JSON object.", exit_code=ExitCode.USAGE)
+    return document
+
+
+@render.show.register
+def _(result: Plan) -> None:
+    titles = {
+        "install": "Install imjoy",
+        "finish": "Finish an interrupted install of imjoy",
+        "upgrade": "Bring imjoy up to date",
+        "repair": "Repair imjoy",
+        "none": "Look at imjoy",
+    }
+    render.say(titles.get(result.action, "Install imjoy"))
+    render.say(f"  into  {result.prefix}\n  from  {result.source.place}")
+    render.say(f"  with  {result.distribution}: {result.why}")
+    for notice in result.notices:
+        render.say(f"  note  {notice}")
+    if result.action == "none":
+        render.say("\nNothing to do: it is installed, works, and is up to date.")
+    else:
+        render.say("\n".join(["", "Steps:", *(f"  - {step}" for step in result.steps)]))
+
+
+@render.show.register
+def _(result: Installed) -> None:
+    for line in _next_steps(result):
+        render.say(line)
+
+
+def _next_steps(result: Installed) -> Iterator[str]:
+    if result.action == "none":
+        yield f"imjoy {result.version} in {result.prefix} works and is up to date; nothing was changed."
+    else:
+        yield f"\nimjoy {result.version} is in {result.prefix}."
+    for notice in result.notices:
+        yield f"Note: {notice}."
+    if result.edited:
+        yield f"\n{result.edited} puts it on PATH from the next session on. In this {result.shell}, type"
+        yield f"    {result.path_line}"
+    elif not result.on_path:
+        yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
+        yield f"and for every one to come\n    {result.command} path --apply"
+    yield "\nStart the engine and open the app with\n    imjoy start --serve --open"

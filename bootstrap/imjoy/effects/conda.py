@@ -1,0 +1,73 @@
+"""The conda command of this machine: found, asked for its version, told to make an environment."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.effects.process import CommandFailed, CommandResult
+
+VERSION_SECONDS = 20.0
+USUAL_FOLDERS = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", "miniconda", "anaconda")
+SYSTEM_FOLDERS = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
+CHANNEL_ARGUMENTS = ("--override-channels", "--channel", "conda-forge")
+"""Never the default channels of Anaconda, whose terms only a person can accept."""
+
+
+@dataclass(frozen=True)
+class Conda:
+    """A conda that answers. ``version`` is what ``conda -V`` says behind its name."""
+
+    command: Path
+    version: str
+
+
+def find_conda(
+    home: Path,
+    environ: Mapping[str, str],
+    run: Callable[..., CommandResult],
+    *,
+    except_in: Path | None = None,
+) -> Conda | None:
+    """Return the first conda that works: CONDA_EXE, PATH, the usual folders. Those under ``except_in`` do not count."""
+    seen: set[Path] = set()
+    for candidate in _candidates(home, environ):
+        real = candidate.resolve()
+        if real in seen or (except_in is not None and real.is_relative_to(except_in.resolve())):
+            continue
+        seen.add(real)
+        try:
+            said = run([str(candidate), "-V"], timeout=VERSION_SECONDS).output.split()
+        except CommandFailed:
+            continue
+        if len(said) >= 2 and said[0] == "conda":
+            return Conda(candidate, said[1])
+    return None
+
+
+def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> list[str]:
+    """Return the arguments that make an environment with Python and pip, from conda-forge and nothing else."""
+    words = [
+        "create",
+        "--yes",
+        "--quiet",
+        "--prefix",
+        str(prefix),
+        "--no-default-packages",
+        *CHANNEL_ARGUMENTS,
+    ]
+    return [*words, *(["--offline"] if offline else []), f"python={python}", "pip"]
+
+
+def _candidates(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    if named := environ.get("CONDA_EXE"):
+        yield Path(named)
+    if found := shutil.which("conda", path=environ.get("PATH", "")):
+        yield Path(found)
+    command = "Scripts/conda.exe" if sys.platform == "win32" else "bin/conda"
+    for folder in (*(home / each for each in USUAL_FOLDERS), *map(Path, SYSTEM_FOLDERS)):
+        if (folder / command).is_file():
+            yield folder / command

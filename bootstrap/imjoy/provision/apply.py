@@ -1,0 +1,376 @@
+"""Carries a plan out: one lock, one log, a mark while it is not whole, and a way back when a first install fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TypedDict
+
+from imjoy import __version__
+from imjoy.bug_report import scrub
+from imjoy.context import Context
+from imjoy.effects.conda import create_arguments
+from imjoy.effects.download import download, file_sha256
+from imjoy.effects.lock import InstallLock
+from imjoy.effects.process import end_process_tree
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.provision.machine import isolated
+from imjoy.provision.plan import Plan
+from imjoy.provision.receipt import (
+    CONDA_PARTS,
+    VENV_PARTS,
+    lock_folder,
+    own_folder,
+    read_receipt,
+    write_state,
+)
+from imjoy.provision.source import copy_checkout
+
+STEP_SECONDS = 3600.0
+"""No step may take longer; a slow disk and a slow network are well under it."""
+CONDA_PYTHON = "3.13"
+"""What an existing conda is asked for."""
+EVIDENCE_LINES = 12
+NETWORK_WORDS = (
+    *("NewConnectionError", "NameResolutionError", "Temporary failure in name resolution", "ConnectTimeout"),
+    *("ReadTimeout", "ProxyError", "Could not resolve host", "Network is unreachable", "Connection refused"),
+    *("CondaHTTPError", "SSLError"),
+)
+WINDOWS_INSTALLER = "/InstallationType=JustMe /AddToPath=0 /RegisterPython=0 /NoShortcuts=1 /S /D="
+PROBE = """
+import csv, sys
+from importlib.metadata import distribution, version
+from packaging.requirements import Requirement
+imjoy = distribution("imjoy")
+rows = csv.reader(imjoy.read_text("RECORD").splitlines())
+whole = all(imjoy.locate_file(row[0]).exists() for row in rows)
+needed = [Requirement(line) for line in imjoy.requires]
+needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+sys.exit(not (whole and all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)))
+"""
+PROBE_SECONDS = 60.0
+
+Report = Callable[[str, float | None], None]
+
+
+class Evidence(TypedDict):
+    """What a step that failed leaves to tell."""
+
+    why: str
+    fix: str
+    exit_code: ExitCode
+
+
+def interpreter(prefix: Path) -> Path:
+    """Return the Python of a prefix: of an environment of Windows, else of conda there, else of anything elsewhere."""
+    if sys.platform != "win32":
+        return prefix / "bin" / "python"
+    inside = prefix / "Scripts" / "python.exe"
+    return inside if inside.exists() else prefix / "python.exe"
+
+
+def works(prefix: Path) -> bool:
+    """Whether the imjoy in a prefix is whole. Writes no bytecode."""
+    return _answers([str(interpreter(prefix)), "-I", "-B", "-c", PROBE])
+
+
+def environment_works(prefix: Path) -> bool:
+    """Whether the Python of a prefix runs, with pip."""
+    return _answers([str(interpreter(prefix)), "-I", "-B", "-m", "pip", "--version"])
+
+
+class Installation:
+    """One run that installs. ``report`` gets what it does; ``verbose`` lets the steps write to stderr as well."""
+
+    def __init__(self, plan: Plan, context: Context, report: Report, *, verbose: bool = False) -> None:
+        self.plan = plan
+        self.prefix = plan.prefix
+        self._context = context
+        self._report = report
+        self._verbose = verbose
+        self._ours = own_folder(plan.prefix)
+        self._stage = self._ours / "stage"
+        self._undo = False
+        self._lock = InstallLock(lock_folder(plan.prefix))
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Carry the plan out, the second half in the prefix's own Python with ``arguments``; return its exit code.
+
+        A first install that fails or is interrupted takes back what it made; a change of a finished one stays marked,
+        and the next run repairs it. Raises :class:`ImJoyError` ``install.step`` (4 where the network is to blame),
+        ``install.installer``, ``install.silent``, and what the lock and the download raise.
+        """
+        if self.plan.action == "none":
+            return self.hand_over(self._handed(None), arguments)
+        made = self._topmost_new()
+        try:
+            with self._lock:
+                self._undo = self.plan.action in ("install", "finish")
+                write_state(self.prefix, "unfinished" if self._undo else "interrupted")
+                try:
+                    self._ensure_stage()
+                    self._ensure_python()
+                    self._install(self._wheel())
+                    return self.hand_over(self._handed(made), arguments)
+                except BaseException:
+                    if self._undo:
+                        self._take_back()
+                    raise
+                finally:
+                    shutil.rmtree(self._stage, ignore_errors=True)
+                    with suppress(OSError):
+                        (self._ours / "install.log.new").replace(self._ours / "install.log")
+        except BaseException:
+            if self._undo:
+                self._remove_empty(made)
+            raise
+
+    def hand_over(self, handed: dict[str, object], arguments: Sequence[str]) -> int:
+        """Run the second half in the prefix's own Python, with its output for the person; return its exit code."""
+        command = [
+            str(interpreter(self.prefix)),
+            "-I",
+            "-m",
+            "imjoy",
+            "install",
+            "--prefix",
+            str(self.prefix),
+        ]
+        command += ["--finish", json.dumps(handed), *arguments]
+        environ = isolated(self._context.environ)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
+
+    def _ensure_stage(self) -> None:
+        shutil.rmtree(self._stage, ignore_errors=True)
+        (self._stage / "tmp").mkdir(parents=True)
+        with self._log("w") as log:
+            log.write(f"imjoy {__version__}, {self.plan.action}, {self.plan.distribution}\n".encode())
+
+    def _ensure_python(self) -> None:
+        if not self._undo and environment_works(self.prefix):
+            return
+        self._remove_parts()
+        if self.plan.distribution == "venv":
+            base = getattr(sys, "_base_executable", None) or sys.executable
+            self._step("making the environment", [base, "-m", "venv", "--prompt", "imjoy", str(self.prefix)])
+        elif self.plan.distribution == "existing" and self.plan.conda is not None:
+            offline = self.plan.offline is not None
+            arguments = create_arguments(self.prefix, CONDA_PYTHON, offline=offline)
+            self._step("having conda make the environment", [str(self.plan.conda.command), *arguments])
+            self._link_conda(self.plan.conda.command)
+        else:
+            self._run_installer(self._fetch_installer())
+        if not environment_works(self.prefix):
+            raise ImJoyError(
+                "install.installer",
+                f"The Python that was put into {self.prefix} does not run.",
+                **self._evidence(),
+            )
+
+    def _fetch_installer(self) -> Path:
+        installer, local = self.plan.installer, self.plan.local_installer
+        if installer is None:
+            raise ImJoyError(
+                "install.unrepairable",
+                f"The Python in {self.prefix} is broken, and the plan names nothing to replace it with.",
+                fix="imjoy uninstall, then install again",
+            )
+        if local is not None:
+            found = file_sha256(local)
+            if found != installer.sha256.lower():
+                raise ImJoyError(
+                    "download.checksum",
+                    f"{local} is not what it should be; nothing of it was used.",
+                    why=f"its SHA-256 is {found}\nand has to be  {installer.sha256.lower()}",
+                    fix="--installer FILE --sha256 HASH",
+                    exit_code=ExitCode.CHECKSUM_MISMATCH,
+                )
+            return local
+        title = f"downloading {self.plan.distribution.capitalize()}"
+        self._report(title, 0.0)
+        return download(
+            installer.url,
+            self._stage / installer.file,
+            installer.sha256,
+            lambda done, total: self._report(title, done / total if total else None),
+        )
+
+    def _run_installer(self, file: Path) -> None:
+        title = f"installing {self.plan.distribution.capitalize()}"
+        if sys.platform == "win32":
+            # One text, because /D= has to be last, without quotes, and may hold spaces.
+            self._step(title, f'"{file}" {WINDOWS_INSTALLER}{self.prefix}')
+        else:
+            # -f, because our own folder is in the prefix already.
+            self._step(title, ["bash", str(file), "-b", "-f", "-p", str(self.prefix)])
+
+    def _link_conda(self, conda: Path) -> None:
+        # A script, not a link: conda finds its own root from where it lies.
+        if sys.platform == "win32":
+            (self.prefix / "Scripts" / "conda.bat").write_text(f'@"{conda}" %*\r\n', encoding="utf-8")
+            return
+        command = self.prefix / "bin" / "conda"
+        if not command.exists():
+            command.write_text(f'#!/bin/sh\nexec "{conda}" "$@"\n', encoding="utf-8")
+            command.chmod(0o755)
+
+    def _wheel(self) -> str:
+        source = self.plan.source
+        place = source.place
+        if source.kind == "wheel":
+            return place
+        if source.kind == "checkout":
+            copy_checkout(Path(place), self._stage / "source")
+            place = str(self._stage / "source")
+        elif source.kind == "git" and source.id:
+            place = f"{place}@{source.id.removeprefix('commit:')}"
+        wheels = self._stage / "wheels"
+        pip = [str(interpreter(self.prefix)), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels)]
+        self._step("building imjoy", [*pip, *self._index_arguments(), place])
+        built = sorted(wheels.glob("imjoy-*.whl"))
+        if not built:
+            raise ImJoyError("install.not-imjoy", f"{source.place} is not imjoy.", **self._evidence())
+        return str(built[-1])
+
+    def _install(self, wheel: str) -> None:
+        pip = [str(interpreter(self.prefix)), "-m", "pip", "install", "--upgrade", *self._index_arguments()]
+        again = [] if self._undo else ["--force-reinstall"]
+        self._step("installing imjoy and what it needs", [*pip, *again, wheel])
+        self._report("checking that it answers", None)
+        if not works(self.prefix):
+            raise ImJoyError(
+                "install.silent",
+                f"imjoy is installed in {self.prefix}, but does not answer.",
+                **self._evidence(),
+            )
+
+    def _index_arguments(self) -> list[str]:
+        return [] if self.plan.offline is None else ["--no-index", "--find-links", str(self.plan.offline)]
+
+    def _handed(self, made: Path | None) -> dict[str, object]:
+        receipt = read_receipt(self.prefix)
+        return {
+            "action": self.plan.action,
+            "distribution": self.plan.distribution,
+            "python": sys.executable if self.plan.distribution == "venv" else "",
+            "source": self.plan.source.place,
+            "source_id": self.plan.source.id,
+            "made_folder": str(made or (receipt.made_folder if receipt else "") or ""),
+            "conda": str(self.plan.conda.command) if self.plan.conda else receipt.conda if receipt else "",
+            "notices": list(self.plan.notices),
+        }
+
+    def _step(self, title: str, command: Sequence[str] | str) -> None:
+        """Run one command with its output in the log, as the leader of a session that the lock knows."""
+        self._report(title, None)
+        with self._log("a") as log:
+            log.write(f"\n$ {command if isinstance(command, str) else ' '.join(command)}\n".encode())
+            log.flush()
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=sys.stderr if self._verbose else log,
+                    stderr=subprocess.STDOUT,
+                    env=isolated(self._context.environ, self._stage / "tmp"),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ImJoyError(
+                    "install.step", f"{title}: it could not be started: {error}", **self._evidence()
+                ) from error
+            self._lock.note_step(process.pid)
+            try:
+                code = process.wait(STEP_SECONDS)
+            except BaseException as error:
+                _end(process)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise ImJoyError(
+                        "install.step", f"{title} took over an hour.", **self._evidence()
+                    ) from error
+                raise
+            finally:
+                self._lock.note_step(None)
+        if code != 0:
+            raise ImJoyError("install.step", f"{title}: it failed with exit code {code}.", **self._evidence())
+
+    def _evidence(self) -> Evidence:
+        text = scrub((self._ours / "install.log.new").read_text(errors="replace"), self._context, secrets=())
+        lines = text.strip().splitlines()
+        network = any(word in line for line in lines[-60:] for word in NETWORK_WORDS)
+        if self._undo:
+            descriptor, name = tempfile.mkstemp(prefix="imjoy-install-", suffix=".log")
+            os.close(descriptor)
+            kept = Path(name)
+        else:
+            kept = self._ours / "failed.log"
+        kept.write_text(text, encoding="utf-8")
+        state = "nothing was left behind" if self._undo else "the next run goes on from here"
+        return {
+            "why": "\n".join(lines[-EVIDENCE_LINES:]),
+            "fix": f"{state}; the log is {kept}",
+            "exit_code": ExitCode.NETWORK_NEEDED if network else ExitCode.FAILED,
+        }
+
+    def _log(self, mode: str) -> IO[bytes]:
+        return (self._ours / "install.log.new").open(mode + "b")
+
+    def _remove_parts(self) -> None:
+        for part in VENV_PARTS if self.plan.distribution == "venv" else CONDA_PARTS:
+            path = self.prefix / part
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _take_back(self) -> None:
+        with suppress(OSError):
+            self._remove_parts()
+        for name in ("incomplete", "receipt.json", "install.log", "install.log.new", "stage"):
+            path = self._ours / name
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _topmost_new(self) -> Path | None:
+        new = [each for each in (self.prefix, *self.prefix.parents) if not each.exists()]
+        return new[-1] if new else None
+
+    def _remove_empty(self, made: Path | None) -> None:
+        with suppress(OSError):
+            self._ours.rmdir()
+            for folder in (self.prefix, *self.prefix.parents):
+                if made is None or not folder.is_relative_to(made):
+                    return
+                folder.rmdir()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    import psutil
+
+    with suppress(psutil.Error):
+        end_process_tree(process.pid, psutil.Process(process.pid).create_time())
+    process.wait()
+
+
+def _answers(command: Sequence[str]) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

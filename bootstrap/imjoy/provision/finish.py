@@ -1,0 +1,140 @@
+"""The second half of every install, in the prefix's own Python: receipt, health check, PATH, and what to do next.
+
+``install.sh`` and ``install.ps1`` hand over to it by absolute path, with what they know as one JSON document.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import cast
+
+from imjoy import __version__
+from imjoy.context import Context
+from imjoy.launch import ServeOptions, launch_engine
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.model.project import TOKEN_VARIABLE
+from imjoy.model.results import Result
+from imjoy.path.operations import PathChanged, apply, tell
+from imjoy.path.shells import Place, ShellName, command_folders
+from imjoy.provision.receipt import CONDA_PARTS, VENV_PARTS, Receipt, own_folder, write_receipt, write_state
+
+
+@dataclass(frozen=True)
+class Installed(Result):
+    """An install that is whole, and the line that puts it on PATH; ``edited`` is the start-up file that has it."""
+
+    action: str
+    version: str
+    prefix: Path
+    distribution: str
+    command: Path
+    shell: ShellName
+    on_path: bool
+    path_line: str
+    edited: str
+    notices: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that ``--json`` prints."""
+        return {"schema": 1, "kind": "result", **super().as_json()}
+
+
+def finish(
+    handed: Mapping[str, object],
+    prefix: Path,
+    shell: ShellName,
+    context: Context,
+    place: Place,
+    *,
+    modify_path: bool,
+) -> Installed:
+    """Check that the engine serves, write the receipt, take the mark of the unfinished away, edit PATH if asked.
+
+    ``handed`` has what the first half knows: ``action`` (``none`` when there was nothing to do, so that nothing is
+    written), ``distribution``, ``python``, ``source``, ``source_id``, ``made_folder``, ``conda``, ``notices``. It may
+    be repeated. Raises :class:`ImJoyError` ``install.unhealthy`` and what editing PATH raises.
+    """
+    action = str(handed.get("action", "install"))
+    name = str(handed.get("distribution", "venv"))
+    if action != "none":
+        _check_engine(prefix, context)
+        known = CONDA_PARTS if name != "venv" else VENV_PARTS
+        write_receipt(
+            prefix,
+            Receipt(
+                version=__version__,
+                distribution=name,
+                python=str(handed.get("python", "")),
+                source=str(handed.get("source", "")),
+                source_id=str(handed.get("source_id", "")),
+                parts=(*known, ".imjoy"),
+                installed=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                made_folder=str(handed.get("made_folder", "")),
+                conda=str(handed.get("conda", "")),
+            ),
+        )
+        write_state(prefix, None)
+    _tell_github(prefix, context, place)
+    changed = apply(prefix, shell, place, dry_run=False) if modify_path else None
+    return _result(handed, action, name, tell(prefix, shell, place).session, prefix, shell, place, changed)
+
+
+def _result(
+    handed: Mapping[str, object],
+    action: str,
+    name: str,
+    session: str,
+    prefix: Path,
+    shell: ShellName,
+    place: Place,
+    changed: PathChanged | None,
+) -> Installed:
+    folders = command_folders(prefix, place.system)
+    suffix = ".exe" if place.system == "win32" else ""
+    told = handed.get("notices", ())
+    return Installed(
+        action=action,
+        version=__version__,
+        prefix=prefix,
+        distribution=name,
+        command=folders[-1] / f"imjoy{suffix}",
+        shell=shell,
+        on_path=tell(prefix, shell, place).on_path,
+        path_line=session,
+        edited=changed.file if changed else "",
+        notices=tuple(map(str, cast("list[object]", told))) if isinstance(told, list | tuple) else (),
+    )
+
+
+def _check_engine(prefix: Path, context: Context) -> None:
+    environ = {name: value for name, value in context.environ.items() if name != TOKEN_VARIABLE}
+    with tempfile.TemporaryDirectory(prefix="check-", dir=own_folder(prefix)) as folder:
+        options = ServeOptions(Layout(prefix, Path(folder)), port=0)
+        engine = launch_engine(options, replace(context, environ=environ), detach=False)
+        try:
+            engine.wait_until_ready(lambda text, fraction: None)
+        except ImJoyError as error:
+            raise ImJoyError(
+                "install.unhealthy",
+                "imjoy is installed, but its engine does not start.",
+                why=f"{error.what}\n{error.why}",
+                fix="imjoy doctor",
+            ) from error
+        finally:
+            engine.hang_up()
+            engine.wait()
+
+
+def _tell_github(prefix: Path, context: Context, place: Place) -> None:
+    file = context.environ.get("GITHUB_PATH")
+    if not file:
+        return
+    known = Path(file).read_text(encoding="utf-8") if Path(file).exists() else ""
+    new = [str(each) for each in command_folders(prefix, place.system) if str(each) not in known.splitlines()]
+    with Path(file).open("a", encoding="utf-8") as lines:
+        lines.writelines(f"{each}\n" for each in new)

@@ -1,0 +1,103 @@
+"""What stands in the way of an install, all of it at once: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.provision.installers import Distribution
+from imjoy.provision.machine import Machine, PrefixFound
+
+LONGEST_CONDA_PREFIX = 100
+"""Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name."""
+IMJOY_MIB = 300
+"""imjoy with what it needs, and the room that pip wants meanwhile."""
+VENV_MIB = 400
+LITTLE_MEMORY_MIB = 2000
+FORBIDDEN = frozenset(':"$`\\\n')
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in the way: ``what`` it is and what to do about it."""
+
+    id: str
+    what: str
+    fix: str
+
+
+def unsuited(distribution: Distribution, machine: Machine) -> str:
+    """Return why a distribution cannot run on a machine, or an empty string."""
+    if machine.platform not in distribution.installers:
+        return f"{distribution.title} has no build for {machine.platform or 'this machine'}"
+    if machine.platform.startswith("linux"):
+        if machine.libc != "glibc":
+            return f"{distribution.title} needs glibc, and this system has {machine.libc}"
+        if machine.libc_version < distribution.glibc:
+            return (
+                f"{distribution.title} needs glibc {_dotted(distribution.glibc)}, and this is "
+                f"{_dotted(machine.libc_version)}"
+            )
+    if machine.platform.startswith("osx") and machine.macos < distribution.macos:
+        return f"{distribution.title} needs macOS {_dotted(distribution.macos)}, and this is {_dotted(machine.macos)}"
+    if machine.platform.startswith("win") and machine.windows_build < distribution.windows_build:
+        return f"{distribution.title} needs Windows build {distribution.windows_build}, and this is older"
+    return ""
+
+
+def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: Path) -> Iterator[Finding]:
+    """Yield what is wrong with a prefix; ``better`` is the one to offer, ``conda`` whether conda is to live there."""
+    prefix = found.path
+    offer = f"--prefix {better}" if better != prefix else "choose another folder: --prefix DIR"
+    # A colon and backslashes are how Windows spells any folder.
+    forbidden = FORBIDDEN - set(":\\") if prefix.drive else FORBIDDEN
+    if forbidden & set(str(prefix)):
+        yield Finding(
+            "prefix.name", f"{prefix} holds a character that a PATH or a shell line cannot carry", offer
+        )
+    if found.standing == "file":
+        yield Finding(
+            "prefix.not_a_folder", f"{prefix} cannot be made: {found.nearest} is not a folder", offer
+        )
+    if found.standing == "unwritable":
+        yield Finding(
+            "prefix.unwritable", f"{prefix} cannot be made or changed: {found.nearest} is read-only", offer
+        )
+    if found.standing == "foreign":
+        yield Finding("prefix.foreign", f"{prefix} holds files that no install of imjoy put there", offer)
+    if not found.runs_programs:
+        yield Finding("prefix.noexec", f"the disk of {found.nearest} forbids programs (noexec)", offer)
+    if conda and (reason := unsuited_for_conda(prefix)):
+        yield Finding("prefix.conda", reason, f"{offer}, or --distribution venv")
+    if found.standing == "new" and found.free_mib < needed_mib and found.nearest.is_dir():
+        what = f"{found.nearest} has {found.free_mib} MiB free, and {needed_mib} MiB are needed"
+        yield Finding("host.disk", what, "make room, or choose another disk: --prefix DIR")
+
+
+def unsuited_for_conda(prefix: Path) -> str:
+    """Return why conda cannot live in a folder of this name, or an empty string."""
+    text = str(prefix)
+    if " " in text:
+        return f"conda cannot live in a folder with spaces in its name: {text}"
+    if not text.isascii():
+        return f"conda cannot live in a folder with letters beyond ASCII in its name: {text}"
+    if len(text) > LONGEST_CONDA_PREFIX:
+        return f"conda cannot live in a folder whose name is {len(text)} characters long"
+    return ""
+
+
+def notices(machine: Machine) -> Iterator[str]:
+    """Yield what a person should know and need not act on."""
+    if machine.rosetta:
+        yield "this terminal runs under Rosetta; the build for Apple silicon is installed all the same"
+    if machine.wsl:
+        yield "this is WSL: programs on the Windows side do not see what is installed here"
+    if machine.root:
+        yield "you are root: what is installed belongs to root"
+    if machine.memory_mib < LITTLE_MEMORY_MIB:
+        yield f"this machine has {machine.memory_mib} MiB of memory; plugins may want more"
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers)) or "unknown"

@@ -1,0 +1,142 @@
+"""What is to be installed: a checkout, a wheel, a repository or an archive, and how to tell when it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import imjoy
+from imjoy import PROJECT_URL
+from imjoy.context import Context
+from imjoy.effects.process import CommandFailed
+from imjoy.provision.preflight import Finding
+
+Kind = Literal["checkout", "wheel", "git", "url", "unknown"]
+GIT_SECONDS = 60.0
+CHECKOUT_PARTS = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap", "engine")
+"""What is copied from a checkout to be built; building writes beside its sources."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source. ``id`` differs when its content does, and is empty when that cannot be known.
+
+    ``unreachable`` says why a repository did not answer; ``finding`` why there is nothing to install.
+    """
+
+    kind: Kind
+    place: str
+    id: str = ""
+    unreachable: str = ""
+    finding: Finding | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return what a plan tells of a source."""
+        return {"kind": self.kind, "place": self.place, "id": self.id}
+
+
+def find_source(wanted: str | None, context: Context, offline: Path | None) -> Source:
+    """Return the source that ``wanted`` names, else the wheel in ``offline``, our own checkout, or the repository."""
+    place = wanted or _wheel_in(offline) or _own_checkout() or f"git+{PROJECT_URL}"
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        real = folder.resolve()
+        if not is_checkout(real):
+            fix = f"git clone {PROJECT_URL} makes one"
+            return _nothing(place, "source.not_imjoy", f"{real} is not a checkout of imjoy", fix)
+        return Source("checkout", str(real), f"tree:{fingerprint(real)}")
+    if place.endswith(".whl") and "://" not in place:
+        if not folder.is_file():
+            return _nothing(place, "source.missing", f"there is no file {place}")
+        digest = hashlib.sha256(folder.read_bytes()).hexdigest()
+        return Source("wheel", str(folder.resolve()), f"wheel:{digest}")
+    if place.startswith("git+"):
+        return _in_repository(place.removeprefix("git+"), context)
+    if place.startswith("https://") and place.endswith((".whl", ".zip", ".tar.gz")):
+        return Source("url", place)
+    if place.startswith(("https://", "ssh://", "file://")):
+        return _in_repository(place, context)
+    return _nothing(place, "source.missing", f"{place} is no folder, no wheel and no git url")
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder holds the sources of imjoy."""
+    return (folder / "pyproject.toml").is_file() and (folder / "bootstrap/imjoy/__init__.py").is_file()
+
+
+def fingerprint(checkout: Path) -> str:
+    """Return a number that changes when any file that would be installed does."""
+    digest = hashlib.sha256()
+    for file in _files(checkout):
+        digest.update(str(file.relative_to(checkout)).encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def copy_checkout(checkout: Path, target: Path) -> None:
+    """Copy what building needs. Raises ``OSError``."""
+    target.mkdir()
+    for part in CHECKOUT_PARTS:
+        if (checkout / part).is_dir():
+            shutil.copytree(
+                checkout / part, target / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+        else:
+            shutil.copy2(checkout / part, target / part)
+
+
+def _files(checkout: Path) -> Iterator[Path]:
+    for part in CHECKOUT_PARTS:
+        path = checkout / part
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            ours = not {"__pycache__"} & set(file.parts) and ".egg-info" not in str(file)
+            if file.is_file() and ours:
+                yield file
+
+
+def _own_checkout() -> str:
+    folder = Path(imjoy.__file__).resolve().parents[2]
+    return str(folder) if is_checkout(folder) else ""
+
+
+def _wheel_in(offline: Path | None) -> str:
+    wheels = sorted(offline.glob("imjoy-*.whl")) if offline else []
+    return str(wheels[-1]) if wheels else ""
+
+
+def _in_repository(url: str, context: Context) -> Source:
+    url = url.partition("#")[0]
+    last = url.rpartition("/")[2]
+    ref = last.partition("@")[2] or "HEAD"
+    url = url.removesuffix(f"@{ref}")
+    place = f"git+{url}"
+    if re.fullmatch(r"[0-9a-f]{40}", ref):
+        return Source("git", place, f"commit:{ref}")
+    if shutil.which("git", path=context.environ.get("PATH", "")) is None:
+        if url.startswith("https://github.com/"):
+            return Source("url", f"{url.removesuffix('.git')}/archive/{ref}.zip")
+        return _nothing(
+            place, "host.git", f"git is not here, and {url} needs it", "install git, or --from FILE.whl"
+        )
+    try:
+        said = context.run(
+            ["git", "ls-remote", url, ref, f"refs/tags/{ref}^{{}}"], timeout=GIT_SECONDS
+        ).output
+    except CommandFailed as error:
+        return Source("git", place, unreachable=error.result.output.strip().rpartition("\n")[2] or error.what)
+    commits = re.findall(r"^([0-9a-f]{40})\s", said, re.MULTILINE)
+    if not commits:
+        fix = f"git ls-remote {url} lists what there is"
+        return _nothing(place, "source.missing", f"{url} has no branch, tag or commit {ref}", fix)
+    return Source("git", place, f"commit:{commits[-1]}")
+
+
+def _nothing(
+    place: str, id: str, what: str, fix: str = "give a wheel, a checkout's folder or a git url: --from"
+) -> Source:
+    return Source("unknown", place, finding=Finding(id, what, fix))

@@ -1,0 +1,227 @@
+"""`imjoy install` with doubles of the installers: a real Python is unpacked, and a real imjoy installed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mirror import Mirror
+
+from conftest import Doubles
+from imjoy.provision.receipt import own_folder
+
+NO_CONDA = {"CONDA_EXE": "", "IMJOY_MIRROR": "http://127.0.0.1:9/ok"}
+
+
+def install(*arguments: str, code: int = 0, **environ: str) -> dict[str, object]:
+    """Run ``imjoy install --json`` and return its document."""
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy", "install", "--json", *arguments],
+        env={**os.environ, **NO_CONDA, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def says(*command: object) -> str:
+    """Return what a command prints."""
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
+
+
+def ids(plan: dict[str, object]) -> list[object]:
+    """Return the ids of a plan's problems."""
+    problems = plan["problems"]
+    assert isinstance(problems, list)
+    return [each["id"] for each in problems]
+
+
+def error_id(document: dict[str, object]) -> object:
+    """Return the id of a failure."""
+    error = document["error"]
+    assert isinstance(error, dict)
+    return error["id"]
+
+
+def left_in(home: Path) -> list[str]:
+    """Return what stands in the home, caches of other programs not counted."""
+    return sorted(each.name for each in home.iterdir() if each.name not in (".cache", ".rustup"))
+
+
+def offer(mirror: Mirror, doubles: Doubles) -> str:
+    """Let the mirror have the installers."""
+    mirror.folder.rmdir()
+    mirror.folder.symlink_to(doubles.folder)
+    return f"{mirror.url}/ok"
+
+
+@pytest.mark.slow
+def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_trace(
+    home: Path, mirror: Mirror, doubles: Doubles, wheel: Path, tmp_path: Path
+) -> None:
+    (home / ".bashrc").write_text("alias a=b")
+    options = ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256, "--from", str(wheel)]
+    github = tmp_path / "github-path"
+    result = install(*options, "--modify-path", "--shell", "bash", GITHUB_PATH=str(github))
+    prefix = home / "ImJoyApp"
+    assert (result["action"], result["distribution"]) == ("install", "miniconda")
+    assert says(prefix / "bin" / "conda", "-V") == "conda 26.7.1\n"
+    assert str(prefix) in says(prefix / "bin" / "pip", "--version")
+    assert says(prefix / "bin" / "imjoy", "--version").startswith("imjoy ")
+    assert json.loads((own_folder(prefix) / "receipt.json").read_text())["distribution"] == "miniconda"
+    assert sorted(each.name for each in own_folder(prefix).iterdir()) == [
+        "install.log",
+        "path-edits",
+        "receipt.json",
+    ]
+    assert github.read_text() == f"{prefix / 'bin'}\n"
+    assert install(*options)["action"] == "none"
+    done = subprocess.run(
+        [prefix / "bin" / "imjoy", "uninstall", "--yes"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert left_in(home) == [".bashrc"]
+    assert (home / ".bashrc").read_text() == "alias a=b"
+
+
+@pytest.mark.slow
+def test_a_conda_that_works_makes_the_environment_and_stays_as_it_is(
+    home: Path, doubles: Doubles, wheel: Path
+) -> None:
+    conda = home / "miniconda3"
+    file = next(doubles.folder.glob("Miniconda3-*x86_64.sh"))
+    subprocess.run(["bash", str(file), "-b", "-p", str(conda)], check=True, capture_output=True)
+    before = {path: path.stat().st_mtime_ns for path in conda.rglob("*") if "__pycache__" not in path.parts}
+    result = install("--from", str(wheel))
+    prefix = home / "ImJoyApp"
+    assert result["distribution"] == "existing"
+    assert says(prefix / "bin" / "conda", "-V") == "conda 26.7.1\n"
+    assert says(prefix / "bin" / "python", "-c", "import sys; print(sys.prefix)").strip() == str(prefix)
+    after = {path: path.stat().st_mtime_ns for path in conda.rglob("*") if "__pycache__" not in path.parts}
+    assert {path for path in before if before[path] != after.get(path)} <= {conda}
+
+
+def test_the_double_refuses_what_miniconda_refuses(doubles: Doubles, tmp_path: Path) -> None:
+    file = next(doubles.folder.glob("Miniconda3-*x86_64.sh"))
+    other = tmp_path / "installer"
+    shutil.copy(file, other)
+    for arguments, said in (
+        ([file, "-b", "-p", tmp_path], "already exists"),
+        ([file, "-p", tmp_path / "new"], "license"),
+        ([file, "-b", "-p", tmp_path / "a b"], "spaces"),
+        ([other, "-b", "-p", tmp_path / "new"], "Please run"),
+    ):
+        done = subprocess.run(["bash", *map(str, arguments)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert said in done.stderr
+
+
+def test_without_a_network_and_a_conda_the_plan_is_this_python_and_says_what_is_missing() -> None:
+    plan = install("--dry-run")
+    assert plan["distribution"] == {
+        "name": "venv",
+        "why": "neither Miniconda nor Miniforge can be had",
+        "url": "",
+        "conda": "",
+    }
+    assert any("plugins that name conda packages" in str(each) for each in plan["notices"])  # type: ignore[attr-defined]
+
+
+def test_a_mirror_without_the_file_is_exit_4(home: Path, mirror: Mirror) -> None:
+    plan = install("--distribution", "miniconda", "--mirror", f"{mirror.url}/ok", code=4)
+    assert ids(plan) == ["network.installer"]
+    assert left_in(home) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "id", "code"), [("wrong", "download.checksum", 6), ("ok", "download.checksum", 6)]
+)
+def test_an_installer_that_is_not_the_right_one_is_never_run(
+    how: str, id: str, code: int, home: Path, mirror: Mirror
+) -> None:
+    (mirror.folder / "file").write_bytes(b"")
+    for name in ("miniconda", "miniforge"):
+        from imjoy.provision.installers import distribution
+
+        for each in distribution(name).installers.values():  # type: ignore[arg-type]
+            (mirror.folder / each.file).write_text(f"#!/bin/sh\ntouch {home}/it-ran\n")
+    document = install("--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", code=code)
+    assert error_id(document) == id
+    assert left_in(home) == []
+
+
+def test_an_installer_that_fails_leaves_nothing_and_names_the_log(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "Miniconda3-broken.sh"
+    file.write_text("#!/bin/sh\necho the disk is upset >&2\nmkdir -p $HOME/ImJoyApp/pkgs\nexit 1\n")
+    import hashlib
+
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    options = ["--distribution", "miniconda", "--installer", str(file), "--sha256", sha256]
+    document = install(*options, code=1, TMPDIR=str(tmp_path))
+    assert error_id(document) == "install.step"
+    assert left_in(home) == []
+    fix = str(document["error"]["fix"])  # type: ignore[index]
+    assert "the disk is upset" in Path(fix.rpartition("the log is ")[2]).read_text()
+
+
+def test_everything_in_the_way_is_told_at_once(home: Path) -> None:
+    (home / "ImJoyApp").mkdir()
+    (home / "ImJoyApp" / "thesis.tex").write_text("mine")
+    plan = install("--from", "/nowhere", "--distribution", "existing", code=3)
+    assert set(ids(plan)) == {"source.missing", "conda.none", "prefix.foreign"}
+    assert left_in(home) == ["ImJoyApp"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "id"),
+    [
+        (["--prefix", "{home}/file/below"], "prefix.not_a_folder"),
+        (["--prefix", "{home}/a:b"], "prefix.name"),
+        (["--prefix", "/proc/imjoy"], "host.disk"),
+        (["--offline", "{home}", "--distribution", "miniconda"], "network.installer"),
+    ],
+)
+def test_what_is_in_the_way_has_an_id(arguments: list[str], id: str, home: Path) -> None:
+    (home / "file").touch()
+    code = 4 if id.startswith("network") else 3
+    assert id in ids(install(*(each.format(home=home) for each in arguments), code=code))
+
+
+@pytest.mark.parametrize("name", ["a b", "ä", "x" * 110])
+def test_a_prefix_where_conda_cannot_live_is_refused_with_a_better_one(
+    name: str, home: Path, mirror: Mirror
+) -> None:
+    from imjoy.provision.installers import distribution
+
+    for each in distribution("miniconda").installers.values():
+        (mirror.folder / each.file).touch()
+    options = ["--prefix", str(home / name), "--distribution", "miniconda", "--mirror", f"{mirror.url}/ok"]
+    plan = install(*options, code=3)
+    assert ids(plan) == ["prefix.conda"]
+    assert str(home / "ImJoyApp") in plan["problems"][0]["fix"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--nope"],
+        ["--distribution", "anaconda"],
+        ["--installer", __file__],
+        ["--mirror", "http://x", "--sha256", "abc"],
+        ["--offline", "/nowhere"],
+        ["--finish", "no json"],
+    ],
+)
+def test_what_was_typed_wrong_is_exit_2(arguments: list[str], home: Path) -> None:
+    install(*arguments, code=2)
+    assert left_in(home) == []
