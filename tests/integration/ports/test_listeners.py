@@ -1,0 +1,197 @@
+"""Who holds a port, and the ladder, with real processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from imjoy import listeners
+from imjoy.listeners import find_listeners, port_holders, stop_listener
+from imjoy.model.errors import ImJoyError
+from imjoy.ports import BindFailure, try_bind
+
+from .conftest import (
+    BECOME_NOBODY,
+    CHILD_ALONE,
+    FORK_A_HOLDER,
+    IGNORE_TERMINATE,
+    Holder,
+    needs_root,
+)
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs fork and signals")
+
+StartHolder = Callable[..., Holder]
+HOST = "127.0.0.1"
+
+
+def test_a_holder_is_named_with_its_command_line(holder: StartHolder) -> None:
+    held = holder()
+    [found] = find_listeners(held.port, HOST)
+    assert (found.pid, found.mine, found.address) == (held.pid, True, HOST)
+    assert "holder-of-a-port.py" in found.command
+    assert "'line break [31m'" in found.command
+    assert found.described().endswith(f"(pid {held.pid}, you)")
+
+
+def test_only_listeners_on_exactly_that_port_count(holder: StartHolder) -> None:
+    held = holder()
+    with socket.create_connection((HOST, held.port)) as client:
+        # Our end of the connection has a port too, on which nobody listens.
+        assert find_listeners(client.getsockname()[1]) == ()
+        assert [each.pid for each in find_listeners(held.port)] == [held.pid]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_wildcard_is_in_the_way_of_loopback(holder: StartHolder, address: str) -> None:
+    if address == "::" and not socket.has_ipv6:
+        pytest.skip("there is no IPv6")
+    held = holder(address, v6only=0 if address == "::" else None)
+    assert try_bind(HOST, held.port) is BindFailure.TAKEN
+    assert [each.pid for each in find_listeners(held.port, HOST)] == [held.pid]
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6")
+def test_a_listener_on_the_other_loopback_only_is_not_in_the_way(holder: StartHolder) -> None:
+    held = holder("::1")
+    assert try_bind(HOST, held.port) is None
+    assert find_listeners(held.port, HOST) == ()
+    assert [each.address for each in find_listeners(held.port)] == ["::1"]
+    assert port_holders(held.port, HOST).free
+
+
+def test_a_socket_with_two_holders_has_both_named(holder: StartHolder) -> None:
+    held = holder(then=FORK_A_HOLDER)
+    [child] = psutil.Process(held.pid).children()
+    assert {each.pid for each in find_listeners(held.port, HOST)} == {held.pid, child.pid}
+
+
+def test_a_child_that_inherited_the_socket_is_found_when_its_parent_has_none(holder: StartHolder) -> None:
+    held = holder(then=CHILD_ALONE)
+    [child] = psutil.Process(held.pid).children()
+    [found] = find_listeners(held.port, HOST)
+    assert found.pid == child.pid
+    assert stop_listener(found, held.port, HOST).free
+    assert held.alive
+
+
+def test_a_polite_holder_is_terminated_and_the_port_is_free(holder: StartHolder) -> None:
+    held = holder()
+    stopped = stop_listener(find_listeners(held.port)[0], held.port, HOST)
+    assert (stopped.how, stopped.free, stopped.left) == ("terminated", True, ())
+    assert not held.alive
+
+
+@pytest.mark.slow
+def test_a_holder_that_ignores_terminate_is_killed(holder: StartHolder) -> None:
+    held = holder(then=IGNORE_TERMINATE)
+    stopped = stop_listener(find_listeners(held.port)[0], held.port, HOST)
+    assert (stopped.how, stopped.free) == ("killed", True)
+
+
+def test_children_that_hold_the_socket_end_with_their_parent(holder: StartHolder) -> None:
+    held = holder(then=FORK_A_HOLDER)
+    parent = next(each for each in find_listeners(held.port) if each.pid == held.pid)
+    assert stop_listener(parent, held.port, HOST).free
+
+
+def test_when_another_holder_is_left_the_port_is_not_called_free(holder: StartHolder) -> None:
+    held = holder(then=FORK_A_HOLDER)
+    child = next(each for each in find_listeners(held.port) if each.pid != held.pid)
+    stopped = stop_listener(child, held.port, HOST)
+    assert (stopped.free, stopped.left) == (False, (held.pid,))
+
+
+def test_a_number_that_was_given_to_another_process_is_left_alone(holder: StartHolder) -> None:
+    held = holder()
+    [found] = find_listeners(held.port)
+    # What remains of a listener that ended, whose number the system gave to this holder.
+    earlier = replace(found, create_time=found.create_time - 60)
+    assert stop_listener(earlier, held.port, HOST).how == "gone"
+    assert held.alive
+
+
+def test_a_holder_that_ended_meanwhile_is_gone(holder: StartHolder) -> None:
+    held = holder()
+    [found] = find_listeners(held.port)
+    held.process.terminate()
+    held.process.wait()
+    stopped = stop_listener(found, held.port, HOST)
+    assert (stopped.how, stopped.free) == ("gone", True)
+
+
+def test_after_connections_the_port_is_free_at_once(holder: StartHolder) -> None:
+    held = holder()
+    with socket.create_connection((HOST, held.port)):
+        begin = time.monotonic()
+        assert stop_listener(find_listeners(held.port)[0], held.port, HOST).free
+    assert time.monotonic() - begin < 5
+
+
+@needs_root
+def test_another_user_s_process_is_named_and_never_stopped(holder: StartHolder) -> None:
+    held = holder(then=BECOME_NOBODY)
+    [found] = find_listeners(held.port)
+    assert (found.mine, found.user) == (False, "nobody")
+    with pytest.raises(ImJoyError) as raised:
+        stop_listener(found, held.port, HOST)
+    assert raised.value.id == "port.protected"
+    assert "does not use sudo" in raised.value.why
+    assert raised.value.fix == f"imjoy start --port {held.port + 1}"
+    assert held.alive
+
+
+def test_never_itself_its_ancestors_the_first_process_or_a_container_s_proxy() -> None:
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        [me] = find_listeners(port)
+        for listener in (
+            me,
+            replace(me, pid=os.getppid()),
+            replace(me, pid=1),
+            replace(me, pid=0),
+            replace(me, pid=2**22, name="docker-proxy"),
+        ):
+            with pytest.raises(ImJoyError) as raised:
+                stop_listener(listener, port, HOST)
+            assert raised.value.id == "port.protected"
+
+
+def test_what_the_table_does_not_show_is_found_by_asking_each_process(
+    holder: StartHolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(kind: str) -> None:
+        raise psutil.AccessDenied
+
+    held = holder()
+    # macOS shows the table to nobody but an administrator.
+    monkeypatch.setattr(psutil, "net_connections", refuse)
+    assert [each.pid for each in find_listeners(held.port, HOST)] == [held.pid]
+
+
+@pytest.mark.skipif(shutil.which("lsof") is None, reason="lsof is not installed")
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_lsof_is_asked_last(holder: StartHolder, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    held = holder(address)
+    monkeypatch.setattr(listeners, "SOURCES", (listeners._by_lsof,))
+    [found] = find_listeners(held.port, HOST)
+    assert (found.pid, found.address) == (held.pid, address)
+    assert find_listeners(1) == ()
+
+
+def test_without_lsof_and_without_a_view_that_is_said(
+    holder: StartHolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = holder()
+    monkeypatch.setattr(listeners, "SOURCES", (listeners._by_lsof,))
+    monkeypatch.setenv("PATH", "/nowhere")
+    seen = port_holders(held.port, HOST)
+    assert (seen.free, seen.listeners) == (False, ())
+    assert "outside this view" in seen.note
