@@ -164,7 +164,9 @@ async def _serve(
         Surroundings(
             url=url,
             workspace=settings.workspace,
-            environments=EnvironmentStore(settings.layout.environments, freeze=settings.freeze),
+            environments=EnvironmentStore(
+                settings.layout.environments, freeze=settings.freeze, conda_prefix=settings.layout.prefix
+            ),
             launcher=LocalLauncher(),
             force_quit_timeout=settings.force_quit_timeout,
         )

@@ -9,7 +9,9 @@ MARKER_NAME = "imjoy-environment.json"
 
 
 def interpreter_of(prefix: Path) -> Path:
-    """Return where the interpreter of the virtual environment ``prefix`` is."""
+    """Return where the interpreter of the environment ``prefix`` is."""
+    if sys.platform == "win32" and (prefix / "conda-meta").exists():
+        return prefix / "python.exe"
     return prefix / "Scripts" / "python.exe" if sys.platform == "win32" else prefix / "bin" / "python"
 
 

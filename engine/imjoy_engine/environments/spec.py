@@ -1,19 +1,30 @@
 """What a plugin's ``env`` and ``requirements`` ask for, in one normal form. Nothing here runs or reads anything.
 
-The forms are those of ``docs/plugins.md``. No text of a plugin ever reaches a shell: a form is understood, skipped with
-a note, or refused by name.
+The forms are those of ``docs/plugins.md``. Only ``cmd:`` ever reaches a shell: every other form is understood, skipped
+with a note, or refused by name.
 """
 
 from __future__ import annotations
 
+import platform
 import re
-import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.conda_words import (
+    DEFAULT_CHANNEL,
+    SUPPORTED_PYTHONS,
+    CondaWords,
+    read_channel,
+    read_conda_words,
+    read_package,
+    split_words,
+)
+from imjoy_engine.environments.folders import inner_path
+from imjoy_engine.environments.pip_words import read_pip_words
+from imjoy_engine.environments.refusals import Refusals
 
 if TYPE_CHECKING:
     from imjoy_engine.plugins.manifest import Manifest
@@ -31,23 +42,6 @@ BASE_REQUIREMENTS = (
     'websockets<10,>=9.1; python_version < "3.7"',
 )
 
-# Options that change nothing where everything is installed afresh.
-_POINTLESS_OPTIONS = frozenset(
-    {
-        "-I",
-        "-U",
-        "-q",
-        "-y",
-        "--disable-pip-version-check",
-        "--force-reinstall",
-        "--ignore-installed",
-        "--no-cache-dir",
-        "--no-warn-script-location",
-        "--quiet",
-        "--upgrade",
-        "--user",
-    }
-)
 # First words that make a text of several words a command, not a list of packages.
 _COMMAND = re.compile(
     r"(?:apt|apt-get|bash|brew|cd|chmod|conda|cp|curl|docker|echo|export|git|make|mamba|mkdir|mv|npm|pip\d?|python\d?|rm"
@@ -55,182 +49,406 @@ _COMMAND = re.compile(
     re.DOTALL,
 )
 _PIP_INSTALL = re.compile(r"(?:python[\d.]*\s+-m\s+)?pip[\d.]*\s+install(?=\s|$)")
-_PREFIXED = re.compile(r"(pip|conda|repo|cmd)\s*:\s*(.*)", re.DOTALL)
-_URL = re.compile(r"(?:git\+(?:https?|ssh|git|file)|https?)://[^\s\"'<>\\]+")
-_LOCAL = re.compile(r"[./~\\]|[A-Za-z]:[\\/]|file:|[^\s:]*\.(?:whl|zip|tar\.gz|tgz)$", re.IGNORECASE)
-_SPACED_OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
-_BARE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_NAME_SEPARATORS = re.compile(r"[-_.]+")
+_CONDA_CREATE = re.compile(r"(?:conda|mamba)\s+create(?=\s|$)")
+_CONDA_INSTALL = re.compile(r"(?:conda|mamba)\s+install(?=\s|$)")
+_CONDA_CHANNEL = re.compile(
+    r"conda\s+config\s+--(add|prepend|append)\s+channels\s+(\S+)(?:\s+--system|\s+--env)?"
+)
+_CONDA_FILE = re.compile(r"(?:conda|mamba)\s+env\s+(?:create|update)(?=\s|$)")
+_ACTIVATE = re.compile(r"(?:(?:conda|source)\s+)?activate\s+\S+")
+_GIT_CLONE = re.compile(r"git\s+clone(?=\s|$)")
+_EXPORT = re.compile(r"export\s+(\S.*)", re.DOTALL)
+_PREFIXED = re.compile(r"(pip|conda|repo|cmd)\s*:(?!:)\s*(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_REPOSITORY = re.compile(r"(?:https?|ssh|git|file)://[^\s\"'<>\\]+|[\w.-]+@[\w.-]+:[^\s\"'<>\\:]+")
+_BRANCH = re.compile(r"[A-Za-z0-9_][\w./-]*")
+_GIT_FLAGS = frozenset({"-q", "--quiet", "--single-branch", "--progress", "-v", "--verbose"})
+
+
+def this_platform() -> str:
+    """Return the name that conda has for this kind of machine, such as ``linux-64``."""
+    system = {"linux": "linux", "darwin": "osx", "win32": "win"}.get(sys.platform, sys.platform)
+    machine = platform.machine().lower()
+    if machine in ("arm64", "aarch64"):
+        return f"{system}-{'aarch64' if system == 'linux' else 'arm64'}"
+    return f"{system}-{'64' if machine in ('x86_64', 'amd64') else machine}"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository that is wanted in ``folder`` of the plugin's work folder."""
+
+    url: str
+    folder: str
+    branch: str = ""
+    submodules: bool = False
+
+
+@dataclass(frozen=True)
+class GpuWish:
+    """How many GPUs are wanted, and how busy (0 to 1) one may be and still count as free."""
+
+    limit: int = 1
+    max_load: float = 0.5
+    max_memory: float = 0.5
+    order: str = "first"
 
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
     """The normal form: equal specs mean the same environment.
 
-    ``python`` is a version, or None for the Python that runs the engine. ``requirements`` are PEP 508 requirements or
-    bare urls, sorted, without repetition, the base packages among them. ``notes`` tell a person what was left out; they
-    do not belong to the environment's identity.
+    ``python`` is a constraint of conda (``3.8``, ``>=3.6``), or None for the Python that runs the engine, with pip
+    packages alone. ``requirements`` are PEP 508 requirements or bare urls, ``conda`` conda packages; both sorted,
+    without repetition, the base packages among the former. ``channels`` are in order of priority, and empty where no
+    conda is needed. ``local`` are lines of a requirements file, and ``files`` conda's environment files, that lie in
+    the work folder ``work_dir``. ``commands`` and ``repos`` keep their order. ``notes`` tell a person what was left
+    out, ``label`` is what the plugin calls the environment; the two do not belong to its identity.
     """
 
     python: str | None
     requirements: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    channels: tuple[str, ...] = ()
+    conda: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    repos: tuple[Repository, ...] = ()
+    commands: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    gpu: GpuWish | None = None
+    platform: str = field(default_factory=this_platform)
+    work_dir: str = ""
+    label: str = field(default="", compare=False)
+
+    @property
+    def needs_conda(self) -> bool:
+        """It has a Python of its own, which pip cannot bring."""
+        return self.python is not None or bool(self.files)
+
+    @property
+    def needs_work_folder(self) -> bool:
+        """Something is to be done in the plugin's work folder."""
+        return bool(self.repos or self.commands or self.local or self.files)
+
+    def at(self, work_dir: str) -> EnvironmentSpec:
+        """Return the spec for one work folder; only what lies in that folder makes it another environment."""
+        return replace(self, work_dir=work_dir if self.local or self.files else "")
+
+    def as_json(self) -> dict[str, object]:
+        """Return the whole normal form, notes and label too."""
+        return {
+            "platform": self.platform,
+            "label": self.label,
+            "python": self.python,
+            "channels": list(self.channels),
+            "conda": list(self.conda),
+            "pip": list(self.requirements),
+            "local": list(self.local),
+            "files": list(self.files),
+            "repos": [vars(repository) for repository in self.repos],
+            "commands": list(self.commands),
+            "variables": dict(self.variables),
+            "gpu": vars(self.gpu) if self.gpu else None,
+            "notes": list(self.notes),
+        }
 
 
 DEFAULT_ENVIRONMENT = EnvironmentSpec(None, tuple(sorted(BASE_REQUIREMENTS)))
 
 
-def plan_environment(manifest: Manifest, tag: str) -> EnvironmentSpec:
-    """Return the environment that a plugin needs for ``tag``.
+def plan_environment(manifest: Manifest, tag: str, platform: str | None = None) -> EnvironmentSpec:
+    """Return the environment that a plugin needs for ``tag``, on this platform or the one that is given.
 
     Raises:
         ImJoyError: ``env.unsupported`` for a form that this engine does not provide, ``env.requirement`` for one that
-            is no requirement at all, ``plugin.tag`` when a field has no entry for ``tag``.
+            is no requirement at all, ``env.python`` for a Python without a worker, ``env.folder`` for a path that leads
+            out of the work folder, ``plugin.tag`` when a field has no entry for ``tag``.
     """
     planner = _Planner(manifest.file, manifest.name)
-    planner.read_env(manifest.by_tag("env", tag))
-    planner.read_requirements(manifest.by_tag("requirements", tag))
-    return planner.spec()
+    planner.read("env", manifest.by_tag("env", tag))
+    planner.read("requirements", manifest.by_tag("requirements", tag))
+    return planner.spec(platform or this_platform())
+
+
+def add_environment_file(spec: EnvironmentSpec, content: object, *, file: str) -> EnvironmentSpec:
+    """Return ``spec`` with what a conda environment file, loaded from YAML, asks for; its Python and channels win.
+
+    Raises:
+        ImJoyError: as ``plan_environment``.
+    """
+    planner = _Planner(file, file)
+    planner.continue_from(spec)
+    planner.read_environment_file(content)
+    return replace(planner.spec(spec.platform), files=(), work_dir=spec.work_dir, label=spec.label)
 
 
 class _Planner:
-    """Collects requirements and notes; ``where`` of an error is the plugin's file."""
+    """Collects what the elements of ``env`` and ``requirements`` ask for; ``file`` is named in errors."""
 
     def __init__(self, file: str, plugin: str) -> None:
-        self._file = file
-        self._plugin = plugin
+        self._refusals = Refusals(file, plugin, "env")
         self._requirements: set[str] = set(BASE_REQUIREMENTS)
+        self._conda = CondaWords()
+        self._conda_wanted = False
+        # Channels that a plugin adds for itself stay when it makes another environment.
+        self._added_channels: list[str] = []
+        self._local: list[str] = []
+        self._files: list[str] = []
+        self._repos: list[Repository] = []
+        self._commands: list[str] = []
+        self._variables: dict[str, str] = {}
+        self._gpu: GpuWish | None = None
         self._notes: list[str] = []
 
-    def spec(self) -> EnvironmentSpec:
-        return EnvironmentSpec(None, tuple(sorted(self._requirements)), tuple(dict.fromkeys(self._notes)))
+    def continue_from(self, spec: EnvironmentSpec) -> None:
+        """Start with what ``spec`` has."""
+        self._requirements.update(spec.requirements)
+        self._conda = CondaWords(spec.label, spec.python, spec.channels, spec.conda)
+        self._conda_wanted = spec.needs_conda
+        self._local, self._repos = [*spec.local], [*spec.repos]
+        self._commands, self._variables = [*spec.commands], dict(spec.variables)
+        self._gpu, self._notes = spec.gpu, [*spec.notes]
 
-    def read_env(self, env: object) -> None:
-        for element in _elements(env):
-            if isinstance(element, str):
-                for part in _parts(element):
-                    self._env_command(part)
-            elif isinstance(element, Mapping) and element.get("type") == "binder":
-                self._notes.append(
-                    "The Binder environment was skipped: it is meant for a server, not for this engine."
-                )
-            elif isinstance(element, Mapping):
-                raise self._unsupported("env", f'an element of type "{element.get("type", "")}"')
-            else:
-                raise self._unsupported("env", repr(element))
-
-    def read_requirements(self, requirements: object) -> None:
-        for element in _elements(requirements):
-            if not isinstance(element, str):
-                raise self._unsupported("requirements", repr(element)[:80])
-            for part in _parts(element):
-                self._requirement_line(part)
-
-    def _env_command(self, command: str) -> None:
-        installing = _PIP_INSTALL.match(command)
-        if installing:
-            self._pip_arguments(command[installing.end() :].strip())
-        elif re.match(r"(?:conda|mamba)\s+(?:env\s+)?create\b", command):
-            raise self._unsupported(
-                "env",
-                f"a conda environment ({command!r})",
-                'If pip can install what the plugin needs: take "env" out of its config, list the packages under '
-                '"requirements" and load it again. It then runs with the Python of the engine.',
-            )
-        else:
-            raise self._unsupported("env", repr(command))
-
-    def _requirement_line(self, line: str) -> None:
-        prefixed = _PREFIXED.fullmatch(line)
-        installing = _PIP_INSTALL.match(line)
-        if prefixed and prefixed[1] == "pip":
-            self._pip_arguments(prefixed[2].strip())
-        elif installing:
-            self._pip_arguments(line[installing.end() :].strip())
-        elif prefixed:
-            raise self._unsupported("requirements", f"{prefixed[1]}: ({line!r})")
-        elif _COMMAND.fullmatch(line):
-            raise self._unsupported("requirements", f"a command ({line!r})")
-        else:
-            self._pip_arguments(line)
-
-    def _pip_arguments(self, text: str) -> None:
-        whole = None if _LOCAL.match(text) else normal_requirement(text)
-        if whole:
-            self._requirements.add(whole)
-            return
-        for word in self._words(text):
-            if word in _POINTLESS_OPTIONS:
-                self._notes.append(f"{word} was ignored: a plugin's environment is always made afresh.")
-            elif word.startswith("-"):
-                raise self._unsupported("requirements", f"the option {word} of pip ({text!r})")
-            elif _LOCAL.match(word):
-                raise self._unsupported(
-                    "requirements",
-                    f"a local file or folder ({word!r})",
-                    "Name a package, or a git+https:// url of the project.",
-                )
-            elif requirement := normal_requirement(word):
-                self._requirements.add(requirement)
-            else:
-                raise ImJoyError(
-                    "env.requirement",
-                    scrub(
-                        f'{self._file}, <config> block: "requirements" has {word!r}, which is no requirement.'
-                    ),
-                    why=scrub(
-                        f"It stands in {text!r}. A requirement is a package's name, if need be with a version."
-                    ),
-                    fix='Write it as "numpy", "numpy>=1.20" or "git+https://…".',
-                )
-
-    def _words(self, text: str) -> Iterable[str]:
-        if "'" in text or '"' in text:
-            try:
-                return shlex.split(text)
-            except ValueError:
-                return [text]
-        return _SPACED_OPERATOR.sub(r"\1", text).split()
-
-    def _unsupported(self, field: str, what: str, fix: str = "") -> ImJoyError:
-        return ImJoyError(
-            "env.unsupported",
-            scrub(
-                f'{self._file}, <config> block: "{field}" asks for {what}, which this engine does not provide.'
-            ),
-            why=f'An environment for "{self._plugin}" is made of packages that pip can install, and nothing else yet.',
-            fix=fix or f'Take it out of "{field}" and load the plugin again, if it can do without.',
+    def spec(self, platform: str) -> EnvironmentSpec:
+        """Return what was collected."""
+        conda = self._conda
+        wanted = self._conda_wanted or bool(conda.packages)
+        channels = dict.fromkeys([*conda.channels, *self._added_channels]) or {DEFAULT_CHANNEL: None}
+        python = (conda.python or SUPPORTED_PYTHONS) if wanted else None
+        platform, notes = _platform_for(platform, python)
+        return EnvironmentSpec(
+            python=python,
+            requirements=tuple(sorted(self._requirements)),
+            notes=tuple(dict.fromkeys([*self._notes, *notes])),
+            channels=tuple(channels) if wanted else (),
+            conda=tuple(sorted(set(conda.packages))),
+            local=tuple(dict.fromkeys(self._local)),
+            files=tuple(dict.fromkeys(self._files)),
+            repos=tuple(dict.fromkeys(self._repos)),
+            commands=tuple(self._commands),
+            variables=tuple(sorted(self._variables.items())),
+            gpu=self._gpu,
+            platform=platform,
+            label=conda.label,
         )
 
+    def read(self, field: str, value: object) -> None:
+        """Take one field of the config."""
+        self._refusals = replace(self._refusals, field=field)
+        for element in _elements(value):
+            if isinstance(element, str):
+                for part in _parts(element):
+                    self._text(part)
+            elif isinstance(element, Mapping) and field == "env":
+                self._object(element)
+            else:
+                raise self._refusals.unsupported(repr(element)[:80])
 
-def normal_requirement(text: str) -> str | None:
-    """Return ``text``, one requirement, in normal form, or None when it is none.
+    def read_environment_file(self, content: object) -> None:
+        """Take a conda environment file: ``name``, ``channels``, ``dependencies``, ``variables``."""
+        document = content if isinstance(content, Mapping) else {}
+        dependencies = document.get("dependencies")
+        if not isinstance(dependencies, list):
+            raise self._refusals.unsupported("an environment file without a list of dependencies")
+        python, channels, packages = self._conda.python, [], list(self._conda.packages)
+        for channel in document.get("channels") or []:
+            name, notes = read_channel(str(channel), str(channel), self._refusals)
+            channels.append(name)
+            self._notes += notes
+        for dependency in dependencies:
+            if isinstance(dependency, Mapping):
+                for requirement in dependency.get("pip") or []:
+                    self._pip(str(requirement))
+                continue
+            package, constraint, notes = read_package(str(dependency), str(dependency), self._refusals)
+            self._notes += notes
+            if constraint is None:
+                packages.append(package)
+            else:
+                python = constraint
+        variables = document.get("variables")
+        self._variables.update(
+            {str(name): str(value) for name, value in variables.items()}
+            if isinstance(variables, Mapping)
+            else {}
+        )
+        self._conda = replace(
+            self._conda,
+            python=python,
+            channels=tuple(dict.fromkeys([*channels, *self._conda.channels])),
+            packages=tuple(packages),
+        )
+        self._conda_wanted = True
 
-    Names are in their canonical spelling, version clauses sorted. The result is one line that means the same in a
-    requirements file.
-    """
-    # A requirements file would put the engine's own environment variables in the place of ${NAME}.
-    if "${" in text or not text.isprintable():
-        return None
-    if _URL.fullmatch(text):
-        return text
-    if _BARE_NAME.fullmatch(text):
-        return _canonical(text)
-    # 20 ms to import, which most plugins need not wait for.
-    from packaging.requirements import InvalidRequirement, Requirement
+    def _object(self, element: Mapping[str, object]) -> None:
+        kind = element.get("type")
+        options = element.get("options")
+        options = options if isinstance(options, Mapping) else {}
+        if kind == "binder":
+            self._notes.append(
+                "The Binder environment was skipped: it is meant for a server, not for this engine."
+            )
+        elif kind == "variable":
+            for name, value in options.items():
+                if (
+                    not _ASSIGNMENT.fullmatch(f"{name}=")
+                    or isinstance(value, (Mapping, list))
+                    or value is None
+                ):
+                    raise self._refusals.unsupported(f"the variable {name!r} with the value {value!r}")
+                self._variables[str(name)] = _as_text(value)
+        elif kind == "gputil":
+            self._gpu = _gpu_wish(
+                {**{key: value for key, value in element.items() if key != "type"}, **options}
+            )
+        else:
+            raise self._refusals.unsupported(f'an element of type "{kind or ""}"')
 
-    try:
-        requirement = Requirement(text)
-    except (InvalidRequirement, RecursionError):
-        return None
-    if requirement.url and not _URL.fullmatch(requirement.url):
-        return None
-    requirement.name = _canonical(requirement.name)
-    return str(requirement)
+    def _text(self, line: str) -> None:
+        """Take one text that stands for itself."""
+        prefixed = _PREFIXED.fullmatch(line)
+        if prefixed:
+            kind, rest = prefixed[1], prefixed[2].strip()
+            taken = {"pip": self._pip, "conda": self._install, "repo": self._repo, "cmd": self._command}[kind]
+            if rest:
+                taken(rest)
+        elif match := _PIP_INSTALL.match(line):
+            self._pip(line[match.end() :].strip())
+        elif match := _CONDA_CREATE.match(line):
+            self._create(line[match.end() :])
+        elif match := _CONDA_INSTALL.match(line):
+            self._install(line[match.end() :])
+        elif match := _CONDA_CHANNEL.fullmatch(line):
+            self._channel(match[2], first=match[1] != "append")
+        elif match := _CONDA_FILE.match(line):
+            self._environment_file(line[match.end() :])
+        elif match := _GIT_CLONE.match(line):
+            self._repo(line[match.end() :])
+        elif match := _EXPORT.fullmatch(line):
+            self._export(match[1])
+        elif _ACTIVATE.fullmatch(line):
+            self._notes.append(f"{line!r} was ignored: a plugin always runs in its environment.")
+        elif self._refusals.field == "env" or _COMMAND.fullmatch(line):
+            raise self._refusals.unsupported(f"a command ({line!r})")
+        else:
+            self._pip(line)
+
+    def _pip(self, text: str) -> None:
+        for word in read_pip_words(text, self._refusals):
+            if word.kind == "package":
+                self._requirements.add(word.text)
+            else:
+                (self._local if word.kind == "local" else self._notes).append(word.text)
+
+    def _create(self, text: str) -> None:
+        """A new environment: of several the last one counts."""
+        self._conda = read_conda_words(text, self._refusals)
+        self._conda_wanted = True
+        self._files.clear()
+        self._notes += self._conda.notes
+
+    def _install(self, text: str) -> None:
+        words = read_conda_words(text, self._refusals)
+        self._conda = CondaWords(
+            self._conda.label,
+            words.python or self._conda.python,
+            tuple(dict.fromkeys([*words.channels, *self._conda.channels])),
+            (*self._conda.packages, *words.packages),
+        )
+        self._conda_wanted = True
+        self._notes += words.notes
+
+    def _channel(self, text: str, *, first: bool) -> None:
+        channel, notes = read_channel(text.strip("'\""), text, self._refusals)
+        self._added_channels.insert(0 if first else len(self._added_channels), channel)
+        self._notes += notes
+
+    def _environment_file(self, text: str) -> None:
+        words = iter(split_words(text))
+        path = "environment.yml"
+        for word in words:
+            name, joined, value = word.partition("=")
+            if name in ("-f", "--file"):
+                path = value if joined else next(words, "")
+            elif name in ("-n", "--name"):
+                self._conda = replace(self._conda, label=value if joined else next(words, ""))
+            elif name not in ("-q", "-y", "--force", "--prune", "--quiet", "--yes"):
+                raise self._refusals.unsupported(f"the option {word} of conda env ({text.strip()!r})")
+        inner = inner_path(path)
+        if inner is None or inner == ".":
+            raise self._refusals.folder(path)
+        self._files.append(inner)
+        self._conda_wanted = True
+
+    def _repo(self, text: str) -> None:
+        words = iter(split_words(text))
+        branch, submodules = "", False
+        places: list[str] = []
+        for word in words:
+            name, joined, value = word.partition("=")
+            if name in ("-b", "--branch"):
+                branch = value if joined else next(words, "")
+            elif name in ("--depth", "-j", "--jobs"):
+                _ = value if joined else next(words, "")
+            elif name in ("--recursive", "--recurse-submodules"):
+                submodules = True
+            elif word.startswith("-") and word not in _GIT_FLAGS:
+                raise self._refusals.unsupported(f"the option {word} of git ({text.strip()!r})")
+            elif not word.startswith("-"):
+                places.append(word)
+        if (
+            not 1 <= len(places) <= 2
+            or not _REPOSITORY.fullmatch(places[0])
+            or (branch and not _BRANCH.fullmatch(branch))
+        ):
+            raise self._refusals.requirement(text.strip(), text.strip(), '"repo: https://… folder"')
+        url = places[0]
+        named = places[1] if len(places) > 1 else re.split(r"[/:]", url.rstrip("/"))[-1].removesuffix(".git")
+        folder = inner_path(named)
+        if folder is None or folder == ".":
+            raise self._refusals.folder(named)
+        self._repos.append(Repository(url, folder, branch, submodules))
+
+    def _command(self, text: str) -> None:
+        if "\x00" in text:
+            raise self._refusals.unsupported("a command with a zero byte")
+        self._commands.append(text)
+
+    def _export(self, text: str) -> None:
+        for word in split_words(text):
+            match = _ASSIGNMENT.fullmatch(word)
+            if match is None or "$" in match[2] or "`" in match[2]:
+                raise self._refusals.unsupported(f"a command ('export {text}')")
+            self._variables[match[1]] = match[2]
 
 
-def _canonical(name: str) -> str:
-    return _NAME_SEPARATORS.sub("-", name).lower()
+def _platform_for(platform: str, python: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the platform whose packages can be used, and a note when that is another one."""
+    old = python is not None and re.fullmatch(r"(?:==)?3\.[67](?:\..*)?", python)
+    if platform == "win-arm64" or (platform == "osx-arm64" and old):
+        other = platform.replace("arm64", "64")
+        return other, (f"Packages for {other} were chosen: this Python was never made for {platform}.",)
+    return platform, ()
+
+
+def _gpu_wish(options: Mapping[str, object]) -> GpuWish:
+    def number(name: str, default: float) -> float:
+        value = options.get(name)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else default
+
+    return GpuWish(
+        limit=max(1, min(64, int(number("limit", 1)))),
+        max_load=number("maxLoad", 0.5),
+        max_memory=number("maxMemory", 0.5),
+        order=str(options.get("order", "first")),
+    )
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(value)
 
 
 def _elements(value: object) -> Iterator[object]:
@@ -241,7 +459,14 @@ def _elements(value: object) -> Iterator[object]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield the parts of a text that ``&&`` joins; older plugins wrote command lines there."""
-    for part in text.split("&&"):
+    """Yield the parts of a text that ``&&`` joins, as older plugins wrote them. A ``cmd:`` is one command."""
+    text = text.strip()
+    while text:
+        prefixed = _PREFIXED.fullmatch(text)
+        if prefixed and prefixed[1] == "cmd":
+            yield text
+            return
+        part, _, text = text.partition("&&")
         if part.strip():
             yield part.strip()
+        text = text.strip()

@@ -1,7 +1,8 @@
-"""The plugin environments on disk: one folder for each set of packages, made once, shared by all that need it.
+"""The plugin environments on disk: one folder for each normal form, made once, shared by all that need it.
 
-A folder's name is the hash of what is in it. It counts as ready when its marker is there, and the marker is written
-last: whatever interrupts a build, even ``kill -9``, leaves a folder that the next build clears away.
+A folder's name is the hash of the normal form. It counts as ready when its marker is there, and the marker is written
+last: whatever interrupts a build, even ``kill -9``, leaves a folder that the next build clears away. (Built elsewhere
+and moved it could not be: a conda environment knows its own path.)
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["EnvironmentStore", "Progress"]
 
 # Part of every folder's name: raise it when environments of older engines must not be used any more.
-FORMAT = 1
+FORMAT = 2
 WAIT_POLL_SECONDS = 0.1
 REMOVE_TRIES = 20
 
@@ -38,17 +40,41 @@ REMOVE_TRIES = 20
 class EnvironmentStore:
     """Environments under ``root``. With ``freeze`` nothing is built: what is ready is used, the rest is refused."""
 
-    def __init__(self, root: Path, *, freeze: bool, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        freeze: bool,
+        environ: Mapping[str, str] | None = None,
+        conda_prefix: Path | None = None,
+    ) -> None:
+        """``conda_prefix`` is where ImJoy provisioned a conda, whose settings and package cache are shared."""
         self._root = root
         self._freeze = freeze
+        self._conda_prefix = conda_prefix
+        self._compiling: set[asyncio.Task[None]] = set()
         self._environ = os.environ if environ is None else environ
         self._host = _host_python()
         self._builds: dict[str, _SharedBuild] = {}
 
+    @property
+    def root(self) -> Path:
+        """Where the environments are."""
+        return self._root
+
+    @property
+    def freeze(self) -> bool:
+        """Nothing may be built, fetched or run."""
+        return self._freeze
+
     def prefix(self, spec: EnvironmentSpec) -> Path:
         """Return the folder of ``spec``'s environment, whether it is there or not."""
-        identity = [FORMAT, spec.python or self._host, sorted(spec.requirements)]
-        return self._root / hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
+        content = {**spec.as_json(), "pip": sorted(spec.requirements), "work_dir": spec.work_dir}
+        del content["notes"], content["label"]
+        if not spec.needs_conda:
+            content["python"] = self._host
+        identity = json.dumps([FORMAT, content], sort_keys=True)
+        return self._root / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
     def ready(self, spec: EnvironmentSpec) -> Path | None:
         """Return the interpreter when the environment is ready, without a lock or a process."""
@@ -62,15 +88,9 @@ class EnvironmentStore:
         killed and cleared away.
 
         Raises:
-            ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.failed`` when the build fails,
-                ``env.unsupported`` for another Python than the engine's.
+            ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.failed`` and what
+                ``conda_env.build_conda`` raises when the build fails.
         """
-        if spec.python is not None:
-            raise ImJoyError(
-                "env.unsupported",
-                f"An environment with Python {spec.python} was asked for, which this engine does not provide.",
-                why=f"Plugins run with the engine's own Python, {platform.python_version()}.",
-            )
         interpreter = self.ready(spec)
         if interpreter:
             return interpreter
@@ -79,7 +99,7 @@ class EnvironmentStore:
             raise ImJoyError(
                 "env.frozen",
                 "The plugin's environment is not ready, and the engine was started with --freeze.",
-                why=f"It would need {', '.join(map(scrub, spec.requirements))}.",
+                why=f"It would need {', '.join(map(scrub, wanted_packages(spec)))}.",
                 fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
             )
         build = self._builds.get(prefix.name)
@@ -145,23 +165,51 @@ class EnvironmentStore:
                 return lock
 
     async def _build_locked(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
-        # Only a build needs what these import, and the engine's start is waited for.
-        from imjoy_engine.environments.venv_env import build_venv
-
-        await _remove(prefix)
+        await remove_tree(prefix)
         try:
-            await build_venv(
-                prefix, spec.requirements, python=Path(sys.executable), environ=self._environ, report=report
-            )
+            await self._fill(spec, prefix, report)
             content = {
                 "format": FORMAT,
-                "python": self._host,
-                "requirements": [*map(scrub, spec.requirements)],
+                "host": self._host,
+                "created": time.time(),
+                "spec": json.loads(scrub(json.dumps(spec.as_json()))),
             }
             _write(prefix / MARKER_NAME, json.dumps(content, indent=1))
         except BaseException:
-            await _remove(prefix)
+            await remove_tree(prefix)
             raise
+        self._compile_later(prefix)
+
+    async def _fill(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
+        # Only a build needs what these import, and the engine's start is waited for.
+        if spec.needs_conda:
+            from imjoy_engine.environments.conda_env import build_conda
+            from imjoy_engine.environments.conda_settings import read_conda_settings
+            from imjoy_engine.environments.inventory import register_with_conda
+
+            settings = read_conda_settings(self._environ, self._conda_prefix)
+            await build_conda(prefix, spec, settings=settings, environ=self._environ, report=report)
+            register_with_conda(prefix, self._environ)
+            return
+        from imjoy_engine.environments.venv_env import build_venv
+
+        await build_venv(
+            prefix,
+            spec.requirements,
+            python=Path(sys.executable),
+            environ=self._environ,
+            report=report,
+            local=spec.local,
+            work_dir=Path(spec.work_dir) if spec.work_dir else None,
+        )
+
+    def _compile_later(self, prefix: Path) -> None:
+        """Compile the packages while the plugin runs already; whatever ends this process ends that too."""
+        from imjoy_engine.environments.compiling import compile_packages
+
+        task = asyncio.ensure_future(compile_packages(interpreter_of(prefix), self._environ))
+        self._compiling.add(task)
+        task.add_done_callback(self._compiling.discard)
 
 
 class _SharedBuild:
@@ -196,6 +244,12 @@ class _SharedBuild:
             report(progress)
 
 
+def wanted_packages(spec: EnvironmentSpec) -> list[str]:
+    """Return everything that a build would have to get, for people."""
+    python = [] if spec.python is None else [f"Python {spec.python}"]
+    return [*python, *spec.conda, *spec.requirements, *spec.local, *spec.files]
+
+
 def _host_python() -> str:
     """What environments of this interpreter have in common with no others: kind, version, build, machine."""
     version = ".".join(map(str, sys.version_info[:3]))
@@ -218,7 +272,7 @@ def _read_progress(path: Path) -> Progress | None:
     return Progress(str(phase), str(text), fraction if isinstance(fraction, (int, float)) else None)
 
 
-async def _remove(prefix: Path) -> None:
+async def remove_tree(prefix: Path) -> None:
     """Remove a folder with everything in it, off the event loop, because one environment has 10,000 files."""
     for tries_left in reversed(range(REMOVE_TRIES)):
         try:

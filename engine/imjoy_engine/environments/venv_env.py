@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import hashlib
 import os
+import platform
 import re
-import signal
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +15,14 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.pip_settings import uv_options, uv_variables
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
 from imjoy_engine.launchers.local import INHERITED_VARIABLES
 
 BUILD_SECONDS = 3600.0
-KILLED_SECONDS = 10.0
 OUTPUT_LINES = 60
-LINE_BYTES = 64 * 1024
-TETHER_SCRIPT = Path(__file__).with_name("tether.py")
+# How long what an index said about a set of packages is used again without asking it.
+FRESH_SECONDS = 24 * 3600.0
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Besides what plugins may see: where packages come from and how they are compiled. Building a package runs its code, so
 # it gets no more of the engine's environment than that.
 _BUILD_VARIABLES = re.compile(
@@ -40,9 +37,9 @@ _FOREIGN_VARIABLES = re.compile(
 )
 
 _UV_VENV = ("venv", "--no-project", "--no-python-downloads", "--python")
-_UV_INSTALL = ("pip", "install", "--compile-bytecode", "--python")
+_UV_INSTALL = ("pip", "install", "--break-system-packages", "--python")
 _VENV = ("-I", "-m", "venv")
-_PIP_INSTALL = ("-I", "-m", "pip", "install", "--progress-bar", "off")
+_PIP_INSTALL = ("-I", "-m", "pip", "install", "--no-compile", "--progress-bar", "off")
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,16 @@ class _KnownFailure:
     fix: str
 
 
+_NETWORK_SIGNS = (
+    "network was disabled",
+    "error sending request",
+    "dns error",
+    "failed to lookup",
+    "Failed to fetch",
+    "NewConnectionError",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+)
 _KNOWN_FAILURES = (
     _KnownFailure(
         ("No space left on device", "os error 28", "Disk quota exceeded"),
@@ -70,16 +77,7 @@ _KNOWN_FAILURES = (
         "Free some space, then load the plugin again.",
     ),
     _KnownFailure(
-        (
-            "network was disabled",
-            "error sending request",
-            "dns error",
-            "failed to lookup",
-            "Failed to fetch",
-            "NewConnectionError",
-            "Temporary failure in name resolution",
-            "Network is unreachable",
-        ),
+        _NETWORK_SIGNS,
         "The packages could not be downloaded.",
         "Check the network (and the proxy or index that pip is configured to use), then load the plugin again.",
     ),
@@ -89,8 +87,7 @@ _UV_STEPS: tuple[_Step, ...] = (
     _Step(re.compile(r"\s*(Downloading|Building|Updating) .*"), "download", None),
     _Step(re.compile(r"\s*(Downloaded|Built|Updated) .*"), "download", None),
     _Step(re.compile(r"Prepared \d+ packages? in .*"), "pip", 0.7),
-    _Step(re.compile(r"Installed \d+ packages? in .*"), "link", 0.8),
-    _Step(re.compile(r"Bytecode compiled .*"), "link", 0.95),
+    _Step(re.compile(r"Installed \d+ packages? in .*"), "link", 0.95),
 )
 _PIP_STEPS: tuple[_Step, ...] = (
     _Step(re.compile(r"Collecting .*"), "pip", None),
@@ -128,7 +125,14 @@ def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 async def build_venv(
-    prefix: Path, requirements: Sequence[str], *, python: Path, environ: Mapping[str, str], report: Report
+    prefix: Path,
+    requirements: Sequence[str],
+    *,
+    python: Path,
+    environ: Mapping[str, str],
+    report: Report,
+    local: Sequence[str] = (),
+    work_dir: Path | None = None,
 ) -> None:
     """Make a virtual environment of ``python`` at ``prefix``, which must not exist, and install ``requirements``.
 
@@ -138,106 +142,142 @@ async def build_venv(
     Raises:
         ImJoyError: ``env.failed`` with the installer's explanation, without passwords.
     """
+    uv = find_uv()
+    report(Progress("environment", "Making an environment", 0.05))
+    making = [uv, *_UV_VENV, str(python), str(prefix)] if uv else [str(python), *_VENV, str(prefix)]
+    code, lines = await _run(making, build_variables(environ), (), report)
+    if code != 0:
+        raise _failure(lines, f"See that {python} runs, and that it can make a venv.")
+    await install_packages(
+        prefix,
+        interpreter_of(prefix),
+        requirements,
+        target=f"{python} {platform.python_version()}",
+        environ=environ,
+        report=report,
+        local=local,
+        work_dir=work_dir,
+    )
+
+
+async def install_packages(
+    prefix: Path,
+    interpreter: Path,
+    requirements: Sequence[str],
+    *,
+    target: str,
+    environ: Mapping[str, str],
+    report: Report,
+    local: Sequence[str] = (),
+    work_dir: Path | None = None,
+) -> None:
+    """Install ``requirements``, and ``local`` (relative to ``work_dir``), into the environment at ``prefix``.
+
+    What the index said about the same packages less than ``FRESH_SECONDS`` ago is taken as it was; when the network is
+    down, what it said ever. ``target`` tells interpreters apart that packages are chosen for. Raises ImJoyError
+    ``env.failed``.
+    """
     variables = build_variables(environ)
     uv = find_uv()
-    interpreter = interpreter_of(prefix)
-    listing = prefix / "requirements.txt"
-    report(Progress("environment", "Making an environment", 0.05))
-    if uv:
-        making = [uv, *_UV_VENV, str(python), str(prefix)]
-        installing = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), "-r", str(listing)]
-        steps = _UV_STEPS
-    else:
-        making = [str(python), *_VENV, str(prefix)]
-        installing = [str(interpreter), *_PIP_INSTALL, "-r", str(listing)]
-        steps = _PIP_STEPS
-    await _run(making, variables, (), report, f"See that {python} runs, and that it can make a venv.")
+    listing = prefix / "imjoy-requirements.txt"
     # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.
     with os.fdopen(
-        os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
     ) as file:
-        file.write("".join(f"{requirement}\n" for requirement in requirements))
-    report(Progress("pip", "Looking for its packages and what they need", 0.1))
-    wrong_requirement = (
-        'Correct the package named above in the plugin\'s "requirements", then load the plugin again.'
-    )
-    await _run(installing, variables, steps, report, wrong_requirement)
+        file.write(
+            "".join(f"{requirement}\n" for requirement in [*requirements, *_absolute(local, work_dir)])
+        )
+    report(Progress("pip", "Looking for packages and what they need", 0.1))
+    if not uv:
+        argv = [str(interpreter), *_PIP_INSTALL, "-r", str(listing)]
+        code, lines = await _run(argv, variables, _PIP_STEPS, report)
+    else:
+        argv = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), "-r", str(listing)]
+        fresh = _Freshness(variables, target, [] if local else requirements)
+        code, lines = 1, []
+        if fresh.holds():
+            code, lines = await _run([*argv, "--offline"], variables, _UV_STEPS, report)
+        if code != 0:
+            code, lines = await _run(argv, variables, _UV_STEPS, report)
+            if code == 0:
+                fresh.renew()
+            elif _network_is_down(lines) and "UV_OFFLINE" not in variables:
+                code, offline_lines = await _run([*argv, "--offline"], variables, _UV_STEPS, report)
+                lines = [*offline_lines, *lines]
+    if code != 0:
+        raise _failure(
+            lines,
+            'Correct the package named above in the plugin\'s "requirements", then load the plugin again.',
+        )
     listing.unlink()
 
 
+def _absolute(local: Sequence[str], work_dir: Path | None) -> list[str]:
+    """Return lines of a requirements file with their paths below ``work_dir``."""
+    lines = []
+    for line in local:
+        option, _, path = line.rpartition(" ")
+        place = f"{work_dir}/{path.removeprefix('./')}" if path.startswith("./") else f"{work_dir}{path[1:]}"
+        lines.append(f"{option} {place}".strip())
+    return lines
+
+
+class _Freshness:
+    """Remembers, beside what uv remembers of its indexes, when a set of packages was last looked up there."""
+
+    def __init__(self, variables: Mapping[str, str], target: str, requirements: Sequence[str]) -> None:
+        places = [
+            f"{name}={value}" for name, value in sorted(variables.items()) if name.startswith(("UV_", "PIP_"))
+        ]
+        identity = "\n".join([target, *requirements, *places])
+        # A url may have other content today; nothing is remembered of it.
+        self._lasts = bool(requirements) and not any("://" in requirement for requirement in requirements)
+        self._lasts = self._lasts and not {"UV_NO_CACHE", "UV_REFRESH", "UV_OFFLINE"} & variables.keys()
+        cache = variables.get("UV_CACHE_DIR") or Path(
+            variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME") or Path.home(), ".cache"), "uv"
+        )
+        self._file = Path(cache, "imjoy-looked-up", hashlib.sha256(identity.encode()).hexdigest()[:32])
+
+    def holds(self) -> bool:
+        """Whether it was less than ``FRESH_SECONDS`` ago."""
+        try:
+            return self._lasts and 0 <= time.time() - self._file.stat().st_mtime < FRESH_SECONDS
+        except OSError:
+            return False
+
+    def renew(self) -> None:
+        """Note that it was just now."""
+        if self._lasts:
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._file.touch()
+            except OSError:
+                return  # then it is looked up again next time
+
+
 async def _run(
-    argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report, fix: str
-) -> None:
-    process = await _start(argv, variables)
+    argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report
+) -> tuple[int, list[str]]:
+    """Run an installer; return its exit code and the last lines that it wrote."""
     lines: list[str] = []
 
-    async def finish() -> int:
-        async for line in _lines(process.stdout):
-            step = next((step for step in steps if step.pattern.fullmatch(line)), None)
-            if step:
-                report(Progress(step.phase, line.strip(), step.fraction))
-            elif line:
-                lines.append(line)
-                del lines[:-OUTPUT_LINES]
-        return await process.wait()
+    def take(line: str) -> None:
+        step = next((step for step in steps if step.pattern.fullmatch(line)), None)
+        if step:
+            report(Progress(step.phase, line.strip(), step.fraction))
+        elif line:
+            lines.append(line)
+            del lines[:-OUTPUT_LINES]
 
-    try:
-        code = await asyncio.wait_for(finish(), BUILD_SECONDS)
-    except asyncio.TimeoutError:
+    code = await run_tethered(argv, variables, take, seconds=BUILD_SECONDS)
+    if code == TIMED_OUT:
         lines.append(f"It was not done after {BUILD_SECONDS / 60:g} minutes.")
-        code = -1
-    finally:
-        if process.returncode != 0:
-            await _kill_group(process)
-    if code != 0:
-        raise _failure(lines, fix)
+    return code, lines
 
 
-async def _start(argv: Sequence[str], variables: Mapping[str, str]) -> asyncio.subprocess.Process:
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=dict(variables),
-            # uv looks for a project's configuration from the current folder upwards.
-            cwd=Path(sys.executable).anchor,
-            start_new_session=True,
-        )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # asyncio by itself would kill the tether alone, and what hangs on it would live on.
-        await _kill_group(await starting)
-        raise
-
-
-async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:
-    """Yield what a command writes by lines, without colours and passwords; a line without end is cut."""
-    rest = b""
-    while stream is not None and (chunk := await stream.read(LINE_BYTES)):
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > LINE_BYTES:
-            whole, rest = [*whole, rest], b""
-        for line in whole:
-            yield _readable(line)
-    if rest:
-        yield _readable(rest)
-
-
-def _readable(line: bytes) -> str:
-    return scrub(_ANSI.sub("", line.decode(errors="replace").rstrip()))
-
-
-async def _kill_group(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.wait_for(process.wait(), KILLED_SECONDS)
+def _network_is_down(lines: Sequence[str]) -> bool:
+    output = "\n".join(lines)
+    return any(sign in output for sign in _NETWORK_SIGNS)
 
 
 def _failure(lines: Sequence[str], fix: str) -> ImJoyError:

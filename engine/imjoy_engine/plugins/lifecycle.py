@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import contextlib
 import logging
+import os
 import secrets
 import signal
 import time
@@ -20,6 +21,7 @@ from imjoy.model.errors import ImJoyError
 
 from ..environments.spec import EnvironmentSpec
 from ..environments.store import EnvironmentStore, Progress
+from ..environments.uses import note_use
 from .events import EventLog
 
 if TYPE_CHECKING:
@@ -251,15 +253,14 @@ class Plugin:
     async def _run(self) -> None:
         request = self.request
         self._change(PluginState.PREPARING)
-        for note in request.environment.notes:
-            self._say(note)
-        python = await self._surroundings.environments.ensure(request.environment, self._report)
         work_dir = self._surroundings.workspace / request.workspace
         work_dir.mkdir(parents=True, exist_ok=True)
+        python, wanted_variables = await self._prepare(request.environment, work_dir)
 
         self._change(PluginState.STARTING)
         command = request.manifest.command
         variables = {
+            **wanted_variables,
             **command.variables,
             "IMJOY_WORKER_URL": f"{self._surroundings.url.replace('http', 'ws', 1)}/api/v1/workers/{self.id}",
             "IMJOY_WORKER_SECRET": self.worker_secret,
@@ -295,6 +296,26 @@ class Plugin:
         if self.exit_code != 0:
             raise self._exit_error()
         self._change(PluginState.EXITED)
+
+    async def _prepare(self, spec: EnvironmentSpec, work_dir: Path) -> tuple[Path, Mapping[str, str]]:
+        """Return the interpreter to start, when all that the plugin needs is there, and the variables it asks for."""
+        for note in spec.notes:
+            self._say(note)
+        environments = self._surroundings.environments
+        manifest = self.request.manifest
+        variables: Mapping[str, str] = dict(spec.variables)
+        if spec.needs_work_folder or spec.gpu is not None:
+            # Few plugins do, and the others start sooner without this import.
+            from ..environments.preparation import prepare
+
+            prepared = await prepare(
+                spec, work_dir, environments, environ=os.environ, report=self._report, say=self._say
+            )
+            python, variables = prepared.python, prepared.variables
+        else:
+            python = await environments.ensure(spec, self._report)
+        note_use(python, manifest.name, manifest.tag, self.request.workspace)
+        return python, variables
 
     async def _first_of(
         self, awaited: asyncio.Future[Any], exited: asyncio.Task[int], seconds: float | None, otherwise: str

@@ -9,11 +9,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.pip_words import normal_requirement
 from imjoy_engine.environments.spec import (
     BASE_REQUIREMENTS,
     DEFAULT_ENVIRONMENT,
     EnvironmentSpec,
-    normal_requirement,
+    GpuWish,
+    Repository,
+    add_environment_file,
     plan_environment,
 )
 from imjoy_engine.plugins.manifest import from_config
@@ -115,23 +118,22 @@ def test_a_binder_environment_is_skipped_with_a_note() -> None:
 @pytest.mark.parametrize(
     ("env", "named"),
     [
-        ("conda create -n x python=3.6.8", "conda"),
-        (["conda create python=3.6 numpy -y"], "conda"),
-        ("conda env create -f x/environment.yml", "conda"),
-        ("conda config --add channels x", "conda config"),
-        ("git clone https://host/x", "git clone"),
-        ("export A=1", "export"),
         ("docker pull x", "docker"),
-        ({"type": "gputil"}, "gputil"),
-        ([{"type": "variable", "options": {}}], "variable"),
+        ("export A=$HOME", "export"),
+        ("conda create --clone base", "--clone"),
+        ("conda create --file list.txt", "--file"),
+        ("conda env create --dev", "--dev"),
+        ({"type": "conda"}, "conda"),
         ([["a"]], "['a']"),
         ([7], "7"),
         ("; rm -rf /", "rm -rf"),
         ("pip install a && curl x | sh", "curl"),
+        ({"type": "variable", "options": {"A B": 1}}, "A B"),
+        ("git clone --upload-pack=evil https://host/x", "--upload-pack"),
     ],
 )
 def test_other_forms_of_env_are_refused_by_name_with_a_way_out(env: object, named: str) -> None:
-    error = refusal(env=env)
+    error = refusal(env=[env] if isinstance(env, dict) else env)
     assert error.id == "env.unsupported"
     assert named in error.what
     assert error.fix
@@ -140,23 +142,10 @@ def test_other_forms_of_env_are_refused_by_name_with_a_way_out(env: object, name
 @pytest.mark.parametrize(
     ("requirements", "named"),
     [
-        (["conda: a b"], "conda:"),
-        (["repo: https://host/x folder"], "repo:"),
-        (["cmd: make"], "cmd:"),
-        (["pip: --editable ./x"], "--editable"),
-        (["pip: -e ./x"], "-e"),
-        (["-r /etc/passwd"], "-r"),
         (["--index-url=http://evil"], "--index-url"),
         (["--extra-index-url http://evil a"], "--extra-index-url"),
         (["pip: --target /tmp a"], "--target"),
-        (["./x"], "./x"),
-        (["/etc/x"], "/etc/x"),
-        (["../x.whl"], "../x.whl"),
-        (["x.whl"], "x.whl"),
-        (["~/x"], "~/x"),
-        (["C:\\x"], "x"),
-        (["file:///etc/x"], "file:"),
-        ("conda install -y a", "conda install"),
+        (["conda: --revision 2"], "--revision"),
         ("docker pull x", "docker pull"),
         ("pip install a && sudo apt install b", "sudo"),
         ([{"a": 1}], "a"),
@@ -169,6 +158,192 @@ def test_other_forms_of_requirements_are_refused_by_name(requirements: object, n
     assert error.id == "env.unsupported"
     assert named in error.what
     assert error.fix
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    [
+        ["/etc/x"],
+        ["../x.whl"],
+        ["~/x"],
+        ["C:\\x"],
+        ["file:///etc/x"],
+        ["-r /etc/passwd"],
+        ["pip: -e ../x"],
+        ["pip: -e ./a/../../x"],
+        ["repo: https://host/x ../y"],
+        ["repo: https://host/x /tmp/y"],
+        ["repo: https://host/x a/../../y"],
+        ["repo: https://host/x .git"],
+        ["repo: https://host/x ~/y"],
+        ["repo: https://host/x a\\..\\..\\b"],
+        ["repo: https://host/.."],
+        "git clone https://host/x -- ../y",
+    ],
+)
+def test_a_path_that_leads_out_of_the_work_folder_is_refused(requirements: object) -> None:
+    assert refusal(requirements).id in ("env.folder", "env.unsupported")
+
+
+def test_an_environment_file_outside_the_work_folder_is_refused() -> None:
+    assert refusal(env="conda env create -f ../environment.yml").id == "env.folder"
+
+
+@pytest.mark.parametrize(
+    ("env", "python", "conda", "channels", "label"),
+    [
+        ("conda create -n x python=3.6.8", "3.6.8", (), ("conda-forge",), "x"),
+        ("conda create python=3.7 -y", "3.7", (), ("conda-forge",), ""),
+        ("conda create --name=x -y python==3.8.1", "==3.8.1", (), ("conda-forge",), "x"),
+        ("conda create --name x python numpy", ">=3.6,<3.14", ("numpy",), ("conda-forge",), "x"),
+        ("conda create -nx -cpytorch python=3.7 torch", "3.7", ("torch",), ("pytorch",), "x"),
+        ("conda create numpy>=1.0", ">=3.6,<3.14", ("numpy>=1.0",), ("conda-forge",), ""),
+        ("conda create 'numpy >=1.0,<2' \"B\"", ">=3.6,<3.14", ("b", "numpy>=1.0,<2"), ("conda-forge",), ""),
+        ("conda create -c pytorch -c defaults python>=3.6", ">=3.6", (), ("pytorch", "conda-forge"), ""),
+        ("conda create python=3.6 numpy=1.14=py36_0", "3.6", ("numpy=1.14=py36_0",), ("conda-forge",), ""),
+        (
+            ["conda create -n a python=3.6 gdal", "conda create -n b python=3.7"],
+            *("3.7", (), ("conda-forge",), "b"),
+        ),
+        (
+            "conda config --add channels bioconda && conda create -n x python=3.8 && source activate x",
+            *("3.8", (), ("bioconda",), "x"),
+        ),
+        (
+            ["conda config --add channels one", "conda config --add channels two", "conda create python=3.8"],
+            *("3.8", (), ("two", "one"), ""),
+        ),
+        (["conda create -n x python=3.8", "conda install -c one gdal"], "3.8", ("gdal",), ("one",), "x"),
+        (
+            [{"type": "binder", "spec": "a/b"}, "conda create -n x python=3.8"],
+            "3.8",
+            (),
+            ("conda-forge",),
+            "x",
+        ),
+    ],
+)
+def test_conda_environments_are_understood(
+    env: object, python: str, conda: tuple[str, ...], channels: tuple[str, ...], label: str
+) -> None:
+    spec = plan(env=env)
+    assert (spec.python, spec.conda, spec.channels, spec.label) == (python, conda, channels, label)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "conda", "channels"),
+    [
+        (["conda: a b"], ("a", "b"), ("conda-forge",)),
+        (["conda: -c pytorch a"], ("a",), ("pytorch",)),
+        (["conda: pytorch::a"], ("pytorch::a",), ("conda-forge",)),
+        ("pip install x && conda install -y a", ("a",), ("conda-forge",)),
+        (["conda: a >= 1.0"], ("a>=1.0",), ("conda-forge",)),
+    ],
+)
+def test_conda_requirements_are_understood(
+    requirements: object, conda: tuple[str, ...], channels: tuple[str, ...]
+) -> None:
+    spec = plan(requirements)
+    assert (spec.python, spec.conda, spec.channels) == (">=3.6,<3.14", conda, channels)
+
+
+@pytest.mark.parametrize("python", ["=2.7", "=2", "==2.7.18", "<3", "=3.5", "<3.6", "<=2.7", "=2.7.*"])
+def test_a_python_without_a_worker_is_refused_with_what_to_change(python: str) -> None:
+    error = refusal(env=f"conda create -n x python{python}")
+    assert error.id == "env.python"
+    assert "python=3.8" in error.fix
+    assert "print" in error.fix
+
+
+@pytest.mark.parametrize("python", ["=3.6", "=3", ">=2.7", "=3.13", ">=2.7,<4", "!=2.7", "=3.10"])
+def test_every_other_python_is_taken(python: str) -> None:
+    assert plan(env=f"conda create -n x python{python}").python == python.removeprefix("=")
+
+
+@pytest.mark.parametrize("channel", ["defaults", "main", "pkgs/main", "https://repo.anaconda.com/pkgs/main"])
+def test_anacondas_own_channels_become_conda_forge_with_a_note(channel: str) -> None:
+    spec = plan(env=f"conda create -c {channel} python=3.8")
+    assert spec.channels == ("conda-forge",)
+    assert any(channel in note for note in spec.notes)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "expected"),
+    [
+        (["repo: https://host/me/Thing.git"], Repository("https://host/me/Thing.git", "Thing")),
+        (["repo: https://host/me/Thing data/here"], Repository("https://host/me/Thing", "data/here")),
+        (["repo: git@host:me/thing.git x"], Repository("git@host:me/thing.git", "x")),
+        (["repo: 'https://host/x' 'größe 1'"], Repository("https://host/x", "größe 1")),
+        ("git clone -b dev --depth 1 https://host/x y", Repository("https://host/x", "y", "dev")),
+        ("git clone --recursive https://host/x", Repository("https://host/x", "x", "", True)),
+    ],
+)
+def test_repositories_are_understood(requirements: object, expected: Repository) -> None:
+    assert plan(requirements).repos == (expected,)
+    assert plan(env=requirements).repos == (expected,)
+
+
+@pytest.mark.parametrize("url", ["--upload-pack=x", "ext::sh", "/etc", "https://host/x y z", "ftp://host/x"])
+def test_what_is_no_repository_is_refused(url: str) -> None:
+    assert refusal([f"repo: {url}"]).id in ("env.requirement", "env.unsupported", "env.folder")
+
+
+def test_a_command_is_kept_whole_and_in_order() -> None:
+    assert plan(["cmd: make && make install", "cmd: ls | wc"]).commands == ("make && make install", "ls | wc")
+    assert plan("pip install a && cmd: x && y").commands == ("x && y",)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "line"),
+    [
+        ("pip: --editable ./x", "-e ./x"),
+        ("pip: -e .", "-e ."),
+        ("pip: -r x/requirements.txt", "-r ./x/requirements.txt"),
+        ("x.whl", "./x.whl"),
+        ("./x", "./x"),
+        ("pip: --requirement=./a.txt", "-r ./a.txt"),
+    ],
+)
+def test_files_of_the_work_folder_are_understood(requirement: str, line: str) -> None:
+    spec = plan([requirement])
+    assert spec.local == (line,)
+    assert spec.at("/one") != spec.at("/other")
+
+
+def test_variables_and_gpus_are_understood() -> None:
+    spec = plan(
+        env=[{"type": "variable", "options": {"B": 1, "A": "x"}}, {"type": "gputil", "options": {"limit": 2}}]
+    )
+    assert spec.variables == (("A", "x"), ("B", "1"))
+    assert spec.gpu == GpuWish(limit=2)
+    assert plan(env="export A=1 B=2").variables == (("A", "1"), ("B", "2"))
+    assert plan(env={"type": "gputil"}).gpu == GpuWish()
+
+
+def test_an_environment_file_is_read_like_the_rest() -> None:
+    spec = plan(["repo: https://host/x"], env="conda env create -f x/environment.yml")
+    assert spec.files == ("x/environment.yml",)
+    content = {
+        "name": "ignored",
+        "channels": ["bioconda", "defaults"],
+        "dependencies": ["python=3.8", "gdal 2.1", {"pip": ["scipy>=1"]}],
+        "variables": {"A": 1},
+    }
+    whole = add_environment_file(spec, content, file="x/environment.yml")
+    assert (whole.python, whole.conda, whole.channels[:1]) == ("3.8", ("gdal=2.1",), ("bioconda",))
+    assert "scipy>=1" in whole.requirements
+    assert whole.variables == (("A", "1"),)
+    assert whole.files == ()
+    with pytest.raises(ImJoyError):
+        add_environment_file(spec, {"dependencies": ["python=2.7"]}, file="x")
+
+
+def test_old_pythons_on_new_macs_come_from_the_older_platform_with_a_note() -> None:
+    config = {"name": "Demo", "type": "native-python", "env": "conda create python=3.6"}
+    manifest = from_config(config, "x", file="demo.imjoy.html").manifest
+    assert plan_environment(manifest, "", "osx-arm64").platform == "osx-64"
+    assert plan_environment(manifest, "", "osx-arm64").notes
+    assert plan_environment(manifest, "", "linux-64").platform == "linux-64"
 
 
 @pytest.mark.parametrize(
@@ -190,14 +365,14 @@ def test_other_forms_of_requirements_are_refused_by_name(requirements: object, n
     ],
 )
 def test_what_is_no_requirement_is_refused(requirements: object) -> None:
-    assert refusal(requirements).id in ("env.requirement", "env.unsupported")
+    assert refusal(requirements).id in ("env.requirement", "env.unsupported", "env.folder")
 
 
 @pytest.mark.parametrize(
     "requirements",
     [
         ["git+https://me:hunter2@host/x ;;"],
-        ["repo: https://me:hunter2@host/x"],
+        ["repo: https://me:hunter2@host/x ../y"],
         ["-i https://me:hunter2@host/x"],
     ],
 )
@@ -239,7 +414,14 @@ ANYTHING = st.recursive(
     st.none()
     | st.integers()
     | st.text()
-    | st.sampled_from(["pip: ", "&&", "git+https://h/x", "-U", "conda: "]),
+    | st.builds(
+        "{}{}".format,
+        st.sampled_from(
+            ["pip: ", "conda: ", "repo: ", "cmd: ", "conda create ", "git clone ", "export ", "&&", "-r "]
+        ),
+        st.text(max_size=8)
+        | st.sampled_from(["-c", "-n x", "python=", "a::b", "https://h/x ..", "-e .", "A=1"]),
+    ),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
 )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,12 @@ from hypothesis import strategies as st
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
+from imjoy_engine.environments.spec import (
+    DEFAULT_ENVIRONMENT,
+    EnvironmentSpec,
+    GpuWish,
+    Repository,
+)
 from imjoy_engine.environments.store import EnvironmentStore
 
 STORE = EnvironmentStore(Path("environments"), freeze=True)
@@ -65,7 +72,36 @@ def test_frozen_uses_what_is_ready(tmp_path: Path) -> None:
     assert asyncio.run(store.ensure(DEFAULT_ENVIRONMENT, ignore)) == interpreter
 
 
-def test_another_python_than_the_engines_is_refused(tmp_path: Path) -> None:
-    error = refusal(EnvironmentStore(tmp_path, freeze=False), EnvironmentSpec("3.6", ()))
-    assert error.id == "env.unsupported"
-    assert "3.6" in error.what
+def test_frozen_names_the_python_and_the_conda_packages_that_are_missing(tmp_path: Path) -> None:
+    spec = EnvironmentSpec("3.6", (), channels=("conda-forge",), conda=("gdal",))
+    error = refusal(EnvironmentStore(tmp_path, freeze=True), spec)
+    assert error.id == "env.frozen"
+    assert "Python 3.6, gdal" in error.why
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"python": "3.8"},
+        {"channels": ("bioconda",)},
+        {"conda": ("gdal",)},
+        {"commands": ("make",)},
+        {"variables": (("A", "1"),)},
+        {"repos": (Repository("https://host/x", "x"),)},
+        {"gpu": GpuWish()},
+        {"platform": "osx-64"},
+        {"local": ("./x",), "work_dir": "/w"},
+    ],
+)
+def test_every_part_of_the_normal_form_makes_another_folder(change: dict[str, Any]) -> None:
+    assert STORE.prefix(replace(DEFAULT_ENVIRONMENT, **change)) != STORE.prefix(DEFAULT_ENVIRONMENT)
+
+
+def test_the_order_of_channels_makes_another_folder() -> None:
+    one = EnvironmentSpec("3.8", (), channels=("a", "b"))
+    assert STORE.prefix(one) != STORE.prefix(replace(one, channels=("b", "a")))
+
+
+def test_names_and_notes_are_no_part_of_an_environment() -> None:
+    spec = replace(DEFAULT_ENVIRONMENT, label="mine", notes=("a note",))
+    assert STORE.prefix(spec) == STORE.prefix(DEFAULT_ENVIRONMENT)

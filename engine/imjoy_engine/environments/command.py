@@ -1,0 +1,90 @@
+"""``python -m imjoy_engine env …``: the environments of a workspace, as JSON lines for ``imjoy env``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
+
+SECONDS_PER_DAY = 86400.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m imjoy_engine env", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("action", choices=["plan", "list", "show", "remove", "gc", "export"])
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--tag")
+    parser.add_argument("--unused-days", type=float)
+    parser.add_argument("--workspace", type=Path, default=Path.home() / DEFAULT_WORKSPACE_NAME)
+    return parser
+
+
+def env_command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Do what was asked; write one line ``{"event": "result", …}`` or ``failed`` for each; return the exit code."""
+    options = parser().parse_args(arguments)
+    root = Layout(prefix=Path(), workspace=options.workspace.absolute()).environments
+    try:
+        _act(options, root, environ)
+    except ImJoyError as error:
+        _say("failed", {"error": error.as_json()})
+        return int(error.exit_code)
+    return int(ExitCode.DONE)
+
+
+def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) -> None:
+    if options.action == "plan":
+        for name in options.names:
+            _say("result", {"plan": _plan(Path(name), options.tag)})
+        return
+    from imjoy_engine.environments import inventory
+
+    if options.action == "list":
+        _say("result", {"environments": [each.as_json() for each in inventory.list_environments(root)]})
+    elif options.action == "gc":
+        days = options.unused_days
+        unused = None if days is None else days * SECONDS_PER_DAY
+        removed = asyncio.run(inventory.collect(root, environ, unused))
+        _say("result", {"removed": [each.as_json() for each in removed]})
+    else:
+        for name in options.names:
+            environment = inventory.find_environment(root, name)
+            if options.action == "show":
+                _say("result", {"environment": environment.as_json()})
+            elif options.action == "export":
+                from imjoy_engine.environments.exporting import environment_file
+
+                _say("result", {"file": environment_file(environment)})
+            else:
+                asyncio.run(inventory.remove_environment(root, environment, environ))
+                _say("result", {"removed": [environment.as_json()]})
+
+
+def _plan(file: Path, tag: str | None) -> dict[str, object]:
+    from imjoy_engine.environments.scrub import scrub
+    from imjoy_engine.environments.spec import plan_environment
+    from imjoy_engine.plugins.manifest import parse_plugin
+
+    try:
+        source = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImJoyError(
+            "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE
+        ) from error
+    manifest = parse_plugin(source, file=file.name).manifest.with_tag(tag)
+    spec = plan_environment(manifest, manifest.tag)
+    plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
+    return {"plugin": manifest.name, "tag": manifest.tag, **plan}
+
+
+def _say(event: str, document: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps({"event": event, **document}) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,416 @@
+"""Builds a conda environment: with py-rattler in this process, or with the ``conda`` command where that is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls
+from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
+from imjoy_engine.environments.prefix import interpreter_of
+from imjoy_engine.environments.progress import Progress, Report
+from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.tethered import run_tethered
+from imjoy_engine.environments.venv_env import OUTPUT_LINES, build_variables, install_packages
+
+BUILD_SECONDS = 3600.0
+SOLVE_SECONDS = 300.0
+REPORT_EVERY_SECONDS = 0.1
+BYTES_PER_MB = 1_000_000
+# Where the parts of a build begin, as fractions of the whole.
+DOWNLOAD_FRACTION, LINK_FRACTION, PIP_FRACTION = 0.15, 0.55, 0.7
+
+_OFFLINE_SIGNS = (
+    "error sending request",
+    "dns error",
+    "client error (Connect)",
+    "connection closed",
+    "operation timed out",
+    "force-cache-only",
+    "not available in the cache",
+    "CondaHTTPError",
+    "CONNECTION FAILED",
+)
+_SPACE_SIGNS = ("No space left on device", "os error 28", "Disk quota exceeded")
+_CHECKSUM_SIGNS = ("hash mismatch", "sha256 mismatch", "HashMismatch", "does not match", "ChecksumMismatch")
+_NO_CANDIDATES = re.compile(r"No candidates were found for (\S+) ?([^\n]*?)\.?(?:\n|$)")
+
+
+async def build_conda(
+    prefix: Path,
+    spec: EnvironmentSpec,
+    *,
+    settings: CondaSettings,
+    environ: Mapping[str, str],
+    report: Report,
+) -> None:
+    """Make the environment of ``spec`` at ``prefix``, which must not exist.
+
+    Takes at most ``BUILD_SECONDS`` for each of conda's and pip's part. When it is cancelled nothing goes on, and what
+    is in the package cache is whole; what is at ``prefix`` then is for the caller to remove.
+
+    Raises:
+        ImJoyError: ``env.unsolvable`` with the solver's reasons, ``env.channel``, ``env.offline``, ``env.checksum``,
+            ``env.failed``.
+    """
+    rattler = await _load_rattler()
+    if rattler is None:
+        python = await _build_with_command(prefix, spec, settings, environ, report)
+    else:
+        python = await _Rattler(rattler, spec, settings, report).build(prefix)
+
+    def in_the_last_part(progress: Progress) -> None:
+        share = None if progress.fraction is None else PIP_FRACTION + (1 - PIP_FRACTION) * progress.fraction
+        report(progress._replace(fraction=share))
+
+    await install_packages(
+        prefix,
+        interpreter_of(prefix),
+        spec.requirements,
+        target=f"conda {spec.platform} {python}",
+        environ=environ,
+        report=in_the_last_part,
+        local=spec.local,
+        work_dir=Path(spec.work_dir) if spec.work_dir else None,
+    )
+
+
+def match_specs(spec: EnvironmentSpec) -> list[str]:
+    """Return what a solver is to look for."""
+    python = spec.python or SUPPORTED_PYTHONS
+    wanted = [f"python {python}" if not python[0].isdigit() else f"python={python}", *spec.conda]
+    if python[0] in "<>!":
+        wanted.append("python >=3.6")
+    return wanted
+
+
+async def _load_rattler() -> Any | None:
+    """Import py-rattler, which takes 0.1 s and 12 MB, when the first conda environment is built; None without it."""
+    try:
+        await asyncio.to_thread(importlib.import_module, "rattler.exceptions")
+        return importlib.import_module("rattler")
+    except ImportError:
+        return None
+
+
+class _Rattler:
+    """One build by py-rattler (0.28), in whose functions nothing blocks."""
+
+    def __init__(self, rattler: Any, spec: EnvironmentSpec, settings: CondaSettings, report: Report) -> None:
+        self._rattler = rattler
+        self._spec = spec
+        self._settings = settings
+        self._report = report
+        self._channels = list(spec.channels)
+
+    async def build(self, prefix: Path) -> str:
+        """Solve and install; return the version of Python."""
+        self._report(Progress("environment", f"Solving: {', '.join(match_specs(self._spec))}", 0.05))
+        records = await self._solve_somehow()
+        self._report(
+            Progress("environment", f"{len(records)} conda packages fit together", DOWNLOAD_FRACTION)
+        )
+        await self._install(records, prefix)
+        return next(str(record.version) for record in records if record.name.normalized == "python")
+
+    async def _solve_somehow(self) -> list[Any]:
+        """Solve; ask conda-forge too when the channels named lack something, and the cache when there is no network."""
+        try:
+            return await self._solve("cache-or-fetch")
+        except self._rattler.exceptions.SolverError as error:
+            if DEFAULT_CHANNEL in self._channels:
+                raise self._unsolvable(error) from error
+            reason = error
+        except self._rattler.exceptions.GatewayError as error:
+            if not _shows(_OFFLINE_SIGNS, error):
+                raise self._no_channel(error) from error
+            try:
+                records = await self._solve("force-cache-only")
+            except (self._rattler.exceptions.GatewayError, self._rattler.exceptions.SolverError):
+                raise self._offline(error) from error
+            self._report(
+                Progress("environment", "No network: solved with what the channels said last time", None)
+            )
+            return records
+        self._report(Progress("environment", f"Solving with {DEFAULT_CHANNEL} too", None))
+        self._channels.append(DEFAULT_CHANNEL)
+        try:
+            return await self._solve("cache-or-fetch")
+        except self._rattler.exceptions.SolverError as error:
+            raise self._unsolvable(error) from error
+        except self._rattler.exceptions.GatewayError:
+            self._channels.pop()
+            raise self._unsolvable(reason) from reason
+
+    async def _solve(self, cache_action: str) -> list[Any]:
+        rattler = self._rattler
+        gateway = rattler.Gateway(default_config=rattler.SourceConfig(cache_action=cache_action))
+        solving = rattler.solve(
+            sources=[rattler.Channel(url) for url in channel_urls(tuple(self._channels), self._settings)],
+            specs=[self._match_spec(text) for text in match_specs(self._spec)],
+            gateway=gateway,
+            platforms=[rattler.Subdir(self._spec.platform), rattler.Subdir("noarch")],
+            # Without them every package that depends on __glibc or __cuda is out of the question.
+            virtual_packages=rattler.VirtualPackage.detect(),
+            channel_priority=rattler.ChannelPriority.Strict,
+        )
+        try:
+            return list(await asyncio.wait_for(solving, SOLVE_SECONDS))
+        except asyncio.TimeoutError as error:
+            raise ImJoyError(
+                "env.unsolvable",
+                f"No set of packages that fits together was found within {SOLVE_SECONDS / 60:g} minutes.",
+                why=f"Wanted: {', '.join(match_specs(self._spec))}.",
+                fix="Give versions to fewer packages, or to the most important ones alone.",
+            ) from error
+
+    def _match_spec(self, text: str) -> Any:
+        channel, colons, rest = text.partition("::")
+        if colons and "://" not in channel:
+            rest = f"{self._settings.url(channel)}::{rest}"
+        try:
+            return self._rattler.MatchSpec(rest if colons and "://" not in channel else text)
+        except self._rattler.exceptions.InvalidMatchSpecError as error:
+            raise ImJoyError(
+                "env.unsolvable",
+                f"conda cannot read {text!r} as a package.",
+                why=scrub(str(error)),
+                fix='Write it as "numpy", "numpy=1.20" or "numpy>=1.20,<2".',
+            ) from error
+
+    async def _install(self, records: Sequence[Any], prefix: Path) -> None:
+        rattler = self._rattler
+        cache = self._settings.package_cache
+        news = _InstallNews(asyncio.get_running_loop(), records, self._report)
+        try:
+            await asyncio.wait_for(
+                rattler.install(
+                    records,
+                    target_prefix=str(prefix),
+                    cache_dir=cache,
+                    installed_packages=[],
+                    platform=rattler.Subdir(self._spec.platform),
+                    show_progress=False,
+                    reporter=news,
+                ),
+                BUILD_SECONDS,
+            )
+        except asyncio.TimeoutError as error:
+            raise ImJoyError(
+                "env.failed",
+                "The packages were not there in time.",
+                why=f"It was not done after {BUILD_SECONDS / 60:g} minutes.",
+                fix="Look at the network, then load the plugin again: what has come is kept.",
+            ) from error
+        except (rattler.exceptions.InstallerError, rattler.exceptions.LinkError, OSError) as error:
+            raise self._not_installed(error) from error
+        finally:
+            news.close()
+
+    def _unsolvable(self, error: Exception) -> ImJoyError:
+        reasons = scrub(str(error)).removeprefix("Cannot solve the request because of:").strip()
+        missing = _NO_CANDIDATES.search(reasons)
+        channels = " and ".join(map(scrub, self._channels))
+        if missing:
+            version = "" if missing[2] in ("", "*") else f" {missing[2]}"
+            return ImJoyError(
+                "env.unsolvable",
+                f"There is no package {missing[1]}{version} for {self._spec.platform} in {channels}.",
+                why=f"Wanted: {', '.join(match_specs(self._spec))}.\n{reasons}",
+                fix="Correct the name or the version in the plugin's config, name the channel that has it "
+                f'("-c CHANNEL"), or try pip: "pip: {missing[1]}" in "requirements".',
+            )
+        return ImJoyError(
+            "env.unsolvable",
+            f"The packages that the plugin asks for do not go together in {channels}.",
+            why=f"Wanted: {', '.join(match_specs(self._spec))}.\n{reasons}",
+            fix="Give up one of the versions that exclude each other above, then load the plugin again.",
+        )
+
+    def _no_channel(self, error: Exception) -> ImJoyError:
+        return ImJoyError(
+            "env.channel",
+            f"A channel cannot be read: {', '.join(map(scrub, self._channels))}.",
+            why=scrub(str(error)),
+            fix="Correct the channel's name after \"-c\" in the plugin's config.",
+        )
+
+    def _offline(self, error: Exception) -> ImJoyError:
+        return ImJoyError(
+            "env.offline",
+            f"The channels cannot be reached: {', '.join(map(scrub, self._channels))}.",
+            why=f"Wanted: {', '.join(match_specs(self._spec))}.\n{scrub(str(error))}",
+            fix="Connect to the network (HTTPS_PROXY, channel_alias in ~/.condarc) and load the plugin once; "
+            "afterwards it needs none.",
+            exit_code=ExitCode.NETWORK_NEEDED,
+        )
+
+    def _not_installed(self, error: Exception) -> ImJoyError:
+        reasons = scrub(str(error))
+        if _shows(_CHECKSUM_SIGNS, error):
+            return ImJoyError(
+                "env.checksum",
+                "A package is not what its channel says it is; it was not installed.",
+                why=reasons,
+                fix="Load the plugin again; if it stays so, the channel or a proxy on the way is at fault.",
+                exit_code=ExitCode.CHECKSUM_MISMATCH,
+            )
+        if _shows(_SPACE_SIGNS, error):
+            return ImJoyError(
+                "env.failed",
+                "There is not enough space for the environment.",
+                why=reasons,
+                fix="Free some space (`imjoy env gc`), then load the plugin again.",
+            )
+        if _shows(_OFFLINE_SIGNS, error):
+            return self._offline(error)
+        return ImJoyError(
+            "env.failed",
+            "The conda packages could not be installed.",
+            why=reasons,
+            fix="Load the plugin again; `imjoy logs` has the engine's side of it.",
+        )
+
+
+class _InstallNews:
+    """Turns what py-rattler tells, from threads of its own, into progress."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, records: Sequence[Any], report: Report) -> None:
+        self._loop = loop
+        self._names = [record.name.normalized for record in records]
+        self._sizes = {record.name.normalized: record.size or 0 for record in records}
+        self._report: Report | None = report
+        self._lock = threading.Lock()
+        self._cached: dict[int, str] = {}
+        self._loading: dict[int, str] = {}
+        self._loaded: dict[str, int] = {}
+        self._linked = 0
+        self._told = 0.0
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        self._report = None
+
+    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
+        with self._lock:
+            number = len(self._cached) + 1
+            self._cached[number] = package_name
+            return number
+
+    def on_download_start(self, cache_entry: int) -> int:
+        with self._lock:
+            name = self._cached.get(cache_entry, "")
+            self._loading[cache_entry] = name
+            self._loaded[name] = 0
+        self._tell_download(at_once=True)
+        return cache_entry
+
+    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
+        with self._lock:
+            self._loaded[self._loading.get(download_idx, "")] = progress
+        self._tell_download()
+
+    def on_download_completed(self, download_idx: int) -> None:
+        with self._lock:
+            name = self._loading.get(download_idx, "")
+            self._loaded[name] = self._sizes.get(name, 0)
+        self._tell_download(at_once=True)
+
+    def on_link_complete(self, index: int) -> None:
+        with self._lock:
+            self._linked += 1
+            share = LINK_FRACTION + (PIP_FRACTION - LINK_FRACTION) * self._linked / max(len(self._names), 1)
+            text = f"Linked {self._linked} of {len(self._names)} packages"
+        self._tell(Progress("link", text, round(share, 3)))
+
+    def _tell_download(self, at_once: bool = False) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if not at_once and now - self._told < REPORT_EVERY_SECONDS:
+                return
+            self._told = now
+            done, total = sum(self._loaded.values()), sum(self._sizes.get(name, 0) for name in self._loaded)
+            count = len(self._loaded)
+        share = DOWNLOAD_FRACTION + (LINK_FRACTION - DOWNLOAD_FRACTION) * min(
+            1.0, done / total if total else 0.0
+        )
+        packages = "1 package" if count == 1 else f"{count} packages"
+        text = f"Downloading {packages}: {done / BYTES_PER_MB:.1f} of {total / BYTES_PER_MB:.1f} MB"
+        # Downloads and links overlap; a bar never goes back.
+        self._tell(Progress("download", text, None if self._linked else round(share, 3)))
+
+    def _tell(self, progress: Progress) -> None:
+        def tell() -> None:
+            if self._report is not None:
+                self._report(progress)
+
+        try:
+            self._loop.call_soon_threadsafe(tell)
+        except RuntimeError:
+            return  # the loop has closed; nobody is left to be told
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        """Stand in for the other callbacks, which say nothing that a person waits for."""
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+        return lambda *_: 0
+
+
+async def _build_with_command(
+    prefix: Path, spec: EnvironmentSpec, settings: CondaSettings, environ: Mapping[str, str], report: Report
+) -> str:
+    """Make the environment with the ``conda`` on PATH; return how its Python was asked for."""
+    command = find_conda(environ)
+    if command is None:
+        raise ImJoyError(
+            "env.no-conda",
+            "The plugin asks for a conda environment, and there is nothing here that can make one.",
+            why="py-rattler cannot be imported, and there is no conda command.",
+            fix="pip install py-rattler, in the Python that runs imjoy; or install Miniconda.",
+        )
+    report(Progress("environment", "Making the environment with conda", 0.05))
+    channels = [word for url in channel_urls(spec.channels, settings) for word in ("-c", url)]
+    argv = [
+        command,
+        "create",
+        "--yes",
+        "--quiet",
+        "--override-channels",
+        "--strict-channel-priority",
+        *channels,
+    ]
+    argv += ["--prefix", str(prefix), *match_specs(spec)]
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        lines.append(line)
+        del lines[:-OUTPUT_LINES]
+
+    code = await run_tethered(argv, build_variables(environ), take, seconds=BUILD_SECONDS)
+    if code != 0:
+        raise ImJoyError(
+            "env.failed",
+            "conda could not make the environment.",
+            why="\n".join(lines),
+            fix="Correct the package that conda names above in the plugin's config, then load the plugin again.",
+        )
+    return match_specs(spec)[0]
+
+
+def find_conda(environ: Mapping[str, str]) -> str | None:
+    """Return the conda command: ``CONDA_EXE``, else the first on PATH."""
+    return environ.get("CONDA_EXE") or shutil.which("conda", path=environ.get("PATH"))
+
+
+def _shows(signs: Sequence[str], error: Exception) -> bool:
+    text = str(error)
+    return any(sign.lower() in text.lower() for sign in signs)

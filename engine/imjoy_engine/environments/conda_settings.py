@@ -1,0 +1,100 @@
+"""What the user told conda about channels and caches: read, never written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
+
+CHANNEL_ALIAS = "https://conda.anaconda.org"
+
+
+@dataclass(frozen=True)
+class CondaSettings:
+    """Where named channels are, and where packages are kept; None leaves the latter to py-rattler."""
+
+    channel_alias: str = CHANNEL_ALIAS
+    custom_channels: tuple[tuple[str, str], ...] = ()
+    package_cache: Path | None = None
+
+    def url(self, channel: str) -> str:
+        """Return the url of a channel that is named, or given by url."""
+        if "://" in channel:
+            return channel
+        first = channel.partition("/")[0]
+        for name, base in self.custom_channels:
+            if name in (channel, first):
+                return f"{base.rstrip('/')}/{channel}"
+        return f"{self.channel_alias.rstrip('/')}/{channel}"
+
+
+def read_conda_settings(environ: Mapping[str, str], conda_prefix: Path | None) -> CondaSettings:
+    """Return the settings of conda's files and variables; ``conda_prefix`` is the conda that ImJoy provisioned.
+
+    Packages are kept where the user says (``CONDA_PKGS_DIRS``), else with that conda, so that both use the same files.
+    """
+    alias, custom = CHANNEL_ALIAS, {}
+    for path in _condarc_files(environ, conda_prefix):
+        document = _load(path)
+        if isinstance(document.get("channel_alias"), str):
+            alias = str(document["channel_alias"])
+        channels = document.get("custom_channels")
+        if isinstance(channels, Mapping):
+            custom.update({str(name): str(base) for name, base in channels.items()})
+    alias = environ.get("CONDA_CHANNEL_ALIAS") or alias
+    return CondaSettings(
+        alias if "://" in alias else f"https://{alias}",
+        tuple(custom.items()),
+        _package_cache(environ, conda_prefix),
+    )
+
+
+def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Path | None:
+    named = (
+        environ.get("CONDA_PKGS_DIRS", "").split(os.pathsep if sys.platform == "win32" else ",")[0].strip()
+    )
+    if named:
+        return Path(named).expanduser().absolute()
+    if conda_prefix is not None and (conda_prefix / "conda-meta").is_dir():
+        return conda_prefix / "pkgs"
+    return None
+
+
+def _condarc_files(environ: Mapping[str, str], conda_prefix: Path | None) -> Iterator[Path]:
+    """Yield the files in conda's order: a later one replaces an earlier one."""
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    if sys.platform != "win32":
+        yield Path("/etc/conda/.condarc")
+        yield Path("/etc/conda/condarc")
+    if conda_prefix is not None:
+        yield conda_prefix / ".condarc"
+        yield conda_prefix / "condarc"
+    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "conda", ".condarc")
+    yield home / ".conda" / ".condarc"
+    yield home / ".conda" / "condarc"
+    yield home / ".condarc"
+    if environ.get("CONDARC"):
+        yield Path(environ["CONDARC"]).expanduser()
+
+
+def _load(path: Path) -> Mapping[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}  # conda itself will complain when it is used
+    return document if isinstance(document, Mapping) else {}
+
+
+def channel_urls(channels: tuple[str, ...], settings: CondaSettings) -> list[str]:
+    """Return the urls of ``channels`` in their order."""
+    return [settings.url(channel) for channel in channels or (DEFAULT_CHANNEL,)]

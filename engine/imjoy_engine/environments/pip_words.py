@@ -1,0 +1,134 @@
+"""What stands after ``pip:`` or ``pip install``: packages, urls, files of the work folder, options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from imjoy_engine.environments.folders import inner_path
+from imjoy_engine.environments.refusals import Refusals
+
+# Options that change nothing where everything is installed afresh.
+_POINTLESS_OPTIONS = frozenset(
+    {
+        "-I",
+        "-U",
+        "-q",
+        "-y",
+        "--disable-pip-version-check",
+        "--force-reinstall",
+        "--ignore-installed",
+        "--no-cache-dir",
+        "--no-warn-script-location",
+        "--quiet",
+        "--upgrade",
+        "--user",
+    }
+)
+_EDITABLE = frozenset({"-e", "--editable"})
+_LISTING = frozenset({"-r", "--requirement"})
+_URL = re.compile(r"(?:git\+(?:https?|ssh|git|file)|https?)://[^\s\"'<>\\]+")
+_LOCAL = re.compile(r"[./~\\]|[A-Za-z]:[\\/]|file:|[^\s:]*\.(?:whl|zip|tar\.gz|tgz)$", re.IGNORECASE)
+_SPACED_OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
+_BARE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME_SEPARATORS = re.compile(r"[-_.]+")
+_EXAMPLE = '"numpy", "numpy>=1.20" or "git+https://…"'
+
+
+@dataclass(frozen=True)
+class PipWord:
+    """One thing that pip is to do.
+
+    ``kind`` is ``package`` (``text`` is a requirement in normal form), ``local`` (``text`` is a line of a requirements
+    file with a path below the work folder) or ``note`` (``text`` is for people).
+    """
+
+    kind: str
+    text: str
+
+
+def read_pip_words(text: str, refusals: Refusals) -> Iterator[PipWord]:
+    """Yield what the arguments of ``pip install`` ask for.
+
+    Raises:
+        ImJoyError: ``env.requirement``, ``env.unsupported``, ``env.folder``.
+    """
+    whole = None if _LOCAL.match(text) else normal_requirement(text)
+    if whole:
+        yield PipWord("package", whole)
+        return
+    words = iter(_words(text))
+    for word in words:
+        option, joined, value = word.partition("=")
+        if word in _POINTLESS_OPTIONS:
+            yield PipWord("note", f"{word} was ignored: a plugin's environment is always made afresh.")
+        elif option in _EDITABLE or option in _LISTING:
+            target = value if joined else next(words, "")
+            yield _file_option("-e" if option in _EDITABLE else "-r", target, text, refusals)
+        elif word.startswith("-"):
+            raise refusals.unsupported(f"the option {word} of pip ({text!r})")
+        elif _LOCAL.match(word):
+            yield PipWord("local", _inner(word, refusals))
+        elif requirement := normal_requirement(word):
+            yield PipWord("package", requirement)
+        else:
+            raise refusals.requirement(word, text, _EXAMPLE)
+
+
+def _file_option(option: str, target: str, text: str, refusals: Refusals) -> PipWord:
+    if not target:
+        raise refusals.requirement(option, text, f'"pip: {option} ./folder"')
+    if option == "-e" and _URL.fullmatch(target) and target.startswith("git+"):
+        # An editable checkout would have to live somewhere; installed it is the same to a plugin.
+        return PipWord("package", target)
+    return PipWord("local", f"{option} {_inner(target, refusals)}")
+
+
+def _inner(path: str, refusals: Refusals) -> str:
+    """Return a path below the work folder as ``./a/b``; extras like ``.[all]`` stay."""
+    bare, bracket, extras = path.partition("[")
+    inner = inner_path(bare.removeprefix("file://") if bare.startswith("file://.") else bare)
+    if inner is None:
+        raise refusals.folder(path)
+    return f"./{inner}{bracket}{extras}" if inner != "." else f".{bracket}{extras}"
+
+
+def normal_requirement(text: str) -> str | None:
+    """Return ``text``, one requirement, in normal form, or None when it is none.
+
+    Names are in their canonical spelling, version clauses sorted. The result is one line that means the same in a
+    requirements file.
+    """
+    # A requirements file would put the engine's own environment variables in the place of ${NAME}.
+    if "${" in text or not text.isprintable():
+        return None
+    if _URL.fullmatch(text):
+        return text
+    if _BARE_NAME.fullmatch(text):
+        return _canonical(text)
+    # 20 ms to import, which most plugins need not wait for.
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        requirement = Requirement(text)
+    except (InvalidRequirement, RecursionError):
+        return None
+    if requirement.url and not _URL.fullmatch(requirement.url):
+        return None
+    requirement.name = _canonical(requirement.name)
+    return str(requirement)
+
+
+def _canonical(name: str) -> str:
+    return _NAME_SEPARATORS.sub("-", name).lower()
+
+
+def _words(text: str) -> Iterable[str]:
+    if "'" in text or '"' in text:
+        try:
+            return shlex.split(text)
+        except ValueError:
+            return [text]
+    return _SPACED_OPERATOR.sub(r"\1", text).split()

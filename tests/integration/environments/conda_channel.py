@@ -1,0 +1,163 @@
+"""A conda channel of real packages, made on this machine: pyenv's interpreters repackaged, pip, small noarch packages.
+
+No conda server is needed: the packages are in conda's own format (``.conda``), and the channel has a ``repodata.json``
+with sha256 sums, which conda and py-rattler check over http.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+ZSTANDARD_MAGIC = (0xFD2FB528).to_bytes(4, "little")
+ZSTANDARD_BLOCK_BYTES = 128 * 1024
+# What an interpreter does without in these tests; a quarter of its size is left.
+NEEDLESS = ("test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter", "site-packages", "__pycache__")
+
+
+def sub_platform() -> str:
+    """Return conda's name of this platform."""
+    from imjoy_engine.environments.spec import this_platform
+
+    return this_platform()
+
+
+def tar_of(content: Mapping[str, bytes], executables: Collection[str] = ()) -> bytes:
+    """Return a tar archive of ``content``."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, data in content.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            member.mode = 0o755 if path in executables else 0o644
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zstandard_frame(data: bytes) -> bytes:
+    """Return ``data`` as one frame of raw blocks (RFC 8878): made at once, and needs no library."""
+    frame = [ZSTANDARD_MAGIC, b"\x00\x50"]  # a window of 1 MiB, no checksum
+    for start in range(0, max(len(data), 1), ZSTANDARD_BLOCK_BYTES):
+        block = data[start : start + ZSTANDARD_BLOCK_BYTES]
+        last = start + ZSTANDARD_BLOCK_BYTES >= len(data)
+        frame += [(len(block) << 3 | last).to_bytes(3, "little"), block]
+    return b"".join(frame)
+
+
+class CondaChannel:
+    """Packages in a folder that any file server can serve as a channel."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._records: dict[str, dict[str, dict[str, object]]] = {sub_platform(): {}, "noarch": {}}
+        self.write_index()
+
+    def add(
+        self,
+        name: str,
+        version: str = "1.0",
+        files: Mapping[str, bytes | Path] | None = None,
+        *,
+        depends: Sequence[str] = (),
+        noarch: bool = False,
+        executables: Iterable[str] = (),
+    ) -> Path:
+        """Write a package with ``files`` (paths in the prefix: content, or a file to take it from); return it."""
+        subdir = "noarch" if noarch else sub_platform()
+        build = "py_0" if noarch else "0"
+        content = {
+            path: data if isinstance(data, bytes) else data.read_bytes()
+            for path, data in (files or {}).items()
+        }
+        index: dict[str, object] = {
+            "name": name,
+            "version": version,
+            "build": build,
+            "build_number": 0,
+            "depends": list(depends),
+            "subdir": subdir,
+        }
+        if noarch:
+            index.update(noarch="python", platform=None, arch=None)
+        paths = [
+            {
+                "_path": path,
+                "path_type": "hardlink",
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "size_in_bytes": len(data),
+            }
+            for path, data in content.items()
+        ]
+        info = {
+            "info/index.json": json.dumps(index).encode(),
+            "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),
+            "info/files": "".join(f"{path}\n" for path in content).encode(),
+            "info/about.json": b"{}",
+        }
+        if noarch:
+            info["info/link.json"] = json.dumps(
+                {"noarch": {"type": "python"}, "package_metadata_version": 1}
+            ).encode()
+        stem = f"{name}-{version}-{build}"
+        archive = self.folder / subdir / f"{stem}.conda"
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(archive, "w") as package:
+            package.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
+            package.writestr(f"pkg-{stem}.tar.zst", zstandard_frame(tar_of(content, set(executables))))
+            package.writestr(f"info-{stem}.tar.zst", zstandard_frame(tar_of(info)))
+        data = archive.read_bytes()
+        self._records[subdir][archive.name] = {
+            **index,
+            "md5": hashlib.md5(data).hexdigest(),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "size": len(data),
+            "timestamp": 1_600_000_000_000,
+        }
+        self.write_index()
+        return archive
+
+    def add_module(self, name: str, version: str = "1.0", *, depends: Sequence[str] = ("python",)) -> Path:
+        """Write a noarch package with one module of that name."""
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+        files = {
+            f"site-packages/{name}.py": f"version = {version!r}\n".encode(),
+            f"site-packages/{name}-{version}.dist-info/METADATA": metadata,
+            f"site-packages/{name}-{version}.dist-info/RECORD": b"",
+        }
+        return self.add(name, version, files, depends=depends, noarch=True)
+
+    def add_python(self, prefix: Path, version: str) -> Path:
+        """Repackage the interpreter at ``prefix``, such as one of pyenv's."""
+        short = ".".join(version.split(".")[:2])
+        files: dict[str, bytes | Path] = {}
+        for path in sorted((prefix / "lib" / f"python{short}").rglob("*")):
+            inner = path.relative_to(prefix)
+            if path.is_file() and not any(
+                part in NEEDLESS or part.startswith("config-") for part in inner.parts
+            ):
+                files[str(inner)] = path
+        files[f"lib/python{short}/site-packages/README.txt"] = b"packages\n"
+        for library in prefix.glob(f"lib/libpython{short}*.so.*"):
+            files[f"lib/{library.name}"] = library
+        programs = ["bin/python", "bin/python3", f"bin/python{short}"]
+        for program in programs:
+            files[program] = (prefix / "bin" / f"python{short}").resolve()
+        return self.add("python", version, files, depends=("__glibc",), executables=programs)
+
+    def write_index(self) -> None:
+        """Write ``repodata.json`` for what is there."""
+        for subdir, records in self._records.items():
+            folder = self.folder / subdir
+            folder.mkdir(parents=True, exist_ok=True)
+            document = {
+                "info": {"subdir": subdir},
+                "packages": {},
+                "packages.conda": records,
+                "repodata_version": 1,
+            }
+            (folder / "repodata.json").write_text(json.dumps(document))

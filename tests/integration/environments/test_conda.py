@@ -1,0 +1,259 @@
+"""Conda environments that are really solved, downloaded and linked, from a channel on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy_engine.environments import conda_env
+from imjoy_engine.environments.prefix import MARKER_NAME
+from imjoy_engine.environments.progress import Progress
+from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.store import EnvironmentStore
+
+if TYPE_CHECKING:
+    from .conftest import ChannelServer
+
+pytest.importorskip("rattler", reason="py-rattler is missing")
+CANCELLED_SECONDS = 2.0
+
+
+def ignore(progress: Progress) -> None:
+    """Take progress and do nothing with it."""
+
+
+def conda(
+    python: str = "3.11", *packages: str, channels: tuple[str, ...] = ("conda-forge",)
+) -> EnvironmentSpec:
+    return EnvironmentSpec(python, (), channels=channels, conda=packages)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "environments"
+
+
+@pytest.fixture
+def store(root: Path, channel: ChannelServer) -> EnvironmentStore:
+    return EnvironmentStore(root, freeze=False)
+
+
+def output_of(python: Path, code: str) -> str:
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def failure(store: EnvironmentStore, spec: EnvironmentSpec) -> ImJoyError:
+    with pytest.raises(ImJoyError) as caught:
+        asyncio.run(store.ensure(spec, ignore))
+    assert store.ready(spec) is None
+    assert not store.prefix(spec).exists()
+    return caught.value
+
+
+def test_a_conda_environment_is_built_with_progress_and_then_needs_nobody(
+    store: EnvironmentStore, channel: ChannelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Progress] = []
+    spec = conda("3.11", "middle")
+    python = asyncio.run(store.ensure(spec, heard.append))
+    assert output_of(
+        python, "import sys, middle, small; print(sys.prefix, sys.version[:4], small.version)"
+    ) == (f"{store.prefix(spec)} 3.11 1.0")
+    phases = [progress.phase for progress in heard]
+    assert phases.index("environment") < phases.index("link") < phases.index("pip")
+    assert any("conda packages fit together" in progress.text for progress in heard)
+    fractions = [progress.fraction for progress in heard if progress.fraction is not None]
+    assert fractions == sorted(fractions)
+    asked = len(channel.asked)
+    assert asyncio.run(store.ensure(spec, ignore)) == python
+    assert len(channel.asked) == asked
+
+
+def test_downloads_are_told_in_bytes(
+    store: EnvironmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "empty cache"))
+    heard: list[Progress] = []
+    asyncio.run(store.ensure(conda("3.11", "small"), heard.append))
+    told = [progress.text for progress in heard if progress.phase == "download"]
+    assert told
+    assert all(text.endswith("MB") for text in told)
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.8"])
+def test_an_old_python_gets_a_worker_that_runs_there(
+    store: EnvironmentStore, channel: ChannelServer, version: str
+) -> None:
+    from imjoy_engine.environments.spec import BASE_REQUIREMENTS
+
+    if not any(f"python-{version}." in path.name for path in channel.channel.folder.glob("*/*.conda")):
+        pytest.skip(f"Python {version} is not installed (pyenv)")
+    spec = EnvironmentSpec(version, tuple(sorted(BASE_REQUIREMENTS)), channels=("conda-forge",))
+    python = asyncio.run(store.ensure(spec, ignore))
+    names = "imjoy_rpc, msgpack, websockets, numpy, requests, six, psutil"
+    assert output_of(python, f"import sys, {names}; print(sys.version[:3])") == version
+
+
+def test_python_and_packages_come_in_the_versions_that_are_asked_for(store: EnvironmentStore) -> None:
+    python = asyncio.run(store.ensure(conda("3.8", "small=1.0"), ignore))
+    assert output_of(python, "import sys, small; print(sys.version[:3], small.version)") == "3.8 1.0"
+
+
+def test_channels_come_in_their_order_and_conda_forge_only_where_they_lack_something(
+    store: EnvironmentStore, channel: ChannelServer
+) -> None:
+    from .conda_channel import CondaChannel
+
+    own = channel.channel.folder / "own"
+    if not own.exists():
+        CondaChannel(own).add_module("small", "0.1")
+    python = asyncio.run(store.ensure(conda("3.11", "small", channels=("own",)), ignore))
+    assert output_of(python, "import small; print(small.version)") == "0.1"
+    again = conda("3.11", "conda-forge::small=2", channels=("own",))
+    assert output_of(asyncio.run(store.ensure(again, ignore)), "import small; print(small.version)") == "2.0"
+
+
+def test_a_package_that_does_not_exist_is_named_with_what_to_do(store: EnvironmentStore) -> None:
+    error = failure(store, conda("3.11", "no-such-package"))
+    assert error.id == "env.unsolvable"
+    assert "There is no package no-such-package" in error.what
+    assert "pip: no-such-package" in error.fix
+
+
+def test_versions_that_do_not_go_together_are_explained(store: EnvironmentStore) -> None:
+    error = failure(store, conda("3.6", "modern"))
+    assert error.id == "env.unsolvable"
+    assert "modern" in error.why
+    assert "python" in error.why
+    error = failure(store, conda("3.11", "middle", "modern"))
+    assert "small" in error.why
+
+
+def test_a_channel_that_does_not_exist_is_named(store: EnvironmentStore, channel: ChannelServer) -> None:
+    error = failure(store, conda("3.11", channels=("no-such-channel",)))
+    assert error.id == "env.channel"
+    assert "no-such-channel" in error.what
+
+
+def test_a_package_that_is_not_what_the_channel_says_is_not_installed(
+    store: EnvironmentStore, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from .conda_channel import CondaChannel
+
+    forged = channel.channel.folder / "forged"
+    archive = CondaChannel(forged).add_module("small", "9.0")
+    archive.write_bytes(archive.read_bytes() + b"\0")
+    error = failure(store, conda("3.11", "small", channels=("forged",)))
+    assert error.id == "env.checksum"
+    assert error.exit_code == ExitCode.CHECKSUM_MISMATCH
+
+
+def test_without_a_network_what_is_cached_still_builds_and_the_rest_says_what_is_missing(
+    root: Path, channel: ChannelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EnvironmentStore(root, freeze=False)
+    asyncio.run(store.ensure(conda("3.11", "small"), ignore))
+    channel.shutdown()
+    channel.server_close()
+    cached = asyncio.run(store.ensure(conda("3.11", "small=2"), ignore))
+    assert output_of(cached, "import small; print(small.version)") == "2.0"
+    error = failure(store, conda("3.11", channels=("never-seen",)))
+    assert error.id == "env.offline"
+    assert error.exit_code == ExitCode.NETWORK_NEEDED
+    assert "never-seen" in error.what
+    assert "Python" in error.why or "python" in error.why
+
+
+def test_a_cancelled_download_ends_at_once_and_leaves_the_cache_usable(
+    store: EnvironmentStore, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "fresh"))
+    channel.stall.set()
+    spec = conda("3.11", "small")
+
+    async def cancel_it() -> float:
+        building = asyncio.create_task(store.ensure(spec, ignore))
+        assert await asyncio.to_thread(channel.stalled.wait, 20)
+        begin = time.monotonic()
+        building.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await building
+        return time.monotonic() - begin
+
+    assert asyncio.run(cancel_it()) < CANCELLED_SECONDS
+    assert not store.prefix(spec).exists()
+    channel.stall.clear()
+    channel.closing.set()
+    assert output_of(asyncio.run(store.ensure(spec, ignore)), "import small; print(small.version)") == "2.0"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is a POSIX signal")
+def test_a_builder_killed_with_9_leaves_nothing_that_looks_ready_and_the_cache_usable(
+    store: EnvironmentStore,
+    root: Path,
+    channel: ChannelServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "fresh"))
+    spec = conda("3.11", "small")
+    code = (
+        "import asyncio, sys; from pathlib import Path;"
+        "from imjoy_engine.environments.spec import EnvironmentSpec;"
+        "from imjoy_engine.environments.store import EnvironmentStore;"
+        "spec = EnvironmentSpec('3.11', (), channels=('conda-forge',), conda=('small',));"
+        "tell = lambda progress: print(progress.phase, flush=True);"
+        f"asyncio.run(EnvironmentStore(Path({str(root)!r}), freeze=False).ensure(spec, tell))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as builder:
+        assert builder.stdout is not None
+        # In the middle of it: some packages are linked, the others are being unpacked.
+        next(line for line in builder.stdout if line == "link\n")
+        builder.send_signal(signal.SIGKILL)
+    assert store.ready(spec) is None
+    assert not (store.prefix(spec) / MARKER_NAME).exists()
+    assert output_of(asyncio.run(store.ensure(spec, ignore)), "import small; print(small.version)") == "2.0"
+
+
+def test_where_py_rattler_is_missing_the_conda_command_does_it(
+    store: EnvironmentStore, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none() -> None:
+        return None
+
+    monkeypatch.setattr(conda_env, "_load_rattler", none)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert failure(store, conda("3.11")).id == "env.no-conda"
+    conda_double = tmp_path / "conda"
+    conda_double.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/argv\necho "PackagesNotFoundError: gdal"\nexit 1\n'
+    )
+    conda_double.chmod(0o755)
+    error = failure(store, conda("3.11", "gdal"))
+    assert "PackagesNotFoundError: gdal" in error.why
+    argv = (tmp_path / "argv").read_text()
+    assert "--override-channels --strict-channel-priority" in argv
+    assert f"-c {channel.url}/conda-forge" in argv
+    assert argv.endswith("python=3.11 gdal\n")
+
+
+def test_the_environments_show_in_condas_own_list_when_there_is_a_conda(
+    store: EnvironmentStore, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = home / ".conda" / "environments.txt"
+    asyncio.run(store.ensure(conda("3.11"), ignore))
+    assert not listed.exists()
+    listed.parent.mkdir()
+    listed.write_text("/other\n")
+    asyncio.run(store.ensure(conda("3.11", "small"), ignore))
+    assert listed.read_text() == f"/other\n{store.prefix(conda('3.11', 'small'))}\n"
