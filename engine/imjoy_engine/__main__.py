@@ -1,6 +1,6 @@
-"""``python -m imjoy_engine serve …`` runs an engine, ``… run FILE`` runs a plugin against one.
+"""``python -m imjoy_engine serve …`` runs an engine, ``… run FILE`` a plugin against one, ``… env`` environments.
 
-Both are started by ``imjoy``, which reads the JSON lines they write to standard output; ``docs/how-it-works.md`` lists
+They are started by ``imjoy``, which reads the JSON lines they write to standard output; ``docs/how-it-works.md`` lists
 them.
 """
 
@@ -30,7 +30,7 @@ from .settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of both commands."""
+    """Return the parser of ``serve`` and ``run``; ``env`` has its own."""
     home = Path.home()
     top = argparse.ArgumentParser(prog="python -m imjoy_engine", description=__doc__, allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True)
@@ -156,7 +156,12 @@ def _running_url(settings: Settings) -> str | None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that ``argv`` names; return the exit code."""
-    options = parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["env"]:
+        from .environments.command import env_command
+
+        return env_command(arguments[1:], os.environ)
+    options = parser().parse_args(arguments)
     if options.command == "serve":
         return serve(settings_of(options))
     # imjoy-rpc sends its log to standard output, which is for our lines, unless there is somebody else to take it.

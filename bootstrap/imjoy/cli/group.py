@@ -22,6 +22,7 @@ VERBS = {
     "token": "Print, copy or replace the connection token.",
     "logs": "Print the engine's log.",
     "run": "Run plugin files in the terminal, without a browser.",
+    "env": "List, show, plan, export and remove the environments of plugins.",
     "doctor": "Find out what is wrong, and mend it.",
     "path": "Say how to put imjoy on PATH, or do it.",
     "install": "Make a folder with a Python, imjoy and what it needs, or mend it.",

@@ -1,0 +1,43 @@
+"""``imjoy env``: asks the engine's own code about the environments of a workspace, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from imjoy.context import Context
+from imjoy.effects.process import module_command
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.model.project import ENGINE_MODULE
+
+ASK_SECONDS = 600.0
+
+
+def ask_environments(arguments: Sequence[str], layout: Layout, context: Context) -> list[dict[str, Any]]:
+    """Run ``python -m imjoy_engine env …`` and return its results.
+
+    Raises :class:`ImJoyError`: what the engine said, or ``command.failed`` when it said nothing.
+    """
+    argv = module_command(ENGINE_MODULE, ["env", *arguments, "--workspace", str(layout.workspace)])
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=dict(context.environ),
+        encoding="utf-8",
+        errors="replace",
+        timeout=ASK_SECONDS,
+        check=False,
+    )
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    failed = next((event["error"] for event in events if event.get("event") == "failed"), None)
+    if failed:
+        raise ImJoyError.from_json(failed)
+    if done.returncode != 0:
+        raise ImJoyError(
+            "command.failed", "The environments could not be looked at.", why=done.stderr[-2000:]
+        )
+    return events
