@@ -1,0 +1,20 @@
+"""Which GPU counts as free."""
+
+from __future__ import annotations
+
+from imjoy_engine.environments.gpus import Gpu, choose, parse
+from imjoy_engine.environments.spec import GpuWish
+
+LINES = ["0, 90, 100, 1000", "1, 10, 900, 1000", "2, 20, 100, 1000", "3, [N/A], 0, 1000", "no GPU"]
+
+
+def test_what_the_driver_says_is_read() -> None:
+    assert parse(LINES)[2] == Gpu(2, 0.2, 0.1)
+    assert [gpu.index for gpu in parse(LINES)] == [0, 1, 2, 3]
+
+
+def test_only_those_that_are_idle_enough_are_chosen() -> None:
+    assert [gpu.index for gpu in choose(parse(LINES), GpuWish())] == [2]
+    assert [gpu.index for gpu in choose(parse(LINES), GpuWish(limit=9))] == [2, 3]
+    assert [gpu.index for gpu in choose(parse(LINES), GpuWish(order="load"))] == [3]
+    assert choose(parse(LINES), GpuWish(max_load=-1)) == []
