@@ -91,18 +91,19 @@ def command(
         return ExitCode.DONE
     machine = machine_of(context, layout, port or DEFAULT_PORT)
 
-    begin = time.monotonic()
     watch = _Watch()
+    begin = time.monotonic()
     looks = examine(checks, machine, offline=offline, report=watch)
     fixes: list[FixResult] = []
     if fix and any(each.fix for each in looks):
         watch.close()
         _show_plan(looks)
         fixes = mend(looks, lambda result: yes or _agreed(result, as_json=as_json))
+        begin = time.monotonic()
         looks = examine(checks, machine, offline=offline, report=watch) if fixes else looks
     watch.close()
     result = examination(looks, time.monotonic() - begin, fixes)
-    _show(result, as_json=as_json, verbose=verbose)
+    _show(result, context, as_json=as_json, verbose=verbose)
     if report is not None:
         _write_report(Path(report), result, context, layout)
     return ExitCode.FAILED if result.failed(strict=strict) else ExitCode.DONE
@@ -117,7 +118,7 @@ def explain(id: str, as_json: bool) -> int:
     if as_json:
         render.emit_json({"id": check.id, "title": check.title, "explanation": check.explanation})
     else:
-        width = shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 0)).columns
+        width = _width()
         paragraphs = check.explanation.split("\n\n")
         render.say(f"{check.id}: {check.title}\n")
         render.say("\n\n".join(textwrap.fill(each, width, break_on_hyphens=False) for each in paragraphs))
@@ -150,23 +151,29 @@ class _Watch:
         self._progress.close()
 
 
-def _show(result: Examination, *, as_json: bool, verbose: bool) -> None:
+def _show(result: Examination, context: Context, *, as_json: bool, verbose: bool) -> None:
     if as_json:
         render.emit(result, as_json=True)
         return
-    from imjoy.doctor.text import fix_lines, lines_of
+    from imjoy.doctor.text import fix_lines, lines_of, shortened
 
-    width = shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 0)).columns
+    result, width = shortened(result, context.home), _width()
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     if result.fixes:
         render.styled([[("", "")], [("Done", "bold")]])
-        render.styled([line for each in result.fixes for line in fix_lines(each)])
+        render.styled([line for each in result.fixes for line in fix_lines(each, width=width)])
     render.styled(lines_of(result, width=width, ascii_only=encoding != "utf8", with_milliseconds=verbose))
 
 
+def _width() -> int:
+    return shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 0)).columns
+
+
 def _show_plan(looks: list[Look]) -> None:
-    planned = [each for each in looks if each.fix]
-    rows = [[(f"  {each.result.id}: ", ""), (each.result.fix, "bold")] for each in planned]
+    from imjoy.doctor.text import titled
+
+    planned = [each.result for each in looks if each.fix]
+    rows = [line for each in planned for line in titled(each.id, each.fix, width=_width())]
     render.styled([[("What can be mended", "bold")], *rows], to_stderr=True)
 
 
@@ -178,7 +185,7 @@ def _agreed(result: CheckResult, *, as_json: bool) -> bool:
             fix="imjoy doctor --fix --yes",
             exit_code=ExitCode.USAGE,
         )
-    sys.stderr.write(f"{result.id}: {result.fix}. Do it? [y/N] ")
+    sys.stderr.write(f"{result.id}: do it? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -34,6 +34,7 @@ OURS = (
     "port_reserved",
     "port_ambiguous",
     "remote_bind",
+    "remote_firewall",
     "remote_browser",
     "webapp_cache",
 )

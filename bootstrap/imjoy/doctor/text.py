@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from imjoy.doctor.model import GROUPS, CheckResult, Examination, FixResult, Status
 
@@ -54,12 +57,29 @@ def lines_of(
         yield [(hint, "")]
 
 
-def fix_lines(fix: FixResult) -> Iterator[Line]:
+def shortened(examination: Examination, home: Path) -> Examination:
+    """Return the same for a person, with ``~`` for the home; what is to be typed stays whole."""
+
+    def short(text: str) -> str:
+        return text.replace(f"{home}{os.sep}", f"~{os.sep}")
+
+    checks = (replace(each, what=short(each.what), why=short(each.why)) for each in examination.checks)
+    fixes = (replace(each, does=short(each.does), error=short(each.error)) for each in examination.fixes)
+    return replace(examination, checks=tuple(checks), fixes=tuple(fixes))
+
+
+def titled(id: str, text: str, *, width: int, style: str = "") -> Iterator[Line]:
+    """Yield ``text`` beside an id, as the checks are shown."""
+    for number, row in enumerate(_wrapped(text, width - ID_WIDTH - 2)):
+        yield [(f"  {id if number == 0 else '':<{ID_WIDTH}}", ""), (row, style)]
+
+
+def fix_lines(fix: FixResult, *, width: int) -> Iterator[Line]:
     """Yield what a fix did, what changed in a file, and how to take it back."""
     if fix.error:
-        yield [(f"  {fix.id}: ", ""), (f"not mended: {fix.error}", "bold red")]
+        yield from titled(fix.id, f"not mended: {fix.error}", width=width, style="bold red")
         return
-    yield [(f"  {fix.id}: ", ""), (fix.does, "green")]
+    yield from titled(fix.id, fix.does, width=width, style="green")
     for line in fix.diff.splitlines():
         style = {"+": "green", "-": "red"}.get(line[:1], "dim")
         yield [(f"      {line}", style)]
@@ -95,8 +115,8 @@ def _check(check: CheckResult, glyph: str, width: int, with_milliseconds: bool) 
     lead = f"  {glyph} "
     indent = " " * (len(lead) + ID_WIDTH)
     time = f"  ({check.milliseconds}ms)" if with_milliseconds else ""
-    room = max(NARROWEST_TEXT, width - len(indent))
-    rows = textwrap.wrap(check.what + time, room, break_on_hyphens=False, break_long_words=False) or [""]
+    room = width - len(indent)
+    rows = _wrapped(check.what + time, room)
     yield [
         (lead, STYLES[check.status]),
         (f"{check.id:<{ID_WIDTH}}", "bold" if check.why else ""),
@@ -105,12 +125,13 @@ def _check(check: CheckResult, glyph: str, width: int, with_milliseconds: bool) 
     for row in rows[1:]:
         yield [(indent + row, "")]
     room -= LABEL_WIDTH
-    wrapped = [
-        row
-        for line in check.why.splitlines()
-        for row in textwrap.wrap(line, room, break_on_hyphens=False, break_long_words=False) or [""]
-    ]
+    wrapped = [row for line in check.why.splitlines() for row in _wrapped(line, room)]
     for label, texts in (("why", wrapped), ("type", check.command.splitlines())):
         for number, text in enumerate(texts):
             name = f"{label if number == 0 else '':<{LABEL_WIDTH}}"
             yield [(indent + name, "dim"), (text, "bold cyan" if label == "type" else "")]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    room = max(NARROWEST_TEXT, width)
+    return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]

@@ -99,7 +99,7 @@ def test_fix_shows_its_plan_asks_and_looks_again(
 ) -> None:
     terminal = on_terminal("doctor", "--only", "engine.token", "--fix")
     terminal.expect("What can be mended")
-    terminal.expect("Do it? [y/N] ")
+    terminal.expect("do it? [y/N] ")
     terminal.type(answer)
     assert terminal.wait() == (0 if mode == 0o600 else 1)
     assert open_token.stat().st_mode & 0o777 == mode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, ok, skip, warn
-from imjoy.path.operations import apply
+from imjoy.path.operations import apply, tell
 from imjoy.path.shells import Place, ShellName, command_folders, session_line, shell_of_program
 
 
@@ -25,6 +25,13 @@ def look(machine: Machine) -> Finding:
     line = session_line(shell, folders, machine.context.home)
     found = shutil.which("imjoy", path=environ.get("PATH", ""))
     if found is None:
+        guidance = tell(home, shell, _place(machine))
+        if guidance.applied:
+            return warn(
+                "This terminal does not find `imjoy` yet.",
+                f"{guidance.file} has the line, and only new terminals read it.",
+                line,
+            )
         return warn(
             "The shell does not find `imjoy`.",
             f"{ours.parent} is not on PATH.",
@@ -42,7 +49,7 @@ def look(machine: Machine) -> Finding:
 
 
 def _fix(machine: Machine, prefix: Path, shell: ShellName) -> Fix:
-    place = Place(machine.context.home, machine.context.environ, machine.platform)
+    place = _place(machine)
     plan = apply(prefix, shell, place, dry_run=True)
 
     def write() -> Repair:
@@ -51,6 +58,10 @@ def _fix(machine: Machine, prefix: Path, shell: ShellName) -> Fix:
         return Repair(f"imjoy path --shell {shell} --prefix {prefix} --remove", f"{done.file}\n{diff}")
 
     return Fix(f"write a marked block into {plan.file}; new terminals find imjoy then", write)
+
+
+def _place(machine: Machine) -> Place:
+    return Place(machine.context.home, machine.context.environ, machine.platform)
 
 
 def _shell(machine: Machine) -> ShellName:

@@ -143,6 +143,9 @@ def test_path_command_is_mended_by_a_block_that_can_be_taken_back(
     repair = finding.fix.apply()
     assert "imjoy path" in (home / file).read_text()
     assert "--remove" in repair.undo
+    again = look("path.command", {"shell": shell}, PATH="/nowhere")
+    assert "yet" in again.what
+    assert again.fix is None
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     said = subprocess.run(
@@ -511,12 +514,14 @@ def test_ports_below_1024_are_not_for_everybody() -> None:
 def test_remote_checks_fire_for_an_engine_that_somebody_elsewhere_wants(look: Look, home: Path) -> None:
     write_state(home, port=8080, url="http://127.0.0.1:8080")
     assert look("remote.bind").status is Status.OK
+    assert look("remote.firewall").command == ""
     finding = look("remote.bind", SSH_CONNECTION="10.0.0.1 50000 10.0.0.2 22")
     assert_fires(finding, Status.WARN, "by ssh")
     assert finding.command == "ssh -L 8080:127.0.0.1:8080 10.0.0.2"
     write_state(home, host="0.0.0.0", port=8080)
     assert look("remote.bind", SSH_CONNECTION="10.0.0.1 50000 10.0.0.2 22").status is Status.OK
     assert_fires(look("remote.browser"), Status.WARN, "https pages")
+    assert look("remote.firewall").command.endswith(":8080/healthz")
     write_state(home, host="0.0.0.0", port=8080, serve=True)
     assert look("remote.browser").status is Status.OK
 

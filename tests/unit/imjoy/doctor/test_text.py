@@ -65,8 +65,8 @@ def test_milliseconds_are_said_when_asked_for() -> None:
 def test_a_fix_is_told_with_its_diff_and_its_undo() -> None:
     lines = [
         "".join(part for part, _ in line)
-        for line in fix_lines(FixResult("a.b", "do it", "", "undo it", "+new"))
+        for line in fix_lines(FixResult("a.b", "do it", "", "undo it", "+new"), width=80)
     ]
-    assert lines == ["  a.b: do it", "      +new", "      undo  undo it"]
-    [failed] = fix_lines(FixResult("a.b", "do it", "no disk", "", ""))
+    assert lines == ["  a.b                do it", "      +new", "      undo  undo it"]
+    [failed] = fix_lines(FixResult("a.b", "do it", "no disk", "", ""), width=80)
     assert "not mended: no disk" in "".join(part for part, _ in failed)
