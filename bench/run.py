@@ -1,8 +1,8 @@
 """How fast the engine is: ``make bench``.
 
 Every figure is a median, taken in one run beside something to compare it with: ``python -c pass`` for start-up, a
-bare aiohttp WebSocket echo for what passes through. Ratios are what counts; seconds differ from machine to machine. Rounds of
-the two sides alternate, so that a noisy minute hits both.
+bare aiohttp WebSocket echo for what passes through. Ratios are what counts; seconds differ from machine to machine.
+Rounds of the two sides alternate, so that a noisy minute hits both.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy
 import psutil
 
+from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.client import Connection, EngineClient
-from imjoy_engine.launchers.local import ALLOCATOR_VARIABLES
 
 MIB = 1 << 20
-BARE_SERVER = Path(__file__).with_name("bare_echo.py")
+BARE_ECHO = Path(__file__).with_name("bare_echo.py")
 PLUGIN = """<config lang="json">
 {"name": "Bench", "type": "native-python", "version": "0.1.0", "api_version": "0.1.8"}
 </config>
@@ -172,33 +171,56 @@ async def timed(call: Callable[[], Awaitable[Any]], count: int) -> list[float]:
     return samples
 
 
+class BareEcho:
+    """The other side: a WebSocket echo by aiohttp alone, in two processes as anybody would start them."""
+
+    def __init__(self) -> None:
+        environ = {name: value for name, value in os.environ.items() if name not in ALLOCATOR_VARIABLES}
+        self._server = self._start([], environ)
+        self._client = self._start([self._read(self._server)], environ)
+
+    @staticmethod
+    def _start(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(BARE_ECHO), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environ,
+        )
+
+    @staticmethod
+    def _read(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    def echo(self, count: int, size: int) -> list[float]:
+        """Return the seconds that each of ``count`` round trips of ``size`` bytes took."""
+        assert self._client.stdin is not None
+        self._client.stdin.write(f"{count} {size}\n")
+        self._client.stdin.flush()
+        samples: list[float] = json.loads(self._read(self._client))
+        return samples
+
+    def stop(self) -> None:
+        for process in (self._client, self._server):
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(20)
+
+
 async def measure_traffic(rounds: int, workspace: Path) -> list[dict[str, Any]]:
     """Measure calls and arrays beside a bare WebSocket echo."""
-    bare_process = subprocess.Popen(
-        [sys.executable, str(BARE_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert bare_process.stdin is not None and bare_process.stdout is not None
-    address = bare_process.stdout.readline().decode().strip()
+    bare = BareEcho()
     engine = Engine(workspace)
     try:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(address, max_msg_size=0, compress=0) as bare,
-        ):
-            return await _measure_traffic(rounds, engine, bare)
+        return await _measure_traffic(rounds, engine, bare)
     finally:
         engine.stop()
-        bare_process.stdin.close()
-        bare_process.wait(20)
+        bare.stop()
 
 
-async def _measure_traffic(
-    rounds: int, engine: Engine, bare: aiohttp.ClientWebSocketResponse
-) -> list[dict[str, Any]]:
-    async def bare_echo(content: bytes) -> None:
-        await bare.send_bytes(content)
-        await bare.receive()
-
+async def _measure_traffic(rounds: int, engine: Engine, bare: BareEcho) -> list[dict[str, Any]]:
     starts = []
     for _ in range(rounds + 1):
         connection, seconds = await engine.open()
@@ -210,7 +232,7 @@ async def _measure_traffic(
     ours_small: list[float] = []
     bare_small: list[float] = []
     for _ in range(rounds):
-        bare_small += await timed(lambda: bare_echo(b"x" * 100), 400)
+        bare_small += bare.echo(400, 100)
         ours_small += await timed(lambda: plugin.call("echo", 1), 400)
     ours_small.sort()
 
@@ -231,11 +253,10 @@ async def _measure_traffic(
         {"figure": "calls with 32 in flight", "value": statistics.median(rates), "unit": "/s"},
     ]
     for size in (1, 16, 64, 256):
-        content = bytes(size * MIB)
-        array = numpy.frombuffer(content, "float64")
+        array = numpy.zeros(size * MIB, "uint8")
         ours, alone = [], []
         for _ in range(rounds if size < 256 else max(2, rounds // 2)):
-            alone += await timed(lambda content=content: bare_echo(content), 1)  # type: ignore[misc]
+            alone += bare.echo(1, size * MIB)
             ours += await timed(lambda array=array: plugin.call("echo", array), 1)  # type: ignore[misc]
         limit = 1.5 if size == 64 else None
         rows.append(
@@ -303,7 +324,7 @@ def prepare(workspace: Path) -> None:
 
 
 if __name__ == "__main__":
-    # Both sides' client is this process; it gets the same allocator settings as a worker has.
-    if "MALLOC_TOP_PAD_" not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR_VARIABLES})
+    # The engine and this client run as `imjoy start` and `imjoy run` start them.
+    if not set(ALLOCATOR_VARIABLES) <= set(os.environ):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**ALLOCATOR_VARIABLES, **os.environ})
     main()

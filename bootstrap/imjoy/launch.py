@@ -19,6 +19,7 @@ from imjoy.effects.process import end_process_tree, module_command, spawn
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (
+    ALLOCATOR_VARIABLES,
     DEFAULT_FORCE_QUIT_SECONDS,
     DEFAULT_HOST,
     DEFAULT_MAX_MESSAGE_BYTES,
@@ -191,7 +192,7 @@ def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
 def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> EngineProcess:
     """Start an engine and return at once. Raises :class:`ImJoyError` ``engine.unstartable``."""
     arguments = options.arguments() + ([] if detach else ["--lifeline"])
-    environ = dict(context.environ)
+    environ = {**ALLOCATOR_VARIABLES, **context.environ}
     if options.token is not None:
         environ[TOKEN_VARIABLE] = options.token
     to_terminal = options.debug and not detach

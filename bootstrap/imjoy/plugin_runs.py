@@ -16,7 +16,7 @@ from imjoy.engines import Condition, find_engine, read_token
 from imjoy.launch import Event, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.project import ENGINE_MODULE, TOKEN_VARIABLE, URL_VARIABLE
+from imjoy.model.project import ALLOCATOR_VARIABLES, ENGINE_MODULE, TOKEN_VARIABLE, URL_VARIABLE
 
 END_SECONDS = 5.0
 
@@ -136,7 +136,12 @@ class PluginRun:
 
 
 def _environ(address: EngineAddress, context: Context) -> dict[str, str]:
-    return {**context.environ, URL_VARIABLE: address.url, TOKEN_VARIABLE: address.token}
+    return {
+        **ALLOCATOR_VARIABLES,
+        **context.environ,
+        URL_VARIABLE: address.url,
+        TOKEN_VARIABLE: address.token,
+    }
 
 
 def absolute_files(files: Sequence[str]) -> tuple[Path, ...]:

@@ -135,7 +135,11 @@ class EngineClient:
         except (OSError, asyncio.TimeoutError) as error:
             raise self._unreachable(error) from error
         connection = Connection(socket, interface)
-        await connection.open(timeout)
+        try:
+            await connection.open(timeout)
+        except BaseException:
+            socket.abort()
+            raise
         return connection
 
 
@@ -182,11 +186,8 @@ class Connection:
         rpc.on("remoteReady", lambda _=None: _resolve(ready))
         link.listen(lambda message: link._fire(message["type"], message))
         await asyncio.wait({ready, link.closed}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            return
-        error = self.gone() if self.ended else _no_answer(timeout)
-        await self.close()
-        raise error
+        if not ready.done():
+            raise self.gone() if self.ended else _no_answer(timeout)
 
     async def call(self, name: str, *args: Any) -> Any:
         """Call one of the plugin's functions; return its result.

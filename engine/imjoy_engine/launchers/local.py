@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from imjoy.model.project import ALLOCATOR_VARIABLES
+
 CHUNK_BYTES = 64 * 1024
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 3.0
@@ -69,14 +71,6 @@ INHERITED_VARIABLES = frozenset(
         "XDG_RUNTIME_DIR",
     ]
 )
-
-# A worker that moves big arrays reuses its memory instead of returning it to the system after each one: 64 MiB there
-# and back took 0.62 s instead of 0.85 s (glibc only; others ignore these).
-ALLOCATOR_VARIABLES = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
 
 
 def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, str]:

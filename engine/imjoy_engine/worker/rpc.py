@@ -8,15 +8,18 @@ the export raise).
 import asyncio
 import inspect
 import io
+import itertools
 import sys
 import threading
 import traceback
 from typing import Any, Callable, Dict, Generator, Optional
 
 from imjoy_rpc.rpc import RPC
-from imjoy_rpc.utils import dotdict
+from imjoy_rpc.utils import ReferenceStore, dotdict
 
 from .link import Link
+
+_PLAIN = frozenset([str, int, float, bool, bytes, type(None)])
 
 
 def _decode_ndarray(value: Dict[str, Any]) -> Any:
@@ -91,6 +94,16 @@ class ThreadPromise:
         return self
 
 
+class _CallbackStore(ReferenceStore):  # type: ignore[misc]
+    """imjoy-rpc's store of callbacks, with numbers for names: they are looked up by this conversation only."""
+
+    _numbers = itertools.count(1)
+
+    @staticmethod
+    def _gen_id() -> str:
+        return str(next(_CallbackStore._numbers))
+
+
 class PeerRPC(RPC):  # type: ignore[misc]
     """One end of a conversation: the interface that we offer, and the one that the other end offers.
 
@@ -107,11 +120,22 @@ class PeerRPC(RPC):  # type: ignore[misc]
         self._on_remote = on_remote
         self._interface_wanted = False
         super().__init__(link, rpc_context, config, codecs=_codecs())
+        self._store = _CallbackStore()
 
     @property
     def NUMPY_MODULE(self) -> Any:  # the name that imjoy-rpc uses
         """numpy when the plugin has imported it, else False: what is not imported cannot be sent."""
         return sys.modules.get("numpy") or False
+
+    def wrap(self, args: Any, as_interface: bool = False) -> Any:
+        """Encode the arguments of a call; plain ones, which most are, without asking what else they might be."""
+        if as_interface:
+            return super().wrap(args, as_interface)
+        return [item if type(item) in _PLAIN else self._encode(item) for item in args]
+
+    def unwrap(self, args: Any, with_promise: bool) -> Any:
+        """Decode the arguments of a call, as ``wrap`` encodes them."""
+        return [item if type(item) in _PLAIN else self._decode(item, with_promise) for item in args]
 
     def check_modules(self) -> None:
         """Do nothing: imjoy-rpc imports numpy here, which costs 90 ms whether or not it is needed."""

@@ -7,6 +7,7 @@ on.
 """
 
 import asyncio
+import contextlib
 from typing import Any, Callable, List, Optional, Tuple, Union
 
 from websockets import client as websockets_client
@@ -16,6 +17,7 @@ from .wire import FRAME_BYTES
 
 CONNECT_SECONDS = 15
 CLOSE_SECONDS = 5
+NO_STATUS = 1005
 ABNORMAL_CLOSE = 1006
 SWITCHING_PROTOCOLS = 101
 # The transport takes this much before it asks us to wait.
@@ -87,6 +89,10 @@ class ClientSocket(asyncio.Protocol):
             self._protocol.send_close(code, reason)
             self._flush()
         await asyncio.wait([self.closed], timeout=CLOSE_SECONDS)
+        self.abort()
+
+    def abort(self) -> None:
+        """Close without a word."""
         self._transport.abort()
 
     # What asyncio calls
@@ -129,12 +135,9 @@ class ClientSocket(asyncio.Protocol):
     # What the protocol makes of it
 
     def _step(self, take: Callable[..., None], *data: bytes) -> None:
-        try:
+        # Versions differ in what they raise for broken frames; either way the protocol has noted how to close.
+        with contextlib.suppress(Exception):
             take(*data)
-        except (
-            Exception
-        ):  # versions differ in what they raise for broken frames; the protocol has noted how to close
-            self._close = getattr(self._protocol, "close_code", None) or ABNORMAL_CLOSE, "a broken frame"
         for event in self._protocol.events_received():
             if self.opened.done():
                 self._take_frame(event)
@@ -162,7 +165,12 @@ class ClientSocket(asyncio.Protocol):
                 whole, self._parts = b"".join(self._parts), []
                 self._deliver(whole)
         elif opcode == CLOSE:
-            self._close = self._protocol.close_code, self._protocol.close_reason or ""
+            # RFC 6455, section 5.5.1; versions differ in when they tell these themselves.
+            content = bytes(frame.data)
+            self._close = (
+                int.from_bytes(content[:2], "big") or NO_STATUS,
+                content[2:].decode("utf-8", "replace"),
+            )
 
     def _deliver(self, data: Any) -> None:
         message: Data = bytes(data).decode("utf-8", "replace") if self._opcode == TEXT else data
@@ -187,14 +195,25 @@ async def open_socket(url: str, secret: str, subprotocol: str) -> ClientSocket:
     Raises:
         OSError, asyncio.TimeoutError: nobody answered; SocketRefused (an OSError): not with a WebSocket.
     """
+    opening = asyncio.ensure_future(_connect(url, secret, subprotocol))
+    try:
+        await asyncio.wait([opening], timeout=CONNECT_SECONDS)
+        if not opening.done():
+            raise asyncio.TimeoutError("the engine did not answer within {} s".format(CONNECT_SECONDS))
+        return opening.result()
+    finally:
+        opening.cancel()
+
+
+async def _connect(url: str, secret: str, subprotocol: str) -> ClientSocket:
     address = websockets_uri.parse_uri(url)
-    loop = asyncio.get_event_loop()
-
-    async def connect() -> ClientSocket:
-        _, socket = await loop.create_connection(
-            lambda: ClientSocket(url, secret, subprotocol), address.host, address.port
-        )
-        await socket.opened
-        return socket
-
-    return await asyncio.wait_for(connect(), CONNECT_SECONDS)
+    _, socket = await asyncio.get_event_loop().create_connection(
+        lambda: ClientSocket(url, secret, subprotocol), address.host, address.port
+    )
+    try:
+        await asyncio.wait([socket.opened])
+    except asyncio.CancelledError:
+        socket.abort()
+        raise
+    socket.opened.result()
+    return socket

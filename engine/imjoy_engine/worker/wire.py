@@ -90,7 +90,7 @@ def frames(message: Any) -> Iterator[bytes]:
         TypeError: something in the message has no form on the wire.
     """
     buffers: List[memoryview] = []
-    head = msgpack.packb(_take_buffers(message, buffers), default=_pack_buffer, use_bin_type=True)
+    head = msgpack.packb(_take_buffers(message, buffers), default=_pack_buffer)
     lengths = b"".join(_LENGTH.pack(view.nbytes) for view in buffers)
     start = _COUNTS.pack(len(head), len(buffers)) + lengths + head
     if not buffers and len(start) < FRAME_BYTES:
