@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +9,7 @@ from hypothesis import strategies as st
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.plugins.manifest_blocks import RAW_KINDS, de_indent, read_blocks
 
-BASE_CHARACTERS = 50_000
-# Twice the text must not take four times as long; the rest is room for a busy machine.
-MOST_TIMES_LONGER = 3.2
+HOSTILE_CHARACTERS = 500_000
 
 
 def test_blocks_come_in_the_order_of_the_file_with_attributes_and_lines() -> None:
@@ -146,17 +142,11 @@ def test_no_text_makes_the_reader_fail_in_another_way(source: str) -> None:
         "-->",
     ],
 )
-def test_hostile_text_takes_time_in_proportion_to_its_length(piece: str) -> None:
-    def seconds(characters: int) -> float:
-        source = piece * (characters // len(piece))
-        best = float("inf")
-        for _ in range(3):
-            begin = time.process_time()
-            try:
-                read_blocks(source, file="f")
-            except ImJoyError as error:
-                assert error.id == "plugin.unclosed"
-            best = min(best, time.process_time() - begin)
-        return best
-
-    assert seconds(2 * BASE_CHARACTERS) < MOST_TIMES_LONGER * seconds(BASE_CHARACTERS) + 0.05
+@pytest.mark.timeout(30)
+def test_hostile_text_is_read_in_reasonable_time(piece: str) -> None:
+    """Tens of milliseconds; a reader that looked back from every position would need many minutes."""
+    source = piece * (HOSTILE_CHARACTERS // len(piece))
+    try:
+        read_blocks(source, file="f")
+    except ImJoyError as error:
+        assert error.id == "plugin.unclosed"
