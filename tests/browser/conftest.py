@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.webapp.fetch import ensure_webapp
@@ -66,6 +66,9 @@ class Seen:
             if urlsplit(url).scheme in ("http", "https", "ws", "wss")
             and urlsplit(url).hostname not in LOOPBACK
         ]
+
+
+expect.set_options(timeout=30_000)  # milliseconds; two busy cores may need most of them
 
 
 @pytest.fixture(scope="session")

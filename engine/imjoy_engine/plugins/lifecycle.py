@@ -366,7 +366,7 @@ class Plugin:
     async def _fail(self, error: ImJoyError) -> None:
         await self._end_worker(0.0)
         self.error = {**error.as_json(), "output": "".join(self._output)}
-        log.warning("plugin %s (%s) failed: %s", self.request.manifest.name, self.id, error)
+        log.warning("plugin %s (%s) failed: %s [%s]", self.request.manifest.name, self.id, error, error.id)
         self._change(PluginState.FAILED)
 
     def _finish(self) -> None:

@@ -62,10 +62,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             await _check_token(request)
         return await handler(request)
     except ImJoyError as error:
+        log.info("%s %s refused [%s]", request.method, request.path[:200], error.id)
         return error_response(error)
-    except web.HTTPException:
-        raise
-    except ConnectionError:
+    except (web.HTTPException, ConnectionError):
         raise
     except Exception as error:
         log.exception("%s %s", request.method, request.path)
