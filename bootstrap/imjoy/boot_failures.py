@@ -42,7 +42,7 @@ _SIGNS = (
     ),
     _Sign(
         r"ImportError: (?P<reason>.+)",
-        "A package has another version than imjoy needs: {reason}",
+        "Files of imjoy or of a package are missing, or do not fit together: {reason}",
         "{install}",
     ),
     _Sign(
@@ -65,16 +65,24 @@ _SIGNS = (
 )
 
 
+def known_cause(text: str, platform: str = sys.platform) -> BootFailure | None:
+    """Return cause and cure when ``text``, a traceback or the name and text of an error, shows a sign that we know."""
+    for sign in _SIGNS:
+        found = re.search(sign.pattern, text)
+        if found:
+            words = {**found.groupdict(), "install": install_line(platform)}
+            return BootFailure(sign.why.format(**words), sign.fix.format(**words))
+    return None
+
+
 def explain_boot(exit_code: int, last_words: str, platform: str = sys.platform) -> BootFailure:
     """Return cause and cure for an engine that ended with ``exit_code`` after it wrote ``last_words`` to stderr.
 
     A traceback never is part of the cause: where no sign is known, its last line is.
     """
-    for sign in _SIGNS:
-        found = re.search(sign.pattern, last_words)
-        if found:
-            words = {**found.groupdict(), "install": install_line(platform)}
-            return BootFailure(sign.why.format(**words), sign.fix.format(**words))
+    known = known_cause(last_words, platform)
+    if known is not None:
+        return known
     if exit_code < 0:
         name = _signal_name(-exit_code)
         memory = " The system does that when memory runs out." if name == "SIGKILL" else ""

@@ -182,10 +182,10 @@ class EngineProcess:
 def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
     """Return an error of the engine with a next step that helps where it has not even a log yet."""
     if error.id == "internal":
-        from imjoy.boot_failures import explain_boot
+        from imjoy.boot_failures import DOCTOR, known_cause
 
-        failure = explain_boot(error.exit_code, error.why)
-        error.fix = failure.fix
+        failure = known_cause(error.why)
+        error.why, error.fix = (failure.why, failure.fix) if failure else (error.why, DOCTOR)
     return error
 
 

@@ -98,7 +98,7 @@ def command(
     if fix and any(each.fix for each in looks):
         watch.close()
         _show_plan(looks)
-        fixes = mend(looks, lambda result: yes or _agreed(result, as_json=as_json))
+        fixes = mend(looks, lambda result: _agreed(result, yes=yes, as_json=as_json))
         begin = time.monotonic()
         looks = examine(checks, machine, offline=offline, report=watch) if fixes else looks
     watch.close()
@@ -177,7 +177,11 @@ def _show_plan(looks: list[Look]) -> None:
     render.styled([[("What can be mended", "bold")], *rows], to_stderr=True)
 
 
-def _agreed(result: CheckResult, *, as_json: bool) -> bool:
+def _agreed(result: CheckResult, *, yes: bool, as_json: bool) -> bool:
+    if yes:
+        # Installing again takes a while.
+        render.note(f"{result.id}: at work")
+        return True
     if as_json or not sys.stdin.isatty():
         raise ImJoyError(
             "doctor.unconfirmed",

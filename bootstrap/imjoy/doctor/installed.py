@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from imjoy import PROJECT_URL
-from imjoy.doctor.model import Machine
+from imjoy.doctor.model import Fix, Machine, Repair
+from imjoy.effects.process import module_command
 from imjoy.legacy.sentence import install_line
+from imjoy.provision.receipt import read_receipt
 
 NAME = "imjoy"
+INSTALL_SECONDS = 1800.0
+"""Building and fetching on a slow line."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,23 @@ def reinstall_command(machine: Machine) -> str:
         return install_line(machine.platform)
     source = f"git+{PROJECT_URL}#egg=imjoy"
     return f"{machine.interpreter} -m pip install --force-reinstall {source}"
+
+
+def reinstall_fix(machine: Machine) -> Fix | None:
+    """Return the cure that installs again what the receipt names; None where the install script was not at work."""
+    prefix = machine.layout.prefix
+    receipt = read_receipt(prefix)
+    if receipt is None:
+        return None
+    source = ["--from", receipt.source] if receipt.source else []
+    arguments = ["install", "--prefix", str(prefix), "--yes", "--quiet", *source]
+
+    def install() -> Repair:
+        argv = module_command("imjoy", arguments, interpreter=machine.interpreter)
+        machine.context.run(argv, timeout=INSTALL_SECONDS)
+        return Repair()
+
+    return Fix(f"install imjoy again into {prefix}, from {receipt.source or 'the repository'}", install)
 
 
 def _direct_url(distribution: Distribution) -> dict[str, object]:

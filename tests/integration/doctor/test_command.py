@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -131,6 +132,14 @@ def test_explain_prints_cause_and_cure(imjoy: Imjoy) -> None:
     assert "Cure:" in text
     assert json.loads(imjoy("doctor", "explain", "port.free", "--json").stdout)["id"] == "port.free"
     assert imjoy("doctor", "explain", "nonsense").returncode == 2
+
+
+def test_the_checks_of_the_port_can_be_asked_about_another_one(imjoy: Imjoy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        document = json.loads(imjoy("doctor", "--only", "port", "--port", str(port), "--json").stdout)
+    assert [each["status"] for each in document["checks"]] == ["warn", "ok", "ok"]
+    assert str(port) in document["checks"][0]["what"]
 
 
 def test_list_names_every_check(imjoy: Imjoy) -> None:

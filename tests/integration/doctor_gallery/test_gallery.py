@@ -150,6 +150,7 @@ def test_a_healthy_machine_has_no_finding(healthy: InstalledMachine) -> None:
     assert healthy.imjoy("doctor", "--offline", "--strict").returncode == 0
 
 
+@pytest.mark.slow  # the engine that hangs, which is given time to answer and to end
 @pytest.mark.parametrize("exhibit", GALLERY, ids=lambda each: each.breaks.__name__)
 def test_what_is_broken_is_found_mended_and_clean_afterwards(
     healthy: InstalledMachine, exhibit: Exhibit

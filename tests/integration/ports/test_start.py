@@ -157,6 +157,7 @@ def test_replace_stops_our_engine_and_nobody_else(
     assert held.alive
 
 
+@pytest.mark.slow
 def test_an_engine_of_ours_that_hangs_is_not_called_running(
     on_terminal: Callable[..., Any], imjoy: Imjoy, stopped_afterwards: None
 ) -> None:

@@ -21,7 +21,7 @@ def last_words(code: str) -> tuple[int, str]:
     ("code", "cause"),
     [
         ("import no_such_package.part", "no_such_package is missing"),
-        ("from os import no_such_name", "another version"),
+        ("from os import no_such_name", "do not fit together"),
         ("raise OSError(28, 'No space left on device')", "disk is full"),
         ("raise MemoryError", "not enough memory"),
         ("raise PermissionError(13, 'Permission denied', '/x')", "refuses"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from imjoy.doctor.installed import find_installed, reinstall_command
+from imjoy.doctor.installed import find_installed, reinstall_command, reinstall_fix
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
 
 MOST_NAMED = 3
@@ -21,14 +22,19 @@ def look(machine: Machine) -> Finding:
     command = reinstall_command(machine)
     missing = _missing_files(installed.distribution)
     if missing:
-        return fail(f"{len(missing)} files of imjoy are missing.", _few(missing), command)
+        return fail("Files of imjoy are missing.", _few(missing), command, reinstall_fix(machine))
     unfit = sorted(_unfit(installed.distribution, machine))
     if unfit:
-        return fail("A package that imjoy needs is missing or does not fit.", _few(unfit), command)
+        return fail(
+            "A package that imjoy needs is missing or does not fit.",
+            _few(unfit),
+            command,
+            reinstall_fix(machine),
+        )
     leftovers = sorted(each for each in installed.folder.glob("~*") if each.is_dir())
     if leftovers:
         return warn(
-            f"An interrupted pip left {len(leftovers)} folders behind.",
+            "An interrupted pip left folders behind.",
             _few([str(each) for each in leftovers]),
             "imjoy doctor --fix --only install.integrity",
             Fix("delete " + _few([each.name for each in leftovers]), lambda: _delete(leftovers)),
@@ -37,9 +43,11 @@ def look(machine: Machine) -> Finding:
 
 
 def _missing_files(distribution: Distribution) -> list[str]:
+    # `Distribution.files` leaves out what is missing, from Python 3.12 on.
+    rows = csv.reader((distribution.read_text("RECORD") or "").splitlines())
     # Byte code is made anew where it is missing.
-    files = [each for each in distribution.files or () if each.suffix != ".pyc"]
-    return [str(each) for each in files if not Path(str(distribution.locate_file(each))).exists()]
+    names = [row[0] for row in rows if row and not row[0].endswith(".pyc")]
+    return [name for name in names if not Path(str(distribution.locate_file(name))).exists()]
 
 
 def _unfit(imjoy: Distribution, machine: Machine) -> Iterator[str]:
@@ -91,5 +99,5 @@ Cause: files of imjoy were deleted, or another install changed or removed a pack
 would say so too). Folders whose name begins with `~` are what pip leaves when it is interrupted.
 
 Cure: install again by the line that is shown; your workspace, plugins and token are not touched. `--fix` deletes the
-leftovers of pip.""",
+leftovers of pip, and where the install script was at work it installs again.""",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from imjoy import __version__
 from imjoy.doctor.installed import Installed, find_installed, reinstall_command
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.provision.receipt import read_receipt
 
 SHORT_COMMIT = 12
 PACKAGE = Path(__file__).parents[2]
@@ -31,7 +32,8 @@ def look(machine: Machine) -> Finding:
             "The index has an older, different program of this name, so an upgrade by name would replace this one.",
             reinstall_command(machine),
         )
-    how = describe(installed, machine)
+    receipt = read_receipt(machine.layout.prefix)
+    how = f"from {receipt.source}" if receipt else describe(installed, machine)
     if _externally_managed():
         return warn(
             f"imjoy was put into a Python that belongs to the system ({how}).",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from imjoy.doctor.installed import receipt_of
+from imjoy.doctor.installed import receipt_of, reinstall_fix
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, skip, warn
 from imjoy.legacy.sentence import install_line
 
@@ -15,7 +15,12 @@ def look(machine: Machine) -> Finding:
     receipt = receipt_of(machine)
     mark = receipt.with_name("incomplete")
     if mark.exists():
-        return fail(f"An install into {prefix} was interrupted.", f"{mark} is still there.", command)
+        return fail(
+            f"An install into {prefix} was interrupted.",
+            f"{mark} is still there.",
+            command,
+            reinstall_fix(machine),
+        )
     if not receipt.exists():
         if prefix.is_dir() and any(prefix.iterdir()):
             return warn(
@@ -32,7 +37,12 @@ def look(machine: Machine) -> Finding:
         return fail("The receipt of the installation cannot be read.", f"{receipt}: {error}", command)
     gone = [str(each) for each in expected if not each.exists()]
     if gone:
-        return fail(f"{prefix} is not what was installed there.", f"{', '.join(gone)} is missing.", command)
+        return fail(
+            f"{prefix} is not what was installed there.",
+            f"{', '.join(gone)} is missing.",
+            command,
+            reinstall_fix(machine),
+        )
     return ok(f"imjoy {version} in {prefix}, as the receipt says")
 
 

@@ -14,7 +14,9 @@ def look(machine: Machine) -> Finding:
     state = sighting.state
     if state is None or not sighting.alive or state.host in HERE:
         return skip("no engine is open to other machines")
-    urls = [url for url in reachable_urls(state.host, state.port) if "127.0.0.1" not in url and "[::1]" not in url]
+    urls = [
+        url for url in reachable_urls(state.host, state.port) if "127.0.0.1" not in url and "[::1]" not in url
+    ]
     return Finding(
         Status.SKIPPED,
         "Whether a firewall lets others in cannot be seen from here.",

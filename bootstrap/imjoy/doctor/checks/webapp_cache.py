@@ -24,7 +24,7 @@ def look(machine: Machine) -> Finding:
     if state.missing:
         return warn(
             "The app is not here as a whole, or in an older version.",
-            f"{len(state.missing)} files are missing, {state.missing[0]} is one. With a network they are fetched.",
+            f"Of its files {len(state.missing)} cannot be found, {state.missing[0]} for one. A network brings them.",
             command,
             fix,
         )

@@ -249,6 +249,35 @@ def test_install_receipt_leaves_a_stranger_s_folder_alone(look: Look, home: Path
     assert_fires(look("install.receipt"), Status.WARN, "did not put these")
 
 
+def test_what_the_install_script_made_is_installed_again_from_the_same_source(
+    machine: MakeMachine, installed: Path
+) -> None:
+    prefix = installed.parents[1]
+    receipt = {
+        "version": __version__,
+        "distribution": "venv",
+        "python": "p",
+        "source": "/src",
+        "source_id": "1",
+    }
+    receipt |= {"parts": ["bin"], "installed": "2026-01-01T00:00:00Z"}
+    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps(receipt))
+    (prefix / ".imjoy" / "incomplete").write_text("interrupted")
+    ran: list[list[str]] = []
+    broken = machine()
+
+    def record(argv: list[str], *, timeout: float) -> CommandResult:
+        ran.append(argv)
+        return CommandResult(tuple(argv), 0, "", 0.0)
+
+    context = replace(broken.context, run=record)
+    finding = select(all_checks(), ["install.receipt"])[0].look(replace(broken, context=context))
+    assert finding.fix is not None
+    assert "/src" in finding.fix.does
+    finding.fix.apply()
+    assert ran[0][-7:] == ["install", "--prefix", str(prefix), "--yes", "--quiet", "--from", "/src"]
+
+
 def test_install_receipt_is_content_with_what_it_says(look: Look, installed: Path) -> None:
     assert look("install.receipt").status is Status.OK
 
@@ -543,7 +572,7 @@ def test_webapp_cache_fires_for_damaged_and_missing_files(
     files[1].write_bytes(b"changed")
     assert_fires(look("webapp.cache"), Status.FAIL, "checksum")
     files[1].unlink()
-    assert_fires(look("webapp.cache"), Status.WARN, "1 files are missing")
+    assert_fires(look("webapp.cache"), Status.WARN, "1 cannot be found")
 
 
 def test_no_check_takes_longer_than_a_moment_on_a_healthy_machine(machine: MakeMachine) -> None:
