@@ -20,16 +20,24 @@ FLOOR="3.10"
 # Those that the tests run on, best first; any other from the floor up is taken when none of these is there.
 PREFERRED_PYTHONS="3.13 3.12 3.11 3.10"
 PROJECT_URL="https://github.com/oeway/ImJoy-Engine"
-DISK_NEEDED_MIB=400
-# What `python -m venv` and pip put into a prefix, and so what may be removed again.
-ENVIRONMENT_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore"
+IMJOY_MIB=300
+VENV_MIB=400
+# What an existing conda is asked for.
+CONDA_PYTHON="3.13"
+# Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name.
+LONGEST_CONDA_PREFIX=100
+WITHOUT_CONDA="without a conda, plugins that name conda packages or another Python will not find one"
 STOP_GRACE_SECONDS=5
+CONNECT_SECONDS=15
+STALL_SECONDS=30
+DOWNLOAD_ATTEMPTS=4
 
 # The same in install.sh, install.ps1 and imjoy.
 EXIT_FAILED=1
 EXIT_USAGE=2
 EXIT_REFUSED=3
 EXIT_NETWORK=4
+EXIT_CHECKSUM=6
 EXIT_LOCKED=7
 EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
@@ -62,14 +70,69 @@ fits = all(one.specifier.contains(version(one.name), prereleases=True) for one i
 sys.exit(not (whole and fits))
 '
 
-# Starts a command as the leader of a process group of its own, so that all of it can be stopped, and gives it back the
-# SIGINT that bash takes from what it starts in the background.
-LEAD_A_GROUP='
-import os, signal, sys
-os.setpgid(0, 0)
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])
-'
+# --- installers: written by .ci/installer-tables from installers.toml, do not edit
+# What Python, conda and their installers put into a prefix, and so what may be removed again.
+VENV_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore Include Lib Scripts"
+CONDA_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore Include Lib Scripts .condarc .messages.txt .nonadmin
+LICENSE.txt _conda _conda.exe cmake compiler_compat conda-meta condabin construct.yaml envs etc install.log man
+mkspecs pkgs plugins sbin shell ssl var x86_64-conda-linux-gnu x86_64-conda_cos6-linux-gnu Library DLLs
+aarch64-conda-linux-gnu Menu Tools libs python.exe pythonw.exe Uninstall-Miniconda3.exe Uninstall-Miniforge3.exe
+conda.exe pre_install.bat .installer"
+
+# installer_facts DISTRIBUTION PLATFORM: sets the INSTALLER_… variables; false when there is none.
+installer_facts() {
+  INSTALLER_FILE="" INSTALLER_SHA256=""
+  case $1 in
+  miniconda)
+    INSTALLER_TITLE="Miniconda" INSTALLER_VERSION="py314_26.7.1-1"
+    INSTALLER_GLIBC="2.28" INSTALLER_MACOS="12.1"
+    INSTALLER_DOWNLOAD_MIB=164 INSTALLER_UNPACKED_MIB=400
+    INSTALLER_BASE="https://repo.anaconda.com/miniconda/"
+    ;;
+  miniforge)
+    INSTALLER_TITLE="Miniforge" INSTALLER_VERSION="26.7.2-0"
+    INSTALLER_GLIBC="2.17" INSTALLER_MACOS="11.0"
+    INSTALLER_DOWNLOAD_MIB=164 INSTALLER_UNPACKED_MIB=400
+    INSTALLER_BASE="https://github.com/conda-forge/miniforge/releases/download/26.7.2-0/"
+    ;;
+  esac
+  case $1-$2 in
+  miniconda-linux-64)
+    INSTALLER_FILE="Miniconda3-py314_26.7.1-1-Linux-x86_64.sh"
+    INSTALLER_SHA256="e8b25b92b262499141c5bd57a98d3c008024185fa951494b9cd9b6d94e72338b"
+    ;;
+  miniconda-linux-aarch64)
+    INSTALLER_FILE="Miniconda3-py314_26.7.1-1-Linux-aarch64.sh"
+    INSTALLER_SHA256="e31545afd7462d3c9c33b154c7a101c5acb5e01b69380b6994651aead6942893"
+    ;;
+  miniconda-osx-arm64)
+    INSTALLER_FILE="Miniconda3-py314_26.7.1-1-MacOSX-arm64.sh"
+    INSTALLER_SHA256="9bdf85d31ea3b4b85ef26b2762d68e2d849fdd38b608fb5272127acef802ff75"
+    ;;
+  miniforge-linux-64)
+    INSTALLER_FILE="Miniforge3-26.7.2-0-Linux-x86_64.sh"
+    INSTALLER_SHA256="281b0ac7d550802efc81af633225a5e6116d29ae72f3ab4eae7168c3931a4c05"
+    ;;
+  miniforge-linux-aarch64)
+    INSTALLER_FILE="Miniforge3-26.7.2-0-Linux-aarch64.sh"
+    INSTALLER_SHA256="89b786c8d2c8b0fda7553914c1314ae4ddaa094503802f279377b19ac4463cb2"
+    ;;
+  miniforge-linux-ppc64le)
+    INSTALLER_FILE="Miniforge3-26.7.2-0-Linux-ppc64le.sh"
+    INSTALLER_SHA256="466e6af6766fe3d9aea18a7a6431d480f3a64995d53e8cbd438ca5a064b2c945"
+    ;;
+  miniforge-osx-64)
+    INSTALLER_FILE="Miniforge3-26.7.2-0-MacOSX-x86_64.sh"
+    INSTALLER_SHA256="b00e7798658f92721a3ae2f6b9832695ffc6baf07758894d726268055359f6c5"
+    ;;
+  miniforge-osx-arm64)
+    INSTALLER_FILE="Miniforge3-26.7.2-0-MacOSX-arm64.sh"
+    INSTALLER_SHA256="d70bfa2e97afcda96927c9b9ca0e2316cb7750e4ce651c94388267cbe9588711"
+    ;;
+  *) return 1 ;;
+  esac
+}
+# --- end of installers
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
@@ -121,12 +184,15 @@ run() {
   shift
   printf '\n$ %s\n' "$*" >>"$LOG"
   open_step "$title"
+  # Job control gives the step a process group of its own, so that all of it can be stopped.
+  set -m
   if [ "$VERBOSE" = yes ]; then
-    "$PYTHON" -c "$LEAD_A_GROUP" "$@" </dev/null > >(tee -a "$LOG" >&2) 2>&1 &
+    "$@" </dev/null > >(tee -a "$LOG" >&2) 2>&1 &
   else
-    "$PYTHON" -c "$LEAD_A_GROUP" "$@" </dev/null >>"$LOG" 2>&1 &
+    "$@" </dev/null >>"$LOG" 2>&1 &
   fi
   CHILD=$!
+  set +m
   printf '%s\n' "$CHILD" >"$LOCK/step"
   wait "$CHILD" || status=$?
   CHILD=""
@@ -155,17 +221,18 @@ close_step() {
   printf '%s\n' "$1" >&2
 }
 
-# confirm QUESTION: true for yes. Reads the terminal, as stdin may be this script; without a terminal the answer is no.
+# confirm QUESTION [DEFAULT]: true for yes. Reads the terminal, as stdin may be this script; without a terminal, and for
+# an empty answer, it is the default, which is no.
 confirm() {
-  local answer=""
+  local answer="" default=${2:-no} choice="[y/N]"
   [ "$YES" = no ] || return 0
-  if ! { exec 3<>/dev/tty; } 2>/dev/null; then
-    return 1
+  [ "$default" = no ] || choice="[Y/n]"
+  if { exec 3<>/dev/tty; } 2>/dev/null; then
+    printf '%s %s ' "$1" "$choice" >&3
+    read -r answer <&3 || true
+    exec 3>&-
   fi
-  printf '%s [y/N] ' "$1" >&3
-  read -r answer <&3 || true
-  exec 3>&-
-  case $answer in
+  case ${answer:-$default} in
   [yY]*) return 0 ;;
   *) return 1 ;;
   esac
@@ -189,15 +256,26 @@ Installs imjoy, which runs native Python plugins for the ImJoy app.
 
 usage: bash install.sh [options] [-- arguments for imjoy start]
 
-It makes one folder, puts a Python environment with imjoy into it, and edits
-nothing else: no shell start-up file, no other Python.
+It makes one folder with a Python, conda and imjoy, and edits nothing else: no
+shell start-up file (unless --modify-path), no other Python, no other conda.
 
 options:
   --prefix DIR   the folder (default: \$IMJOY_PREFIX, else ~/ImJoyApp)
+  --distribution auto|miniconda|miniforge|existing|venv
+                 where its Python comes from (default: \$IMJOY_DISTRIBUTION, else
+                 auto: a conda that is here, else Miniconda, else Miniforge,
+                 else a Python that is here)
   --from SOURCE  what to install: a checkout's folder, a wheel, or a git url
                  (default: the checkout that this script stands in, else
                  git+$PROJECT_URL)
+  --mirror URL   where the installers of conda lie instead
+                 (default: \$IMJOY_MIRROR)
+  --offline DIR  take the installer and all wheels from this folder
+  --installer FILE --sha256 HASH
+                 run this installer of Miniconda or Miniforge
+  --modify-path  also put imjoy on PATH for good: imjoy path --apply
   --start        afterwards start the engine and open the app in a browser
+  --uninstall    take away what was installed, also when its Python is broken
   --yes          do not ask; take yes for an answer
   --dry-run      look, print the plan, change nothing
   --json         print the plan or the result as JSON, on stdout
@@ -207,17 +285,25 @@ options:
   --help         print this
 
 exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
-changed; 4 network needed and not there, nothing was changed; 7 another install
-is at work; 70 a bug of ours; 130 interrupted.
+changed; 4 network needed and not there, nothing was changed; 6 a download is
+not what it should be; 7 another install is at work; 70 a bug of ours; 130
+interrupted.
 
-It needs bash and a Python >= $FLOOR. Run it again at any time: it finishes what
-was interrupted, repairs, brings up to date, or finds nothing to do.
+It needs bash, and curl or wget. Run it again at any time: it finishes what was
+interrupted, repairs, brings up to date, or finds nothing to do.
 HELP
 }
 
 set_defaults() {
   PREFIX="${IMJOY_PREFIX:-}"
   SOURCE=""
+  WISH="${IMJOY_DISTRIBUTION:-auto}"
+  MIRROR="${IMJOY_MIRROR:-}"
+  OFFLINE=""
+  INSTALLER=""
+  SHA256=""
+  MODIFY_PATH=no
+  UNINSTALL=no
   START=no
   YES=no
   DRY_RUN=no
@@ -228,6 +314,13 @@ set_defaults() {
   PROBLEM_IDS=()
   PROBLEM_WHATS=()
   PROBLEM_FIXES=()
+  NOTICES=()
+  DISTRIBUTION=""
+  WHY=""
+  CONDA=""
+  URL=""
+  PYTHON=""
+  PYTHON_VERSION=""
   STEP_OPEN=no
   TOLD=no
   LOCK=""
@@ -242,14 +335,26 @@ set_defaults() {
 parse_options() {
   while [ $# -gt 0 ]; do
     case $1 in
-    --prefix=* | --from=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+    --prefix=* | --from=* | --distribution=* | --mirror=* | --offline=* | --installer=* | --sha256=*)
+      set -- "${1%%=*}" "${1#*=}" "${@:2}"
+      ;;
     esac
     case $1 in
-    --prefix | --from)
-      [ -n "${2:-}" ] || usage_error "$1 wants a value"
-      if [ "$1" = --prefix ]; then PREFIX=$2; else SOURCE=$2; fi
+    --prefix | --from | --distribution | --mirror | --offline | --installer | --sha256)
+      case ${2:-} in "" | --*) usage_error "$1 wants a value" ;; esac
+      case $1 in
+      --prefix) PREFIX=$2 ;;
+      --from) SOURCE=$2 ;;
+      --distribution) WISH=$2 ;;
+      --mirror) MIRROR=$2 ;;
+      --offline) OFFLINE=$2 ;;
+      --installer) INSTALLER=$2 ;;
+      --sha256) SHA256=$2 ;;
+      esac
       shift
       ;;
+    --modify-path) MODIFY_PATH=yes ;;
+    --uninstall) UNINSTALL=yes ;;
     --start) START=yes ;;
     --yes | -y) YES=yes ;;
     --dry-run) DRY_RUN=yes ;;
@@ -277,6 +382,33 @@ parse_options() {
     usage_error "arguments after -- go to imjoy start, and --start was not given"
   fi
   if [ "$QUIET" = yes ]; then VERBOSE=no; fi
+  check_options
+}
+
+check_options() {
+  case $WISH in
+  auto | miniconda | miniforge | existing | venv) ;;
+  *) usage_error "--distribution is auto, miniconda, miniforge, existing or venv, not $WISH" ;;
+  esac
+  if [ -n "$SHA256" ]; then
+    case $SHA256 in
+    *[!0-9a-fA-F]*) usage_error "--sha256 wants 64 hexadecimal digits" ;;
+    esac
+    [ ${#SHA256} -eq 64 ] || usage_error "--sha256 wants 64 hexadecimal digits, and got ${#SHA256}"
+    [ -n "$INSTALLER$MIRROR$OFFLINE" ] || usage_error "--sha256 goes with --installer, --mirror or --offline"
+  fi
+  if [ -n "$INSTALLER" ]; then
+    [ -n "$SHA256" ] || usage_error "--installer needs --sha256"
+    [ -f "$INSTALLER" ] || usage_error "there is no file $INSTALLER"
+    case $WISH in
+    miniconda | miniforge) ;;
+    *) usage_error "--installer wants --distribution miniconda or miniforge" ;;
+    esac
+  fi
+  if [ -n "$OFFLINE" ]; then
+    [ -d "$OFFLINE" ] || usage_error "there is no folder $OFFLINE"
+    OFFLINE=$(cd "$OFFLINE" && pwd)
+  fi
 }
 
 # --- looking at the machine: changes nothing --------------------------------------------------------------------------
@@ -291,7 +423,7 @@ isolate() {
 }
 
 look_at_host() {
-  need cat chmod cksum cut date df dirname find grep ls mkdir mktemp mv rm rmdir sed sleep sort tail tar tee uname
+  need cat chmod cksum cut date df dirname find grep head id ls mkdir mktemp mv rm rmdir sed sleep sort tail tar tee tr uname
   OS=$(uname -s 2>/dev/null || echo unknown)
   case $OS in
   Linux | Darwin) ;;
@@ -426,8 +558,9 @@ look_at_parent() {
 }
 
 look_at_disk() {
-  local there=$PREFIX free
+  local there=$PREFIX free needed=$((VENV_MIB + IMJOY_MIB))
   [ "$PREFIX_STATE" = new ] || return 0
+  [ -z "$URL" ] || needed=$((INSTALLER_DOWNLOAD_MIB + INSTALLER_UNPACKED_MIB + IMJOY_MIB))
   while [ ! -d "$there" ]; do
     there=${there%/*}
     there=${there:-/}
@@ -436,9 +569,223 @@ look_at_disk() {
   case $free in
   "" | *[!0-9]*) return 0 ;;
   esac
-  if [ "$((free / 1024))" -lt "$DISK_NEEDED_MIB" ]; then
-    problem host.disk "$there has $((free / 1024)) MiB free, and imjoy needs $DISK_NEEDED_MIB MiB" \
+  if [ "$((free / 1024))" -lt "$needed" ]; then
+    problem host.disk "$there has $((free / 1024)) MiB free, and $needed MiB are needed" \
       "make room, or choose another disk: --prefix DIR"
+  fi
+}
+
+# Sets PLATFORM, conda's name for this machine (or nothing), LIBC (a version of glibc, musl, or nothing) and MACOS.
+look_at_platform() {
+  local machine
+  machine=$(uname -m)
+  PLATFORM="" LIBC="" MACOS=""
+  case $OS in
+  Linux)
+    # A 32-bit system may run on a 64-bit kernel.
+    case $machine-$(getconf LONG_BIT 2>/dev/null || echo 64) in
+    x86_64-64) PLATFORM=linux-64 ;;
+    aarch64-64) PLATFORM=linux-aarch64 ;;
+    ppc64le-64) PLATFORM=linux-ppc64le ;;
+    esac
+    LIBC=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed -n 's/^glibc //p' || true)
+    [ -n "$LIBC" ] || LIBC=musl
+    if grep -qi microsoft /proc/version 2>/dev/null; then
+      NOTICES+=("this is WSL: programs on the Windows side do not see what is installed here")
+    fi
+    ;;
+  Darwin)
+    MACOS=$(sw_vers -productVersion 2>/dev/null || echo 0)
+    if [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || echo 0)" = 1 ]; then
+      machine=arm64
+      NOTICES+=("this terminal runs under Rosetta; the build for Apple silicon is installed all the same")
+    fi
+    case $machine in
+    arm64) PLATFORM=osx-arm64 ;;
+    x86_64) PLATFORM=osx-64 ;;
+    esac
+    ;;
+  esac
+  [ "$(id -u)" != 0 ] || NOTICES+=("you are root: what is installed belongs to root")
+}
+
+# Sets CONDA to the first conda that works and is not the prefix's own, and CONDA_VERSION.
+look_for_conda() {
+  local candidate answer
+  CONDA=""
+  while IFS= read -r candidate; do
+    case $candidate in "$PREFIX"/*) continue ;; esac
+    [ -x "$candidate" ] || continue
+    answer=$("$candidate" -V 2>/dev/null </dev/null) || continue
+    case $answer in
+    "conda "[0-9]*)
+      CONDA=$candidate
+      CONDA_VERSION=${answer#conda }
+      return 0
+      ;;
+    esac
+  done < <(list_condas)
+}
+
+list_condas() {
+  local folder
+  [ -z "${CONDA_EXE:-}" ] || printf '%s\n' "$CONDA_EXE"
+  type -ap conda || true
+  for folder in "${HOME:-}"/{miniconda3,miniforge3,mambaforge,anaconda3} /opt/{conda,miniconda3,miniforge3,anaconda3}; do
+    printf '%s\n' "$folder/bin/conda"
+  done
+}
+
+# why_no_conda_here: prints why conda cannot live in a prefix of this name, or nothing.
+why_no_conda_here() {
+  case $PREFIX in
+  *" "*) echo "conda cannot live in a folder with spaces in its name: $PREFIX" ;;
+  *[!\ -~]*) echo "conda cannot live in a folder with letters beyond ASCII in its name: $PREFIX" ;;
+  *)
+    [ ${#PREFIX} -le "$LONGEST_CONDA_PREFIX" ] ||
+      echo "conda cannot live in a folder whose name is ${#PREFIX} characters long"
+    ;;
+  esac
+}
+
+# why_not DISTRIBUTION: prints why it cannot be had here, or nothing. Call it after installer_facts.
+why_not() {
+  if [ -z "$INSTALLER_FILE" ]; then
+    echo "$INSTALLER_TITLE has no build for ${PLATFORM:-this machine}"
+  elif [ "$OS" = Linux ] && [ "$LIBC" = musl ]; then
+    echo "$INSTALLER_TITLE needs glibc, and this system has none"
+  elif [ "$OS" = Linux ] && ! at_least "$LIBC" "$INSTALLER_GLIBC"; then
+    echo "$INSTALLER_TITLE needs glibc $INSTALLER_GLIBC, and this is $LIBC"
+  elif [ "$OS" = Darwin ] && ! at_least "$MACOS" "$INSTALLER_MACOS"; then
+    echo "$INSTALLER_TITLE needs macOS $INSTALLER_MACOS, and this is $MACOS"
+  elif [ -n "$INSTALLER" ]; then
+    :
+  elif [ -n "$OFFLINE" ]; then
+    [ -f "$OFFLINE/$INSTALLER_FILE" ] || echo "$OFFLINE does not hold $INSTALLER_FILE"
+  else
+    reachable "$(installer_url)" || echo "$(installer_url) cannot be reached"
+  fi
+}
+
+installer_url() {
+  if [ -n "$MIRROR" ]; then
+    printf '%s/%s' "${MIRROR%/}" "$INSTALLER_FILE"
+  else
+    printf '%s%s' "$INSTALLER_BASE" "$INSTALLER_FILE"
+  fi
+}
+
+reachable() {
+  if command -v curl >/dev/null 2>&1; then
+    curl --fail --silent --location --head --connect-timeout "$CONNECT_SECONDS" --max-time "$STALL_SECONDS" \
+      --output /dev/null "$1"
+  elif command -v wget >/dev/null 2>&1; then
+    wget --quiet --spider --tries=1 --timeout="$CONNECT_SECONDS" "$1" 2>/dev/null
+  else
+    return 1
+  fi
+}
+
+# Where the prefix's Python comes from: DISTRIBUTION, and WHY. For what is installed already the receipt says it.
+choose_distribution() {
+  local wish=$WISH reason name known=""
+  case $PREFIX_STATE in
+  installed | interrupted)
+    known=$(receipt_value distribution)
+    if environment_works; then
+      DISTRIBUTION=${known:-venv}
+      WHY="it is what the prefix has"
+      PYTHON="$PREFIX/bin/python"
+      PYTHON_VERSION=$("$PYTHON" -E -s -c "$PROBE_PYTHON" </dev/null | head -n 1)
+      return 0
+    fi
+    wish=${known:-venv}
+    ;;
+  esac
+  if [ "$wish" = venv ]; then
+    take_python "it was asked for"
+    return 0
+  fi
+  reason=$(why_no_conda_here)
+  if [ "$wish" != auto ] && [ -n "$reason" ]; then
+    problem prefix.conda "$reason" "--prefix ${HOME:-/opt}/ImJoyApp, or --distribution venv"
+    DISTRIBUTION=$wish
+    return 0
+  fi
+  case $wish-$reason in
+  auto- | existing-*)
+    look_for_conda
+    if [ -n "$CONDA" ] && offered_conda_is_wanted; then
+      DISTRIBUTION=existing
+      WHY="conda $CONDA_VERSION is here: $CONDA"
+      return 0
+    fi
+    ;;
+  esac
+  if [ "$wish" = existing ]; then
+    problem conda.none "there is no conda that works" "--distribution miniconda brings one"
+    DISTRIBUTION=existing
+    return 0
+  fi
+  if [ -n "$reason" ]; then
+    NOTICES+=("$reason")
+    take_python "conda cannot live in this prefix"
+    return 0
+  fi
+  for name in miniconda miniforge; do
+    case $wish in auto | "$name") ;; *) continue ;; esac
+    installer_facts "$name" "$PLATFORM" || true
+    reason=$(why_not)
+    if [ -z "$reason" ]; then
+      take_installer "$name"
+      return 0
+    fi
+    NOTICES+=("$reason")
+    if [ "$wish" != auto ]; then
+      case $reason in
+      *"cannot be reached" | *"does not hold"*)
+        problem network.installer "$reason" "look at the network, or --distribution venv"
+        ;;
+      *) problem host.unsuited "$reason" "--distribution venv or existing" ;;
+      esac
+      DISTRIBUTION=$name
+      return 0
+    fi
+  done
+  take_python "neither Miniconda nor Miniforge can be had"
+}
+
+# Whoever has a conda is asked; where nobody can be, it is taken, and the plan says so.
+offered_conda_is_wanted() {
+  [ "$WISH" = auto ] && [ "$DRY_RUN" = no ] && [ "$JSON" = no ] || return 0
+  confirm "There is a conda $CONDA_VERSION: $CONDA
+Shall it make an environment for imjoy in $PREFIX? It is not changed itself." yes
+}
+
+take_python() {
+  DISTRIBUTION=venv
+  WHY=$1
+  NOTICES+=("$WITHOUT_CONDA")
+  look_for_python
+}
+
+take_installer() {
+  DISTRIBUTION=$1
+  WHY="it brings a Python and a conda of its own"
+  URL=$(installer_url)
+  INSTALLER_SHA256=${SHA256:-$INSTALLER_SHA256}
+  if [ -z "$(hash_command)" ]; then
+    problem host.hash "there is no sha256sum, shasum or openssl to check a download with" "install one of these"
+  fi
+}
+
+hash_command() {
+  if command -v sha256sum >/dev/null 2>&1; then
+    echo sha256sum
+  elif command -v shasum >/dev/null 2>&1; then
+    echo "shasum -a 256"
+  elif command -v openssl >/dev/null 2>&1; then
+    echo "openssl dgst -sha256 -r"
   fi
 }
 
@@ -450,6 +797,10 @@ own_checkout() {
   if is_checkout "$folder"; then printf '%s' "$folder"; fi
 }
 
+offline_wheel() {
+  [ -z "$OFFLINE" ] || ls -1 "$OFFLINE"/imjoy-*.whl 2>/dev/null | tail -n 1
+}
+
 is_checkout() {
   [ -f "$1/pyproject.toml" ] && [ -f "$1/bootstrap/imjoy/__init__.py" ]
 }
@@ -458,7 +809,8 @@ is_checkout() {
 # source differs and is empty when that cannot be known.
 look_at_source() {
   SOURCE_KIND=unknown
-  SOURCE_PLACE=${SOURCE:-$(own_checkout)}
+  SOURCE_PLACE=${SOURCE:-$(offline_wheel)}
+  SOURCE_PLACE=${SOURCE_PLACE:-$(own_checkout)}
   SOURCE_PLACE=${SOURCE_PLACE:-git+$PROJECT_URL}
   SOURCE_ID=""
   if [ -d "$SOURCE_PLACE" ]; then
@@ -590,7 +942,11 @@ look() {
   NETWORK_EVIDENCE=""
   look_at_host
   look_at_prefix
-  look_for_python
+  look_at_platform
+  case $PREFIX_STATE in
+  new | unfinished | installed | interrupted) choose_distribution ;;
+  *) take_python "the prefix cannot be used" ;;
+  esac
   look_at_disk
   look_at_source
   make_plan
@@ -600,7 +956,14 @@ look() {
 plan_steps() {
   case $ACTION in
   install | finish)
-    echo "make the environment"
+    case $DISTRIBUTION in
+    venv) echo "make the environment" ;;
+    existing) echo "have conda make the environment" ;;
+    *)
+      echo "download $INSTALLER_TITLE"
+      echo "install $INSTALLER_TITLE"
+      ;;
+    esac
     echo "build imjoy"
     echo "install imjoy and what it needs"
     echo "check that it answers"
@@ -615,17 +978,21 @@ plan_steps() {
 }
 
 refuse() {
-  local i
+  local i status=$EXIT_NETWORK
   TOLD=yes
   if [ "$JSON" = yes ]; then print_plan_json; fi
+  for ((i = 0; i < ${#PROBLEM_IDS[@]}; i++)); do
+    case ${PROBLEM_IDS[i]} in network.*) ;; *) status=$EXIT_REFUSED ;; esac
+  done
   printf 'error: imjoy cannot be installed here yet, and nothing was changed:\n' >&2
   for ((i = 0; i < ${#PROBLEM_IDS[@]}; i++)); do
     printf '\n  %s\n    %s\n' "${PROBLEM_WHATS[i]}" "${PROBLEM_FIXES[i]}" >&2
   done
-  exit "$EXIT_REFUSED"
+  exit "$status"
 }
 
 describe_plan() {
+  local i
   case $ACTION in
   install) printf 'Install imjoy\n' ;;
   finish) printf 'Finish an interrupted install of imjoy\n' ;;
@@ -635,7 +1002,18 @@ describe_plan() {
   esac
   printf '  into  %s\n' "$(short "$PREFIX")"
   printf '  from  %s\n' "$(short "$SOURCE_PLACE")"
-  printf '  with  Python %s (%s)\n' "$PYTHON_VERSION" "$(short "$PYTHON")"
+  case $DISTRIBUTION in
+  miniconda | miniforge)
+    if [ -n "$URL" ]; then
+      printf '  with  %s %s\n' "$INSTALLER_TITLE" "$INSTALLER_VERSION"
+    else
+      printf '  with  its %s\n' "$DISTRIBUTION"
+    fi
+    ;;
+  existing) printf '  with  conda %s\n' "${CONDA_VERSION:+$CONDA_VERSION ($(short "$CONDA"))}" ;;
+  *) printf '  with  Python %s (%s)\n' "$PYTHON_VERSION" "$(short "$PYTHON")" ;;
+  esac
+  for ((i = 0; i < ${#NOTICES[@]}; i++)); do printf '  note  %s\n' "${NOTICES[i]}"; done
 }
 
 print_plan_text() {
@@ -655,6 +1033,9 @@ print_plan_json() {
     "$(json_string "$VERSION")" "$(json_string "$ACTION")"
   printf '  "prefix": %s,\n  "python": {"path": %s, "version": %s},\n' \
     "$(json_string "$PREFIX")" "$(json_string "$PYTHON")" "$(json_string "$PYTHON_VERSION")"
+  printf '  "distribution": {"name": %s, "why": %s, "url": %s, "conda": %s},\n' "$(json_string "$DISTRIBUTION")" \
+    "$(json_string "$WHY")" "$(json_string "$URL")" "$(json_string "$CONDA")"
+  printf '  "notices": %s,\n' "$(json_notices)"
   printf '  "source": {"kind": %s, "place": %s, "id": %s},\n  "steps": [' \
     "$(json_string "$SOURCE_KIND")" "$(json_string "$SOURCE_PLACE")" "$(json_string "$SOURCE_ID")"
   while IFS= read -r step; do
@@ -670,6 +1051,16 @@ print_plan_json() {
   done
   [ -z "$separator" ] || printf '\n  '
   printf ']\n}\n'
+}
+
+json_notices() {
+  local i separator=""
+  printf '['
+  for ((i = 0; i < ${#NOTICES[@]}; i++)); do
+    printf '%s%s' "$separator" "$(json_string "${NOTICES[i]}")"
+    separator=", "
+  done
+  printf ']'
 }
 
 # short PATH: with ~ for the home folder, for people.
@@ -799,8 +1190,8 @@ apply() {
   build_wheel
   install_wheel
   check_answer
-  write_receipt
-  rm -rf "$OURS/incomplete" "$STAGE"
+  rm -rf "$STAGE"
+  hand_over
   mv "$LOG" "$OURS/install.log"
   LOG=""
   UNDO=no
@@ -835,7 +1226,7 @@ open_log() {
   {
     echo "imjoy $VERSION, $ACTION, $(date)"
     uname -a
-    echo "prefix $PREFIX; python $PYTHON_VERSION $PYTHON; source $SOURCE_PLACE $SOURCE_ID"
+    echo "prefix $PREFIX; $DISTRIBUTION $URL $CONDA $PYTHON_VERSION $PYTHON; source $SOURCE_PLACE $SOURCE_ID"
   } >"$LOG"
 }
 
@@ -867,13 +1258,89 @@ agree_to_rebuild() {
 ensure_environment() {
   if [ "$UNDO" = no ] && environment_works; then return 0; fi
   remove_environment
-  run "making the environment" "$PYTHON" -m venv --prompt imjoy "$PREFIX" ||
-    fail_step environment.failed "Python $PYTHON_VERSION could not make an environment in $PREFIX"
+  case $DISTRIBUTION in
+  venv)
+    run "making the environment" "$PYTHON" -m venv --prompt imjoy "$PREFIX" ||
+      fail_step environment.failed "Python $PYTHON_VERSION could not make an environment in $PREFIX"
+    ;;
+  existing)
+    run "having conda make the environment" "$CONDA" create --yes --quiet --prefix "$PREFIX" --no-default-packages \
+      --override-channels --channel conda-forge ${OFFLINE:+--offline} "python=$CONDA_PYTHON" pip ||
+      fail_step environment.failed "$CONDA could not make an environment in $PREFIX"
+    link_conda
+    ;;
+  *) run_installer ;;
+  esac
+}
+
+# A script, not a link: conda finds its own root from where it lies.
+link_conda() {
+  [ ! -e "$PREFIX/bin/conda" ] || return 0
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$CONDA" >"$PREFIX/bin/conda"
+  chmod +x "$PREFIX/bin/conda"
+}
+
+run_installer() {
+  local file=$INSTALLER temporary=${TMPDIR:-}
+  if [ -z "$file" ] && [ -n "$OFFLINE" ]; then file="$OFFLINE/$INSTALLER_FILE"; fi
+  if [ -z "$file" ]; then
+    file="$STAGE/$INSTALLER_FILE"
+    run "downloading $INSTALLER_TITLE" fetch "$URL" "$file" ||
+      die download.failed "$EXIT_NETWORK" "$URL could not be downloaded, and nothing was left behind" \
+        "look at the network and HTTPS_PROXY, or use --mirror URL or --offline DIR"
+  fi
+  check_hash "$file"
+  # It unpacks programs there, which some machines forbid in /tmp.
+  mkdir -p "$STAGE/tmp"
+  export TMPDIR="$STAGE/tmp"
+  # -f, because our own folder is in the prefix already.
+  run "installing $INSTALLER_TITLE" bash "$file" -b -f -p "$PREFIX" ||
+    fail_step installer.failed "the installer of $INSTALLER_TITLE failed"
+  if [ -n "$temporary" ]; then export TMPDIR="$temporary"; else unset TMPDIR; fi
+  environment_works || fail_step installer.failed "the Python that $INSTALLER_TITLE put into $PREFIX does not run"
+}
+
+check_hash() {
+  local found hash
+  read -r -a hash <<<"$(hash_command)"
+  found=$("${hash[@]}" <"$1" | cut -d ' ' -f 1)
+  [ "$found" = "$(printf '%s' "$INSTALLER_SHA256" | tr '[:upper:]' '[:lower:]')" ] ||
+    die download.checksum "$EXIT_CHECKSUM" "$1 is not what it should be; nothing of it was used" \
+      "its SHA-256 is $found and has to be $INSTALLER_SHA256; try again, or another --mirror"
+}
+
+# fetch URL FILE: download, tried again and gone on with where it broke; a server that stalls has failed.
+fetch() {
+  local attempt=1 status protocols="=https"
+  case $1 in http://*) protocols="=http,https" ;; esac
+  while :; do
+    status=0
+    if command -v curl >/dev/null 2>&1; then
+      curl --fail --location --silent --show-error --proto "$protocols" --proto-redir "$protocols" --tlsv1.2 \
+        --max-redirs 10 --connect-timeout "$CONNECT_SECONDS" --speed-limit 1024 --speed-time "$STALL_SECONDS" \
+        --continue-at - --output "$2" "$1" || status=$?
+      # 33: the server cannot go on; 36: it has another file by now.
+      case $status in 33 | 36) rm -f "$2" ;; esac
+    else
+      wget --no-verbose --continue --tries=1 --max-redirect=10 --timeout="$STALL_SECONDS" --output-document="$2" "$1" ||
+        status=$?
+    fi
+    [ "$status" -ne 0 ] || return 0
+    [ "$attempt" -lt "$DOWNLOAD_ATTEMPTS" ] || return "$status"
+    # 47: redirected in a circle, which another try does not mend.
+    [ "$status" -ne 47 ] || return "$status"
+    sleep "$attempt"
+    attempt=$((attempt + 1))
+  done
 }
 
 remove_environment() {
   local part
-  for part in $ENVIRONMENT_PARTS; do rm -rf "${PREFIX:?}/$part"; done
+  for part in $(parts_of "$DISTRIBUTION"); do rm -rf "${PREFIX:?}/$part"; done
+}
+
+parts_of() {
+  if [ "$1" = venv ]; then echo "$VENV_PARTS"; else echo "$CONDA_PARTS"; fi
 }
 
 # The wheel is built before anything that works is touched, and from a copy, as building writes beside the sources.
@@ -893,7 +1360,8 @@ build_wheel() {
     ;;
   git) place="$SOURCE_PLACE@${SOURCE_ID#commit:}" ;;
   esac
-  run "building imjoy" "$PREFIX/bin/python" -m pip wheel --no-deps --wheel-dir "$STAGE/wheels" "$place" ||
+  run "building imjoy" "$PREFIX/bin/python" -m pip wheel --no-deps \
+    ${OFFLINE:+--no-index --find-links "$OFFLINE"} --wheel-dir "$STAGE/wheels" "$place" ||
     fail_step source.build_failed "imjoy could not be built from $SOURCE_PLACE"
   WHEEL=$(ls "$STAGE"/wheels/imjoy-*.whl 2>/dev/null) ||
     fail_step source.not_imjoy "$SOURCE_PLACE is not imjoy"
@@ -905,7 +1373,8 @@ install_wheel() {
     again=--force-reinstall
     mark interrupted
   fi
-  run "installing imjoy and what it needs" "$PREFIX/bin/python" -m pip install --upgrade ${again:+"$again"} "$WHEEL" ||
+  run "installing imjoy and what it needs" "$PREFIX/bin/python" -m pip install --upgrade \
+    ${OFFLINE:+--no-index --find-links "$OFFLINE"} ${again:+"$again"} "$WHEEL" ||
     fail_step install.failed "imjoy could not be installed into $PREFIX"
 }
 
@@ -932,21 +1401,25 @@ network_is_to_blame() {
   tail -n 60 "$LOG" | grep -Eq 'NewConnectionError|NameResolutionError|Temporary failure in name resolution|ConnectTimeout|ReadTimeout|ProxyError|Could not resolve host|Network is unreachable|Connection refused|SSLError'
 }
 
-write_receipt() {
-  local temporary="$OURS/receipt.json.new" part separator=""
-  {
-    echo '{'
-    echo '  "schema": 1,'
-    echo "  \"version\": $(json_string "$INSTALLED_VERSION"),"
-    echo "  \"distribution\": \"venv\","
-    echo "  \"python\": $(json_string "$PYTHON"),"
-    echo "  \"source\": $(json_string "$SOURCE_PLACE"),"
-    echo "  \"source_id\": $(json_string "$SOURCE_ID"),"
-    echo "  \"parts\": [$(for part in $ENVIRONMENT_PARTS .imjoy; do printf '%s"%s"' "$separator" "$part" && separator=", "; done)],"
-    echo "  \"installed\": $(json_string "$(date -u +%Y-%m-%dT%H:%M:%SZ)")"
-    echo '}'
-  } >"$temporary"
-  mv "$temporary" "$OURS/receipt.json"
+# The second half is imjoy's own: the engine's first start, the receipt, PATH, what to do next.
+hand_over() {
+  local status=0 handed
+  handed=$(printf '{"action": %s, "distribution": %s, "python": %s, "source": %s, "source_id": %s, ' \
+    "$(json_string "$ACTION")" "$(json_string "$DISTRIBUTION")" "$(json_string "$PYTHON")" \
+    "$(json_string "$SOURCE_PLACE")" "$(json_string "$SOURCE_ID")")
+  handed="$handed$(printf '"made_folder": %s, "conda": %s, "notices": %s}' \
+    "$(json_string "${MADE_FOLDER:-$(receipt_value made_folder)}")" \
+    "$(json_string "${CONDA:-$(receipt_value conda)}")" "$(json_notices)")"
+  set -- --finish "$handed" --prefix "$PREFIX" --shell "$(current_shell)"
+  [ "$JSON" = no ] || set -- "$@" --json
+  [ "$QUIET" = no ] || set -- "$@" --quiet
+  [ "$MODIFY_PATH" = no ] || set -- "$@" --modify-path
+  "$PREFIX/bin/python" -I -m imjoy install "$@" </dev/null || status=$?
+  [ "$status" -ne 0 ] || return 0
+  TOLD=yes
+  # What failed after the receipt was written is no reason to take the install back.
+  if [ ! -e "$OURS/incomplete" ]; then UNDO=no; fi
+  exit "$status"
 }
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -961,7 +1434,7 @@ on_exit() {
   if [ "$status" -ne 0 ] && [ -n "$LOCK" ]; then rm -rf "$OURS/stage"; fi
   if [ "$status" -ne 0 ] && [ "$UNDO" = yes ]; then
     remove_environment
-    rm -f "$OURS/incomplete" "$OURS/receipt.json.new"
+    rm -rf "$OURS/incomplete" "$OURS"/receipt.json* "$OURS"/check-*
     release_lock
     remove_made_folders
   fi
@@ -1012,75 +1485,17 @@ current_shell() {
   name=${name##*/}
   name=${name#-}
   case $name in
-  bash | zsh | fish | tcsh | csh) ;;
+  bash | zsh | fish | tcsh | csh | nu | pwsh) ;;
   *) name=${SHELL:-bash} ;;
   esac
   name=${name##*/}
   case $name in
   zsh | fish | tcsh) printf '%s' "$name" ;;
   csh) printf 'tcsh' ;;
+  nu) printf 'nushell' ;;
+  pwsh) printf 'powershell' ;;
   *) printf 'bash' ;;
   esac
-}
-
-# The prefix's command folder as a shell reads it inside double quotes.
-quoted_bin() {
-  case ${HOME:+$PREFIX} in
-  "${HOME:-}"/*) printf '%s' "\$HOME${PREFIX#"$HOME"}/bin" ;;
-  *) printf '%s' "$PREFIX/bin" ;;
-  esac
-}
-
-# path_line SHELL: puts imjoy on the PATH of the session that it is typed into.
-path_line() {
-  case $1 in
-  fish) printf 'set -gx PATH "%s" %s' "$(quoted_bin)" "\$PATH" ;;
-  tcsh) printf 'set path = ("%s" %s)' "$(quoted_bin)" "\$path" ;;
-  *) printf 'export PATH="%s:%s"' "$(quoted_bin)" "\$PATH" ;;
-  esac
-}
-
-# lasting_line SHELL: the same for all sessions to come.
-lasting_line() {
-  local line file
-  line=$(path_line "$1" | sed "s/'/'\\\\''/g")
-  case $1 in
-  fish)
-    printf 'fish_add_path "%s"' "$(quoted_bin)"
-    return 0
-    ;;
-  tcsh) file=.tcshrc ;;
-  zsh) file=.zshrc ;;
-  *) if [ "$OS" = Darwin ]; then file=.bash_profile; else file=.bashrc; fi ;;
-  esac
-  if [ "$1" = zsh ] && [ -n "${ZDOTDIR:-}" ]; then
-    printf "echo '%s' >> \"%s/%s\"" "$line" "$ZDOTDIR" "$file"
-  else
-    printf "echo '%s' >> ~/%s" "$line" "$file"
-  fi
-}
-
-print_result() {
-  local shell
-  shell=$(current_shell)
-  if [ "$JSON" = yes ]; then
-    printf '{"schema": 1, "kind": "result", "action": %s, "version": %s, "prefix": %s, "command": %s, "path_line": %s}\n' \
-      "$(json_string "$ACTION")" "$(json_string "$INSTALLED_VERSION")" "$(json_string "$PREFIX")" \
-      "$(json_string "$PREFIX/bin/imjoy")" "$(json_string "$(path_line "$shell")")"
-    return 0
-  fi
-  [ "$QUIET" = no ] || return 0
-  if [ "$ACTION" = none ]; then
-    printf 'imjoy %s in %s works and is up to date; nothing was changed.\n' "$INSTALLED_VERSION" "$(short "$PREFIX")"
-    [ -z "$NETWORK_EVIDENCE" ] || warn "${SOURCE_PLACE#git+} could not be asked for a newer one"
-  else
-    printf '\nimjoy %s is in %s.\n' "$INSTALLED_VERSION" "$(short "$PREFIX")"
-  fi
-  if [ "$(command -v imjoy 2>/dev/null || true)" != "$PREFIX/bin/imjoy" ]; then
-    printf '\nFor the imjoy command in this %s, type\n    %s\n' "$shell" "$(path_line "$shell")"
-    printf 'and for every one to come\n    %s\n' "$(lasting_line "$shell")"
-  fi
-  [ "$START" = yes ] || printf '\nStart the engine and open the app with\n    imjoy start --serve --open\n'
 }
 
 # The engine wants the terminal for Ctrl-C and questions; stdin may still be the pipe that this script came through.
@@ -1093,12 +1508,108 @@ start_engine() {
   exec "$PREFIX/bin/imjoy" start --serve --open ${START_ARGUMENTS[@]+"${START_ARGUMENTS[@]}"}
 }
 
+# --- uninstalling: in this script too, for a prefix whose Python is broken ---------------------------------------------
+
+uninstall() {
+  local parts part file left made
+  look_at_prefix
+  if [ "$PREFIX_STATE" = new ]; then
+    say "There is nothing to remove: no imjoy in $PREFIX."
+    return 0
+  fi
+  [ ${#PROBLEM_IDS[@]} -eq 0 ] || refuse
+  parts=$(receipt_parts)
+  parts=${parts:-$CONDA_PARTS}
+  parts=${parts//$'\n'/ }
+  left=$(left_over "$parts")
+  if [ "$DRY_RUN" = yes ] || [ "$YES" = no ]; then
+    say "To be removed from $(short "$PREFIX"): $(there "$parts" | tr '\n' ' ')"
+    [ ! -f "$OURS/path-edits" ] || say "The block of imjoy in: $(tr '\n' ' ' <"$OURS/path-edits")"
+    [ -z "$left" ] || say "Stays there: $(printf '%s' "$left" | tr '\n' ' ')"
+  fi
+  [ "$DRY_RUN" = no ] || return 0
+  confirm "Remove all of it?" ||
+    die uninstall.unconfirmed "$EXIT_USAGE" "nothing was removed, because nobody said yes" "bash install.sh --uninstall --yes"
+  made=$(receipt_value made_folder)
+  take_lock
+  if [ -x "$PREFIX/bin/imjoy" ]; then "$PREFIX/bin/imjoy" stop --prefix "$PREFIX" >/dev/null 2>&1 </dev/null || true; fi
+  if [ -f "$OURS/path-edits" ]; then
+    while IFS= read -r file; do remove_block "$file"; done <"$OURS/path-edits"
+  fi
+  for part in $parts; do
+    case $part in .imjoy | */* | . | ..) ;; *) rm -rf "${PREFIX:?}/$part" ;; esac
+  done
+  LOCK=""
+  rm -rf "$OURS"
+  MADE_FOLDER=${made:-$PREFIX}
+  remove_empty_folders
+  say "imjoy is gone from $(short "$PREFIX"). Your workspace stays."
+}
+
+receipt_parts() {
+  sed -n -e 's/^  "parts": \[\(.*\)\],\{0,1\}$/\1/p' "$OURS/receipt.json" 2>/dev/null | tr -d '",'
+}
+
+# there PARTS: prints those that are in the prefix.
+there() {
+  local part
+  for part in $1; do if [ -e "$PREFIX/$part" ]; then echo "$part"; fi; done
+}
+
+left_over() {
+  local name
+  while IFS= read -r name; do
+    case " $1 .imjoy " in *" $name "*) ;; *) printf '%s\n' "$name" ;; esac
+  done < <(ls -A "$PREFIX")
+}
+
+# remove_block FILE: take the block of imjoy out, as `imjoy path --remove` does, so that every other byte stays.
+remove_block() {
+  local begin end head before after
+  [ -f "$1" ] || return 0
+  head=$(grep -a -m 1 '^# >>> imjoy path.* >>>' "$1") || return 0
+  begin=$(LC_ALL=C grep -a -b -o '^# >>> imjoy path' "$1" | head -n 1 | cut -d : -f 1)
+  end=$(LC_ALL=C grep -a -b -o '^# <<< imjoy path <<<' "$1" | head -n 1 | cut -d : -f 1)
+  [ -n "$begin" ] && [ -n "$end" ] && [ "$end" -gt "$begin" ] || return 0
+  before="$OURS/edit.before"
+  after="$OURS/edit.after"
+  tail -c "+$((end + 1))" "$1" | tail -n +2 >"$after"
+  case $head in
+  *"no end"*) if [ ! -s "$after" ]; then begin=$((begin - 1)); fi ;;
+  esac
+  head -c "$begin" "$1" >"$before"
+  cat "$after" >>"$before"
+  if [ ! -s "$before" ] && [ "${head#*file made, with }" != "$head" ]; then
+    rm -f "$1"
+    remove_folders_above "$1" "$(printf '%s' "$head" | sed 's/.*file made, with \([0-9]*\) folders.*/\1/')"
+  else
+    cat "$before" >"$1"
+  fi
+}
+
+remove_folders_above() {
+  local folder=${1%/*} count=$2
+  while [ "$count" -gt 0 ] && rmdir "$folder" 2>/dev/null; do
+    folder=${folder%/*}
+    count=$((count - 1))
+  done
+}
+
+remove_empty_folders() {
+  local folder=$PREFIX
+  while rmdir "$folder" 2>/dev/null && [ "$folder" != "$MADE_FOLDER" ]; do folder=${folder%/*}; done
+}
+
 main() {
   set_defaults
   parse_options "$@"
   isolate
   trap on_exit EXIT
   trap 'exit $EXIT_INTERRUPTED' INT TERM HUP
+  if [ "$UNINSTALL" = yes ]; then
+    uninstall
+    exit 0
+  fi
   look
   if [ "$ACTION" = refuse ]; then refuse; fi
   refuse_when_locked
@@ -1107,13 +1618,13 @@ main() {
     exit 0
   fi
   if [ "$ACTION" = none ]; then
-    INSTALLED_VERSION=$(receipt_value version)
+    [ -z "$NETWORK_EVIDENCE" ] || NOTICES+=("${SOURCE_PLACE#git+} could not be asked for a newer one")
+    hand_over
   else
     say "$(describe_plan)"
     say ""
     apply
   fi
-  print_result
   if [ "$START" = yes ]; then start_engine; fi
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,8 @@ class BatsFile(pytest.File):
     def _run(self) -> dict[int, tuple[str, str]]:
         done = subprocess.run(
             ["bats", "--tap", str(self.path)],
+            # Doubles are made of the Python that has what imjoy needs.
+            env={**os.environ, "TEST_PYTHON": sys.executable},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,13 +6,17 @@ REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 export INSTALL="$REPOSITORY/install.sh"
 # Outlives the temporary homes, so that each real install need not download again.
 export PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
+# Compiling what nobody imports twice is a third of an install's time.
+export PIP_NO_COMPILE=1
 export PYENV_ROOT="${PYENV_ROOT:-$HOME/.pyenv}"
 
 # use_home FOLDER: make it and take it for the home.
 use_home() {
   mkdir -p "$1"
   export HOME="$1"
-  unset IMJOY_PREFIX IMJOY_WORKSPACE ZDOTDIR PYTHONPATH XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME
+  unset IMJOY_PREFIX IMJOY_WORKSPACE IMJOY_DISTRIBUTION CONDA_EXE GITHUB_PATH ZDOTDIR PYTHONPATH XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME
+  # Nobody listens there, so that no test asks the real servers for an installer.
+  export IMJOY_MIRROR=http://127.0.0.1:9
   export SHELL=/bin/bash TMPDIR="${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}"
 }
 
@@ -39,8 +43,8 @@ commit_all() {
 commands_without() {
   local folder="$BATS_TEST_TMPDIR/commands" name
   mkdir -p "$folder"
-  for name in bash cat chmod cksum cut date df dirname find git grep ls mkdir mktemp mv ps rm rmdir sed sleep sort tail tar \
-    tee touch uname env sh; do
+  for name in bash cat chmod cksum cut date df dirname find getconf git grep head id ls mkdir mktemp mv ps rm rmdir sed sleep \
+    sort tail tar tee touch tr uname env sh; do
     case " $* " in
     *" $name "*) ;;
     *) ln -sf "$(command -v "$name")" "$folder/$name" ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -246,5 +247,6 @@ def _next_steps(result: Installed) -> Iterator[str]:
         yield f"    {result.path_line}"
     elif not result.on_path:
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
-        yield f"and for every one to come\n    {result.command} path --apply"
+        command = shlex.quote(str(result.command)) if os.name == "posix" else f'& "{result.command}"'
+        yield f"and for every one to come\n    {command} path --apply"
     yield "\nStart the engine and open the app with\n    imjoy start --serve --open"

@@ -1,0 +1,187 @@
+#!/usr/bin/env bats
+# The road by an installer of conda, and by a conda that is here. The installers are doubles of Miniconda's: real
+# self-extracting scripts with its flags, which unpack a real Python; the server that has them misbehaves on demand.
+# bats sets $stderr and $output, and every test is a subshell.
+# Doubles of programs are written as they are.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
+
+load helpers
+
+DOUBLES="$REPOSITORY/tests/integration/provision"
+
+setup_file() {
+  [ -n "${TEST_PYTHON:-}" ] && [ "$(uname -s)" = Linux ] || return 0
+  use_home "$BATS_FILE_TMPDIR/home"
+  SHA=$("$TEST_PYTHON" "$DOUBLES/miniconda_double.py" "$BATS_FILE_TMPDIR/installers")
+  copy_checkout "$BATS_FILE_TMPDIR/checkout"
+  "$TEST_PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$BATS_FILE_TMPDIR/wheels" "$BATS_FILE_TMPDIR/checkout"
+  WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)
+  FILE=$(ls "$BATS_FILE_TMPDIR"/installers/Miniconda3-*-Linux-x86_64.sh)
+  mkfifo "$BATS_FILE_TMPDIR/hold"
+  "$TEST_PYTHON" "$DOUBLES/mirror.py" "$BATS_FILE_TMPDIR/installers" "$BATS_FILE_TMPDIR/url" \
+    <"$BATS_FILE_TMPDIR/hold" 3>&- &
+  exec 9>"$BATS_FILE_TMPDIR/hold"
+  eventually test -s "$BATS_FILE_TMPDIR/url"
+  SERVER=$(cat "$BATS_FILE_TMPDIR/url")
+  export SHA WHEEL FILE SERVER
+}
+
+teardown_file() {
+  if [ -n "${WHEEL:-}" ]; then exec 9>&-; fi
+}
+
+setup() {
+  [ -n "${WHEEL:-}" ] || skip "the doubles want Linux, and TEST_PYTHON to name a Python that has what imjoy needs"
+  use_home "$BATS_TEST_TMPDIR/home"
+}
+
+# install HOW OPTIONS...: install from the server, in the way that the path asks for.
+install() {
+  local how=$1
+  shift
+  bash "$INSTALL" --distribution miniconda --mirror "$SERVER/$how" --sha256 "$SHA" --from "$WHEEL" "$@"
+}
+
+# untouched: nothing is in the home but what other programs keep there.
+untouched() {
+  [ -z "$(find "$HOME" -mindepth 1 -maxdepth 1 ! -name .cache ! -name .rustup)" ]
+}
+
+@test "killed inside the installer, piped into bash again, used, uninstalled without its Python: the home is as it was" {
+  printf 'alias a=b' >"$HOME/.bashrc"
+  before=$(cksum "$HOME/.bashrc")
+  DOUBLE_PAUSES=1 bash "$INSTALL" --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL" 2>/dev/null 9>&- &
+  victim=$!
+  eventually test -d "$HOME/ImJoyApp/pkgs"
+  kill -KILL "$victim"
+  wait "$victim" || true
+  [ -f "$HOME/ImJoyApp/.imjoy/incomplete" ]
+  IMJOY_MIRROR="$SERVER/cutonce" bash -s -- --json --modify-path --sha256 "$SHA" --from "$WHEEL" \
+    <"$INSTALL" >"$BATS_TEST_TMPDIR/result"
+  [ "$(json 'd["action"], d["distribution"]' "$(cat "$BATS_TEST_TMPDIR/result")")" = "('finish', 'miniconda')" ]
+  [ "$("$HOME/ImJoyApp/bin/conda" -V)" = "conda 26.7.1" ]
+  [[ $("$HOME/ImJoyApp/bin/pip" --version) == *"$HOME/ImJoyApp"* ]]
+  [ "$(json 'd["action"]' "$(install ok --json)")" = none ]
+  run -0 bash --rcfile "$HOME/.bashrc" -ic 'imjoy --version'
+  [[ $output == *"imjoy "* ]]
+  rm "$HOME"/ImJoyApp/bin/python*
+  bash "$INSTALL" --uninstall --yes
+  [ ! -e "$HOME/ImJoyApp" ]
+  [ "$before" = "$(cksum "$HOME/.bashrc")" ]
+}
+
+@test "a conda that is here makes the environment, is named in the plan, and stays as it is" {
+  bash "$FILE" -b -p "$HOME/miniconda3"
+  listing "$HOME/miniconda3" | grep -v __pycache__ | grep -v '^\. ' >"$BATS_TEST_TMPDIR/before"
+  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --from "$WHEEL"
+  [ "$(json 'd["distribution"]["name"], d["distribution"]["conda"]' "$output")" = "('existing', '$HOME/miniconda3/bin/conda')" ]
+  run -0 --separate-stderr bash "$INSTALL" --json --from "$WHEEL"
+  [ "$(json 'd["distribution"]' "$output")" = existing ]
+  [ "$("$HOME/ImJoyApp/bin/conda" -V)" = "conda 26.7.1" ]
+  listing "$HOME/miniconda3" | grep -v __pycache__ | grep -v '^\. ' | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "whoever says no to the conda that is here gets another road" {
+  bash "$FILE" -b -p "$HOME/miniconda3"
+  run python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "It is not changed itself. [Y/n]" n \
+    bash "$INSTALL" --from "$BATS_TEST_TMPDIR/imjoy-9-py3-none-any.whl"
+  [[ $output == *"there is no file"* ]]
+}
+
+@test "a server that does not deliver is exit 4, a wrong file exit 6, and nothing is left" {
+  run -6 --separate-stderr install wrong --json
+  [ "$(json 'd["error"]["id"]' "$output")" = download.checksum ]
+  untouched
+  run -4 --separate-stderr install 404 --json
+  [ "$(json 'd["problems"][0]["id"]' "$output")" = network.installer ]
+  run -4 --separate-stderr install loop --json
+  [ "$(json 'd["error"]["id"]' "$output")" = download.failed ]
+  untouched
+}
+
+@test "a server that stalls or trickles has failed" {
+  sed -e 's/^STALL_SECONDS=.*/STALL_SECONDS=1/' -e 's/^DOWNLOAD_ATTEMPTS=.*/DOWNLOAD_ATTEMPTS=1/' "$INSTALL" \
+    >"$BATS_TEST_TMPDIR/impatient.sh"
+  INSTALL="$BATS_TEST_TMPDIR/impatient.sh"
+  for how in stall trickle; do
+    run -4 --separate-stderr install "$how" --json
+    [ "$(json 'd["error"]["id"]' "$output")" = download.failed ]
+    untouched
+  done
+}
+
+@test "wget does where curl is not, and without a tool to check with nothing is downloaded" {
+  command -v wget >/dev/null || skip "wget is not here"
+  path=$(commands_without)
+  ln -s "$(command -v wget)" "$path/wget"
+  PATH=$path run -3 --separate-stderr install ok --json
+  [ "$(json 'd["problems"][0]["id"]' "$output")" = host.hash ]
+  ln -s "$(command -v sha256sum)" "$path/sha256sum"
+  PATH=$path run -6 --separate-stderr install wrong --json
+  [ "$(json 'd["error"]["id"]' "$output")" = download.checksum ]
+  untouched
+}
+
+@test "an installer from a file is checked before it runs" {
+  printf '#!/bin/sh\ntouch "$HOME/it-ran"\n' >"$BATS_TEST_TMPDIR/other.sh"
+  run -6 bash "$INSTALL" --distribution miniconda --installer "$BATS_TEST_TMPDIR/other.sh" --sha256 "$SHA" --from "$WHEEL"
+  untouched
+}
+
+@test "an installer that fails is exit 1, and nothing is left but the log" {
+  printf '#!/bin/sh\necho "the disk is upset"\nmkdir -p "$HOME/ImJoyApp/pkgs"\nexit 1\n' >"$BATS_TEST_TMPDIR/bad.sh"
+  sha=$(sha256sum "$BATS_TEST_TMPDIR/bad.sh" | cut -d ' ' -f 1)
+  run -1 --separate-stderr bash "$INSTALL" --distribution miniconda --installer "$BATS_TEST_TMPDIR/bad.sh" \
+    --sha256 "$sha" --from "$WHEEL"
+  grep -q "the disk is upset" "${stderr##*log: }"
+  untouched
+}
+
+# pretend COMMAND TEXT: a double of a command that says how this machine is.
+pretend() {
+  mkdir -p "$BATS_TEST_TMPDIR/pretended"
+  printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/pretended/$1"
+  chmod +x "$BATS_TEST_TMPDIR/pretended/$1"
+  PATH="$BATS_TEST_TMPDIR/pretended:$PATH"
+}
+
+@test "a glibc that is too old for Miniconda gets Miniforge, and both know before any download" {
+  pretend getconf 'case $1 in LONG_BIT) echo 64 ;; *) echo "glibc 2.17" ;; esac'
+  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
+  [ "$(json 'd["distribution"]["name"]' "$output")" = miniforge ]
+  [[ $(json 'd["notices"]' "$output") == *"Miniconda needs glibc 2.28, and this is 2.17"* ]]
+  run -3 --separate-stderr install ok --json
+  [ "$(json 'd["problems"][0]["id"]' "$output")" = host.unsuited ]
+}
+
+@test "s390x, 32 bits and musl get the Python that is there, and are told what is missing" {
+  pretend uname 'case $1 in -s) echo Linux ;; -m) echo s390x ;; *) exec /usr/bin/uname "$@" ;; esac'
+  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
+  [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
+  [[ $(json 'd["notices"]' "$output") == *"has no build"*"plugins that name conda packages"* ]]
+  pretend uname 'case $1 in -s) echo Linux ;; -m) echo x86_64 ;; *) exec /usr/bin/uname "$@" ;; esac'
+  pretend getconf 'case $1 in LONG_BIT) echo 32 ;; *) echo "glibc 2.36" ;; esac'
+  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
+  [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
+  pretend getconf 'case $1 in LONG_BIT) echo 64 ;; *) exit 1 ;; esac'
+  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
+  [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
+}
+
+@test "where conda cannot live it is refused with a better folder, or the Python that is there is taken" {
+  for name in "a b" "ä" "$(printf 'x%.0s' {1..110})"; do
+    run -3 --separate-stderr install ok --json --prefix "$HOME/$name"
+    [ "$(json 'd["problems"][0]["id"]' "$output")" = prefix.conda ]
+    run -0 --separate-stderr bash "$INSTALL" --json --dry-run --prefix "$HOME/$name" --from "$WHEEL"
+    [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
+  done
+}
+
+@test "wishes that do not fit together are usage errors" {
+  unset IMJOY_MIRROR
+  for options in "--distribution anaconda" "--sha256 abc" "--sha256 $SHA" "--installer $INSTALL" "--offline /nowhere" \
+    "--distribution venv --installer $INSTALL --sha256 $SHA" "--mirror --json"; do
+    # shellcheck disable=SC2086 # several words
+    run -2 bash "$INSTALL" $options
+  done
+}

@@ -1,0 +1,101 @@
+"""install.ps1: it parses, and keeps out of the traps of PowerShell. Windows runs it in the workflow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imjoy import PROJECT_URL, __version__
+from imjoy.model.errors import ExitCode
+
+ROOT = Path(__file__).resolve().parents[4]
+TEXT = (ROOT / "install.ps1").read_text(encoding="utf-8")
+CODE = "\n".join(line for line in TEXT.splitlines() if not line.lstrip().startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def tree() -> Any:
+    """Return the script's syntax tree."""
+    tree_sitter = pytest.importorskip("tree_sitter", reason="tree-sitter is not here")
+    powershell = pytest.importorskip("tree_sitter_powershell", reason="tree-sitter-powershell is not here")
+    parser = tree_sitter.Parser(tree_sitter.Language(powershell.language()))
+    return parser.parse(TEXT.encode()).root_node
+
+
+def nodes(root: Any) -> Iterator[Any]:
+    """Yield a node and all below it."""
+    yield root
+    for child in root.children:
+        yield from nodes(child)
+
+
+def inside_a_function(node: Any) -> bool:
+    """Whether a node is part of a function."""
+    while node is not None:
+        if node.type == "function_statement":
+            return True
+        node = node.parent
+    return False
+
+
+def test_it_parses(tree: Any) -> None:
+    wrong = [each for each in nodes(tree) if each.type == "ERROR" or each.is_missing]
+    assert [(each.start_point[0] + 1, each.text[:80]) for each in wrong] == []
+
+
+def test_nothing_at_the_top_level_ends_the_session(tree: Any) -> None:
+    ends = [
+        each
+        for each in nodes(tree)
+        if each.type == "flow_control_statement" and each.text.startswith(b"exit")
+    ]
+    assert ends
+    assert all(inside_a_function(each) for each in ends)
+    assert CODE.count("exit $code") == len(ends) == CODE.count("if ($PSCommandPath) { exit $code }")
+
+
+def test_everything_runs_from_one_call_on_the_last_line() -> None:
+    assert TEXT.rstrip().splitlines()[-1] == "Invoke-Main"
+
+
+def test_path_is_never_cut_by_setx() -> None:
+    assert not re.search(r"\bsetx\b", CODE, re.IGNORECASE)
+
+
+def test_the_folder_is_the_last_word_for_the_installer_and_has_no_quotes() -> None:
+    (words,) = re.findall(r'"(/InstallationType=[^"]*)"', CODE)
+    assert words.endswith("/S /D=$Folder")
+
+
+def test_curl_is_the_program_and_fails_on_an_error_page() -> None:
+    assert re.findall(r"& curl\S* \S+", CODE) == ["& curl.exe -f"]
+
+
+def test_it_is_ascii_as_windows_powershell_reads_files_in_the_code_page() -> None:
+    assert TEXT.isascii()
+
+
+def test_nothing_newer_than_windows_powershell_is_used() -> None:
+    assert not re.search(r"\?\?|&&|\|\||\?\.|-Parallel", CODE)
+
+
+def test_facts_are_those_of_the_package() -> None:
+    assert f"$ImJoyVersion = '{__version__}'" in TEXT
+    assert f"$ProjectUrl = '{PROJECT_URL}'" in TEXT
+    codes = dict(re.findall(r"(\w+) = (\d+)", TEXT.partition("$ExitCodes = @{")[2].partition("}")[0]))
+    names = {"Done": "DONE", "Failed": "FAILED", "Usage": "USAGE", "Refused": "PREFLIGHT_REFUSED"}
+    names |= {"Network": "NETWORK_NEEDED", "Checksum": "CHECKSUM_MISMATCH", "Locked": "LOCKED"}
+    assert {names[name]: int(code) for name, code in codes.items()} == {
+        each: int(ExitCode[each]) for each in names.values()
+    }
+
+
+def test_the_options_are_those_of_the_other_script() -> None:
+    help_text = (ROOT / "tests" / "shell" / "golden" / "help.txt").read_text()
+    here = {word.lower() for word in re.findall(r"\$(\w+)", TEXT.partition("param(")[2].partition("\n)")[0])}
+    there = {word.replace("-", "") for word in re.findall(r"--([a-z0-9-]+)", help_text)}
+    assert here - {"env"} <= there
