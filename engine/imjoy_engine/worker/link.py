@@ -73,10 +73,13 @@ class Link(MessageEmitter):  # type: ignore[misc]
             if isinstance(frame, str):
                 raise WireError("a text frame")
             whole = self._assembler.feed(frame)
+            if whole is None:
+                return
+            if not isinstance(whole[0], dict) or not isinstance(whole[0].get("type"), str):
+                raise WireError("a message without its type")
         except WireError as error:
             asyncio.ensure_future(self._socket.close(1008, str(error)[:120]))
-            return
-        if whole is not None:
+        else:
             self._handle(whole[0])
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from imjoy_engine.auth import proof
+from imjoy_engine.worker.wire import frames
 
 from .conftest import RunningEngine, StartEngine
 
@@ -254,3 +255,26 @@ def test_a_text_frame_and_a_frame_without_flag_close_the_socket(engine: RunningE
     assert play(scenario("text")) == 1008
     assert play(scenario(b"")) == 1008
     assert play(scenario(b"\x07something")) == 1008
+
+
+@pytest.mark.parametrize(
+    "message", [[], "text", {}, {"type": 1}, {"type": "method"}, {"type": "no-such-thing"}]
+)
+def test_a_malformed_message_disturbs_no_other_client(
+    engine: RunningEngine, play: Play, message: object
+) -> None:
+    async def scenario() -> None:
+        flags = ["single-instance"]
+        script = "api.export({'ping': lambda: 'pong'})"
+        plugin = await engine.start(script, client="one", flags=flags)
+        url = engine.url.replace("http", "ws") + f"/api/v1/plugins/{plugin['id']}/rpc"
+        headers = {"Authorization": f"Bearer {engine.token}"}
+        async with await engine.client.connect(plugin["id"], {}) as good:
+            async with connect(url, additional_headers=headers, proxy=None) as bad:
+                await bad.recv()
+                for frame in frames(message):
+                    await bad.send(frame)
+                assert await good.call("ping") == "pong"
+            assert await good.call("ping") == "pong"
+
+    play(scenario())
