@@ -31,19 +31,22 @@ PATIENCE_SECONDS = 1.0
     invoke_without_command=True,
     options_metavar="[OPTIONS]",
     subcommand_metavar="[explain ID]",
-    epilog="Exit code: 0 when all is well or there are only warnings, 1 when something is wrong, 2 for a typing error.",
+    epilog="Exit code: 0 when all is well or there are only warnings, 1 when something is wrong, "
+    "2 when the command was typed wrong.",
 )
 @click.option("--only", multiple=True, metavar="GROUP|ID", help="Look at these only; may be repeated.")
 @click.option("--list", "as_list", is_flag=True, help="List the checks and look at nothing.")
 @click.option("--offline", is_flag=True, help="Skip what needs a network.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option("--fix", is_flag=True, help="Mend what can be mended; asks before each.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="With --fix and --kill: do not ask.")
 @click.option(
     "--report", type=click.Path(dir_okay=False), help="Write what was found, scrubbed, into this file."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say how many milliseconds each check took.")
-@click.option("--port", type=click.IntRange(1, HIGHEST_PORT), help="List who listens on this port.")
+@click.option(
+    "--port", type=click.IntRange(1, HIGHEST_PORT), metavar="N", help="List who listens on this port."
+)
 @click.option("--kill", "kill_pid", type=int, metavar="PID", help="With --port: stop this process.")
 @layout_options
 @json_option
@@ -109,7 +112,7 @@ def command(
     return ExitCode.FAILED if result.failed(strict=strict) else ExitCode.DONE
 
 
-@command.command(name="explain")
+@command.command(name="explain", short_help="Print cause and cure of a finding.")
 @click.argument("id")
 @json_option
 def explain(id: str, as_json: bool) -> int:

@@ -24,6 +24,7 @@ def imported(*arguments: str) -> set[str]:
     ("arguments", "unneeded"),
     [
         (["--version"], {"click", "rich", "psutil", "requests", "asyncio", "aiohttp", "imjoy_engine"}),
+        (["doctor", "--list"], {"rich", "psutil", "requests", "aiohttp", "imjoy_engine"}),
         (["--help"], {"rich", "psutil", "requests", "asyncio", "aiohttp", "imjoy_engine"}),
     ],
 )
