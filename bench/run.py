@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy
 import psutil
+from environments import measure_environments
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.client import Connection, EngineClient
@@ -303,6 +304,7 @@ def main() -> None:
         prepare(workspace)
         rows = measure_commands(options.rounds, workspace)
         rows += asyncio.run(measure_traffic(options.rounds, workspace))
+        rows += measure_environments(options.rounds, workspace / "environments-bench")
     print(
         f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, {options.rounds} rounds\n"
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 
 ZSTANDARD_MAGIC = (0xFD2FB528).to_bytes(4, "little")
 ZSTANDARD_BLOCK_BYTES = 128 * 1024
+NO_TIMES: Mapping[str, float] = {}
 # What an interpreter does without in these tests; a quarter of its size is left.
-NEEDLESS = ("test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter", "site-packages", "__pycache__")
+NEEDLESS = ("test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter", "site-packages")
 
 
 def sub_platform() -> str:
@@ -27,13 +28,16 @@ def sub_platform() -> str:
     return this_platform()
 
 
-def tar_of(content: Mapping[str, bytes], executables: Collection[str] = ()) -> bytes:
-    """Return a tar archive of ``content``."""
+def tar_of(
+    content: Mapping[str, bytes], executables: Collection[str] = (), times: Mapping[str, float] = NO_TIMES
+) -> bytes:
+    """Return a tar archive of ``content``; ``times`` keep compiled modules valid."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, data in content.items():
             member = tarfile.TarInfo(path)
             member.size = len(data)
+            member.mtime = times.get(path, 0.0)
             member.mode = 0o755 if path in executables else 0o644
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
@@ -70,6 +74,7 @@ class CondaChannel:
         """Write a package with ``files`` (paths in the prefix: content, or a file to take it from); return it."""
         subdir = "noarch" if noarch else sub_platform()
         build = "py_0" if noarch else "0"
+        times = {path: data.stat().st_mtime for path, data in (files or {}).items() if isinstance(data, Path)}
         content = {
             path: data if isinstance(data, bytes) else data.read_bytes()
             for path, data in (files or {}).items()
@@ -108,7 +113,7 @@ class CondaChannel:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(archive, "w") as package:
             package.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
-            package.writestr(f"pkg-{stem}.tar.zst", zstandard_frame(tar_of(content, set(executables))))
+            package.writestr(f"pkg-{stem}.tar.zst", zstandard_frame(tar_of(content, set(executables), times)))
             package.writestr(f"info-{stem}.tar.zst", zstandard_frame(tar_of(info)))
         data = archive.read_bytes()
         self._records[subdir][archive.name] = {

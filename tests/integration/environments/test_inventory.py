@@ -1,4 +1,4 @@
-"""What ``imjoy env`` sees and removes, in a store of environments that are really there, and a plugin that really runs."""
+"""What ``imjoy env`` sees and removes: environments that are really there, and a plugin that really runs."""
 
 from __future__ import annotations
 
