@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import psutil
 
 LSOF_SECONDS = 5.0
+SECRET_OPTION = re.compile(r"(--?[\w-]*(?:token|password|passwd|secret|key)[= ])('[^']*'|\S+)", re.IGNORECASE)
 REBIND_SECONDS = 3.0
 LOOKS = 3
 WIDEST_COMMAND = 200
@@ -299,7 +300,9 @@ def _listener(pid: int, address: str) -> Listener | None:
     user, mine = _owner(process)
     # On one line, and without what a terminal would obey: a stranger chose these words.
     words = shlex.join(command_line(process)) or name
-    command = " ".join("".join(each if each.isprintable() else " " for each in words).split())
+    line = " ".join("".join(each if each.isprintable() else " " for each in words).split())
+    # It ends up in reports, and classic engines take their token on the command line.
+    command = SECRET_OPTION.sub(r"\1<hidden>", line)
     if len(command) > WIDEST_COMMAND:
         command = command[:WIDEST_COMMAND] + "…"
     return Listener(pid, name, user, mine, command, address, create_time)

@@ -46,7 +46,9 @@ class Holder:
         script = folder / "holder-of-a-port.py"
         script.write_text(code)
         self.process = subprocess.Popen(
-            [sys.executable, str(script), "line\nbreak \x1b[31m"], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(script), "line\nbreak \x1b[31m", "--token=hush", "--api-key", "hu sh"],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -38,6 +38,7 @@ def test_a_holder_is_named_with_its_command_line(holder: StartHolder) -> None:
     assert (found.pid, found.mine, found.address) == (held.pid, True, HOST)
     assert "holder-of-a-port.py" in found.command
     assert "'line break [31m'" in found.command
+    assert found.command.endswith("--token=<hidden> --api-key <hidden>")
     assert found.described().endswith(f"(pid {held.pid}, you)")
 
 
