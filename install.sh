@@ -798,7 +798,10 @@ own_checkout() {
 }
 
 offline_wheel() {
-  [ -z "$OFFLINE" ] || ls -1 "$OFFLINE"/imjoy-*.whl 2>/dev/null | tail -n 1
+  local file last=""
+  [ -n "$OFFLINE" ] || return 0
+  for file in "$OFFLINE"/imjoy-*.whl; do if [ -f "$file" ]; then last=$file; fi; done
+  printf '%s' "$last"
 }
 
 is_checkout() {
