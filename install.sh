@@ -695,6 +695,7 @@ choose_distribution() {
     if environment_works; then
       DISTRIBUTION=${known:-venv}
       WHY="it is what the prefix has"
+      case $wish in auto | "$DISTRIBUTION") ;; *) NOTICES+=("the prefix has $DISTRIBUTION; --distribution chooses for a new one") ;; esac
       PYTHON="$PREFIX/bin/python"
       PYTHON_VERSION=$("$PYTHON" -E -s -c "$PROBE_PYTHON" </dev/null | head -n 1)
       return 0

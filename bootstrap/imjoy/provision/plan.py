@@ -156,7 +156,9 @@ def _plan_again(wanted: Wanted, found: Found, receipt: Receipt) -> Plan:
         action = "none"
     kind: Kind = receipt.distribution if receipt.distribution in (*NAMES, "existing", "venv") else "venv"  # type: ignore[assignment]
     why = "it is what the prefix has"
-    return Plan(action, wanted.prefix, kind, why, found.source, offline=wanted.offline)
+    other = wanted.distribution not in ("auto", kind)
+    told = (f"the prefix has {kind}; --distribution chooses for a new one",) if other else ()
+    return Plan(action, wanted.prefix, kind, why, found.source, offline=wanted.offline, notices=told)
 
 
 def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
