@@ -27,7 +27,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import Result
-from imjoy.ports import LOOPBACK, WILDCARDS, BindFailure, try_bind
+from imjoy.ports import WILDCARDS, BindFailure, try_bind
 
 if TYPE_CHECKING:
     import psutil
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 LSOF_SECONDS = 5.0
 SECRET_OPTION = re.compile(r"(--?[\w-]*(?:token|password|passwd|secret|key)[= ])('[^']*'|\S+)", re.IGNORECASE)
 REBIND_SECONDS = 3.0
-LOOKS = 3
 WIDEST_COMMAND = 200
 # They hold ports for something inside a container or another system, which stopping them would cut off.
 CONTAINER_PROXIES = (
@@ -217,19 +216,11 @@ def _becomes_free(host: str, port: int) -> bool:
 
 
 def _holders(port: int) -> list[tuple[int, str]]:
-    """Return pid and address of each holder, from the first source that knows any.
-
-    On a busy machine a table that changes while it is read may lack a line, so a port that is taken by nobody is
-    looked at again.
-    """
-    for _ in range(LOOKS):
-        for source in SOURCES:
-            holders = list(source(port))
-            if holders:
-                return holders
-        if try_bind(LOOPBACK[0], port) is not BindFailure.TAKEN:
-            break
-        time.sleep(POLL_SECONDS)
+    """Return pid and address of each holder, from the first source that knows any."""
+    for source in SOURCES:
+        holders = list(source(port))
+        if holders:
+            return holders
     return []
 
 

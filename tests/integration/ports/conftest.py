@@ -26,7 +26,8 @@ if {v6only!r} is not None:
 server.bind(({host!r}, {port!r}))
 server.listen()
 {then}
-print(server.getsockname()[1], flush=True)
+# In one piece: where the program has forked, both say it.
+os.write(1, b"%d\n" % server.getsockname()[1])
 signal.pause()
 """
 IGNORE_TERMINATE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
