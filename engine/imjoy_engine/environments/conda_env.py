@@ -189,14 +189,17 @@ class _Rattler:
 
     async def _install(self, records: Sequence[Any], prefix: Path) -> None:
         rattler = self._rattler
-        cache = self._settings.package_cache
+        # Whether a package in the cache has all its files; hashing them anew would take longer than all the rest.
+        cache = rattler.PackageCache.new_layered(
+            [self._settings.package_cache], validation_mode=rattler.ValidationMode.fast()
+        )
         news = _InstallNews(asyncio.get_running_loop(), records, self._report)
         try:
             await asyncio.wait_for(
                 rattler.install(
                     records,
                     target_prefix=str(prefix),
-                    cache_dir=cache,
+                    package_cache=cache,
                     installed_packages=[],
                     platform=rattler.Subdir(self._spec.platform),
                     show_progress=False,

@@ -15,11 +15,11 @@ CHANNEL_ALIAS = "https://conda.anaconda.org"
 
 @dataclass(frozen=True)
 class CondaSettings:
-    """Where named channels are, and where packages are kept; None leaves the latter to py-rattler."""
+    """Where named channels are, and where packages are kept."""
 
+    package_cache: Path
     channel_alias: str = CHANNEL_ALIAS
     custom_channels: tuple[tuple[str, str], ...] = ()
-    package_cache: Path | None = None
 
     def url(self, channel: str) -> str:
         """Return the url of a channel that is named, or given by url."""
@@ -35,7 +35,8 @@ class CondaSettings:
 def read_conda_settings(environ: Mapping[str, str], conda_prefix: Path | None) -> CondaSettings:
     """Return the settings of conda's files and variables; ``conda_prefix`` is the conda that ImJoy provisioned.
 
-    Packages are kept where the user says (``CONDA_PKGS_DIRS``), else with that conda, so that both use the same files.
+    Packages are kept where the user says (``CONDA_PKGS_DIRS``), else with that conda, so that both use the same files,
+    else where other programs that use py-rattler keep theirs.
     """
     alias, custom = CHANNEL_ALIAS, {}
     for path in _condarc_files(environ, conda_prefix):
@@ -47,13 +48,13 @@ def read_conda_settings(environ: Mapping[str, str], conda_prefix: Path | None) -
             custom.update({str(name): str(base) for name, base in channels.items()})
     alias = environ.get("CONDA_CHANNEL_ALIAS") or alias
     return CondaSettings(
+        _package_cache(environ, conda_prefix),
         alias if "://" in alias else f"https://{alias}",
         tuple(custom.items()),
-        _package_cache(environ, conda_prefix),
     )
 
 
-def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Path | None:
+def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Path:
     named = (
         environ.get("CONDA_PKGS_DIRS", "").split(os.pathsep if sys.platform == "win32" else ",")[0].strip()
     )
@@ -61,7 +62,16 @@ def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Pat
         return Path(named).expanduser().absolute()
     if conda_prefix is not None and (conda_prefix / "conda-meta").is_dir():
         return conda_prefix / "pkgs"
-    return None
+    if environ.get("RATTLER_CACHE_DIR"):
+        return Path(environ["RATTLER_CACHE_DIR"], "pkgs")
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    if sys.platform == "win32":
+        caches = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        caches = home / "Library" / "Caches"
+    else:
+        caches = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return caches / "rattler" / "cache" / "pkgs"
 
 
 def _condarc_files(environ: Mapping[str, str], conda_prefix: Path | None) -> Iterator[Path]:

@@ -87,7 +87,7 @@ async def prepare(
 def _with_files(spec: EnvironmentSpec, work_dir: Path) -> EnvironmentSpec:
     import yaml
 
-    from imjoy_engine.environments.spec import add_environment_file
+    from imjoy_engine.environments.planning import add_environment_file
 
     for file in spec.files:
         path = below(work_dir, file)

@@ -158,6 +158,17 @@ def test_a_package_that_is_not_what_the_channel_says_is_not_installed(
     assert error.exit_code == ExitCode.CHECKSUM_MISMATCH
 
 
+def test_a_package_that_has_lost_files_in_the_cache_is_fetched_again(
+    store: EnvironmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "pkgs"))
+    asyncio.run(store.ensure(conda("3.11", "small"), ignore))
+    for lost in (tmp_path / "pkgs").glob("small-2.0-*/site-packages/small.py"):
+        lost.unlink()
+    python = asyncio.run(store.ensure(conda("3.11", "small=2"), ignore))
+    assert output_of(python, "import small; print(small.version)") == "2.0"
+
+
 def test_without_a_network_what_is_cached_still_builds_and_the_rest_says_what_is_missing(
     root: Path, channel: ChannelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
