@@ -27,7 +27,7 @@ server.bind(({host!r}, {port!r}))
 server.listen()
 {then}
 # In one piece: where the program has forked, both say it.
-os.write(1, b"%d\n" % server.getsockname()[1])
+os.write(1, b"%d\\n" % server.getsockname()[1])
 signal.pause()
 """
 IGNORE_TERMINATE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
