@@ -1579,6 +1579,8 @@ remove_block() {
   after="$OURS/edit.after"
   tail -c "+$((end + 1))" "$1" | tail -n +2 >"$after"
   case $head in
+  # The end that was added is the one that the block's own lines have.
+  *"no end"*$'\r') if [ ! -s "$after" ]; then begin=$((begin - 2)); fi ;;
   *"no end"*) if [ ! -s "$after" ]; then begin=$((begin - 1)); fi ;;
   esac
   head -c "$begin" "$1" >"$before"

@@ -12,7 +12,7 @@ DOUBLES="$REPOSITORY/tests/integration/provision"
 setup_file() {
   [ -n "${TEST_PYTHON:-}" ] && [ "$(uname -s)" = Linux ] || return 0
   use_home "$BATS_FILE_TMPDIR/home"
-  SHA=$("$TEST_PYTHON" "$DOUBLES/miniconda_double.py" "$BATS_FILE_TMPDIR/installers")
+  SHA=$("$TEST_PYTHON" "$DOUBLES/miniconda_double.py" "$BATS_FILE_TMPDIR/installers") || return 0
   copy_checkout "$BATS_FILE_TMPDIR/checkout"
   "$TEST_PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$BATS_FILE_TMPDIR/wheels" "$BATS_FILE_TMPDIR/checkout"
   WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)

@@ -36,7 +36,7 @@ def with_block(content: bytes | None, lines: Sequence[str], *, made_folders: int
     """
     old = None if content is None else PATTERN.search(content)
     if content is not None and old is not None:
-        block = _block(lines, old["also"] or b"", _line_end(content))
+        block = _block(lines, old["also"] or b"", _line_end(old["head"]))
         return content[: old.start()] + block + content[old.end() :]
     if content is None:
         return _block(lines, FILE_MADE % made_folders, b"\n")
@@ -54,7 +54,7 @@ def without_block(content: bytes) -> Without:
     before, after = content[: found.start()], content[found.end() :]
     also = found["also"] or b""
     if also == NEWLINE_ADDED and not after:
-        before = before.removesuffix(b"\n").removesuffix(b"\r")
+        before = before.removesuffix(_line_end(found["head"]))
     made = MADE_PATTERN.fullmatch(also)
     rest = before + after
     return Without(rest, int(made[1]) if made and not rest else None)

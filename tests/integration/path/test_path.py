@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there it would edit the real registry")
+
+# A new terminal of macOS runs a login shell, which reads another file.
+RC = ".bash_profile" if sys.platform == "darwin" else ".bashrc"
+INTERACTIVE = "-lic" if sys.platform == "darwin" else "-ic"
 SHELLS = ["bash", "zsh", "fish", "tcsh"]
-FILES = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fish", "tcsh": ".tcshrc"}
+FILES = {"bash": RC, "zsh": ".zshrc", "fish": ".config/fish/config.fish", "tcsh": ".tcshrc"}
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def test_what_is_applied_works_in_the_next_session_and_goes_without_a_trace(
     program = need(shell)
     assert imjoy_path("--shell", shell, "--apply")["change"] == "added"
     assert imjoy_path("--shell", shell, "--apply")["change"] == "none"
-    interactive = [program, "-c", "imjoy"] if shell == "tcsh" else [program, "-ic", "imjoy"]
+    interactive = [program, "-c", "imjoy"] if shell == "tcsh" else [program, INTERACTIVE, "imjoy"]
     done = subprocess.run(
         interactive,
         capture_output=True,
@@ -100,7 +105,7 @@ def test_the_shell_that_runs_is_the_one_that_is_told(prefix: Path) -> None:
 
 @pytest.mark.parametrize("content", ["alias a=b\n", "alias a=b", "", "alias a=b\r\nalias c=d"])
 def test_a_start_up_file_comes_back_byte_for_byte(content: str, prefix: Path, home: Path) -> None:
-    file = home / ".bashrc"
+    file = home / RC
     file.write_bytes(content.encode())
     file.chmod(0o640)
     imjoy_path("--shell", "bash", "--apply")
@@ -122,23 +127,23 @@ def test_a_symlinked_file_stays_a_symlink(prefix: Path, home: Path) -> None:
 
 
 def test_a_write_protected_file_is_left_and_the_line_is_told(prefix: Path, home: Path) -> None:
-    (home / ".bashrc").write_text("alias a=b\n")
-    (home / ".bashrc").chmod(0o444)
+    (home / RC).write_text("alias a=b\n")
+    (home / RC).chmod(0o444)
     error = imjoy_path("--shell", "bash", "--apply", code=1)["error"]
     assert isinstance(error, dict)
     assert error["id"] == "path.unwritable"
     assert "export PATH" in error["fix"]
-    assert (home / ".bashrc").read_text() == "alias a=b\n"
+    assert (home / RC).read_text() == "alias a=b\n"
 
 
 def test_a_dry_run_changes_nothing(prefix: Path, home: Path) -> None:
     told = imjoy_path("--shell", "bash", "--apply", "--dry-run")
     assert (told["change"], told["dry_run"]) == ("added", True)
-    assert not (home / ".bashrc").exists()
+    assert not (home / RC).exists()
 
 
 def test_a_folder_in_place_of_the_file_is_told(prefix: Path, home: Path) -> None:
-    (home / ".bashrc").mkdir()
+    (home / RC).mkdir()
     error = imjoy_path("--shell", "bash", "--apply", code=1)["error"]
     assert isinstance(error, dict)
     assert error["id"] == "path.unreadable"

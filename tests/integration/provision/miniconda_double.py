@@ -29,6 +29,7 @@ LEFT_OUT = {
     "__pycache__",
     "ensurepip",
 }
+NO_PYTHON = 3
 LARGE = {"uv"}
 """Left to pip, as nobody wants sixty megabytes in a double."""
 
@@ -199,6 +200,9 @@ def main() -> int:
         for platform, installer in table(name).installers.items()
         if platform.startswith("linux")
     ]
+    if Path("/usr") == BASE:
+        sys.stderr.write("the Python of the system cannot be moved, so there is nothing to unpack\n")
+        return NO_PYTHON
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(build(folder, names) + "\n")

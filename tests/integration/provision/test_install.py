@@ -15,6 +15,8 @@ from mirror import Mirror
 from conftest import Doubles
 from imjoy.provision.receipt import own_folder
 
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
+
 NO_CONDA = {"CONDA_EXE": "", "IMJOY_MIRROR": "http://127.0.0.1:9/ok"}
 
 

@@ -14,6 +14,11 @@ import pytest
 from imjoy.effects.lock import InstallLock
 from imjoy.provision.receipt import Receipt, lock_folder, write_receipt, write_state
 
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="there the script uninstalls, not the command"
+)
+
+RC = ".bash_profile" if sys.platform == "darwin" else ".bashrc"
 RECEIPT = Receipt(
     "0.12.0", "venv", sys.executable, "here", "", ("bin", "lib", "pyvenv.cfg", ".imjoy"), "today"
 )
@@ -49,7 +54,7 @@ def listing(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def prefix(home: Path) -> Path:
     """Return a prefix with a receipt."""
-    (home / ".bashrc").write_text("alias a=b")
+    (home / RC).write_text("alias a=b")
     folder = home / "ImJoyApp"
     for each in ("bin", "lib/python3", ".imjoy"):
         (folder / each).mkdir(parents=True)
@@ -63,7 +68,7 @@ def test_the_home_is_byte_for_byte_what_it_was(home: Path, prefix: Path) -> None
     run("path", "--shell", "bash", "--apply")
     run("path", "--shell", "fish", "--apply")
     assert run("uninstall", "--yes")["done"] is True
-    assert listing(home) == {str(home / ".bashrc"): b"alias a=b"}
+    assert listing(home) == {str(home / RC): b"alias a=b"}
 
 
 def test_a_dry_run_names_everything_and_removes_nothing(home: Path, prefix: Path) -> None:
@@ -71,7 +76,7 @@ def test_a_dry_run_names_everything_and_removes_nothing(home: Path, prefix: Path
     before = listing(home)
     told = run("uninstall", "--dry-run")
     assert told["parts"] == [str(prefix / each) for each in (".imjoy", "bin", "lib", "pyvenv.cfg")]
-    assert told["edited"] == [str(home / ".bashrc")]
+    assert told["edited"] == [str(home / RC)]
     assert told["done"] is False
     assert listing(home) == before
 

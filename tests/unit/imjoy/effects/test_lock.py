@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_a_live_owner_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "owner", ["", f"4194303 {os.uname().nodename} 1", f"{os.getpid()} elsewhere 1", "not a number"]
+    "owner", ["", f"4194303 {platform.node()} 1", f"{os.getpid()} elsewhere 1", "not a number"]
 )
 def test_a_dead_owner_is_taken_over(folder: Path, owner: str) -> None:
     folder.mkdir(parents=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imjoy.path.block import END, has_block, with_block, without_block
@@ -13,6 +13,8 @@ START_UP_FILES = st.binary(max_size=200).filter(lambda content: END not in conte
 
 
 @given(START_UP_FILES)
+@example(b"\r")
+@example(b"a\r\nb\r")
 def test_taking_the_block_away_restores_every_byte(content: bytes) -> None:
     assert without_block(with_block(content, LINES)).content == content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from imjoy.path.shells import (
     shell_of_program,
     startup_file,
 )
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these are the paths of other systems")
 
 HOME = Path("/home/ada")
 BIN = (HOME / "ImJoyApp" / "bin",)
