@@ -145,7 +145,7 @@ def explain_nobody(port: int) -> str:
 def stop_listener(listener: Listener, port: int, host: str) -> ListenerStopped:
     """End a process by terminate (5 s) and kill (3 s), its children included, and try the port.
 
-    Takes at most 11 s. Raises :class:`ImJoyError` ``port.protected`` for what imjoy never stops (itself, its
+    Takes at most 14 s. Raises :class:`ImJoyError` ``port.protected`` for what imjoy never stops (itself, its
     ancestors, the system, another user's processes, the proxies of containers), ``port.immortal`` for what survives.
     """
     import psutil
@@ -209,7 +209,8 @@ def _protected(listener: Listener, port: int, why: str) -> ImJoyError:
 def _becomes_free(host: str, port: int) -> bool:
     deadline = time.monotonic() + REBIND_SECONDS
     while try_bind(host, port) is BindFailure.TAKEN:
-        if time.monotonic() >= deadline or find_listeners(port, host):
+        # Children that were just killed hold it for an instant more.
+        if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
