@@ -133,8 +133,8 @@ answers() {
 }
 
 @test "killed at one step after the other, the last run finishes" {
-  for step in "making the environment" "building imjoy" "installing imjoy"; do
-    bash "$CHECKOUT/install.sh" 2>"$BATS_TEST_TMPDIR/said" &
+  for step in "making the environment" "installing imjoy"; do
+    bash "$INSTALL" --from "$WHEEL" 2>"$BATS_TEST_TMPDIR/said" &
     victim=$!
     eventually grep -q "$step" "$BATS_TEST_TMPDIR/said"
     eventually test -s "$HOME/ImJoyApp/.imjoy/install.lock/step"
@@ -142,30 +142,25 @@ answers() {
     wait "$victim" || true
     [ -f "$HOME/ImJoyApp/.imjoy/incomplete" ]
   done
-  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
+  run -0 --separate-stderr bash "$INSTALL" --from "$WHEEL" --json
   [ "$(json 'd["action"]' "$output")" = finish ]
   answers "$HOME/ImJoyApp"
 }
 
-@test "an upgrade that was killed is repaired, and packages that were added stay" {
-  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+@test "an upgrade that was killed, and damage, are repaired, and packages that were added stay" {
+  use_home "$INSTALLED_HOME"
+  echo interrupted >"$HOME/ImJoyApp/.imjoy/incomplete"
+  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json --dry-run
+  [ "$(json 'd["action"]' "$output")" = repair ]
+  rm "$HOME/ImJoyApp/.imjoy/incomplete"
   added=$(echo "$HOME"/ImJoyApp/lib/python3.*/site-packages)/added_by_hand.py
   touch "$added"
-  echo interrupted >"$HOME/ImJoyApp/.imjoy/incomplete"
-  rm -rf "$HOME"/ImJoyApp/lib/python3.*/site-packages/aiohttp
-  run -0 --separate-stderr bash "$INSTALL" --json --yes --from "$WHEEL"
+  rm -rf "$HOME"/ImJoyApp/lib/python3.*/site-packages/{aiohttp,imjoy_engine}
+  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
   [ "$(json 'd["action"]' "$output")" = repair ]
   answers "$HOME/ImJoyApp"
   [ -e "$added" ]
   "$HOME/ImJoyApp/bin/python" -c 'import aiohttp'
-}
-
-@test "a damaged install is repaired" {
-  use_home "$INSTALLED_HOME"
-  rm -rf "$HOME"/ImJoyApp/lib/python3.*/site-packages/imjoy_engine
-  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
-  [ "$(json 'd["action"]' "$output")" = repair ]
-  answers "$HOME/ImJoyApp"
 }
 
 @test "a prefix whose Python is gone is made anew only when that is allowed" {
