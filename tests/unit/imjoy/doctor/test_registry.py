@@ -75,7 +75,11 @@ def test_a_check_that_cannot_be_loaded_is_a_finding(
 def test_links_within_the_page_lead_somewhere() -> None:
     page = PAGE.read_text(encoding="utf-8")
     # As GitHub makes anchors: lower case, without punctuation but `_` and `-`.
-    heads = {re.sub(r"[^\w\- ]", "", line.lstrip("# ")).lower() for line in page.splitlines() if line.startswith("#")}
+    heads = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ")).lower()
+        for line in page.splitlines()
+        if line.startswith("#")
+    }
     linked = set(re.findall(r"\]\(#([^)]+)\)", page))
     assert len(linked) > 10
     assert linked <= {head.replace(" ", "-") for head in heads}
