@@ -42,12 +42,11 @@ class ImJoyPlugin:
     def fail(self):
         raise ValueError("as asked")
 
-    def from_a_thread(self):
-        import threading
-        found = []
-        thread = threading.Thread(target=lambda: api.showMessage("from a thread"))
+    async def from_a_thread(self):
+        import asyncio, threading
+        thread = threading.Thread(target=lambda: api.showMessage("from a thread").result(20))
         thread.start()
-        thread.join()
+        await asyncio.get_event_loop().run_in_executor(None, thread.join)
         return True
 
 api.export(ImJoyPlugin())
