@@ -158,8 +158,9 @@ export async function stop(card) {
 
 export async function remove(card) {
   await stop(card);
-  state.plugins.splice(state.plugins.indexOf(card), 1);
+  // Gone from the page means gone: a reload right after must not bring it back.
   await core.imjoy.pm.removePlugin({ name: card.name, _id: card.template._id });
+  state.plugins.splice(state.plugins.indexOf(card), 1);
 }
 
 /** Copy what imjoy-core knows of its plugins to the cards. */
