@@ -13,7 +13,6 @@ from aiohttp import web
 from imjoy import __version__
 
 from ..settings import Settings
-from ..webapp.fetch import ensure_webapp, library_files
 
 STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
 PLUGIN_FILE = "imjoy-engine.imjoy.html"
@@ -88,6 +87,8 @@ def add_page_routes(app: web.Application, settings: Settings) -> None:
         return web.Response(text=source, content_type="text/html", headers=headers)
 
     async def show_library(request: web.Request) -> web.StreamResponse:
+        from ..webapp.fetch import library_files  # as below: not at start-up, of which it would be 5 ms
+
         path = library_files(libraries).get(request.match_info["name"])
         if path is None:
             raise web.HTTPNotFound
@@ -127,6 +128,8 @@ def engine_plugin_source(root: Path) -> str:
     Raises:
         ImJoyError: ``webapp.*``, when its libraries are not there and cannot be fetched.
     """
+    from ..webapp.fetch import ensure_webapp, library_files
+
     ensure_webapp(root, lambda text, done, total: None, environ=os.environ)
     fetched = library_files(root)
     scripts = [_shielded(fetched[name].read_text("utf-8")) for name in ("imjoy-rpc.min.js", "msgpack.min.js")]
@@ -136,6 +139,8 @@ def engine_plugin_source(root: Path) -> str:
 
 def frame_source(root: Path) -> str:
     """Return ``frame.html`` with its scripts inside it; ``root`` is where packages are kept."""
+    from ..webapp.fetch import library_files
+
     library = library_files(root)["imjoy-rpc.min.js"].read_text("utf-8")
     return _with_scripts("frame.html", [library, (STATIC / "frame.js").read_text("utf-8")])
 

@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 from aiohttp.http import WSMsgType
@@ -17,9 +18,11 @@ from imjoy.model.errors import ImJoyError
 from ..environments.spec import plan_environment
 from ..plugins.events import Event
 from ..plugins.lifecycle import Plugin, PluginRequest
-from ..plugins.manifest import PluginFile, from_config, parse_plugin
 from .context import CONTEXT
 from .relay import new_socket, serve_client, serve_worker
+
+if TYPE_CHECKING:
+    from ..plugins.manifest import PluginFile
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 DEFAULT_WORKSPACE = "default"
@@ -56,6 +59,9 @@ def plan_request(body: Mapping[str, object]) -> PluginRequest:
 
 
 def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:
+    # 4 ms that start-up does not need.
+    from ..plugins.manifest import from_config, parse_plugin
+
     source, config, script = body.get("source"), body.get("config"), body.get("script")
     if isinstance(source, str):
         return parse_plugin(source, file=file)

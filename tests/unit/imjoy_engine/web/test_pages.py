@@ -138,7 +138,7 @@ def test_another_app_is_served_with_the_right_types_and_nothing_beside_it(
 
 
 def test_the_engine_plugin_has_everything_inside_it(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imjoy_engine.web.pages.ensure_webapp", lambda *args, **options: None)
+    monkeypatch.setattr("imjoy_engine.webapp.fetch.ensure_webapp", lambda *args, **options: None)
     source = engine_plugin_source(layout.webapp)
     assert "imjoy-rpc.min.js has" in source
     assert "msgpack.min.js has" in source
