@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+import threading
 from enum import Enum
 
 WILDCARDS = ("0.0.0.0", "::", "")
@@ -22,6 +23,10 @@ class BindFailure(Enum):
     BAD_HOST = "bad host"
 
 
+# Two checks of the doctor that try the same port at once would each take the other for a stranger.
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def try_bind(host: str, port: int) -> BindFailure | None:
     """Bind and listen for an instant, by the engine's own rules; None when that works.
 
@@ -33,7 +38,7 @@ def try_bind(host: str, port: int) -> BindFailure | None:
         )[0]
     except socket.gaierror:
         return BindFailure.BAD_HOST
-    with socket.socket(family, kind, protocol) as listener:
+    with _ONE_AT_A_TIME, socket.socket(family, kind, protocol) as listener:
         try:
             if os.name == "posix":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

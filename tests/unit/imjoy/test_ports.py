@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -41,3 +42,11 @@ def test_an_address_of_another_machine_is_a_bad_host(host: str) -> None:
 
 def test_after_the_last_port_there_is_none() -> None:
     assert first_free_port("127.0.0.1", 65536) is None
+
+
+def test_a_free_port_is_free_for_all_who_look_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with ThreadPoolExecutor(8) as pool:
+        refusals = list(pool.map(lambda _: try_bind("127.0.0.1", port), range(400)))
+    assert set(refusals) == {None}
