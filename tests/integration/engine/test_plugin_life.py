@@ -528,7 +528,7 @@ def test_the_engine_stops_its_plugins_first(start_engine: StartEngine, play: Pla
     assert not (engine.workspace / ".imjoy" / "engine.json").exists()
 
 
-def test_ended_plugins_are_forgotten_after_a_while(engine: RunningEngine, play: Play) -> None:
+def test_a_plugin_that_is_not_known_is_said_to_be_gone(engine: RunningEngine, play: Play) -> None:
     async def scenario() -> None:
         with pytest.raises(ImJoyError) as caught:
             await engine.client.request("GET", "/api/v1/plugins/0123456789abcdef")
