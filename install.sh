@@ -816,7 +816,7 @@ look_at_source() {
   SOURCE_PLACE=${SOURCE:-$(offline_wheel)}
   SOURCE_PLACE=${SOURCE_PLACE:-$(own_checkout)}
   SOURCE_PLACE=${SOURCE_PLACE:-git+$PROJECT_URL}
-  SOURCE_ID=""
+  SOURCE_ID="" SOURCE_REF=""
   if [ -d "$SOURCE_PLACE" ]; then
     SOURCE_PLACE=$(cd "$SOURCE_PLACE" && pwd)
     if is_checkout "$SOURCE_PLACE"; then
@@ -866,6 +866,7 @@ look_at_git() {
   *@*)
     ref=${last#*@}
     url=${url%@"$ref"}
+    SOURCE_REF=$ref
     ;;
   esac
   SOURCE_KIND=git
@@ -874,6 +875,7 @@ look_at_git() {
     case $url in
     https://github.com/*)
       SOURCE_KIND=url
+      SOURCE_REF=""
       SOURCE_PLACE="${url%.git}/archive/$ref.zip"
       ;;
     *) problem host.git "git is not here, and $url needs it" "install git, or give a wheel: --from FILE" ;;
@@ -1410,7 +1412,7 @@ hand_over() {
   local status=0 handed
   handed=$(printf '{"action": %s, "distribution": %s, "python": %s, "source": %s, "source_id": %s, ' \
     "$(json_string "$ACTION")" "$(json_string "$DISTRIBUTION")" "$(json_string "$PYTHON")" \
-    "$(json_string "$SOURCE_PLACE")" "$(json_string "$SOURCE_ID")")
+    "$(json_string "$SOURCE_PLACE${SOURCE_REF:+@$SOURCE_REF}")" "$(json_string "$SOURCE_ID")")
   handed="$handed$(printf '"made_folder": %s, "conda": %s, "notices": %s}' \
     "$(json_string "${MADE_FOLDER:-$(receipt_value made_folder)}")" \
     "$(json_string "${CONDA:-$(receipt_value conda)}")" "$(json_notices)")"

@@ -53,7 +53,13 @@ class CommandFailed(ImJoyError):
         self.result = result
 
 
-def run_command(argv: Sequence[str], *, timeout: float, text: str | None = None) -> CommandResult:
+def run_command(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    text: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> CommandResult:
     """Run ``argv`` to its end with ``text`` on its stdin, for at most ``timeout`` seconds.
 
     Raises :class:`CommandFailed` when it cannot start, does not end in time (it is killed) or exits not with 0.
@@ -71,6 +77,7 @@ def run_command(argv: Sequence[str], *, timeout: float, text: str | None = None)
             stdin=subprocess.DEVNULL if text is None else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env=None if environ is None else dict(environ),
             encoding="utf-8",
             errors="replace",
             timeout=timeout,

@@ -8,18 +8,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypedDict
 
 from imjoy import __version__
-from imjoy.bug_report import scrub
 from imjoy.context import Context
 from imjoy.effects.conda import create_arguments
 from imjoy.effects.download import download, file_sha256
 from imjoy.effects.lock import InstallLock
-from imjoy.effects.process import end_process_tree
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.machine import isolated
 from imjoy.provision.plan import Plan
@@ -32,17 +29,10 @@ from imjoy.provision.receipt import (
     write_state,
 )
 from imjoy.provision.source import copy_checkout
+from imjoy.provision.steps import Evidence, Report, StepFailed, Steps
 
-STEP_SECONDS = 3600.0
-"""No step may take longer; a slow disk and a slow network are well under it."""
 CONDA_PYTHON = "3.13"
 """What an existing conda is asked for."""
-EVIDENCE_LINES = 12
-NETWORK_WORDS = (
-    *("NewConnectionError", "NameResolutionError", "Temporary failure in name resolution", "ConnectTimeout"),
-    *("ReadTimeout", "ProxyError", "Could not resolve host", "Network is unreachable", "Connection refused"),
-    *("CondaHTTPError", "SSLError"),
-)
 WINDOWS_INSTALLER = "/InstallationType=JustMe /AddToPath=0 /RegisterPython=0 /NoShortcuts=1 /S /D="
 PROBE = """
 import csv, sys
@@ -56,16 +46,6 @@ needed = [one for one in needed if one.marker is None or one.marker.evaluate({"e
 sys.exit(not (whole and all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)))
 """
 PROBE_SECONDS = 60.0
-
-Report = Callable[[str, float | None], None]
-
-
-class Evidence(TypedDict):
-    """What a step that failed leaves to tell."""
-
-    why: str
-    fix: str
-    exit_code: ExitCode
 
 
 def interpreter(prefix: Path) -> Path:
@@ -94,11 +74,12 @@ class Installation:
         self.prefix = plan.prefix
         self._context = context
         self._report = report
-        self._verbose = verbose
         self._ours = own_folder(plan.prefix)
         self._stage = self._ours / "stage"
         self._undo = False
         self._lock = InstallLock(lock_folder(plan.prefix))
+        log = self._ours / "install.log.new"
+        self._steps = Steps(log, self._stage / "tmp", self._lock, context, report, verbose=verbose)
 
     def run(self, arguments: Sequence[str]) -> int:
         """Carry the plan out, the second half in the prefix's own Python with ``arguments``; return its exit code.
@@ -126,7 +107,7 @@ class Installation:
                 finally:
                     shutil.rmtree(self._stage, ignore_errors=True)
                     with suppress(OSError):
-                        (self._ours / "install.log.new").replace(self._ours / "install.log")
+                        self._steps.log.replace(self._ours / "install.log")
         except BaseException:
             if self._undo:
                 self._remove_empty(made)
@@ -150,8 +131,7 @@ class Installation:
     def _ensure_stage(self) -> None:
         shutil.rmtree(self._stage, ignore_errors=True)
         (self._stage / "tmp").mkdir(parents=True)
-        with self._log("w") as log:
-            log.write(f"imjoy {__version__}, {self.plan.action}, {self.plan.distribution}\n".encode())
+        self._steps.begin(f"imjoy {__version__}, {self.plan.action}, {self.plan.distribution}")
 
     def _ensure_python(self) -> None:
         if not self._undo and environment_works(self.prefix):
@@ -260,7 +240,7 @@ class Installation:
             "action": self.plan.action,
             "distribution": self.plan.distribution,
             "python": sys.executable if self.plan.distribution == "venv" else "",
-            "source": self.plan.source.place,
+            "source": self.plan.source.followed,
             "source_id": self.plan.source.id,
             "made_folder": str(made or (receipt.made_folder if receipt else "") or ""),
             "conda": str(self.plan.conda.command) if self.plan.conda else receipt.conda if receipt else "",
@@ -268,59 +248,18 @@ class Installation:
         }
 
     def _step(self, title: str, command: Sequence[str] | str) -> None:
-        """Run one command with its output in the log, as the leader of a session that the lock knows."""
-        self._report(title, None)
-        with self._log("a") as log:
-            log.write(f"\n$ {command if isinstance(command, str) else ' '.join(command)}\n".encode())
-            log.flush()
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sys.stderr if self._verbose else log,
-                    stderr=subprocess.STDOUT,
-                    env=isolated(self._context.environ, self._stage / "tmp"),
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise ImJoyError(
-                    "install.step", f"{title}: it could not be started: {error}", **self._evidence()
-                ) from error
-            self._lock.note_step(process.pid)
-            try:
-                code = process.wait(STEP_SECONDS)
-            except BaseException as error:
-                _end(process)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise ImJoyError(
-                        "install.step", f"{title} took over an hour.", **self._evidence()
-                    ) from error
-                raise
-            finally:
-                self._lock.note_step(None)
-        if code != 0:
-            raise ImJoyError("install.step", f"{title}: it failed with exit code {code}.", **self._evidence())
+        try:
+            self._steps.run(title, command)
+        except StepFailed as error:
+            raise ImJoyError("install.step", error.what, **self._evidence()) from error
 
     def _evidence(self) -> Evidence:
-        text = scrub((self._ours / "install.log.new").read_text(errors="replace"), self._context, secrets=())
-        lines = text.strip().splitlines()
-        network = any(word in line for line in lines[-60:] for word in NETWORK_WORDS)
+        kept, state = self._ours / "failed.log", "the next run goes on from here"
         if self._undo:
             descriptor, name = tempfile.mkstemp(prefix="imjoy-install-", suffix=".log")
             os.close(descriptor)
-            kept = Path(name)
-        else:
-            kept = self._ours / "failed.log"
-        kept.write_text(text, encoding="utf-8")
-        state = "nothing was left behind" if self._undo else "the next run goes on from here"
-        return {
-            "why": "\n".join(lines[-EVIDENCE_LINES:]),
-            "fix": f"{state}; the log is {kept}",
-            "exit_code": ExitCode.NETWORK_NEEDED if network else ExitCode.FAILED,
-        }
-
-    def _log(self, mode: str) -> IO[bytes]:
-        return (self._ours / "install.log.new").open(mode + "b")
+            kept, state = Path(name), "nothing was left behind"
+        return self._steps.evidence(kept, state)
 
     def _remove_parts(self) -> None:
         for part in VENV_PARTS if self.plan.distribution == "venv" else CONDA_PARTS:
@@ -351,14 +290,6 @@ class Installation:
                 if made is None or not folder.is_relative_to(made):
                     return
                 folder.rmdir()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    import psutil
-
-    with suppress(psutil.Error):
-        end_process_tree(process.pid, psutil.Process(process.pid).create_time())
-    process.wait()
 
 
 def _answers(command: Sequence[str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from typing import Literal
 import imjoy
 from imjoy import PROJECT_URL
 from imjoy.context import Context
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.git import COMMIT, find_git, find_reference
+from imjoy.model.errors import ImJoyError
 from imjoy.provision.preflight import Finding
 
 Kind = Literal["checkout", "wheel", "git", "url", "unknown"]
-GIT_SECONDS = 60.0
 CHECKOUT_PARTS = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap", "engine")
 """What is copied from a checkout to be built; building writes beside its sources."""
 
@@ -26,14 +25,21 @@ CHECKOUT_PARTS = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LIC
 class Source:
     """A source. ``id`` differs when its content does, and is empty when that cannot be known.
 
-    ``unreachable`` says why a repository did not answer; ``finding`` why there is nothing to install.
+    ``ref`` is the branch, tag or commit of a repository. ``unreachable`` says why a repository did not answer;
+    ``finding`` why there is nothing to install.
     """
 
     kind: Kind
     place: str
     id: str = ""
+    ref: str = ""
     unreachable: str = ""
     finding: Finding | None = None
+
+    @property
+    def followed(self) -> str:
+        """Return what a later install or upgrade has to ask for: the place, with the ref where one was named."""
+        return f"{self.place}@{self.ref}" if self.ref not in ("", "HEAD") else self.place
 
     def as_json(self) -> dict[str, object]:
         """Return what a plan tells of a source."""
@@ -62,6 +68,15 @@ def find_source(wanted: str | None, context: Context, offline: Path | None) -> S
     if place.startswith(("https://", "ssh://", "file://")):
         return _in_repository(place, context)
     return _nothing(place, "source.missing", f"{place} is no folder, no wheel and no git url")
+
+
+def split_ref(url: str) -> tuple[str, str]:
+    """Return a git url, as pip has it behind ``git+``, without ref and fragment, and the ref, by default HEAD."""
+    url = url.partition("#")[0]
+    # An @ before the first slash of the path belongs to the server's name; a branch's name may have slashes.
+    path = url.partition("://")[2].partition("/")[2]
+    ref = path.partition("@")[2]
+    return (url.removesuffix(f"@{ref}"), ref) if ref else (url, "HEAD")
 
 
 def is_checkout(folder: Path) -> bool:
@@ -110,30 +125,24 @@ def _wheel_in(offline: Path | None) -> str:
 
 
 def _in_repository(url: str, context: Context) -> Source:
-    url = url.partition("#")[0]
-    last = url.rpartition("/")[2]
-    ref = last.partition("@")[2] or "HEAD"
-    url = url.removesuffix(f"@{ref}")
+    url, ref = split_ref(url)
     place = f"git+{url}"
-    if re.fullmatch(r"[0-9a-f]{40}", ref):
-        return Source("git", place, f"commit:{ref}")
-    if shutil.which("git", path=context.environ.get("PATH", "")) is None:
+    if COMMIT.fullmatch(ref):
+        return Source("git", place, f"commit:{ref}", ref=ref)
+    if find_git(context) is None:
         if url.startswith("https://github.com/"):
             return Source("url", f"{url.removesuffix('.git')}/archive/{ref}.zip")
         return _nothing(
             place, "host.git", f"git is not here, and {url} needs it", "install git, or --from FILE.whl"
         )
     try:
-        said = context.run(
-            ["git", "ls-remote", url, ref, f"refs/tags/{ref}^{{}}"], timeout=GIT_SECONDS
-        ).output
-    except CommandFailed as error:
-        return Source("git", place, unreachable=error.result.output.strip().rpartition("\n")[2] or error.what)
-    commits = re.findall(r"^([0-9a-f]{40})\s", said, re.MULTILINE)
-    if not commits:
+        found = find_reference(url, ref, context)
+    except ImJoyError as error:
+        return Source("git", place, ref=ref, unreachable=error.why)
+    if found is None:
         fix = f"git ls-remote {url} lists what there is"
         return _nothing(place, "source.missing", f"{url} has no branch, tag or commit {ref}", fix)
-    return Source("git", place, f"commit:{commits[-1]}")
+    return Source("git", place, f"commit:{found.commit}", ref=ref)
 
 
 def _nothing(

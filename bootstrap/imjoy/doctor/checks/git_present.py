@@ -5,32 +5,26 @@ from __future__ import annotations
 import shutil
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.effects.git import VERSION_SECONDS, find_git
 from imjoy.effects.process import CommandFailed
-
-GIT_SECONDS = 10.0
-MACOS_STUB = "/usr/bin/git"
 
 
 def look(machine: Machine) -> Finding:
     """Ask git for its version; the stub of macOS, which only opens a dialog, is not started."""
-    git = shutil.which("git", path=machine.context.environ.get("PATH", ""))
+    git = find_git(machine.context, machine.platform)
     command = _install(machine.platform)
     if git is None:
-        return warn("git is not installed.", "imjoy is brought up to date from its git repository.", command)
-    if machine.platform == "darwin" and git == MACOS_STUB and not _has_developer_tools(machine):
-        return warn("git is not installed.", f"{git} is only the offer of macOS to install it.", command)
+        stub = shutil.which("git", path=machine.context.environ.get("PATH", ""))
+        why = (
+            f"{stub} is only the offer of macOS to install it."
+            if stub
+            else "imjoy is brought up to date from its git repository."
+        )
+        return warn("git is not installed.", why, command)
     try:
-        return ok(machine.context.run([git, "--version"], timeout=GIT_SECONDS).output.strip())
+        return ok(machine.context.run([git, "--version"], timeout=VERSION_SECONDS).output.strip())
     except CommandFailed as error:
         return warn("git does not run.", error.why, command)
-
-
-def _has_developer_tools(machine: Machine) -> bool:
-    try:
-        machine.context.run(["xcode-select", "-p"], timeout=GIT_SECONDS)
-    except CommandFailed:
-        return False
-    return True
 
 
 def _install(platform: str) -> str:

@@ -1,0 +1,125 @@
+"""Runs the commands of an install or upgrade one after another: output in a log, known to the lock, ended with us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypedDict
+
+from imjoy.bug_report import scrub
+from imjoy.context import Context
+from imjoy.effects.lock import InstallLock
+from imjoy.effects.process import end_process_tree
+from imjoy.model.errors import ExitCode
+from imjoy.provision.machine import isolated
+
+STEP_SECONDS = 3600.0
+"""No step may take longer; a slow disk and a slow network are well under it."""
+EVIDENCE_LINES = 12
+SEARCHED_LINES = 60
+NETWORK_WORDS = (
+    *("NewConnectionError", "NameResolutionError", "Temporary failure in name resolution", "ConnectTimeout"),
+    *("ReadTimeout", "ProxyError", "Could not resolve host", "Network is unreachable", "Connection refused"),
+    *("CondaHTTPError", "SSLError", "unable to connect", "Failed to connect", "unable to access"),
+)
+
+Report = Callable[[str, float | None], None]
+
+
+class StepFailed(Exception):
+    """A command of an install that could not start, said no, or took too long; ``what`` is a sentence."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Evidence(TypedDict):
+    """What a step that failed leaves to tell."""
+
+    why: str
+    fix: str
+    exit_code: ExitCode
+
+
+class Steps:
+    """Runs steps. ``temporary`` is their folder for scratch files; with ``verbose`` they write to stderr instead."""
+
+    def __init__(
+        self,
+        log: Path,
+        temporary: Path,
+        lock: InstallLock,
+        context: Context,
+        report: Report,
+        *,
+        verbose: bool = False,
+    ) -> None:
+        self.log = log
+        self._temporary = temporary
+        self._lock = lock
+        self._context = context
+        self._report = report
+        self._verbose = verbose
+
+    def begin(self, line: str) -> None:
+        """Start the log anew."""
+        self.log.write_text(line + "\n", encoding="utf-8")
+
+    def run(
+        self, title: str, command: Sequence[str] | str, *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Run one command to its end, as the leader of a session that the lock knows; ``environ`` adds variables.
+
+        Raises :class:`StepFailed`. Whatever is raised, the command and what it started have ended.
+        """
+        self._report(title, None)
+        with self.log.open("ab") as log:
+            log.write(f"\n$ {command if isinstance(command, str) else ' '.join(command)}\n".encode())
+            log.flush()
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=sys.stderr if self._verbose else log,
+                    stderr=subprocess.STDOUT,
+                    env={**isolated(self._context.environ, self._temporary), **(environ or {})},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StepFailed(f"{title}: it could not be started: {error}") from error
+            self._lock.note_step(process.pid)
+            try:
+                code = process.wait(STEP_SECONDS)
+            except BaseException as error:
+                _end(process)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise StepFailed(f"{title} took over an hour.") from error
+                raise
+            finally:
+                self._lock.note_step(None)
+        if code != 0:
+            raise StepFailed(f"{title}: it failed with exit code {code}.")
+
+    def evidence(self, kept: Path, state: str) -> Evidence:
+        """Write the log, scrubbed, to ``kept`` and return its last words; ``state`` says how things stand now."""
+        text = scrub(self.log.read_text(encoding="utf-8", errors="replace"), self._context, secrets=())
+        lines = text.strip().splitlines()
+        network = any(word in line for line in lines[-SEARCHED_LINES:] for word in NETWORK_WORDS)
+        kept.write_text(text, encoding="utf-8")
+        return {
+            "why": "\n".join(lines[-EVIDENCE_LINES:]),
+            "fix": f"{state}; the log is {kept}",
+            "exit_code": ExitCode.NETWORK_NEEDED if network else ExitCode.FAILED,
+        }
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    import psutil
+
+    with suppress(psutil.Error):
+        end_process_tree(process.pid, psutil.Process(process.pid).create_time())
+    process.wait()
