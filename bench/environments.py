@@ -26,8 +26,8 @@ from typing import Any
 from imjoy_engine.environments.spec import BASE_REQUIREMENTS, EnvironmentSpec
 from imjoy_engine.environments.store import EnvironmentStore
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "integration" / "environments"))
-from conda_channel import CondaChannel
+sys.path.append(str(Path(__file__).parents[1]))
+from tests.kit.channel import CondaChannel
 
 PIP_PACKAGES = ("matplotlib", "numpy", "scikit-image")
 

@@ -11,6 +11,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.kit.fixtures"]
+
 # How long an example takes is the machine's matter, not a property of the code.
 settings.register_profile("imjoy", deadline=None)
 settings.load_profile("imjoy")

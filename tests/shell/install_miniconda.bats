@@ -7,22 +7,22 @@
 
 load helpers
 
-DOUBLES="$REPOSITORY/tests/integration/provision"
-
 setup_file() {
   [ -n "${TEST_PYTHON:-}" ] && [ "$(uname -s)" = Linux ] || return 0
   use_home "$BATS_FILE_TMPDIR/home"
-  SHA=$("$TEST_PYTHON" "$DOUBLES/miniconda_double.py" "$BATS_FILE_TMPDIR/installers") || return 0
+  SHA=$(cd "$REPOSITORY" && "$TEST_PYTHON" -m tests.kit "$BATS_FILE_TMPDIR/installers") || return 0
   copy_checkout "$BATS_FILE_TMPDIR/checkout"
   "$TEST_PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$BATS_FILE_TMPDIR/wheels" "$BATS_FILE_TMPDIR/checkout"
   WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)
   FILE=$(ls "$BATS_FILE_TMPDIR"/installers/Miniconda3-*-Linux-x86_64.sh)
   mkfifo "$BATS_FILE_TMPDIR/hold"
-  "$TEST_PYTHON" "$DOUBLES/mirror.py" "$BATS_FILE_TMPDIR/installers" "$BATS_FILE_TMPDIR/url" \
+  "$TEST_PYTHON" "$REPOSITORY/tests/kit/mirror.py" "$BATS_FILE_TMPDIR/installers" "$BATS_FILE_TMPDIR/url" \
     <"$BATS_FILE_TMPDIR/hold" 3>&- &
   exec 9>"$BATS_FILE_TMPDIR/hold"
   eventually test -s "$BATS_FILE_TMPDIR/url"
   SERVER=$(cat "$BATS_FILE_TMPDIR/url")
+  # Where a conda finds conda-forge.
+  export CONDA_CHANNEL_ALIAS="$SERVER/ok" CONDA_PKGS_DIRS="$BATS_FILE_TMPDIR/pkgs"
   export SHA WHEEL FILE SERVER
 }
 

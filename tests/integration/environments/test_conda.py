@@ -21,7 +21,7 @@ from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.environments.store import EnvironmentStore
 
 if TYPE_CHECKING:
-    from .conftest import ChannelServer
+    from tests.kit.channel_server import ChannelServer
 
 pytest.importorskip("rattler", reason="py-rattler is missing")
 CANCELLED_SECONDS = 2.0
@@ -112,7 +112,7 @@ def test_python_and_packages_come_in_the_versions_that_are_asked_for(store: Envi
 def test_channels_come_in_their_order_and_conda_forge_only_where_they_lack_something(
     store: EnvironmentStore, channel: ChannelServer
 ) -> None:
-    from .conda_channel import CondaChannel
+    from tests.kit.channel import CondaChannel
 
     own = channel.channel.folder / "own"
     if not own.exists():
@@ -148,7 +148,7 @@ def test_a_channel_that_does_not_exist_is_named(store: EnvironmentStore, channel
 def test_a_package_that_is_not_what_the_channel_says_is_not_installed(
     store: EnvironmentStore, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from .conda_channel import CondaChannel
+    from tests.kit.channel import CondaChannel
 
     forged = channel.channel.folder / "forged"
     archive = CondaChannel(forged).add_module("small", "9.0")

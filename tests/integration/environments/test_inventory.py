@@ -23,7 +23,7 @@ from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.environments.uses import note_use
 
 if TYPE_CHECKING:
-    from .conftest import ChannelServer
+    from tests.kit.channel_server import ChannelServer
 
 WriteWheel = Callable[..., Path]
 PLUGIN = """<config lang="json">

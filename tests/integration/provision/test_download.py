@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from mirror import Mirror
+from tests.kit.mirror import Mirror
 
 from imjoy.effects.download import Patience, download, reachable
 from imjoy.model.errors import ImJoyError

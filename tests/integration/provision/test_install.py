@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mirror import Mirror
+from tests.kit.channel_server import ChannelServer
+from tests.kit.fixtures import Doubles
+from tests.kit.mirror import Mirror
 
-from conftest import Doubles
 from imjoy.provision.receipt import own_folder
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
@@ -98,11 +100,9 @@ def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_t
 
 @pytest.mark.slow
 def test_a_conda_that_works_makes_the_environment_and_stays_as_it_is(
-    home: Path, doubles: Doubles, wheel: Path
+    home: Path, miniconda: Callable[..., Path], channel: ChannelServer, wheel: Path
 ) -> None:
-    conda = home / "miniconda3"
-    file = next(doubles.folder.glob("Miniconda3-*x86_64.sh"))
-    subprocess.run(["bash", str(file), "-b", "-p", str(conda)], check=True, capture_output=True)
+    conda = miniconda().parents[1]
     before = {path: path.stat().st_mtime_ns for path in conda.rglob("*") if "__pycache__" not in path.parts}
     result = install("--from", str(wheel))
     prefix = home / "ImJoyApp"

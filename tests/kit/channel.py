@@ -1,4 +1,4 @@
-"""A conda channel of real packages, made on this machine: pyenv's interpreters repackaged, pip, small noarch packages.
+"""A conda channel of real packages, made on this machine: interpreters, pip, the double of conda, small modules.
 
 No conda server is needed: the packages are in conda's own format (``.conda``), and the channel has a ``repodata.json``
 with sha256 sums, which conda and py-rattler check over http.
@@ -9,10 +9,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 import zipfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from importlib.metadata import distribution, version
 from pathlib import Path
+
+from tests.kit.files import link_or_copy
+from tests.kit.requirements import needed_by
 
 ZSTANDARD_MAGIC = (0xFD2FB528).to_bytes(4, "little")
 ZSTANDARD_BLOCK_BYTES = 128 * 1024
@@ -53,11 +58,25 @@ def zstandard_frame(data: bytes) -> bytes:
     return b"".join(frame)
 
 
-class CondaChannel:
-    """Packages in a folder that any file server can serve as a channel."""
+def files_of(name: str) -> list[tuple[str, Path]]:
+    """Return the files of an installed distribution, commands and bytecode left out, with their names in a package."""
+    found = []
+    for path in distribution(name).files or []:
+        real = Path(str(path.locate()))
+        if real.is_file() and ".." not in path.parts and real.suffix != ".pyc":
+            found.append((f"site-packages/{path}", real))
+    return found
 
-    def __init__(self, folder: Path) -> None:
+
+class CondaChannel:
+    """Packages in a folder that any file server can serve as a channel.
+
+    Big packages are made once into ``cache`` (of this machine, for as long as nothing of them changes) and linked.
+    """
+
+    def __init__(self, folder: Path, cache: Path | None = None) -> None:
         self.folder = folder
+        self._cache = cache
         self._records: dict[str, dict[str, dict[str, object]]] = {sub_platform(): {}, "noarch": {}}
         self.write_index()
 
@@ -70,6 +89,7 @@ class CondaChannel:
         depends: Sequence[str] = (),
         noarch: bool = False,
         executables: Iterable[str] = (),
+        entry_points: Sequence[str] = (),
     ) -> Path:
         """Write a package with ``files`` (paths in the prefix: content, or a file to take it from); return it."""
         subdir = "noarch" if noarch else sub_platform()
@@ -105,9 +125,8 @@ class CondaChannel:
             "info/about.json": b"{}",
         }
         if noarch:
-            info["info/link.json"] = json.dumps(
-                {"noarch": {"type": "python"}, "package_metadata_version": 1}
-            ).encode()
+            link = {"type": "python", "entry_points": list(entry_points)}
+            info["info/link.json"] = json.dumps({"noarch": link, "package_metadata_version": 1}).encode()
         stem = f"{name}-{version}-{build}"
         archive = self.folder / subdir / f"{stem}.conda"
         archive.parent.mkdir(parents=True, exist_ok=True)
@@ -116,15 +135,16 @@ class CondaChannel:
             package.writestr(f"pkg-{stem}.tar.zst", zstandard_frame(tar_of(content, set(executables), times)))
             package.writestr(f"info-{stem}.tar.zst", zstandard_frame(tar_of(info)))
         data = archive.read_bytes()
-        self._records[subdir][archive.name] = {
-            **index,
-            "md5": hashlib.md5(data).hexdigest(),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "size": len(data),
-            "timestamp": 1_600_000_000_000,
-        }
-        self.write_index()
-        return archive
+        return self._take(
+            archive,
+            {
+                **index,
+                "md5": hashlib.md5(data).hexdigest(),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "size": len(data),
+                "timestamp": 1_600_000_000_000,
+            },
+        )
 
     def add_module(self, name: str, version: str = "1.0", *, depends: Sequence[str] = ("python",)) -> Path:
         """Write a noarch package with one module of that name."""
@@ -139,6 +159,41 @@ class CondaChannel:
     def add_python(self, prefix: Path, version: str) -> Path:
         """Repackage the interpreter at ``prefix``, such as one of pyenv's."""
         short = ".".join(version.split(".")[:2])
+        program = (prefix / "bin" / f"python{short}").resolve()
+        return self._once(
+            f"python {program} {program.stat().st_mtime_ns}",
+            lambda: self._add_python(prefix, version, program),
+        )
+
+    def add_distribution(self, name: str, *, entry_points: Sequence[str] = ()) -> Path:
+        """Repackage a Python package that is installed here, with all that it requires."""
+        names = sorted({name, *needed_by(name)})
+        versions = " ".join(f"{each}={version(each)}" for each in names)
+        return self._once(
+            f"distribution {name} {versions} {entry_points}",
+            lambda: self.add(
+                name,
+                version(name),
+                {inside: file for each in names for inside, file in files_of(each)},
+                depends=("python",),
+                noarch=True,
+                entry_points=entry_points,
+            ),
+        )
+
+    def add_conda(self, version: str) -> Path:
+        """Write the double of conda as the package ``conda`` of this version."""
+        return self.add(
+            "conda",
+            version,
+            {"site-packages/conda_double.py": Path(__file__).with_name("conda_double.py").read_bytes()},
+            depends=("python >=3.10", "pip", "py-rattler"),
+            noarch=True,
+            entry_points=("conda = conda_double:main",),
+        )
+
+    def _add_python(self, prefix: Path, version: str, program: Path) -> Path:
+        short = ".".join(version.split(".")[:2])
         files: dict[str, bytes | Path] = {}
         for path in sorted((prefix / "lib" / f"python{short}").rglob("*")):
             inner = path.relative_to(prefix)
@@ -150,9 +205,40 @@ class CondaChannel:
         for library in prefix.glob(f"lib/libpython{short}*.so.*"):
             files[f"lib/{library.name}"] = library
         programs = ["bin/python", "bin/python3", f"bin/python{short}"]
-        for program in programs:
-            files[program] = (prefix / "bin" / f"python{short}").resolve()
+        for each in programs:
+            files[each] = program
         return self.add("python", version, files, depends=("__glibc",), executables=programs)
+
+    def _once(self, what: str, make: Callable[[], Path]) -> Path:
+        """Link the package from the cache, and make it first where it is not there."""
+        if self._cache is None:
+            return make()
+        source = Path(__file__).read_bytes()
+        kept = self._cache / hashlib.sha256(source + what.encode()).hexdigest()
+        if not kept.is_dir():
+            made = make()
+            beside = self._cache / f"{kept.name}.{os.getpid()}"
+            beside.mkdir(parents=True)
+            link_or_copy(made, beside / made.name)
+            (beside / "record.json").write_text(json.dumps(self._records[made.parent.name][made.name]))
+            try:
+                beside.rename(kept)
+            except OSError:  # another session was first
+                (beside / "record.json").unlink()
+                (beside / made.name).unlink()
+                beside.rmdir()
+            return made
+        record = json.loads((kept / "record.json").read_text())
+        archive = next(kept.glob("*.conda"))
+        target = self.folder / str(record["subdir"]) / archive.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(archive, target)
+        return self._take(target, record)
+
+    def _take(self, archive: Path, record: dict[str, object]) -> Path:
+        self._records[archive.parent.name][archive.name] = record
+        self.write_index()
+        return archive
 
     def write_index(self) -> None:
         """Write ``repodata.json`` for what is there."""

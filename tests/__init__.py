@@ -1,0 +1,1 @@
+"""The tests; a package, as some distribution of others has put one of this name into site-packages."""

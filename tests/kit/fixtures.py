@@ -1,0 +1,140 @@
+"""The kit's fixtures; the docstring of the package says how they are used."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.kit import parts
+from tests.kit.channel import CondaChannel
+from tests.kit.channel_server import ChannelServer
+from tests.kit.mirror import Mirror
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Doubles:
+    """A folder of installers that have the names of the real ones, and their SHA-256."""
+
+    folder: Path
+    sha256: str
+
+
+@pytest.fixture(scope="session")
+def conda_channel(tmp_path_factory: pytest.TempPathFactory) -> CondaChannel:
+    """Return the channel of real packages, as a folder."""
+    pytest.importorskip("rattler", reason="py-rattler is missing")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the packages of the kit are for Linux")
+    try:
+        return parts.make_channel(tmp_path_factory.mktemp("channel"))
+    except parts.CannotBeMade as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def conda_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a package cache that all tests share, as a person's plugins do."""
+    return tmp_path_factory.mktemp("pkgs")
+
+
+@pytest.fixture
+def channel(
+    conda_channel: CondaChannel, conda_packages: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[ChannelServer]:
+    """The channel over http; conda-forge is there too, for whoever does not name one."""
+    with ChannelServer(conda_channel) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        monkeypatch.setenv("CONDA_CHANNEL_ALIAS", server.url)
+        monkeypatch.setenv("CONDA_PKGS_DIRS", str(conda_packages))
+        monkeypatch.setenv("RATTLER_CACHE_DIR", str(tmp_path / "rattler"))
+        link = conda_channel.folder / "conda-forge"
+        if not link.exists():
+            link.symlink_to(conda_channel.folder)
+        yield server
+        server.closing.set()
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture
+def explicit_list(channel: ChannelServer) -> Callable[..., str]:
+    """Return a function that solves specs with the channel and returns the explicit list."""
+    import rattler
+
+    def solve(*specs: str) -> str:
+        records = asyncio.run(
+            rattler.solve(
+                sources=[rattler.Channel(f"{channel.url}/conda-forge")],
+                specs=list(specs),
+                virtual_packages=rattler.VirtualPackage.detect(),
+            )
+        )
+        lines = [f"{each.url}#{each.md5.hex()}" for each in records if each.md5]
+        return "\n".join(["@EXPLICIT", *lines, ""])
+
+    return solve
+
+
+@pytest.fixture(scope="session")
+def miniconda_base(conda_channel: CondaChannel) -> parts.Miniconda:
+    """Return the base environment that is copied."""
+    try:
+        return parts.base(conda_channel)
+    except parts.CannotBeMade as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def miniconda(miniconda_base: parts.Miniconda, home: Path) -> Callable[..., Path]:
+    """Return a function that makes a Miniconda, in ``~/miniconda3`` or elsewhere, and returns its conda command."""
+
+    def make(folder: Path | None = None) -> Path:
+        return miniconda_base.copy_to(folder or home / "miniconda3")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def doubles(miniconda_base: parts.Miniconda, tmp_path_factory: pytest.TempPathFactory) -> Doubles:
+    """Return doubles of Miniconda's and Miniforge's installers for Linux."""
+    folder = tmp_path_factory.mktemp("installers")
+    return Doubles(folder, parts.installers(folder, miniconda_base))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a wheel of this checkout, built from a copy."""
+    from imjoy.provision.source import copy_checkout
+
+    folder = tmp_path_factory.mktemp("wheel")
+    copy_checkout(ROOT, folder / "source")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(folder / "source")],
+        check=True,
+    )
+    return next(folder.glob("imjoy-*.whl"))
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[Mirror]:
+    """Return a server for a folder of its own."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    server = Mirror(folder)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.let_go.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()

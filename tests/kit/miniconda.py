@@ -1,0 +1,140 @@
+"""Doubles of Miniconda's installers: real self-extracting shell scripts with Miniconda's flags and refusals.
+
+What they unpack was installed from the kit's channel: a real relocatable Python with pip, and the double of conda. What
+imjoy needs (but for uv) lies beside it, so that pip has little to fetch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kit.channel import CondaChannel, files_of
+from tests.kit.files import link_or_copy
+from tests.kit.requirements import needed_by
+
+CONDA_VERSION = "26.7.1"
+LARGE = {"uv"}
+"""Left to pip, as nobody wants sixty megabytes in a double."""
+
+HEADER = r"""#!/bin/bash
+# A double of an installer of Miniconda, for tests: its flags, its refusals, another payload.
+set -e
+case $0 in *.sh) ;; *) echo "Please run using \"bash\"/\"dash\"/\"sh\"/\"zsh\"." >&2; exit 1 ;; esac
+PREFIX=$HOME/miniconda3 BATCH=0 FORCE=0
+while getopts "bifhkp:sumtc" x; do
+  case $x in
+  b) BATCH=1 ;;
+  f | u) FORCE=1 ;;
+  p) PREFIX=$OPTARG ;;
+  s | m | i | k | t | c) ;;
+  *) echo "usage: $0 [options]" >&2; exit 2 ;;
+  esac
+done
+case $PREFIX in *\ *) echo "ERROR: Cannot install into directories with spaces" >&2; exit 1 ;; esac
+if [ "$BATCH" = 0 ]; then
+  echo "In order to continue the installation process, please review the license agreement." >&2
+  exit 1
+fi
+if [ "$FORCE" = 0 ] && [ -e "$PREFIX" ]; then
+  echo "ERROR: File or directory already exists: '$PREFIX'" >&2
+  echo "If you want to update an existing installation, use the -u option." >&2
+  exit 1
+fi
+echo "PREFIX=$PREFIX"
+mkdir -p "$PREFIX"
+# So that a test may kill it in the middle.
+[ -z "${DOUBLE_PAUSES:-}" ] || { mkdir -p "$PREFIX/pkgs" && sleep 60; }
+tail -n +@LINES@ "$0" | tar -xf - -C "$PREFIX"
+for name in @SCRIPTS@; do sed -i "1s|.*|#!$PREFIX/bin/python|" "$PREFIX/bin/$name"; done
+echo "installation finished."
+exit 0
+"""
+
+
+@dataclass(frozen=True)
+class Miniconda:
+    """A base environment, where it was made, and the names of its scripts, whose first line holds that folder."""
+
+    folder: Path
+    scripts: tuple[str, ...]
+
+    def copy_to(self, target: Path) -> Path:
+        """Make it anew at ``target``, by hard links, as its installer would; return its conda command.
+
+        Files there are shared with every other copy: replace one, never write into it.
+        """
+        shutil.copytree(self.folder, target, symlinks=True, copy_function=link_or_copy)
+        for name in self.scripts:
+            script = target / "bin" / name
+            text = script.read_text().split("\n", 1)[1]
+            script.unlink()
+            script.write_text(f"#!{target}/bin/python\n{text}")
+            script.chmod(0o755)
+        return target / "bin" / "conda"
+
+
+def make_base(folder: Path, channel: CondaChannel, packages: Path, python: str) -> Miniconda:
+    """Install Python, pip and the double of conda into ``folder``, from the channel; ``packages`` is a cache."""
+    asyncio.run(_install(folder, channel, packages, ["python=" + python, f"conda={CONDA_VERSION}"]))
+    short = ".".join(python.split(".")[:2])
+    site = folder / "lib" / f"python{short}"
+    for name in sorted(needed_by("imjoy") - LARGE):
+        for inside, file in files_of(name):
+            target = site / inside
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, target)
+    (folder / "CACHEDIR.TAG").unlink()  # conda writes none
+    for each in ("condabin", "envs", "pkgs"):
+        (folder / each).mkdir(exist_ok=True)
+    (folder / "conda-meta" / "history").touch()
+    marked = f"#!{folder}".encode()
+    scripts = [each.name for each in (folder / "bin").iterdir() if each.read_bytes().startswith(marked)]
+    return Miniconda(folder, tuple(sorted(scripts)))
+
+
+async def _install(folder: Path, channel: CondaChannel, packages: Path, specs: list[str]) -> None:
+    import rattler
+
+    records = await rattler.solve(
+        sources=[rattler.Channel(channel.folder.as_uri())],
+        specs=specs,
+        gateway=rattler.Gateway(cache_dir=packages / "cache"),
+        virtual_packages=rattler.VirtualPackage.detect(),
+    )
+    cache = rattler.PackageCache.new_layered([packages], validation_mode=rattler.ValidationMode.fast())
+    await rattler.install(records, target_prefix=folder, package_cache=cache, show_progress=False)
+
+
+def write_installers(folder: Path, base: Miniconda) -> str:
+    """Write the base as an installer under each name that the table has for Linux; return the SHA-256 of them all."""
+    names = installer_names()
+    header = HEADER.replace("@SCRIPTS@", " ".join(base.scripts))
+    header = header.replace("@LINES@", str(header.count("\n") + 1))
+    first = folder / names[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    with first.open("wb") as file:
+        file.write(header.encode())
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for each in sorted(base.folder.iterdir()):
+                tar.add(each, each.name)
+    for name in names[1:]:
+        link_or_copy(first, folder / name)
+    return hashlib.sha256(first.read_bytes()).hexdigest()
+
+
+def installer_names() -> list[str]:
+    """Return the names of the installers for Linux."""
+    from imjoy.provision.installers import NAMES, distribution
+
+    return [
+        installer.file
+        for name in NAMES
+        for platform, installer in distribution(name).installers.items()
+        if platform.startswith("linux")
+    ]
