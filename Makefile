@@ -3,24 +3,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# Several processes: most tests wait for the processes that they start.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
 .PHONY: test test-unit test-integration test-browser test-shell check bench fmt clean
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-unit: $(READY)
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 test-integration: $(READY)
-	$(BIN)/python -m pytest tests/integration
+	$(PYTEST) tests/integration
 
 test-browser: $(READY)
-	$(BIN)/python -m pytest tests/browser
+	$(PYTEST) tests/browser
 
 test-shell: $(READY)
-	$(BIN)/python -m pytest tests/shell
+	$(PYTEST) tests/shell
 
 check: $(READY)
 	$(BIN)/ruff check

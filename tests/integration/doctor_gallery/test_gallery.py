@@ -22,7 +22,10 @@ from imjoy.ports import try_bind
 
 from .conftest import InstalledMachine, findings
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX modes and links")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="needs POSIX modes and links"),
+    pytest.mark.xdist_group("port_8080"),
+]
 
 DEFAULT_PORT = 8080
 

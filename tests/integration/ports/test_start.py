@@ -19,7 +19,10 @@ from imjoy.ports import try_bind
 
 from .conftest import BECOME_NOBODY, Holder, needs_root
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal"),
+    pytest.mark.xdist_group("port_8080"),
+]
 
 StartHolder = Callable[..., Holder]
 Imjoy = Callable[..., CompletedProcess[str]]

@@ -35,7 +35,9 @@ def test_a_live_owner_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "owner", ["", f"4194303 {platform.node()} 1", f"{os.getpid()} elsewhere 1", "not a number"]
+    "owner",
+    ["", f"4194303 {platform.node()} 1", f"{os.getpid()} elsewhere 1", "not a number"],
+    ids=["nobody", "a process that is gone", "a number used again", "not a number"],
 )
 def test_a_dead_owner_is_taken_over(folder: Path, owner: str) -> None:
     folder.mkdir(parents=True)
