@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from hashlib import sha256
-from typing import TYPE_CHECKING, cast
+from typing import cast
+from urllib.parse import urlsplit
 
+from imjoy.effects.addresses import HERE, ssh_tunnel
 from imjoy.effects.files import write_private
 from imjoy.effects.process import command_line, end_process_tree, find_process, wait_for_end
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -18,9 +20,6 @@ from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import ConnectionToken, EngineStarted, EngineStatus, EngineStopped
 from imjoy.ports import reachable_urls
-
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
 
 ANSWER_SECONDS = 3.0
 STOP_SECONDS = 20.0
@@ -31,7 +30,10 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True)
 class EngineState:
-    """What an engine wrote down about itself (``engine.json``); ``create_time`` in seconds since the epoch."""
+    """What an engine wrote down about itself (``engine.json``); ``create_time`` in seconds since the epoch.
+
+    ``certificate`` is PEM, empty for plain http; ``names`` are the host names that it answers to besides its addresses.
+    """
 
     pid: int
     create_time: float
@@ -41,6 +43,8 @@ class EngineState:
     port: int
     url: str
     serve: bool
+    certificate: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Condition(Enum):
@@ -70,15 +74,20 @@ def read_state(layout: Layout) -> EngineState | None:
     """Return the state file's content, or None when there is none or it is not one."""
     try:
         document = json.loads(layout.state_file.read_text(encoding="utf-8"))
-        state = EngineState(**{each.name: document[each.name] for each in fields(EngineState)})
-    except (OSError, ValueError, KeyError, TypeError):
+        known = {each.name: document[each.name] for each in fields(EngineState) if each.name in document}
+        known["names"] = tuple(known.get("names", ()))
+        state = EngineState(**known)
+    except (OSError, ValueError, TypeError):
         return None
     right = (
         isinstance(state.pid, int)
         and isinstance(state.serve, bool)
         and isinstance(state.create_time, int | float)
         and isinstance(state.port, int)
-        and all(isinstance(text, str) for text in (state.instance, state.secret, state.host, state.url))
+        and all(
+            isinstance(text, str)
+            for text in (state.instance, state.secret, state.host, state.url, state.certificate, *state.names)
+        )
     )
     return state if right else None
 
@@ -104,11 +113,12 @@ def engine_status(layout: Layout) -> EngineStatus:
         note = "The engine does not answer. `imjoy stop` ends it."
         return EngineStatus(True, layout.workspace, state.url, state.pid, note)
     code, body = _ask(state, "GET", "/api/v1/status", token=read_token(layout))
+    fingerprint = _fingerprint(state)
     if code == 401:
         note = "The token was changed after this engine started: `imjoy stop`, then `imjoy start`."
-        return EngineStatus(True, layout.workspace, state.url, state.pid, note)
+        return EngineStatus(True, layout.workspace, state.url, state.pid, note, fingerprint=fingerprint)
     details = body if code == 200 else {}
-    return EngineStatus(True, layout.workspace, state.url, state.pid, "", details)
+    return EngineStatus(True, layout.workspace, state.url, state.pid, "", details, fingerprint)
 
 
 def engine_started(event: Mapping[str, object], layout: Layout, *, detached: bool) -> EngineStarted:
@@ -126,7 +136,9 @@ def engine_started(event: Mapping[str, object], layout: Layout, *, detached: boo
         instance=state.instance if state else "",
         token_file=layout.token_file,
         log_file=layout.log_file,
-        urls=reachable_urls(state.host, state.port) if state else (url,),
+        urls=_urls(state) if state else (url,),
+        fingerprint=_fingerprint(state),
+        tunnel=ssh_tunnel(state.host, state.port) if state else "",
         serve=bool(state and state.serve),
         detached=detached,
         first_launch=bool(event.get("first_launch", False)),
@@ -196,6 +208,26 @@ def rotate_token(layout: Layout) -> ConnectionToken:
     return ConnectionToken(token, layout.token_file, rotated=True, restart_needed=find_engine(layout).alive)
 
 
+def _urls(state: EngineState) -> tuple[str, ...]:
+    """Return every url that can reach the engine."""
+    scheme = "https" if state.certificate else "http"
+    by_name = [f"{scheme}://{name}:{state.port}" for name in state.names]
+    return (*reachable_urls(state.host, state.port, scheme), *by_name)
+
+
+def outside_url(state: EngineState) -> str:
+    """Return a url under which another machine reaches the engine, if it has one."""
+    return next((url for url in _urls(state) if urlsplit(url).hostname not in HERE), state.url)
+
+
+def _fingerprint(state: EngineState | None) -> str:
+    if state is None or not state.certificate:
+        return ""
+    from imjoy.effects.tls import fingerprint
+
+    return fingerprint(state.certificate)
+
+
 def _proves(state: EngineState) -> bool:
     nonce = secrets.token_hex(NONCE_BYTES)
     code, body = _ask(state, "GET", f"/api/v1/prove?nonce={nonce}")
@@ -209,20 +241,20 @@ def _ask(
     state: EngineState, method: str, path: str, token: str | None = None
 ) -> tuple[int, dict[str, object]]:
     """Return status code and JSON body; code 0 when there is no answer within 3 s. Never through a proxy."""
-    from http.client import HTTPConnection, HTTPException
+    from contextlib import closing
+    from http.client import HTTPException
 
-    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-    connection = HTTPConnection(loopback.get(state.host, state.host), state.port, timeout=ANSWER_SECONDS)
+    from imjoy.effects.tls import http_connection
+
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        connection.request(method, path, headers=headers)
-        response: HTTPResponse = connection.getresponse()
-        body = json.loads(response.read() or b"{}")
-        return response.status, cast("dict[str, object]", body) if isinstance(body, dict) else {}
+        with closing(http_connection(state.url, state.certificate, ANSWER_SECONDS)) as connection:
+            connection.request(method, path, headers=headers)
+            response = connection.getresponse()
+            body = json.loads(response.read() or b"{}")
+            return response.status, cast("dict[str, object]", body) if isinstance(body, dict) else {}
     except (OSError, HTTPException, ValueError):
         return 0, {}
-    finally:
-        connection.close()
 
 
 def _end_by_ladder(layout: Layout, state: EngineState) -> EngineStopped:

@@ -52,6 +52,9 @@ class ServeOptions:
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    tls: bool = False
+    certfile: Path | None = None
+    keyfile: Path | None = None
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``python -m imjoy_engine``."""
@@ -63,8 +66,10 @@ class ServeOptions:
             words += ["--app-dir", str(self.app_dir)]
         elif self.serve:
             words.append("--serve")
-        for flag, wanted in (("--freeze", self.freeze), ("--debug", self.debug)):
+        for flag, wanted in (("--freeze", self.freeze), ("--debug", self.debug), ("--tls", self.tls)):
             words += [flag] if wanted else []
+        for option, file in (("--certfile", self.certfile), ("--keyfile", self.keyfile)):
+            words += [option, str(file)] if file is not None else []
         for origin in self.allow_origins:
             words += ["--allow-origin", origin]
         for host in self.allow_hosts:

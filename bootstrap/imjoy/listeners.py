@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imjoy.effects.addresses import WILDCARDS
 from imjoy.effects.process import (
     POLL_SECONDS,
     CommandFailed,
@@ -27,7 +28,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import Result
-from imjoy.ports import WILDCARDS, BindFailure, try_bind
+from imjoy.ports import BindFailure, try_bind
 
 if TYPE_CHECKING:
     import psutil

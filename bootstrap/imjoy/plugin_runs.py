@@ -16,7 +16,13 @@ from imjoy.engines import Condition, find_engine, read_token
 from imjoy.launch import Event, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.project import ALLOCATOR_VARIABLES, ENGINE_MODULE, TOKEN_VARIABLE, URL_VARIABLE
+from imjoy.model.project import (
+    ALLOCATOR_VARIABLES,
+    CERTIFICATE_VARIABLE,
+    ENGINE_MODULE,
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+)
 
 END_SECONDS = 5.0
 
@@ -41,10 +47,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """Where an engine is, and the token that it takes."""
+    """Where an engine is, the token that it takes, and the certificate (PEM) that it shows, if any."""
 
     url: str
     token: str
+    certificate: str = ""
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def engine_for_a_run(
             fix="imjoy stop",
         )
     if sighting.condition is Condition.PROVEN and sighting.state is not None:
-        yield EngineAddress(sighting.state.url, read_token(layout))
+        yield EngineAddress(sighting.state.url, read_token(layout), sighting.state.certificate)
         return
     report("Starting an engine for this run", None)
     engine = launch_engine(ServeOptions(layout=layout, port=0), context, detach=False)
@@ -141,6 +148,7 @@ def _environ(address: EngineAddress, context: Context) -> dict[str, str]:
         **context.environ,
         URL_VARIABLE: address.url,
         TOKEN_VARIABLE: address.token,
+        CERTIFICATE_VARIABLE: address.certificate,
     }
 
 

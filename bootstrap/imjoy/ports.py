@@ -9,8 +9,8 @@ import sys
 import threading
 from enum import Enum
 
-WILDCARDS = ("0.0.0.0", "::", "")
-LOOPBACK = ("127.0.0.1", "::1")
+from imjoy.effects.addresses import addresses_of
+
 NEXT_PORTS = 10
 HIGHEST_PORT = 65535
 
@@ -60,22 +60,10 @@ def first_free_port(host: str, first: int, count: int = NEXT_PORTS) -> int | Non
     return next((port for port in candidates if try_bind(host, port) is None), None)
 
 
-def reachable_urls(host: str, port: int) -> tuple[str, ...]:
+def reachable_urls(host: str, port: int, scheme: str = "http") -> tuple[str, ...]:
     """Return the urls of what listens on ``host``; for 0.0.0.0 and ::, one for each address of this machine."""
-    if host not in WILDCARDS:
-        return (_url(host, port),)
-    import psutil
-
-    families = {socket.AF_INET} if host == "0.0.0.0" else {socket.AF_INET, socket.AF_INET6}
-    addresses = [
-        each.address
-        for interface in psutil.net_if_addrs().values()
-        for each in interface
-        # A link-local IPv6 address carries its interface after a %, which no browser takes.
-        if each.family in families and "%" not in each.address
-    ]
-    return tuple(_url(address, port) for address in sorted(addresses, key=lambda each: each not in LOOPBACK))
+    return tuple(_url(address, port, scheme) for address in addresses_of(host))
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(host: str, port: int, scheme: str) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

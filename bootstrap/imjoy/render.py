@@ -15,6 +15,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, TextIO
 
 from imjoy import __version__
+from imjoy.effects.addresses import HERE
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import APP_HOME
 from imjoy.model.results import (
@@ -37,6 +38,7 @@ SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
 WIDEST_PANEL = 96
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
+NOT_ENCRYPTED = "Nothing is encrypted: who listens on the way sees the token and your data. --tls encrypts."
 
 
 def prepare() -> None:
@@ -133,6 +135,7 @@ def started(result: EngineStarted, *, token: str, log: str) -> None:
 
 def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tuple[str, str]]:
     address = "\n".join(dict.fromkeys([result.url, *result.urls]))
+    encrypted = result.url.startswith("https:")
     rows = [
         ("url", address),
         ("token", f"{token}\n`imjoy token` prints it again" if token else "`imjoy token` prints it"),
@@ -141,9 +144,12 @@ def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tupl
         rows.append(("next", "Open the url: the ImJoy app is served there. It asks for the token once."))
     else:
         rows.append(("next", "Open the url, or add this engine in an ImJoy app, and give it the token."))
-    if result.host not in ("127.0.0.1", "localhost", "::1"):
-        port = result.port
-        rows.append(("remote", _remote_note(port)))
+    if encrypted:
+        rows.append(("tls", f"SHA-256 fingerprint of the certificate:\n{_folded(result.fingerprint)}"))
+    if result.host not in HERE:
+        if not encrypted:
+            rows.append(("warning", NOT_ENCRYPTED))
+        rows.append(("remote", _remote_note(result, encrypted)))
     if result.already_running:
         rows.append(("note", "It keeps the options it was started with. To change them: `imjoy stop` first."))
     rows.append(("log", f"{log}, or `imjoy logs`"))
@@ -154,11 +160,26 @@ def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tupl
     return rows
 
 
-def _remote_note(port: int) -> str:
+def _folded(fingerprint: str) -> str:
+    """Return a fingerprint on two lines, as it does not fit on one of 80 columns."""
+    half = (len(fingerprint) + 1) // 2
+    return f"{fingerprint[:half]}\n{fingerprint[half:]}"
+
+
+def _remote_note(result: EngineStarted, encrypted: bool) -> str:
+    if encrypted:
+        pages = (
+            f"Open one of the urls above. A page from {APP_HOME} reaches this engine once the browser trusts its "
+            "certificate; of one that nobody vouches for, compare the fingerprint, then accept it."
+        )
+    else:
+        pages = (
+            f"A page from {APP_HOME} cannot reach this engine: browsers keep https pages away from http addresses. "
+            "Open one of the urls above."
+        )
     return (
-        f"A page from {APP_HOME} cannot reach this engine: browsers keep https pages away from http addresses. "
-        "Open one of the urls above, or forward the port and use 127.0.0.1 there:\n"
-        f"ssh -L {port}:127.0.0.1:{port} HOST\n"
+        f"{pages} Or forward the port, which ssh encrypts, and open the first url there:\n"
+        f"{result.tunnel}\n"
         "Whoever has the token can run programs here: give it only to people you trust."
     )
 
@@ -196,6 +217,7 @@ def _(result: EngineStatus) -> None:
     _show_rows(
         [
             ("url", str(result.url)),
+            ("tls", result.fingerprint),
             ("version", str(details.get("version", ""))),
             ("process", str(result.pid)),
             ("up", duration(uptime) if isinstance(uptime, int | float) else ""),

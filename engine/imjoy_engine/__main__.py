@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--force-quit-timeout", type=float, default=DEFAULT_FORCE_QUIT_SECONDS)
     serve.add_argument("--allow-origin", action="append", default=[])
     serve.add_argument("--allow-host", action="append", default=[])
+    serve.add_argument("--tls", action="store_true")
+    serve.add_argument("--certfile", type=Path)
+    serve.add_argument("--keyfile", type=Path)
     serve.add_argument("--max-message-size", type=int, default=DEFAULT_MAX_MESSAGE_BYTES)
     serve.add_argument("--lifeline", action="store_true")
 
@@ -75,6 +78,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
         allow_hosts=tuple(options.allow_host),
         max_message_size=options.max_message_size,
         lifeline=options.lifeline,
+        tls=options.tls,
+        certfile=options.certfile,
+        keyfile=options.keyfile,
     )
 
 

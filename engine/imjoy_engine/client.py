@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from imjoy_rpc.utils import ContextLocal
 
+from imjoy.effects.tls import client_context, http_connection
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .worker.link import Link
@@ -36,15 +37,18 @@ CONNECT_SECONDS = 3600.0  # the first connection waits for the plugin's environm
 
 
 class EngineClient:
-    """Speaks to one engine, directly (never through a proxy)."""
+    """Speaks to one engine, directly (never through a proxy).
 
-    def __init__(self, url: str, token: str) -> None:
+    ``certificate`` (PEM) is the one that an https engine has to show; without it the system's authorities decide.
+    """
+
+    def __init__(self, url: str, token: str, certificate: str = "") -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
-            raise ValueError(f"{url} is no http:// address")
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise ValueError(f"{url} is no http:// or https:// address")
         self.url = url.rstrip("/")
-        self._host, self._port = parts.hostname, parts.port or 80
         self._token = token
+        self._certificate = certificate
 
     async def start_plugin(
         self,
@@ -69,9 +73,7 @@ class EngineClient:
         return await asyncio.to_thread(self._request, method, path, body)
 
     def _request(self, method: str, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
-        with contextlib.closing(
-            http.client.HTTPConnection(self._host, self._port, timeout=REQUEST_SECONDS)
-        ) as http_:
+        with contextlib.closing(http_connection(self.url, self._certificate, REQUEST_SECONDS)) as http_:
             try:
                 http_.request(method, path, None if body is None else json.dumps(body), self._headers())
                 answer = http_.getresponse()
@@ -97,7 +99,7 @@ class EngineClient:
         """Yield ``(kind, data)`` for everything that happened to a plugin and happens, until it ends."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[tuple[str, dict[str, Any]] | None] = asyncio.Queue()
-        http_ = http.client.HTTPConnection(self._host, self._port)
+        http_ = http_connection(self.url, self._certificate)
 
         def put(item: tuple[str, dict[str, Any]] | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has closed
@@ -131,7 +133,8 @@ class EngineClient:
         """
         url = self.url.replace("http", "ws", 1) + f"/api/v1/plugins/{quote(plugin_id)}/rpc"
         try:
-            socket = await open_socket(url, self._token, SUBPROTOCOL)
+            tls = client_context(self.url, self._certificate)
+            socket = await open_socket(url, self._token, SUBPROTOCOL, tls)
         except (OSError, asyncio.TimeoutError) as error:
             raise self._unreachable(error) from error
         connection = Connection(socket, interface)

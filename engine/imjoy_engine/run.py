@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.model.project import TOKEN_VARIABLE, URL_VARIABLE
+from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 
 from . import npy
 from .client import Connection, EngineClient
@@ -287,7 +287,9 @@ async def run_file(
 
 async def run_files(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the plugins one after the other; return the exit code."""
-    client = EngineClient(environ[URL_VARIABLE], environ[TOKEN_VARIABLE])
+    client = EngineClient(
+        environ[URL_VARIABLE], environ[TOKEN_VARIABLE], environ.get(CERTIFICATE_VARIABLE, "")
+    )
     myself = asyncio.current_task()
     # With a lifeline whoever started us holds our standard input open, and its end is the end of the run.
     answers = Answers(myself.cancel if options.lifeline and myself else None)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from filelock import FileLock, Timeout
@@ -29,12 +30,20 @@ from .launchers.local import LocalLauncher
 from .plugins.lifecycle import Surroundings
 from .plugins.registry import Registry
 from .settings import Settings
-from .web.app import build_app
+from .web.app import build_app, build_worker_app
 from .web.context import Context
 
+if TYPE_CHECKING:
+    import ssl
+
+    from .certificates import Certificate
+
 BACKLOG = 128
+WORKER_HOST = "127.0.0.1"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 SHUTDOWN_SECONDS = 2.0
+# A connection on which no whole request has come for so long is closed, however many bytes of one have trickled in.
+IDLE_SECONDS = 15.0
 # Seconds since the epoch; what the system says differs by the time Python takes to come here, far below the 2 s that
 # are allowed where it is compared.
 PROCESS_STARTED = time.time()
@@ -103,10 +112,10 @@ def _bad_host(host: str, why: str) -> ImJoyError:
     )
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, scheme: str = "http") -> str:
     """Return the url under which this machine itself reaches an engine bound to ``host``."""
     name = WILDCARDS.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
 def claim_workspace(settings: Settings) -> FileLock:
@@ -147,9 +156,17 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
     try:
         with bind(settings.host, settings.port) as listener:
             token, first_launch = ensure_token(settings.layout.token_file, token)
-            await _serve(settings, token, listener, announce, first_launch)
+            await _serve(settings, token, listener, announce, first_launch, _certificate(settings))
     finally:
         lock.release()
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if not settings.tls and settings.certfile is None:
+        return None
+    from .certificates import certificate_for
+
+    return certificate_for(settings)
 
 
 async def _serve(
@@ -158,12 +175,17 @@ async def _serve(
     listener: socket.socket,
     announce: Callable[[Ready], None],
     first_launch: bool,
+    certificate: Certificate | None,
 ) -> None:
     port = int(listener.getsockname()[1])
-    url = url_of(settings.host, port)
+    url = url_of(settings.host, port, "https" if certificate else "http")
+    # Workers would have to be taught whom to trust; on this machine they need no TLS, but a door of their own.
+    worker_listener = bind(WORKER_HOST, 0) if certificate else None
+    worker_url = url_of(WORKER_HOST, worker_listener.getsockname()[1]) if worker_listener else url
     registry = Registry(
         Surroundings(
             url=url,
+            worker_url=worker_url,
             workspace=settings.workspace,
             environments=EnvironmentStore(
                 settings.layout.environments, freeze=settings.freeze, conda_prefix=settings.layout.prefix
@@ -183,13 +205,14 @@ async def _serve(
         started=time.time(),
         stop_wanted=asyncio.Event(),
     )
-    runner = web.AppRunner(
-        build_app(context), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
-    )
-    await runner.setup()
+    runners: list[web.AppRunner] = []
     try:
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
-        _write_state(context)
+        runners.append(
+            await _answer(build_app(context), listener, certificate.context if certificate else None)
+        )
+        if worker_listener is not None:
+            runners.append(await _answer(build_worker_app(context), worker_listener, None))
+        _write_state(context, certificate.pem if certificate else "")
         _stop_on_signals(context.stop_wanted)
         if settings.lifeline:
             _stop_at_end_of_input(context.stop_wanted)
@@ -199,11 +222,27 @@ async def _serve(
         await registry.stop_all()
     finally:
         await registry.stop_all(grace=0)
-        await runner.cleanup()
+        for runner in runners:
+            await runner.cleanup()
         settings.layout.state_file.unlink(missing_ok=True)
 
 
-def _write_state(context: Context) -> None:
+async def _answer(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> web.AppRunner:
+    """Begin to answer what comes to ``listener``; the runner's ``cleanup`` ends it."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=IDLE_SECONDS,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=tls).start()
+    return runner
+
+
+def _write_state(context: Context, certificate: str) -> None:
     state = {
         "pid": os.getpid(),
         "create_time": PROCESS_STARTED,
@@ -215,6 +254,8 @@ def _write_state(context: Context) -> None:
         "version": __version__,
         "started": context.started,
         "serve": context.settings.serve,
+        "certificate": certificate,
+        "names": list(context.settings.allow_hosts),
     }
     write_private(context.settings.layout.state_file, json.dumps(state) + "\n")
 

@@ -31,6 +31,9 @@ class Settings:
     max_message_size: int = DEFAULT_MAX_MESSAGE_BYTES
     max_upload: int = 64 << 30
     lifeline: bool = False
+    tls: bool = False
+    certfile: Path | None = None
+    keyfile: Path | None = None
 
     @property
     def workspace(self) -> Path:

@@ -72,6 +72,19 @@ CLASSIC_OPTIONS = {
 @click.option(
     "--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Answer to this host name too."
 )
+@click.option("--tls", is_flag=True, help="Serve https, with a certificate that is made for you and kept.")
+@click.option(
+    "--certfile",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Serve https with this certificate (PEM, its chain in the same file).",
+)
+@click.option(
+    "--keyfile",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The certificate's key, when it is in a file of its own.",
+)
 @click.option(
     "--max-message-size",
     "max_message_bytes",
@@ -104,6 +117,8 @@ def command(
     workspace: str | None,
     prefix: str | None,
     app_dir: str | None,
+    certfile: str | None,
+    keyfile: str | None,
     detach: bool,
     open_browser: bool | None,
     as_json: bool,
@@ -116,10 +131,14 @@ def command(
 
     It serves until Ctrl-C, which stops the plugins too. `imjoy`, `imjoy start` and `python -m imjoy` are the same.
     """
+    if keyfile and not certfile:
+        raise click.BadParameter("it needs the certificate, --certfile, too", param_hint="--keyfile")
     context: Context = click_context.obj
     options = ServeOptions(
         layout=context.layout(prefix, workspace),
-        app_dir=Path(app_dir).absolute() if app_dir else None,
+        app_dir=_absolute(app_dir),
+        certfile=_absolute(certfile),
+        keyfile=_absolute(keyfile),
         **settings,
     )
     classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}
@@ -151,6 +170,10 @@ def command(
                 engine.hang_up()
                 engine.wait()
     return _farewell(engine, signals, exit_code, as_json=as_json)
+
+
+def _absolute(path: str | None) -> Path | None:
+    return Path(path).absolute() if path else None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,16 @@ class Layout:
         return self.private / "engine.json"
 
     @property
+    def certificate_file(self) -> Path:
+        """The certificate (PEM) that the engine signed itself, for ``--tls``."""
+        return self.private / "tls" / "certificate.pem"
+
+    @property
+    def certificate_key_file(self) -> Path:
+        """The key of that certificate, mode 0600."""
+        return self.private / "tls" / "key.pem"
+
+    @property
     def engine_lock_file(self) -> Path:
         """Held by the engine while it serves this workspace."""
         return self.private / "engine.lock"

@@ -4,6 +4,8 @@ ENGINE_MODULE = "imjoy_engine"
 TOKEN_VARIABLE = "IMJOY_ENGINE_TOKEN"
 URL_VARIABLE = "IMJOY_ENGINE_URL"
 """The environment variables that hand over a connection token, and the engine that it is for."""
+CERTIFICATE_VARIABLE = "IMJOY_ENGINE_CERTIFICATE"
+"""The one that hands over that engine's certificate (PEM), where it has one."""
 
 # For processes that pass messages on: keep freed memory instead of returning it to the system after each message.
 # 64 MiB there and back took 0.62 s instead of 0.85 s, a bare echo of 100 bytes 51 instead of 85 microseconds (asyncio

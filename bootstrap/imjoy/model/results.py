@@ -26,7 +26,10 @@ def _plain(value: object) -> object:
 
 @dataclass(frozen=True)
 class EngineStarted(Result):
-    """An engine that serves; ``already_running`` when it did so before we asked."""
+    """An engine that serves; ``already_running`` when it did so before we asked.
+
+    ``fingerprint`` is its certificate's (SHA-256), empty for plain http; ``tunnel`` is the ssh line that leads to it.
+    """
 
     url: str
     host: str
@@ -36,6 +39,8 @@ class EngineStarted(Result):
     token_file: Path
     log_file: Path
     urls: tuple[str, ...]
+    fingerprint: str
+    tunnel: str
     serve: bool
     detached: bool
     first_launch: bool
@@ -68,6 +73,7 @@ class EngineStatus(Result):
     pid: int | None = None
     note: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)

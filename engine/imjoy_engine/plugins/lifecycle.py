@@ -111,9 +111,13 @@ class PluginRequest:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a plugin needs of the engine. ``url`` is where workers reach it; times are in seconds."""
+    """What a plugin needs of the engine: ``url`` is what plugins are told, ``worker_url`` where their workers connect.
+
+    Times are in seconds.
+    """
 
     url: str
+    worker_url: str
     workspace: Path
     environments: EnvironmentStore
     launcher: Launcher
@@ -262,7 +266,7 @@ class Plugin:
         variables = {
             **wanted_variables,
             **command.variables,
-            "IMJOY_WORKER_URL": f"{self._surroundings.url.replace('http', 'ws', 1)}/api/v1/workers/{self.id}",
+            "IMJOY_WORKER_URL": f"{self._surroundings.worker_url.replace('http', 'ws', 1)}/api/v1/workers/{self.id}",
             "IMJOY_WORKER_SECRET": self.worker_secret,
         }
         try:

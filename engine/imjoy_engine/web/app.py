@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -51,6 +51,8 @@ ROUTES = (
         "What happens to it (Server-Sent Events).",
     ),
     Route("GET", f"{API}/plugins/{{id}}/rpc", plugins.plugin_rpc, "WebSocket: talk to it."),
+)
+WORKER_ROUTES = (
     Route(
         "GET", f"{API}/workers/{{id}}/control", plugins.worker_control, "WebSocket: a worker and its engine."
     ),
@@ -66,7 +68,7 @@ ROUTES = (
 def openapi_document() -> dict[str, object]:
     """Return the OpenAPI description of every route in the table."""
     paths: dict[str, dict[str, object]] = {}
-    for route in (*ROUTES, *(Route(*route) for route in FILE_ROUTES)):
+    for route in (*ROUTES, *WORKER_ROUTES, *(Route(*route) for route in FILE_ROUTES)):
         names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
         paths.setdefault(route.path, {})[route.method.lower()] = {
             "summary": route.summary,
@@ -86,11 +88,21 @@ def openapi_document() -> dict[str, object]:
 
 def build_app(context: Context) -> web.Application:
     """Return the engine's application."""
-    app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
-    app[CONTEXT] = context
-    for route in ROUTES:
-        app.router.add_route(route.method, route.path, route.handler)
+    app = _guarded(context, (*ROUTES, *WORKER_ROUTES))
     add_file_routes(app, context.settings)
     add_page_routes(app, context.settings)
+    return app
+
+
+def build_worker_app(context: Context) -> web.Application:
+    """Return what answers where workers alone connect."""
+    return _guarded(context, WORKER_ROUTES)
+
+
+def _guarded(context: Context, routes: Iterable[Route]) -> web.Application:
+    app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
+    app[CONTEXT] = context
+    for route in routes:
+        app.router.add_route(route.method, route.path, route.handler)
     app.on_response_prepare.append(add_cors_headers)
     return app

@@ -189,13 +189,15 @@ class ClientSocket(asyncio.Protocol):
                 self._transport.close()
 
 
-async def open_socket(url: str, secret: str, subprotocol: str) -> ClientSocket:
-    """Connect to a ``ws://`` url of the engine, showing ``secret``; never through a proxy.
+async def open_socket(url: str, secret: str, subprotocol: str, tls: Any = None) -> ClientSocket:
+    """Connect to a url of the engine, showing ``secret``; never through a proxy.
+
+    ``wss://`` needs ``tls``, an ``ssl.SSLContext`` that says whom to trust.
 
     Raises:
         OSError, asyncio.TimeoutError: nobody answered; SocketRefused (an OSError): not with a WebSocket.
     """
-    opening = asyncio.ensure_future(_connect(url, secret, subprotocol))
+    opening = asyncio.ensure_future(_connect(url, secret, subprotocol, tls))
     try:
         await asyncio.wait([opening], timeout=CONNECT_SECONDS)
         if not opening.done():
@@ -205,10 +207,10 @@ async def open_socket(url: str, secret: str, subprotocol: str) -> ClientSocket:
         opening.cancel()
 
 
-async def _connect(url: str, secret: str, subprotocol: str) -> ClientSocket:
+async def _connect(url: str, secret: str, subprotocol: str, tls: Any) -> ClientSocket:
     address = websockets_uri.parse_uri(url)
     _, socket = await asyncio.get_event_loop().create_connection(
-        lambda: ClientSocket(url, secret, subprotocol), address.host, address.port
+        lambda: ClientSocket(url, secret, subprotocol), address.host, address.port, ssl=tls
     )
     try:
         await asyncio.wait([socket.opened])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.effects.addresses import HERE, ssh_tunnel
 from imjoy.engines import find_engine
-from imjoy.ports import LOOPBACK
-
-HERE = (*LOOPBACK, "localhost")
 
 
 def look(machine: Machine) -> Finding:
@@ -24,7 +22,7 @@ def look(machine: Machine) -> Finding:
     return warn(
         "Your browser is on another machine, and the engine listens on this one only.",
         f"You came here by ssh; {state.url} means your own machine there.",
-        f"ssh -L {state.port}:127.0.0.1:{state.port} {this_machine}",
+        ssh_tunnel(state.host, state.port, this_machine),
     )
 
 
@@ -37,6 +35,6 @@ Cause: the engine listens on `127.0.0.1`, which nobody but this machine can reac
 firewall between the two has the same effect, and cannot be seen from here.
 
 Cure: on your own machine `ssh -L 8080:127.0.0.1:8080 YOU@HOST`, then open `http://127.0.0.1:8080` there; it is
-encrypted and passes firewalls that let ssh through. Or, in a network that you trust, `imjoy start --serve --host
-0.0.0.0`. [remote.md](remote.md) has both.""",
+encrypted and passes firewalls that let ssh through. Or `imjoy start --serve --tls --host 0.0.0.0`, and open one of the
+urls that it prints. [remote.md](remote.md) has both.""",
 )

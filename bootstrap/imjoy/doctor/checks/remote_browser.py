@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from imjoy.doctor.checks.remote_bind import HERE
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.engines import find_engine
+from imjoy.effects.addresses import HERE
+from imjoy.engines import find_engine, outside_url
 from imjoy.model.project import APP_HOME
-from imjoy.ports import reachable_urls
 
 
 def look(machine: Machine) -> Finding:
@@ -15,16 +14,16 @@ def look(machine: Machine) -> Finding:
     state = sighting.state
     if state is None or not sighting.alive or state.host in HERE:
         return ok(f"pages of {APP_HOME} may reach an engine on the browser's own machine, once allowed")
-    urls = [
-        url for url in reachable_urls(state.host, state.port) if "127.0.0.1" not in url and "[::1]" not in url
-    ]
-    url = urls[0] if urls else state.url
     if state.serve:
-        return ok(f"open {url} on the other machine: the app comes from the engine itself")
+        return ok(f"open {outside_url(state)} on the other machine: the app comes from the engine itself")
+    if state.certificate:
+        return ok(
+            f"open {outside_url(state)} on the other machine, and let the browser accept its certificate"
+        )
     return warn(
         f"A page of {APP_HOME} cannot reach this engine from another machine.",
         "Browsers keep https pages from plain http addresses on the network.",
-        f"imjoy stop, then: imjoy start --serve --host {state.host}",
+        f"imjoy stop, then: imjoy start --serve --tls --host {state.host}",
     )
 
 
@@ -36,6 +35,6 @@ CHECK = Check(
 Cause: browsers block requests from an `https` page, such as the app on `https://imjoy.io`, to a plain `http` address
 on the network. To `127.0.0.1` they are allowed, but Chrome asks first (local network access).
 
-Cure: let the engine serve the app itself, `imjoy start --serve --host 0.0.0.0`, and open `http://ADDRESS:8080`; or
-bring the engine to the browser's own machine with `ssh -L 8080:127.0.0.1:8080 YOU@HOST`.""",
+Cure: let the engine serve the app itself, `imjoy start --serve --tls --host 0.0.0.0`, and open
+`https://ADDRESS:8080`; or bring the engine to the browser's own machine with `ssh -L 8080:127.0.0.1:8080 YOU@HOST`.""",
 )

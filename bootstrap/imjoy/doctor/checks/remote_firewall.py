@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from imjoy.doctor.checks.remote_bind import HERE
 from imjoy.doctor.model import Check, Finding, Machine, Status, skip
-from imjoy.engines import find_engine
-from imjoy.ports import reachable_urls
+from imjoy.effects.addresses import HERE
+from imjoy.engines import find_engine, outside_url
 
 
 def look(machine: Machine) -> Finding:
@@ -14,14 +13,11 @@ def look(machine: Machine) -> Finding:
     state = sighting.state
     if state is None or not sighting.alive or state.host in HERE:
         return skip("no engine is open to other machines")
-    urls = [
-        url for url in reachable_urls(state.host, state.port) if "127.0.0.1" not in url and "[::1]" not in url
-    ]
     return Finding(
         Status.SKIPPED,
         "Whether a firewall lets others in cannot be seen from here.",
         'On the other machine this has to answer {"alive": true}:',
-        f"curl {urls[0] if urls else state.url}/healthz",
+        f"curl {'--insecure ' if state.certificate else ''}{outside_url(state)}/healthz",
     )
 
 
