@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-# Several processes: most tests wait for the processes that they start.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+# Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
 .PHONY: test test-unit test-integration test-browser test-shell check bench fmt clean

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 pytest_plugins = ["tests.kit.fixtures"]
@@ -35,17 +36,6 @@ SETTINGS_OF_THE_MACHINE = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process of pytest-xdist: they share what is costly to make.
-
-    Whole files that use the same thing of the machine, such as port 8080, name it by a mark of their own.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a fresh home that this test, and every process it starts, takes for the real one."""
@@ -70,6 +60,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NPM_CONFIG_CACHE", os.environ.get("NPM_CONFIG_CACHE", str(REAL_HOME / ".npm")))
     monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT", str(REAL_HOME / ".pyenv")))
     return folder
+
+
+@pytest.fixture
+def only_user_of_8080(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the other processes of pytest-xdist off the default port while a test looks at it."""
+    with FileLock(tmp_path_factory.getbasetemp().parent / "port-8080.lock"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -22,16 +22,13 @@ from imjoy.ports import try_bind
 
 from .conftest import InstalledMachine, findings
 
-pytestmark = [
-    pytest.mark.skipif(os.name == "nt", reason="needs POSIX modes and links"),
-    pytest.mark.xdist_group("port_8080"),
-]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX modes and links")
 
 DEFAULT_PORT = 8080
 
 
 @pytest.fixture(autouse=True)
-def default_port_is_free() -> None:
+def default_port_is_free(only_user_of_8080: None) -> None:
     if try_bind("127.0.0.1", DEFAULT_PORT) is not None:
         pytest.skip(f"something on this machine holds port {DEFAULT_PORT}")
 

@@ -21,7 +21,7 @@ from .conftest import BECOME_NOBODY, Holder, needs_root
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal"),
-    pytest.mark.xdist_group("port_8080"),
+    pytest.mark.usefixtures("only_user_of_8080"),
 ]
 
 StartHolder = Callable[..., Holder]
