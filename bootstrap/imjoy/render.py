@@ -26,6 +26,7 @@ from imjoy.model.results import (
     EngineStopped,
     Result,
 )
+from imjoy.model.texts import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -257,8 +258,10 @@ def log_line(document: Mapping[str, object]) -> str:
     """Return one document of the engine's log (``time``, ``level``, ``logger``, ``text``, ``traceback``) as text."""
     moment = document.get("time")
     stamp = "-" if not isinstance(moment, int | float) else time.strftime(LOG_TIME, time.localtime(moment))
-    line = f"{stamp}  {document.get('level', ''):<8}{document.get('logger', '')}: {document.get('text', '')}"
-    return f"{line}\n{document['traceback']}" if document.get("traceback") else line
+    text = printable(str(document.get("text", "")), lines=True)
+    line = f"{stamp}  {document.get('level', ''):<8}{document.get('logger', '')}: {text}"
+    trace = document.get("traceback")
+    return f"{line}\n{printable(str(trace), lines=True)}" if trace else line
 
 
 @contextmanager
@@ -317,7 +320,7 @@ def _show_plugins(plugins: list[dict[str, object]]) -> None:
     heads = ("plugin", "state", "pid", "workspace", "id")
     rows = [
         [
-            str(each.get(key) if each.get(key) is not None else "-")
+            printable(str(each.get(key) if each.get(key) is not None else "-"))
             for key in ("name", "state", "pid", "workspace", "id")
         ]
         for each in plugins

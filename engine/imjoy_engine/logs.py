@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from imjoy.model.texts import printable
+
 MAX_BYTES = 2 << 20
 KEPT_FILES = 3
 
@@ -36,7 +38,8 @@ class PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a person reads it."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        text = f"{clock} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
+        said = printable(record.getMessage())
+        text = f"{clock} {record.levelname.lower():7} {record.name}: {said}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
