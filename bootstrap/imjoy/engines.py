@@ -189,6 +189,18 @@ def read_token(layout: Layout) -> str:
     return token
 
 
+def connected_url(layout: Layout) -> str:
+    """Return a url that opens the running engine's app connected, once; the plain url when there is no way to one.
+
+    Takes at most 3 s. A token would stay in the browser's history.
+    """
+    state = read_state(layout)
+    if state is None:
+        return ""
+    code, body = _ask(state, "POST", "/api/v1/codes", token=read_token(layout))
+    return f"{state.url}/#code={body['code']}" if code == 201 else state.url
+
+
 def rotate_token(layout: Layout) -> ConnectionToken:
     """Replace the token by a new one. A running engine keeps the old one until it is restarted, and the result says so.
 

@@ -34,7 +34,7 @@ PAGE = """<!doctype html>
   small {{ opacity: .8; }}
 </style>
 <h1>The ImJoy Plugin Engine is running</h1>
-<p><a class="go" href="{app}">Open it, connected</a></p>
+<p><a class="go" href="{app}">Open it, connected</a> <small>works once</small></p>
 <p>Another ImJoy app asks for the connection token. This is yours:</p>
 <p><code>{token}</code></p>
 <p>In the app on <a href="{imjoy}">{home}</a>, install the engine plugin, then enter
@@ -45,14 +45,14 @@ PAGE = """<!doctype html>
 """
 
 
-def write_welcome_page(path: Path, *, url: str, token: str) -> None:
-    """Write the page, mode 0600. The token stands in it and in a url fragment, which no browser sends anywhere.
+def write_welcome_page(path: Path, *, url: str, link: str, token: str) -> None:
+    """Write the page, mode 0600. The token stands in it; ``link`` opens the app, connected.
 
     Raises ``OSError``.
     """
     plugin = quote(f"{url}/imjoy-engine.imjoy.html", safe="")
     page = PAGE.format(
-        app=escape(f"{url}/#token={token}"),
+        app=escape(link),
         token=escape(token),
         url=escape(url),
         home=escape(APP_HOME.removeprefix("https://")),

@@ -23,6 +23,10 @@ FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
 FORGET_FAILURES_SECONDS = 600.0
 MAX_ADDRESSES = 1000
+CODE_SECONDS = 3600.0
+MAX_CODES = 16
+# RFC 9110, section 7.2: a name or an address, and a port; nothing that a reader of urls could take for something else.
+HOST_FORM = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -59,6 +63,17 @@ def ensure_token(path: Path, wanted: str | None) -> tuple[str, bool]:
     return check_token(token), False
 
 
+def same_secret(secret: bytes, given: str) -> bool:
+    """Compare in a time that tells nothing; ``given`` is a header's text, whatever its bytes were."""
+    return hmac.compare_digest(secret, given.encode("utf-8", "surrogateescape"))
+
+
+def bearer(authorization: str | None) -> str:
+    """Return what an ``Authorization`` header carries; empty when it carries nothing."""
+    scheme, _, given = (authorization or "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
+
+
 def proof(secret: str, nonce: str, instance: str) -> str:
     """Return what shows that we wrote the state file that holds ``secret`` (``docs/protocol.md``, ``/prove``)."""
     return hmac.new(secret.encode(), f"imjoy-engine:{nonce}:{instance}".encode(), hashlib.sha256).hexdigest()
@@ -82,6 +97,26 @@ class Failures:
         return float(min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(count, 10)))
 
 
+class Codes:
+    """Codes that are good for the token once, and not for long: unlike it they may end up in a browser's history."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, float] = {}
+
+    def issue(self) -> tuple[str, float]:
+        """Return a new code and the seconds that it lasts."""
+        while len(self._ends) >= MAX_CODES:
+            del self._ends[next(iter(self._ends))]
+        code = secrets.token_urlsafe(TOKEN_BYTES)
+        self._ends[code] = time.monotonic() + CODE_SECONDS
+        return code, CODE_SECONDS
+
+    def redeem(self, given: str) -> bool:
+        """Whether ``given`` is a code that is still good; it is not any more afterwards."""
+        found = [code for code in self._ends if same_secret(code.encode(), given)]
+        return any(time.monotonic() < self._ends.pop(code) for code in found)
+
+
 class Gate:
     """Decides about token, Host and Origin; holds no request."""
 
@@ -93,25 +128,28 @@ class Gate:
         self._allow_hosts = {name.lower() for name in allow_hosts}
         self._allow_origins = {origin.rstrip("/").lower() for origin in allow_origins}
         self.failures = Failures()
+        self.codes = Codes()
+
+    @property
+    def token(self) -> str:
+        """The token; only for one who has shown a right to it."""
+        return self._token.decode()
 
     def token_is_right(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bool:
         """Whether an ``Authorization`` header or one of the offered subprotocols carries the token."""
         offered = [name[len("bearer.") :] for name in subprotocols if name.startswith("bearer.")]
-        if authorization and authorization[:7].lower() == "bearer ":
-            offered.append(authorization[7:].strip())
-        return any(hmac.compare_digest(self._token, given.encode()) for given in offered)
+        offered.append(bearer(authorization))
+        return any(same_secret(self._token, given) for given in offered)
 
     def host_is_ours(self, host_header: str | None, local_address: str | None) -> bool:
         """Whether ``Host`` names this engine, so that a page cannot reach it under a name of its own (DNS rebinding).
 
         ``local_address`` is the address that the connection came in on.
         """
-        try:
-            name = urlsplit(f"//{host_header or ''}").hostname
-        except ValueError:
+        host = HOST_FORM.fullmatch(host_header or "")
+        if host is None:
             return False
-        if not name:
-            return False
+        name = (host["address"] or host["name"]).lower()
         return (
             name in LOOPBACK_HOSTS or name in {self._bound_host, local_address} or name in self._allow_hosts
         )

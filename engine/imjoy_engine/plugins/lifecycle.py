@@ -168,7 +168,10 @@ class Plugin:
         self.exit_code: int | None = None
         self.signal: str | None = None
         self.error: dict[str, object] | None = None
+        # Whoever may look at the worker's environment finds the first one, which opens its control socket once; the
+        # second one goes through that socket, and opens its clients' sockets.
         self.worker_secret = secrets.token_urlsafe(32)
+        self.link_secret = secrets.token_urlsafe(32)
         self.links: dict[str, Link] = {}
         self.ended = asyncio.Event()
         self._surroundings = surroundings
@@ -350,6 +353,7 @@ class Plugin:
             "workspace": request.workspace,
             "tag": request.manifest.tag,
             "engine_url": self._surroundings.url,
+            "secret": self.link_secret,
         }
 
     async def _leave(self) -> None:

@@ -38,6 +38,8 @@ ROUTES = (
     Route("GET", f"{API}/openapi.json", openapi, "This description."),
     Route("GET", f"{API}/status", engine.status, "How the engine is and what it runs."),
     Route("POST", f"{API}/stop", engine.stop, "Stop the plugins, then the engine."),
+    Route("POST", f"{API}/codes", engine.issue_code, "A code that is good for the token once."),
+    Route("POST", f"{API}/codes/redeem", engine.redeem_code, "The token, for a code sent as a bearer."),
     Route("POST", f"{API}/plugins", plugins.start_plugin, "Start a plugin, or hand out the one that runs."),
     Route(
         "GET", f"{API}/plugins", plugins.list_plugins, "The plugins that run and those that ended of late."

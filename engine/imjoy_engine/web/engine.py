@@ -6,13 +6,14 @@ import os
 import re
 import time
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from imjoy import __version__
 from imjoy.model.errors import ImJoyError
 
-from ..auth import proof
+from ..auth import bearer, proof
 from .context import CONTEXT
+from .guard import answer_late
 
 NONCE = re.compile(r"[0-9a-f]{16,64}")
 
@@ -57,6 +58,27 @@ def _memory_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+async def issue_code(request: web.Request) -> web.Response:
+    """Hand out a code that is good for the token once."""
+    code, seconds = request.app[CONTEXT].gate.codes.issue()
+    return web.json_response({"code": code, "expires_at": time.time() + seconds}, status=201)
+
+
+async def redeem_code(request: web.Request) -> web.Response:
+    """Give the token for a code; a wrong one is answered as late as a wrong token."""
+    gate = request.app[CONTEXT].gate
+    # Not in a body: before it is known who asks, none is read.
+    if not gate.codes.redeem(bearer(request.headers.get(hdrs.AUTHORIZATION))):
+        await answer_late(request, "code")
+        raise ImJoyError(
+            "auth.code",
+            "This link has been used, or is too old.",
+            why="It opens the app connected once, within an hour.",
+            fix="imjoy start --open",
+        )
+    return web.json_response({"token": gate.token})
 
 
 async def stop(request: web.Request) -> web.Response:

@@ -12,6 +12,9 @@ _STATUS_BY_ID = {
     "files.expired": 410,
     "files.too-large": 413,
     "internal": 500,
+    "request.encoded": 415,
+    "request.method": 405,
+    "request.too-large": 413,
 }
 _STATUS_BY_FAMILY = {"auth": 403, "env": 422, "files": 400, "plugin": 422, "request": 400}
 _STATUS_BY_ENDING = {"not-found": 404, "outside": 403, "signature": 403}

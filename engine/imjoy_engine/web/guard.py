@@ -16,7 +16,7 @@ from .errors import error_response
 log = logging.getLogger("imjoy.engine.web")
 
 # These carry a proof of their own, or say nothing worth one.
-OPEN_PATHS = frozenset({f"{API}/prove", f"{API}/openapi.json"})
+OPEN_PATHS = frozenset({f"{API}/codes/redeem", f"{API}/openapi.json", f"{API}/prove"})
 OPEN_PREFIXES = (f"{API}/file/", f"{API}/workers/")
 CORS_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
@@ -25,6 +25,13 @@ CORS_HEADERS = {
     "Access-Control-Max-Age": "600",
     # Chrome asks for it before a public page may reach a private address.
     "Access-Control-Allow-Private-Network": "true",
+}
+# Pages and files have policies of their own; all the rest is data, which is nothing to show, frame or keep.
+EVERY_ANSWER = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,14 +54,17 @@ async def add_cors_headers(request: web.Request, response: web.StreamResponse) -
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers.setdefault(hdrs.VARY, "Origin")
         response.headers.update(CORS_HEADERS)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    for name, value in EVERY_ANSWER.items():
+        response.headers.setdefault(name, value)
+    # aiohttp would tell its own version and Python's.
+    response.headers[hdrs.SERVER] = "imjoy"
 
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse who may not speak, and turn errors into answers."""
     try:
+        _check_form(request)
         _check_host_and_origin(request)
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(status=204)
@@ -64,13 +74,49 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ImJoyError as error:
         log.info("%s %s refused [%s]", request.method, request.path[:200], error.id)
         return error_response(error)
-    except (web.HTTPException, ConnectionError):
+    except web.HTTPException as error:
+        return _http_error(error)
+    except ConnectionError:
         raise
     except Exception as error:
         log.exception("%s %s", request.method, request.path)
         return error_response(
             ImJoyError("internal", "The engine failed to answer.", why=type(error).__name__, fix="imjoy logs")
         )
+
+
+def _check_form(request: web.Request) -> None:
+    """Refuse what two readers could read in two ways, and what grows when it is read."""
+    for name in (hdrs.HOST, hdrs.ORIGIN, hdrs.AUTHORIZATION):
+        if len(request.headers.getall(name, ())) > 1:
+            raise ImJoyError("request.invalid", f"The request has more than one {name} header.")
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+        raise ImJoyError(
+            "request.encoded",
+            "The request's body is compressed.",
+            why="A few compressed bytes can become many gigabytes.",
+            fix="Send it as it is.",
+        )
+
+
+def _http_error(error: web.HTTPException) -> web.StreamResponse:
+    """Return what aiohttp refused by itself as the document that every error is."""
+    if error.status == 404:
+        known = ImJoyError("request.not-found", "The engine has nothing under that address.")
+    elif error.status == 405:
+        known = ImJoyError("request.method", "The engine does not do that with that address.")
+    elif error.status == 413:
+        known = ImJoyError("request.too-large", "The request is larger than the engine reads.")
+    elif error.status == 400:
+        known = ImJoyError(
+            "request.invalid", "The engine does not understand the request.", why=error.text or ""
+        )
+    else:
+        return error
+    refused = error_response(known)
+    if hdrs.ALLOW in error.headers:
+        refused.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return refused
 
 
 def _check_host_and_origin(request: web.Request) -> None:
@@ -94,14 +140,19 @@ def _check_host_and_origin(request: web.Request) -> None:
         )
 
 
+async def answer_late(request: web.Request, what: str) -> None:
+    """Wait, the longer the more often that address has tried in vain; returns after at most 5 s."""
+    address = request.remote or ""
+    delay = request.app[CONTEXT].gate.failures.delay_after_failure(address)
+    log.warning("a wrong or missing %s from %s; answered after %.1f s", what, address, delay)
+    await asyncio.sleep(delay)
+
+
 async def _check_token(request: web.Request) -> None:
     gate = request.app[CONTEXT].gate
     if gate.token_is_right(request.headers.get(hdrs.AUTHORIZATION), offered_subprotocols(request)):
         return
-    address = request.remote or ""
-    delay = gate.failures.delay_after_failure(address)
-    log.warning("a wrong or missing token from %s; answered after %.1f s", address, delay)
-    await asyncio.sleep(delay)
+    await answer_late(request, "token")
     raise ImJoyError(
         "auth.token",
         "The connection token is missing or wrong.",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
@@ -15,6 +14,7 @@ from aiohttp.http import WSMsgType
 
 from imjoy.model.errors import ImJoyError
 
+from ..auth import bearer, same_secret
 from ..environments.spec import plan_environment
 from ..plugins.events import Event
 from ..plugins.lifecycle import Plugin, PluginRequest
@@ -151,23 +151,23 @@ async def plugin_rpc(request: web.Request) -> web.StreamResponse:
     return await serve_client(request, _plugin(request), context.registry, context.settings.max_message_size)
 
 
-def _worker_plugin(request: web.Request) -> Plugin:
-    """Return the plugin whose worker is speaking; raise when it is not that worker."""
+def _worker_plugin(request: web.Request, secret_of: Callable[[Plugin], str]) -> Plugin:
+    """Return the plugin whose worker is speaking; raise when it does not have the secret that ``secret_of`` names."""
     registry = request.app[CONTEXT].registry
-    given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ")
+    given = bearer(request.headers.get(hdrs.AUTHORIZATION))
     try:
         plugin = registry.get(request.match_info["id"])
     except ImJoyError:
         plugin = None
-    expected = plugin.worker_secret if plugin else "?"
-    if not hmac.compare_digest(expected.encode(), given.encode()) or plugin is None or plugin.final:
+    expected = secret_of(plugin) if plugin else "?"
+    if not same_secret(expected.encode(), given) or plugin is None or plugin.final:
         raise ImJoyError("auth.worker", "That is not the worker of a running plugin.")
     return plugin
 
 
 async def worker_control(request: web.Request) -> web.StreamResponse:
     """Serve a worker's control socket."""
-    plugin = _worker_plugin(request)
+    plugin = _worker_plugin(request, lambda plugin: plugin.worker_secret)
     socket = new_socket(CONTROL_SUBPROTOCOL)
     await socket.prepare(request)
     if not plugin.attach_control(socket):
@@ -185,7 +185,7 @@ async def worker_control(request: web.Request) -> web.StreamResponse:
 
 async def worker_rpc(request: web.Request) -> web.StreamResponse:
     """Connect a worker with the client that it was told of."""
-    plugin = _worker_plugin(request)
+    plugin = _worker_plugin(request, lambda plugin: plugin.link_secret)
     link = plugin.links.get(request.match_info["client"])
     if link is None or link.worker.done():
         raise ImJoyError("plugin.not-found", "That client has gone.")

@@ -100,6 +100,7 @@ class Worker:
 
     def _prepare(self, load: Dict[str, Any]) -> None:
         """Make everything ready for the script, which runs when the first client has offered its interface."""
+        self._secret = load.pop("secret")
         self._load = load
         os.chdir(load["work_dir"])
         api = types.ModuleType("imjoy")

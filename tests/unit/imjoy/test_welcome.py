@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from imjoy.welcome import write_welcome_page
@@ -9,19 +10,20 @@ from imjoy.welcome import write_welcome_page
 TOKEN = "t" * 43
 
 
-def test_the_page_is_private_and_carries_the_token_in_a_fragment_only(tmp_path: Path) -> None:
+def test_the_page_is_private_and_no_url_in_it_carries_the_token(tmp_path: Path) -> None:
     page = tmp_path / "private" / "welcome.html"
-    write_welcome_page(page, url="http://127.0.0.1:8080", token=TOKEN)
+    write_welcome_page(page, url="http://127.0.0.1:8080", link="http://127.0.0.1:8080/#code=c", token=TOKEN)
     text = page.read_text()
     assert page.stat().st_mode & 0o777 == 0o600
-    assert f'href="http://127.0.0.1:8080/#token={TOKEN}"' in text
-    assert f"?token={TOKEN}" not in text
+    assert 'href="http://127.0.0.1:8080/#code=c"' in text
+    assert TOKEN in text
+    assert not [link for link in re.findall('href="([^"]*)"', text) if TOKEN in link]
     assert "plugin=http%3A%2F%2F127.0.0.1%3A8080%2Fimjoy-engine.imjoy.html" in text
 
 
 def test_the_page_loads_nothing_from_anywhere(tmp_path: Path) -> None:
     page = tmp_path / "welcome.html"
-    write_welcome_page(page, url="http://127.0.0.1:8080", token=TOKEN)
+    write_welcome_page(page, url="http://127.0.0.1:8080", link="http://127.0.0.1:8080", token=TOKEN)
     text = page.read_text()
     assert "<script" not in text
     assert "src=" not in text

@@ -73,7 +73,7 @@ find("form").addEventListener("submit", (event) => {
   show(find("token").value.trim());
 });
 
-const token = knownToken();
+const token = await knownToken();
 if (token) {
   find("token").value = token;
   show(token);

@@ -9,12 +9,13 @@ import { AppView } from "./views/app.js";
 import { followWindows } from "./windows.js";
 
 async function begin() {
-  const token = knownToken();
+  const known = knownToken();
   Vue.createApp(AppView).mount("#app");
   followEngine();
   await startCore();
   followWindows();
   await restorePlugins();
+  const token = await known;
   if (token) await connect(token);
   else state.engine.phase = "disconnected";
   await reconnectOthers();

@@ -4,14 +4,27 @@ const TOKEN = "imjoy.token";
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 
-/** Take the token from `#token=…`, which the address bar is then freed of, else the remembered one. */
-export function knownToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    history.replaceState(null, "", location.pathname + location.search);
-    rememberToken(given);
+/**
+ * Take the token that `#code=…` is good for, once, or that `#token=…` gives, else the remembered one. The address bar
+ * is freed of both; the browser's history keeps them, so the engine hands out codes.
+ */
+export async function knownToken() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const [code, direct] = [given.get("code"), given.get("token")];
+  if (code || direct) history.replaceState(null, "", location.pathname + location.search);
+  const token = direct || (code && (await redeemed(code)));
+  if (token) rememberToken(token);
+  return token || localStorage.getItem(TOKEN) || "";
+}
+
+async function redeemed(code) {
+  const headers = { Authorization: `Bearer ${code}` };
+  try {
+    const response = await fetch("/api/v1/codes/redeem", { method: "POST", headers });
+    return response.ok ? (await response.json()).token : "";
+  } catch {
+    return "";
   }
-  return given || localStorage.getItem(TOKEN) || "";
 }
 
 export function rememberToken(token) {

@@ -54,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(401, {"error": {"id": "token.wrong"}})
         elif parts.path == "/api/v1/status":
             self.reply(200, {"version": "0.0.0", "uptime": 61.0, "memory": 2**20, "plugins": []})
+        elif parts.path == "/api/v1/codes":
+            self.reply(201, {"code": "once"})
         elif parts.path == "/api/v1/stop":
             self.reply(202, {})
             threading.Thread(target=self.server.shutdown).start()
