@@ -40,7 +40,18 @@ TOLD = (
     "createWindow",
 )
 ASKED = ("prompt", "confirm", "showDialog")
-ABSENT = ("showFileDialog", "getPlugin", "getWindow", "requestUploadUrl", "getFileManager")
+ABSENT = (
+    "call",
+    "getFileManager",
+    "getFileUrl",
+    "getPlugin",
+    "getWindow",
+    "requestUploadUrl",
+    "run",
+    "showFileDialog",
+)
+# An app keeps them for its buttons and menus.
+IGNORED = ("register", "unregister", "registerService", "onClose")
 
 
 def say(event: str, document: Mapping[str, object]) -> None:
@@ -177,21 +188,22 @@ def interface(answers: Answers, values: Values) -> dict[str, Callable[..., objec
     """Return the ``api`` that a plugin gets from us."""
 
     def tell(method: str) -> Callable[..., object]:
-        def told(*args: object) -> None:
-            say("call", {"method": method, "args": values.to_json(args)})
+        def told(*args: object, **named: object) -> None:
+            say("call", {"method": method, "args": values.to_json(_positional(args, named))})
 
         return told
 
     def ask(method: str) -> Callable[..., object]:
-        async def asked(*args: object) -> object:
+        async def asked(*args: object, **named: object) -> object:
             number, answer = answers.expect()
-            say("call", {"method": method, "id": number, "args": values.to_json(args)})
+            arguments = values.to_json(_positional(args, named))
+            say("call", {"method": method, "id": number, "args": arguments})
             return await answer
 
         return asked
 
     def refuse(method: str) -> Callable[..., object]:
-        def refused(*args: object) -> None:
+        def refused(*args: object, **named: object) -> None:
             raise RuntimeError(f"api.{method} needs the ImJoy app; `imjoy run` has none")
 
         return refused
@@ -211,9 +223,13 @@ def interface(answers: Answers, values: Values) -> dict[str, Callable[..., objec
     api["exportFile"] = export_file
     api["setConfig"] = lambda name, value=None: kept.__setitem__(name, value)
     api["getConfig"] = lambda name, default=None: kept.get(name, default)
-    api["register"] = api["unregister"] = api["registerService"] = lambda *_: None
-    api["onClose"] = lambda *_: None
+    api.update({name: lambda *_, **__: None for name in IGNORED})
     return api
+
+
+def _positional(args: tuple[object, ...], named: Mapping[str, object]) -> list[object]:
+    """Return arguments as an app gets them, which has no named ones: those are an object at the end."""
+    return [*args, named] if named else list(args)
 
 
 async def follow(client: EngineClient, plugin_id: str) -> dict[str, Any]:
@@ -255,6 +271,21 @@ async def started(
         following.cancel()
 
 
+async def ask_config(file: Path, answers: Answers) -> object:
+    """Ask for what the ``ui`` of the plugin in ``file`` describes, as the app does before ``run()``; return it."""
+    # A client that is not asked needs no reader of plugin files.
+    from .plugins.manifest import parse_plugin
+
+    source = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
+    manifest = parse_plugin(source, file=file.name).manifest
+    ui = manifest.raw.get("ui")
+    if not ui:
+        return {}
+    number, answer = answers.expect()
+    say("call", {"method": "config", "id": number, "args": [{"name": manifest.name, "ui": ui}]})
+    return await answer or {}
+
+
 async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError) -> ImJoyError:
     """Return what the plugin failed with, which says more than that its connection ended."""
     if error.id != "plugin.gone":
@@ -280,7 +311,10 @@ async def run_file(
             if not callable(connection.api.get("run")):
                 return
             name = "run"
-            arguments = [{"config": {}, "data": arguments[0] if arguments else {}, "type": "", "name": ""}]
+            config = await ask_config(file, answers)
+            arguments = [
+                {"config": config, "data": arguments[0] if arguments else {}, "type": "", "name": ""}
+            ]
         result = await connection.call(name, *arguments)
         say("result", {"file": str(file), "call": name, "value": values.to_json(result)})
 

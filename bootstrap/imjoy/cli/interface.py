@@ -24,6 +24,9 @@ class TerminalInterface:
     def __init__(self, report: render.Progress) -> None:
         self._report = report
         self._within_a_line = False
+        # What the plugin said last of how far it is, in words and as a part of 1.
+        self._status = "progress"
+        self._share: float | None = None
 
     def show(self, event: Mapping[str, object]) -> None:
         """Render an event that needs no answer."""
@@ -54,10 +57,12 @@ class TerminalInterface:
         if method in ("progress", "showProgress"):
             if isinstance(first, int | float):
                 # Classic plugins count to 100, newer ones to 1.
-                self._report("progress", first / 100 if first > 1 else float(first))
+                self._share = first / 100 if first > 1 else float(first)
+                self._report(self._status, self._share)
             return
         if method == "showStatus":
-            self._report(_readable(first), None)
+            self._status = _readable(first)
+            self._report(self._status, self._share)
             return
         self._report.close()
         if method in SPOKEN:
@@ -72,6 +77,8 @@ class TerminalInterface:
             answer(call_id, reply is not None and reply.strip().lower() in YES)
         elif method == "showDialog":
             answer(call_id, ask_dialog(first if isinstance(first, dict) else {}))
+        elif method == "config":
+            answer(call_id, ask_config(first if isinstance(first, dict) else {}))
         elif method == "createWindow":
             name = first.get("name") or first.get("type") if isinstance(first, dict) else first
             render.note(f"The plugin opens a window ({name}); windows appear only in the ImJoy app.")
@@ -94,19 +101,49 @@ class TerminalInterface:
 
 def ask_dialog(dialog: Mapping[str, object]) -> dict[str, object] | None:
     """Ask for each field of a dialog and return the answers by id; None when stdin ends (the dialog is closed)."""
+    _show_title(dialog)
+    answers: dict[str, object] = {}
+    for field in dialog_fields(dialog.get("ui")):
+        reply = _ask_field(field)
+        if reply is None:
+            return None
+        answers[str(field["id"])] = reply
+    return answers
+
+
+def ask_config(plugin: Mapping[str, object]) -> dict[str, object]:
+    """Ask for what the ``ui`` of a plugin describes; once stdin has ended, the rest is what a form begins with."""
+    fields = dialog_fields(plugin.get("ui"))
+    if fields:
+        _show_title(plugin)
+    answers: dict[str, object] = {}
+    open_to_answers = True
+    for field in fields:
+        reply = _ask_field(field) if open_to_answers else None
+        open_to_answers = reply is not None
+        answers[str(field["id"])] = _initial(field) if reply is None else reply
+    return answers
+
+
+def _show_title(dialog: Mapping[str, object]) -> None:
     title = dialog.get("name") or dialog.get("title")
     if title:
         render.note(str(title))
-    answers: dict[str, object] = {}
-    for field in dialog_fields(dialog.get("ui")):
-        options = field.get("options")
-        hint = f" ({', '.join(map(str, options))})" if isinstance(options, list) else ""
-        default = field.get("placeholder", "")
-        reply = _ask(f"{field['label']}{hint}", "" if default is None else str(default))
-        if reply is None:
-            return None
-        answers[str(field["id"])] = _number(reply) if field.get("type") == "number" else reply
-    return answers
+
+
+def _ask_field(field: Mapping[str, object]) -> object | None:
+    options = field.get("options")
+    hint = f" ({', '.join(map(str, options))})" if isinstance(options, list) else ""
+    initial = _initial(field)
+    reply = _ask(f"{field['label']}{hint}", "" if initial is None else str(initial))
+    return _number(reply) if reply is not None and field.get("type") == "number" else reply
+
+
+def _initial(field: Mapping[str, object]) -> object:
+    """Return what a field holds before anybody has typed: as the app has it."""
+    options = field.get("options")
+    first = options[0] if isinstance(options, list) and options else ""
+    return field.get("placeholder", first)
 
 
 def dialog_fields(ui: object) -> list[dict[str, object]]:
@@ -124,7 +161,9 @@ def dialog_fields(ui: object) -> list[dict[str, object]]:
     for match in FIELD.finditer(ui if isinstance(ui, str) else ""):
         values = {name: _literal(text) for name, text in PAIR.findall(match["body"])}
         if "id" in values:
-            label = re.sub(r"<[^>]+>", " ", match["label"]).strip()
+            # What stands before a line break belongs to the field before it, such as its unit.
+            line = re.split(r"<br\s*/?>|\n", match["label"])[-1]
+            label = re.sub(r"<[^>]+>", " ", line).strip().removesuffix(":")
             fields.append({"label": label or values["id"], **values})
     return fields
 

@@ -103,6 +103,26 @@ api.export({"ask": ask})
     assert {"event": "call", "method": "prompt", "id": 1, "args": ["Name?"]} in lines
 
 
+def test_named_arguments_are_an_object_at_the_end_as_an_app_gets_them(
+    engine: RunningEngine, write: Any
+) -> None:
+    file = write(
+        """
+async def ask():
+    await api.register(name="Blur", run=ask)
+    await api.showMessage("done", duration=3)
+    return await api.showDialog(name="Which?", ui="{id: 'x', type: 'number'}")
+api.export({"ask": ask})
+"""
+    )
+    code, lines = run(engine, file, "--call", "ask", answers='{"id": 1, "answer": {"x": 2}}\n')
+    assert (code, of(lines, "result")[0]["value"]) == (0, {"x": 2})
+    assert [line["args"] for line in of(lines, "call")] == [
+        ["done", {"duration": 3}],
+        [{"name": "Which?", "ui": "{id: 'x', type: 'number'}"}],
+    ]
+
+
 def test_nobody_there_to_answer_is_an_answer(engine: RunningEngine, write: Any) -> None:
     file = write("async def ask():\n    return await api.prompt('Name?')\napi.export({'ask': ask})")
     code, lines = run(engine, file, "--call", "ask")

@@ -53,6 +53,31 @@ def test_a_classic_dialog_is_asked_field_by_field(monkeypatch: pytest.MonkeyPatc
     }
 
 
+def test_the_label_of_a_field_is_what_stands_before_it_in_its_line() -> None:
+    ui = "Exposure: {id: 'ms', type: 'number'} ms <br> Channel: {id: 'channel', type: 'string'}"
+    assert [field["label"] for field in dialog_fields(ui)] == ["Exposure", "Channel"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("7\nb\n", {"n": 7, "kind": "b"}), ("7\n", {"n": 7, "kind": "a"}), ("", {"n": 3, "kind": "a"})],
+    ids=["typed", "stdin has ended after one", "nobody is there"],
+)
+def test_a_plugin_s_form_is_asked_and_without_anybody_it_keeps_what_it_begins_with(
+    monkeypatch: pytest.MonkeyPatch, typed: str, answer: object
+) -> None:
+    ui = "Times {id: 'n', type: 'number', placeholder: 3} {id: 'kind', type: 'choose', options: ['a', 'b']}"
+    assert ask(monkeypatch, typed, "config", {"name": "P", "ui": ui}) == answer
+
+
+def test_progress_keeps_the_words_that_were_said_last(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = TerminalInterface(render.Progress())
+    for share in (10, 20):
+        terminal.call({"method": "showStatus", "args": [f"Frame {share}"]}, Answers())
+        terminal.call({"method": "showProgress", "args": [share]}, Answers())
+    assert capsys.readouterr().err == "Frame 10\nFrame 20\n"
+
+
 def test_a_dialog_closes_when_stdin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert ask_dialog({"ui": [{"id": "a", "type": "text"}]}) is None
