@@ -173,11 +173,10 @@ def page(context: Any) -> Any:
 class App:
     """The app on a page, as a person uses it."""
 
-    plugins = PLUGINS
-
-    def __init__(self, page: Any, engine: Engine) -> None:
+    def __init__(self, page: Any, engine: Engine, plugins: Path = PLUGINS) -> None:
         self.page = page
         self.engine = engine
+        self.plugins = plugins
 
     def connect(self) -> App:
         self.page.goto(f"{self.engine.url}/#token={self.engine.token}")
@@ -192,7 +191,7 @@ class App:
         return card
 
     def choose(self, name: str) -> None:
-        self.page.get_by_test_id("plugin-file").set_input_files(PLUGINS / f"{name}.imjoy.html")
+        self.page.get_by_test_id("plugin-file").set_input_files(self.plugins / f"{name}.imjoy.html")
 
     def card(self, name: str) -> Any:
         return self.page.get_by_role("article", name=name, exact=True)

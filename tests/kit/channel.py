@@ -240,6 +240,10 @@ class CondaChannel:
         self.write_index()
         return archive
 
+    def has_python(self, version: str) -> bool:
+        """Whether there is a Python of this minor version, such as ``3.6``."""
+        return any(name.startswith(f"python-{version}.") for name in self._records[sub_platform()])
+
     def write_index(self) -> None:
         """Write ``repodata.json`` for what is there."""
         for subdir, records in self._records.items():

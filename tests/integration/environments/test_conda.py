@@ -96,7 +96,7 @@ def test_an_old_python_gets_a_worker_that_runs_there(
 ) -> None:
     from imjoy_engine.environments.spec import BASE_REQUIREMENTS
 
-    if not any(f"python-{version}." in path.name for path in channel.channel.folder.glob("*/*.conda")):
+    if not channel.channel.has_python(version):
         pytest.skip(f"Python {version} is not installed (pyenv)")
     spec = EnvironmentSpec(version, tuple(sorted(BASE_REQUIREMENTS)), channels=("conda-forge",))
     python = asyncio.run(store.ensure(spec, ignore))
