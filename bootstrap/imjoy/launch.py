@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -28,6 +28,8 @@ from imjoy.model.project import (
     TOKEN_VARIABLE,
 )
 
+LIFELINE = "--lifeline"
+"""The option with which an engine ends when its stdin closes."""
 BOOT_SILENCE_SECONDS = 60.0
 """The longest wait for the next sign of life of an engine that starts; a download reports far more often."""
 EVIDENCE_BYTES = 4000
@@ -196,17 +198,38 @@ def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
 
 def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> EngineProcess:
     """Start an engine and return at once. Raises :class:`ImJoyError` ``engine.unstartable``."""
-    arguments = options.arguments() + ([] if detach else ["--lifeline"])
+    arguments = options.arguments() + ([] if detach else [LIFELINE])
     environ = {**ALLOCATOR_VARIABLES, **context.environ}
     if options.token is not None:
         environ[TOKEN_VARIABLE] = options.token
-    to_terminal = options.debug and not detach
+    return _spawn_engine(
+        module_command(ENGINE_MODULE, arguments),
+        environ,
+        detach=detach,
+        to_terminal=options.debug and not detach,
+    )
+
+
+def launch_again(argv: Sequence[str], port: int, context: Context) -> EngineProcess:
+    """Start an engine in the background by the command line of one that has ended, at the port that it had.
+
+    Raises :class:`ImJoyError` ``engine.unstartable``.
+    """
+    words = [word for word in argv if word != LIFELINE]
+    words[words.index("--port") + 1] = str(port)
+    environ = {**ALLOCATOR_VARIABLES, **context.environ}
+    return _spawn_engine(words, environ, detach=True, to_terminal=False)
+
+
+def _spawn_engine(
+    argv: Sequence[str], environ: Mapping[str, str], *, detach: bool, to_terminal: bool
+) -> EngineProcess:
     # A file, not a pipe: a detached engine outlives us, and would write into a pipe that nobody reads.
     # It lives as long as the EngineProcess, which reads it when the engine has crashed.
     evidence = None if to_terminal else cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115
     try:
         process = spawn(
-            module_command(ENGINE_MODULE, arguments),
+            argv,
             stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=evidence,

@@ -24,6 +24,7 @@ VERBS = {
     "run": "Run plugin files in the terminal, without a browser.",
     "env": "List, show, plan, export and remove the environments of plugins.",
     "doctor": "Find out what is wrong, and mend it.",
+    "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
     "path": "Say how to put imjoy on PATH, or do it.",
     "install": "Make a folder with a Python, imjoy and what it needs, or mend it.",
     "uninstall": "Remove what an install made.",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,7 @@ from click.core import ParameterSource
 
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
+from imjoy.effects.process import module_command
 from imjoy.launch import EngineProcess, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
@@ -100,6 +104,7 @@ CLASSIC_OPTIONS = {
     is_flag=True,
     help="Stop the engine that is in the way, if it is proven ours.",
 )
+@click.option("--upgrade", "upgrade_first", is_flag=True, help="Bring imjoy up to date before.")
 @click.option("--detach", is_flag=True, help="Serve in the background; `imjoy stop` ends it.")
 @click.option(
     "--open/--no-open", "open_browser", default=None, help="Open the page that hands over the token."
@@ -114,6 +119,7 @@ def command(
     /,
     *,
     replace_running: bool,
+    upgrade_first: bool,
     workspace: str | None,
     prefix: str | None,
     app_dir: str | None,
@@ -148,6 +154,8 @@ def command(
         may_ask=not as_json and sys.stdin.isatty() and sys.stderr.isatty(),
         replace_running=replace_running,
     )
+    if upgrade_first:
+        _upgrade(options.layout, context, may_ask=conflict.may_ask, as_json=as_json)
     if replace_running:
         from imjoy.engines import stop_engine
 
@@ -159,7 +167,8 @@ def command(
             _present(result, options.layout, context, open_browser=open_browser, as_json=as_json)
             if engine.detached or result.already_running:
                 return ExitCode.DONE
-            exit_code = engine.wait()
+            with _update_check(options.layout, context, as_json=as_json):
+                exit_code = engine.wait()
         except ImJoyError:
             # Stopped while it booted: its silence is no failure.
             if signals.because is None:
@@ -273,6 +282,31 @@ def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineSta
     with render.progress() as report:
         event = engine.wait_until_ready(report)
     return engine_started(event, options.layout, detached=engine.detached)
+
+
+def _upgrade(layout: Layout, context: Context, *, may_ask: bool, as_json: bool) -> None:
+    """Bring imjoy up to date and go on as the newer one; when that fails, return, and go on as this one."""
+    from imjoy import render
+
+    words = ["upgrade", "--workspace", str(layout.workspace), *(["--json"] if as_json else [])]
+    argv = module_command("imjoy", [*words, *([] if may_ask else ["--yes"])])
+    code = subprocess.run(argv, env=dict(context.environ), check=False).returncode
+    if code == ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if code != ExitCode.DONE:
+        render.note("imjoy was not upgraded; the engine starts as it is.")
+        return
+    rest = [word for word in sys.argv[1:] if word != "--upgrade"]
+    command = module_command("imjoy", rest)
+    os.execv(command[0], command)
+
+
+def _update_check(layout: Layout, context: Context, *, as_json: bool) -> AbstractContextManager[object]:
+    """Return what tells, while the engine serves, that a newer imjoy is there; it is imported only now."""
+    from imjoy import render
+    from imjoy.upgrade.notifier import Notifier, is_wanted
+
+    return Notifier(layout, context, render.note) if is_wanted(context, as_json=as_json) else nullcontext()
 
 
 def _farewell(engine: EngineProcess | None, signals: StopSignals, exit_code: int, *, as_json: bool) -> int:

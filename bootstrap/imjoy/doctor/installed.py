@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import cast
 
 from imjoy import PROJECT_URL
 from imjoy.doctor.model import Fix, Machine, Repair
 from imjoy.effects.process import module_command
 from imjoy.legacy.sentence import install_line
 from imjoy.provision.receipt import read_receipt
+from imjoy.upgrade.origin import direct_url
 
 NAME = "imjoy"
 INSTALL_SECONDS = 1800.0
@@ -33,7 +32,7 @@ class Installed:
 def find_installed(machine: Machine) -> Installed | None:
     """Return the distribution that Python finds first, or None when imjoy is not installed at all."""
     for each in distributions(name=NAME, path=list(machine.search_path)):
-        document = _direct_url(each)
+        document = direct_url(each)
         vcs, folder = document.get("vcs_info"), document.get("dir_info")
         return Installed(
             distribution=each,
@@ -73,12 +72,3 @@ def reinstall_fix(machine: Machine) -> Fix | None:
         return Repair()
 
     return Fix(f"install imjoy again into {prefix}, from {receipt.source or 'the repository'}", install)
-
-
-def _direct_url(distribution: Distribution) -> dict[str, object]:
-    # PEP 610.
-    try:
-        document = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except (OSError, ValueError):
-        return {}
-    return cast("dict[str, object]", document) if isinstance(document, dict) else {}

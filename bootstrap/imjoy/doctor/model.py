@@ -19,6 +19,7 @@ GROUPS = {
     "host": "This machine",
     "path": "The imjoy command",
     "install": "The installation",
+    "upgrade": "Upgrades",
     "git": "git",
     "conda": "conda",
     "net": "The network",

@@ -18,6 +18,8 @@ OURS = (
     "install_method",
     "install_integrity",
     "install_receipt",
+    "upgrade_pending",
+    "upgrade_available",
     "git_present",
     "conda_usable",
     "conda_shell_init",

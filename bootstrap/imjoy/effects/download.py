@@ -44,8 +44,12 @@ class _BrokenOff(Exception):
     """The body ended early, or too slowly; what is there may be gone on with."""
 
 
-def download(url: str, target: Path, sha256: str, report: Report, patience: Patience | None = None) -> Path:
+def download(
+    url: str, target: Path, sha256: str | None, report: Report, patience: Patience | None = None
+) -> Path:
     """Fetch ``url`` into ``target``. Proxies and certificates are those of the usual variables.
+
+    Without a ``sha256`` the server is believed.
 
     Guarantees that ``target`` appears only whole and with the right hash; a partial file lies beside it meanwhile and
     is removed on failure. Raises :class:`ImJoyError` ``download.missing``, ``download.failed`` or
@@ -59,7 +63,8 @@ def download(url: str, target: Path, sha256: str, report: Report, patience: Pati
     part.unlink(missing_ok=True)
     try:
         _fetch(url, part, report, patience)
-        _check(part, sha256, url)
+        if sha256 is not None:
+            _check(part, sha256, url)
         part.replace(target)
     except requests.exceptions.SSLError as error:
         raise ImJoyError(

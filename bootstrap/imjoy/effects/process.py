@@ -59,8 +59,11 @@ def run_command(
     timeout: float,
     text: str | None = None,
     environ: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> CommandResult:
     """Run ``argv`` to its end with ``text`` on its stdin, for at most ``timeout`` seconds.
+
+    The result has the end of its output, or with ``whole`` all of it.
 
     Raises :class:`CommandFailed` when it cannot start, does not end in time (it is killed) or exits not with 0.
     """
@@ -68,7 +71,12 @@ def run_command(
 
     def outcome(exit_code: int, output: str | bytes | None) -> CommandResult:
         said = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
-        return CommandResult(tuple(argv), exit_code, said[-OUTPUT_TAIL_CHARACTERS:], time.monotonic() - begin)
+        return CommandResult(
+            tuple(argv),
+            exit_code,
+            said if whole else said[-OUTPUT_TAIL_CHARACTERS:],
+            time.monotonic() - begin,
+        )
 
     try:
         done = subprocess.run(

@@ -57,6 +57,11 @@ class Layout:
         return self.private / "welcome.html"
 
     @property
+    def upgrade_check_file(self) -> Path:
+        """What was last heard about a newer imjoy (JSON)."""
+        return self.private / "upgrade-check.json"
+
+    @property
     def environments(self) -> Path:
         """Plugin environments, one folder each, named by what is in them."""
         return self.private / "environments"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import sysconfig
 from pathlib import Path
 
 from imjoy import __version__
 from imjoy.doctor.installed import Installed, find_installed, reinstall_command
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
 from imjoy.provision.receipt import read_receipt
+from imjoy.upgrade.origin import belongs_to_system
 
 SHORT_COMMIT = 12
 PACKAGE = Path(__file__).parents[2]
@@ -34,7 +33,7 @@ def look(machine: Machine) -> Finding:
         )
     receipt = read_receipt(machine.layout.prefix)
     how = f"from {receipt.source}" if receipt else describe(installed, machine)
-    if _externally_managed():
+    if belongs_to_system():
         return warn(
             f"imjoy was put into a Python that belongs to the system ({how}).",
             "The system's own upgrades may remove it, and pip refuses to change it.",
@@ -52,12 +51,6 @@ def describe(installed: Installed, machine: Machine) -> str:
     if installed.commit:
         return f"{tool}git, commit {installed.commit[:SHORT_COMMIT]}"
     return f"{tool}from {installed.source.removeprefix('file://')}"
-
-
-def _externally_managed() -> bool:
-    # PEP 668.
-    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
-    return sys.prefix == sys.base_prefix and marker.exists()
 
 
 CHECK = Check(

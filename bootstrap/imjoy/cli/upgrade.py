@@ -1,0 +1,196 @@
+"""``imjoy upgrade``: shows what changes, asks, and has it done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from imjoy import render
+from imjoy.cli.options import json_option, layout_options
+from imjoy.context import Context
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.provision.apply import works
+from imjoy.provision.receipt import read_receipt
+from imjoy.signals import signals_as_interrupt
+from imjoy.upgrade.check import check
+from imjoy.upgrade.origin import Origin, find_origin
+from imjoy.upgrade.plan import Available, Upgrade, refuse_foreign, refuse_pinned
+from imjoy.upgrade.target import Target, find_target, short
+from imjoy.upgrade.transaction import Session
+
+
+@click.command(name="upgrade")
+@click.option("--check", "only_check", is_flag=True, help="Only say whether something newer is there.")
+@click.option(
+    "--from", "source", metavar="SOURCE", help="Upgrade from a git url, a wheel or a checkout instead."
+)
+@click.option("--to", metavar="REF|VERSION", help="To this branch, tag, commit or version.")
+@click.option("--allow-downgrade", is_flag=True, help="Also to an older commit or version.")
+@click.option("--rollback", is_flag=True, help="Go back to what the last upgrade replaced.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Fetch, show what would change, change nothing.")
+@click.option("--verbose", is_flag=True, help="Show what the steps print.")
+@layout_options
+@json_option
+@click.pass_obj
+def command(
+    context: Context,
+    only_check: bool,
+    source: str | None,
+    to: str | None,
+    allow_downgrade: bool,
+    rollback: bool,
+    yes: bool,
+    dry_run: bool,
+    verbose: bool,
+    prefix: str | None,
+    workspace: str | None,
+    as_json: bool,
+) -> int:
+    """Bring imjoy up to date from where it came.
+
+    The newer one is built and tried beside the old one, then takes its place in one step; when anything is wrong, the
+    old one is put back. A running engine is stopped and started again.
+    """
+    if rollback and (source or to or only_check):
+        raise click.UsageError("--rollback goes alone: it takes what the last upgrade replaced.")
+    origin = find_origin()
+    layout = _layout(context, origin, prefix, workspace)
+    if only_check:
+        render.emit(check(origin, source, to, layout, context), as_json=as_json)
+        return ExitCode.DONE
+    requirement = (
+        find_target(origin, source, to, context).requirement if _is_foreign(origin) and (source or to) else ""
+    )
+    refuse_foreign(origin, requirement, platform=sys.platform)
+    with (
+        signals_as_interrupt(),
+        render.progress() as shown,
+        Session(origin, layout, context, shown, verbose=verbose) as session,
+    ):
+        if rollback:
+            told = session.prepare_rollback()
+        else:
+            target = _target(origin, source, to, context)
+            if _is_there(origin, target.id):
+                return _say_up_to_date(origin, target.source, as_json=as_json)
+            told = session.prepare(target)
+            if _is_there(origin, told.new_id):
+                return _say_up_to_date(origin, target.source, as_json=as_json)
+        shown.close()
+        if told.action == "downgrade" and not allow_downgrade:
+            raise _downgrade(told)
+        if not dry_run:
+            _agree(told, yes=yes, as_json=as_json)
+            told = session.carry_out(told)
+    render.emit(told, as_json=as_json)
+    return ExitCode.DONE
+
+
+def _layout(context: Context, origin: Origin, prefix: str | None, workspace: str | None) -> Layout:
+    installed = prefix is None and read_receipt(origin.environment) is not None
+    return context.layout(str(origin.environment) if installed else prefix, workspace)
+
+
+def _is_foreign(origin: Origin) -> bool:
+    return origin.manager != "pip"
+
+
+def _target(origin: Origin, source: str | None, to: str | None, context: Context) -> Target:
+    named = source is not None or to is not None
+    if not named:
+        refuse_pinned(origin, None)
+    target = find_target(origin, source, to, context)
+    if not named:
+        refuse_pinned(origin, target)
+    return target
+
+
+def _is_there(origin: Origin, id: str) -> bool:
+    """Whether what is to come is what is installed, and that is whole."""
+    return id != "" and id in (origin.id, f"version:{origin.version}") and works(origin.environment)
+
+
+def _say_up_to_date(origin: Origin, source: str, *, as_json: bool) -> int:
+    same = Upgrade("none", source, origin.version, origin.version, origin.id, origin.id)
+    render.emit(same, as_json=as_json)
+    return ExitCode.DONE
+
+
+def _agree(told: Upgrade, *, yes: bool, as_json: bool) -> None:
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise ImJoyError(
+            "upgrade.unconfirmed",
+            "Nothing was upgraded, because nobody could be asked.",
+            fix="imjoy upgrade --yes",
+            exit_code=ExitCode.USAGE,
+        )
+    render.show(told)
+    if not click.confirm("Do it?", default=True, err=True):
+        raise click.Abort
+
+
+def _downgrade(told: Upgrade) -> ImJoyError:
+    return ImJoyError(
+        "upgrade.downgrade",
+        f"{_named(told.new_version, told.new_id)} is older than what is installed; nothing was changed.",
+        why=f"Installed is {_named(told.old_version, told.old_id)}.",
+        fix="imjoy upgrade --allow-downgrade",
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
+    )
+
+
+@render.show.register
+def _(result: Upgrade) -> None:
+    for line in _lines(result):
+        render.say(line)
+
+
+def _lines(result: Upgrade) -> Iterator[str]:
+    old, new = _named(result.old_version, result.old_id), _named(result.new_version, result.new_id)
+    if result.action == "none":
+        yield f"imjoy {old} is up to date."
+        return
+    yield f"imjoy {old} -> {new}"
+    yield f"  from  {result.source or 'the package index'}"
+    if result.commit_count:
+        gone = " that go" if result.action == "downgrade" else ""
+        yield f"  {result.commit_count} commit{'s' if result.commit_count > 1 else ''}{gone}:"
+        yield from (f"    {each}" for each in result.commits)
+        if result.commit_count > len(result.commits):
+            yield f"    … and {result.commit_count - len(result.commits)} older"
+    for each in result.packages:
+        yield f"  {each.name} {each.old or '(new)'} -> {each.new or '(goes)'}"
+    if result.done:
+        yield (
+            "Done: it was tried, swapped in and tested."
+            if result.action != "rollback"
+            else "Done: it is as before."
+        )
+    for url in () if result.done else result.engines:
+        yield f"  The engine at {url} is stopped, and started again afterwards."
+    if result.plugins and not result.done:
+        yield f"  Plugins in use that end with it: {', '.join(result.plugins)}"
+    yield from (f"Note: {each}." for each in result.notices)
+
+
+@render.show.register
+def _(result: Available) -> None:
+    old = _named(result.version, result.old_id)
+    if result.available is None:
+        render.say(f"imjoy {old}: whether {result.source} is another one shows when it is fetched.")
+    elif not result.available:
+        render.say(f"imjoy {old} is up to date{' (pinned)' if result.pinned else ''}.")
+    else:
+        render.say(
+            f"imjoy {old} is installed, {short(result.new_id) or 'another one'} is there.\n  {result.command}"
+        )
+
+
+def _named(version: str, id: str) -> str:
+    return f"{version} ({short(id)})" if id.startswith("commit:") else version

@@ -1,0 +1,61 @@
+"""What an upgrade that was killed has left."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
+from imjoy.effects.lock import refuse_when_locked
+from imjoy.model.errors import ImJoyError
+from imjoy.provision.receipt import lock_folder, own_folder
+from imjoy.upgrade.journal import is_dead, recover
+
+
+def look(machine: Machine) -> Finding:
+    """Look for a journal without a process, and for what such an upgrade had staged."""
+    environment = Path(sys.prefix)
+    home = own_folder(environment) / "upgrade"
+    again = "imjoy doctor --fix --only upgrade.pending"
+    try:
+        if is_dead(home):
+            why = "It was killed while it swapped, and no Python that started since could take it back."
+            return fail(
+                "An upgrade is half done.", why, again, Fix("put the old imjoy back", lambda: _recover(home))
+            )
+        stage = home / "stage"
+        if not stage.is_dir():
+            return ok("no upgrade was left half done")
+        refuse_when_locked(lock_folder(environment))
+    except ImJoyError:
+        return ok("an upgrade is at work")
+    return warn(
+        "An upgrade was killed before it changed anything.",
+        f"What it had fetched is still in {stage}.",
+        again,
+        Fix(f"delete {stage}", lambda: _delete(stage)),
+    )
+
+
+def _recover(home: Path) -> Repair:
+    recover(home)
+    return Repair()
+
+
+def _delete(stage: Path) -> Repair:
+    shutil.rmtree(stage)
+    return Repair()
+
+
+CHECK = Check(
+    "upgrade.pending",
+    "what an interrupted upgrade left",
+    look,
+    """\
+Cause: `imjoy upgrade` was killed. Before it swaps anything it writes a journal, and every Python of the environment
+that starts while the journal is there puts the old imjoy back; this is found only where that was not possible, for
+example on a disk that had become read-only.
+
+Cure: `--fix` puts the old imjoy back, or deletes what was fetched. Then `imjoy upgrade` may be tried again.""",
+)

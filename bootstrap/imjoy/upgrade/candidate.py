@@ -1,0 +1,115 @@
+"""The environment as it would be: a complete copy with the staged packages in it, in which an imjoy can be tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.provision.apply import interpreter
+from imjoy.provision.steps import Steps
+from imjoy.upgrade.origin import NAME, Origin
+from imjoy.upgrade.tree import (
+    copy_tree,
+    files_in,
+    installed_versions,
+    name_origin,
+    put_into,
+    recorded_files,
+    remove_files,
+    same_file,
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial environment beside the live one, of the same shape, and what differs, as paths relative to both.
+
+    ``replaced`` are the files of the distributions that go, ``new`` those that come; a file may be in both.
+    """
+
+    environment: Path
+    site: Path
+    replaced: frozenset[Path]
+    new: frozenset[Path]
+    entries: frozenset[str]
+
+    @property
+    def interpreter(self) -> Path:
+        """The Python of the trial."""
+        return interpreter(self.environment)
+
+
+def make_candidate(
+    origin: Origin,
+    layer: Path,
+    replaced: Mapping[str, str],
+    direct_url: Mapping[str, object] | None,
+    folder: Path,
+    steps: Steps,
+) -> Candidate:
+    """Build a candidate in ``folder``: all that is installed, but ``layer`` in place of the distributions ``replaced``.
+
+    ``direct_url`` says where imjoy comes from (PEP 610). Raises :class:`ImJoyError` ``upgrade.unrecorded``,
+    :class:`~imjoy.provision.steps.StepFailed` and ``OSError``.
+    """
+    python = str(origin.interpreter)
+    steps.run("making the trial", [python, "-I", "-m", "venv", "--without-pip", str(folder)])
+    inside = origin.site.relative_to(origin.environment)
+    site = folder / inside
+    entries = entries_of(origin.site)
+    copy_tree(origin.site, site)
+    going = [file for name in replaced for file in recorded_files(site, name)]
+    remove_files(going, site)
+    # Its commands too, though their first lines name the live Python: an imjoy without them is not whole.
+    put_into(layer, folder)
+    if direct_url is not None:
+        name_origin(site, NAME, direct_url)
+    return Candidate(
+        environment=folder,
+        site=site,
+        replaced=frozenset(_relative(going, folder, origin.environment)),
+        new=frozenset(file.relative_to(layer) for file in files_in(layer)),
+        entries=entries,
+    )
+
+
+def entries_of(site: Path) -> frozenset[str]:
+    """Return what stands in a folder of packages; it differs when a package came, went, or changed its version."""
+    return frozenset(each.name for each in site.iterdir() if each.name != "__pycache__")
+
+
+def outside(files: frozenset[Path], origin: Origin) -> Iterator[Path]:
+    """Yield those relative paths that are not below the folder of packages."""
+    inside = origin.site.relative_to(origin.environment)
+    yield from (each for each in sorted(files) if not each.is_relative_to(inside))
+
+
+def changed_outside(candidate: Candidate, layer: Path, origin: Origin) -> dict[Path, Path | None]:
+    """Return what changes beside the folder of packages: relative path to the new file, None for one that goes."""
+    changes: dict[Path, Path | None] = {
+        each: layer / each
+        for each in outside(candidate.new, origin)
+        if not same_file(layer / each, origin.environment / each)
+    }
+    for each in outside(candidate.replaced - candidate.new, origin):
+        if os.path.lexists(origin.environment / each):
+            changes[each] = None
+    return changes
+
+
+def _relative(files: list[Path], trial: Path, environment: Path) -> Iterator[Path]:
+    for file in files:
+        for root in (trial, environment):
+            if file.is_relative_to(root):
+                yield file.relative_to(root)
+                break
+
+
+def replaced_versions(
+    origin: Origin, names: Mapping[str, str], added: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Return what is installed of ``names`` and ``added``, with its version."""
+    there = installed_versions(origin.site)
+    return {name: there[name] for name in (*names, *added) if name in there}

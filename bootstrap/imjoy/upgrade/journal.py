@@ -1,0 +1,249 @@
+"""What an upgrade is about to change, and the way back: one exchange of two folders, and single files.
+
+Standard library only, nothing of ours. While a journal is there, a copy of this file is run by every Python of the
+environment as it starts (``GUARD`` sees to it): it takes back an upgrade whose process has died, before anything is
+imported that may be half new.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+GUARD = "imjoy-upgrade.pth"
+"""Lies in the folder of packages while a journal is there; ``site`` runs the line in it."""
+JOURNAL = "journal.json"
+PATIENCE_SECONDS = 10.0
+"""How long a Python that starts waits for a live upgrade to finish its swap."""
+POLL_SECONDS = 0.02
+LINUX_EXCHANGE = 2
+MACOS_SWAP = 2
+AT_FDCWD = -100
+
+
+class Journal:
+    """The journal of one environment. ``home`` is the folder that belongs to its upgrades."""
+
+    def __init__(self, home: Path) -> None:
+        self.file = home / JOURNAL
+        self.recovery = home / "recover.py"
+        self._home = home
+        self._live = home
+        self._document: dict[str, object] = {}
+        self._lock: int | None = None
+
+    def begin(
+        self, live: Path, waiting: Path, files: list[tuple[Path, Path | None]], *, exchanged: bool
+    ) -> None:
+        """Write down what will be swapped, and have every Python that starts look at it.
+
+        ``live`` and ``waiting`` are the folders of packages, ``files`` the other paths and where their old content is
+        saved (None: there was none). Keeps a lock until :meth:`close`. Raises ``OSError``; :meth:`abandon` is due then.
+        """
+        self._live = live
+        self._document = {
+            "live": str(live),
+            "waiting": str(waiting),
+            "inode": live.stat().st_ino if exchanged else None,
+            "files": [(str(target), str(saved) if saved else None) for target, saved in files],
+            "swapping": True,
+        }
+        self._lock = take(self._home)
+        if self._lock is None:
+            raise OSError(errno.EBUSY, "another upgrade is being taken back", str(self.file))
+        shutil.copyfile(__file__, self.recovery)
+        self._write()
+        for folder in (live, waiting) if exchanged else (live,):
+            (folder / GUARD).write_text(guard_line(self.recovery, self._home), encoding="utf-8")
+
+    def swapped(self) -> None:
+        """Note that all is in place, so that a Python that starts no longer waits. Raises ``OSError``."""
+        self._document["swapping"] = False
+        self._write()
+
+    def commit(self) -> None:
+        """Make the swap final. Raises ``OSError`` when it is not."""
+        self.file.unlink()
+        self._tidy()
+
+    def abandon(self) -> None:
+        """Take back whatever was done. Raises ``OSError``; then the journal stays, and who comes next goes on."""
+        if self._lock is not None:
+            if self.file.exists():
+                undo(self._home)
+            self._tidy()
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _write(self) -> None:
+        beside = self.file.with_name(f"{JOURNAL}.new")
+        with beside.open("w", encoding="utf-8") as file:
+            json.dump(self._document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.file)
+        if os.name == "posix":
+            folder = os.open(self._home, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _tidy(self) -> None:
+        for path in (self._live / GUARD, self.recovery):
+            with suppress(OSError):
+                path.unlink()
+
+
+def guard_line(recovery: Path, home: Path) -> str:
+    """Return the line that ``site`` runs: look for the journal, and only then read what can take it back."""
+    names = f"{{'__name__': 'imjoy_recovery', 'HOME': {str(home)!r}}}"
+    run = f"exec(compile(open(r, encoding='utf-8').read(), r, 'exec'), {names})"
+    there = f"os.path.exists({str(home / JOURNAL)!r}) and os.path.exists(r)"
+    return f"import os; r = {str(recovery)!r}; {there} and {run}\n"
+
+
+def recover(home: Path) -> bool:
+    """Take back an upgrade whose process has died, and tell whether there was one.
+
+    Waits at most 10 s for a live one that is just swapping. May be repeated, and called by several at once. Raises
+    ``OSError`` when it cannot be taken back; nothing gets worse by that.
+    """
+    journal = home / JOURNAL
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while journal.exists():
+        lock = take(home)
+        if lock is not None:
+            try:
+                # Whoever had the lock before may have done it.
+                return journal.exists() and undo(home)
+            finally:
+                os.close(lock)
+        if not _is_swapping(journal) or time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def is_dead(home: Path) -> bool:
+    """Whether a journal is there whose process has died. Raises ``OSError`` when that cannot be found out."""
+    if not (home / JOURNAL).exists():
+        return False
+    lock = take(home)
+    if lock is None:
+        return False
+    os.close(lock)
+    return (home / JOURNAL).exists()
+
+
+def undo(home: Path) -> bool:
+    """Take back what the journal says, whatever part of it was done. The caller has the lock. Raises ``OSError``."""
+    journal = home / JOURNAL
+    document = json.loads(journal.read_text(encoding="utf-8"))
+    live, waiting = Path(document["live"]), Path(document["waiting"])
+    if document["inode"] is not None and live.stat().st_ino != document["inode"]:
+        exchange(live, waiting)
+    for target, saved in reversed(document["files"]):
+        if saved is None:
+            Path(target).unlink(missing_ok=True)
+            # A folder that came with it; one that holds anything else stays.
+            with suppress(OSError):
+                os.removedirs(Path(target).parent)
+        else:
+            place(Path(saved), Path(target))
+    journal.unlink()
+    with suppress(OSError):
+        (live / GUARD).unlink()
+    return True
+
+
+def place(source: Path, target: Path) -> None:
+    """Make ``target`` the same as ``source``, in one step; on one disk that needs no room. Raises ``OSError``."""
+    if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.imjoy-new")
+    beside.unlink(missing_ok=True)
+    link_or_copy(source, beside)
+    try:
+        beside.replace(target)
+    except PermissionError:
+        if os.name != "nt":
+            raise
+        # Windows lets a program that runs be renamed, not replaced.
+        target.replace(target.with_name(f"{target.name}.{os.getpid()}.imjoy-aside"))
+        beside.replace(target)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``source``, else a copy of it. Symbolic links stay links. Raises ``OSError``."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders change places in one step. Raises ``OSError`` where the system or the disk cannot."""
+    try:
+        import ctypes
+    except ImportError as error:
+        raise OSError(errno.ENOSYS, "this Python has no ctypes") from error
+    if sys.platform == "win32":
+        raise OSError(errno.ENOSYS, "Windows cannot exchange folders")
+    library = ctypes.CDLL(None, use_errno=True)
+    first, second = os.fsencode(one), os.fsencode(other)
+    # renameat2(2) of Linux, renamex_np(2) of macOS.
+    name = "renamex_np" if sys.platform == "darwin" else "renameat2"
+    if not hasattr(library, name):
+        raise OSError(errno.ENOSYS, f"this system has no {name}")
+    if sys.platform == "darwin":
+        code = library.renamex_np(first, second, MACOS_SWAP)
+    else:
+        code = library.renameat2(AT_FDCWD, first, AT_FDCWD, second, LINUX_EXCHANGE)
+    if code != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(one), None, str(other))
+
+
+def take(home: Path) -> int | None:
+    """Return an open lock on the journal, which falls when this process ends; None when another process has it."""
+    descriptor = os.open(home / "journal.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return None
+        raise
+    return descriptor
+
+
+def _is_swapping(journal: Path) -> bool:
+    try:
+        return bool(json.loads(journal.read_text(encoding="utf-8"))["swapping"])
+    except FileNotFoundError:
+        return False
+
+
+if __name__ == "imjoy_recovery":
+    with suppress(OSError):
+        # HOME comes from the line in GUARD.
+        recover(Path(HOME))  # type: ignore[name-defined]  # noqa: F821

@@ -1,0 +1,140 @@
+"""What is to happen, decided without touching anything: whose matter the upgrade is, and what it changes."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Literal
+
+from imjoy.legacy.sentence import install_line
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.results import Result
+from imjoy.upgrade.origin import NAME, Origin
+from imjoy.upgrade.target import Target, is_pinned
+
+SCHEMA = 1
+WHOSE = {
+    "pipx": "pipx installed it and looks after it",
+    "uv": "uv installed it as a tool and looks after it",
+    "editable": "it runs from a checkout that pip was told to use in place",
+    "checkout": "it runs from a checkout, without being installed",
+    "system": "it was put into a Python that belongs to the system",
+    "user": "pip put it into your user packages, beside any environment",
+}
+Action = Literal["none", "upgrade", "downgrade", "rollback"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A package that another version takes the place of; ``old`` is empty for a new one, ``new`` for one that goes."""
+
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Upgrade(Result):
+    """What changes, or, when ``done``, was changed.
+
+    ``commits`` are the newest of ``commit_count``, ``HASH SUBJECT`` each. ``engines`` are the urls of engines that run
+    from here, ``plugins`` the names of those in use. An empty id is one that nobody wrote down.
+    """
+
+    action: Action
+    source: str
+    old_version: str
+    new_version: str
+    old_id: str
+    new_id: str
+    commits: tuple[str, ...] = ()
+    commit_count: int = 0
+    packages: tuple[Change, ...] = ()
+    engines: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    done: bool = False
+    notices: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that ``--json`` prints."""
+        packages = [vars(each) for each in self.packages]
+        return {"schema": SCHEMA, "kind": "upgrade", **super().as_json(), "packages": packages}
+
+
+@dataclass(frozen=True)
+class Available(Result):
+    """Whether something newer is there, and the command that brings it. ``checked`` is in seconds since the epoch.
+
+    ``available`` is None where it cannot be known before it was fetched.
+    """
+
+    available: bool | None
+    version: str
+    source: str
+    old_id: str
+    new_id: str
+    pinned: bool
+    command: str
+    checked: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that ``--json`` prints."""
+        return {"schema": SCHEMA, "kind": "check", **super().as_json()}
+
+
+def is_newer(origin: Origin, target: Target) -> bool | None:
+    """Whether the target is another one than what is installed; None when only fetching it can tell."""
+    if not target.id or not _comparable(origin.id, target.id):
+        return None
+    return target.id != origin.id
+
+
+def _comparable(one: str, other: str) -> bool:
+    """Whether two ids were made the same way: `install.sh` has no SHA-256 of a checkout or a wheel."""
+    kinds = {each.partition(":")[0] for each in (one, other)}
+    return len(kinds) == 1 and (len(one) == len(other) or kinds == {"version"})
+
+
+def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
+    """Return the command that upgrades this imjoy, to ``requirement`` where one was asked for."""
+    wanted = shlex.quote(requirement or (origin.source if origin.source else NAME))
+    if origin.manager == "pipx":
+        # `pipx upgrade` does nothing for a repository whose version number is the same.
+        return f"pipx install --force {wanted}" if requirement or origin.source else f"pipx upgrade {NAME}"
+    if origin.manager == "uv":
+        return f"uv tool install --force {wanted}" if requirement else f"uv tool upgrade {NAME}"
+    if origin.manager in ("editable", "checkout"):
+        return f"git -C {shlex.quote(origin.source)} pull"
+    if origin.manager == "system":
+        return install_line(platform)
+    if origin.manager == "user":
+        return f"{origin.interpreter} -m pip install --user --force-reinstall {wanted}"
+    return "imjoy upgrade"
+
+
+def refuse_foreign(origin: Origin, requirement: str, *, platform: str) -> None:
+    """Raise :class:`ImJoyError` ``upgrade.managed`` where another tool looks after this installation."""
+    if origin.manager == "pip":
+        return
+    raise ImJoyError(
+        "upgrade.managed",
+        f"imjoy does not upgrade itself here: {WHOSE[origin.manager]}.",
+        fix=command_for(origin, requirement, platform=platform),
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
+    )
+
+
+def refuse_pinned(origin: Origin, target: Target | None) -> None:
+    """Raise :class:`ImJoyError` ``upgrade.pinned`` where nothing newer can come from the place that is followed.
+
+    ``target`` is what there is under the recorded name, or None before it was asked for.
+    """
+    if target.moves if target else not is_pinned(origin.source):
+        return
+    raise ImJoyError(
+        "upgrade.pinned",
+        "imjoy was installed at one commit or tag, and stays there until you name another.",
+        why=f"It came from {origin.source}.",
+        fix="imjoy upgrade --to BRANCH, TAG, COMMIT or VERSION",
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
+    )

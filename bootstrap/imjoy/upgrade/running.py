@@ -1,0 +1,96 @@
+"""The engines that run from an environment: found, told by their plugins, stopped, and started again as they were."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.context import Context
+from imjoy.effects.process import command_line, find_process
+from imjoy.engines import EngineState, engine_status, find_engine, stop_engine
+from imjoy.launch import launch_again
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.model.project import ENGINE_MODULE
+
+ENDED = ("failed", "exited")
+WORKSPACE_OPTION = "--workspace"
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """An engine, its command line, and the names of the plugins that it runs."""
+
+    layout: Layout
+    state: EngineState
+    argv: tuple[str, ...]
+    plugins: tuple[str, ...]
+
+
+def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
+    """Return the engines of this account that run from an environment: that of ``layout``, and of other workspaces."""
+    layouts = {layout.workspace: layout}
+    for workspace in _workspaces(environment):
+        layouts.setdefault(workspace, Layout(layout.prefix, workspace))
+    found = []
+    for each in layouts.values():
+        sighting = find_engine(each)
+        if sighting.state is None or not sighting.alive:
+            continue
+        process = find_process(sighting.state.pid, sighting.state.create_time)
+        argv = command_line(process) if process else []
+        if argv and Path(argv[0]).is_relative_to(environment):
+            found.append(RunningEngine(each, sighting.state, tuple(argv), _plugins(each)))
+    return found
+
+
+def stop_all(engines: Iterable[RunningEngine]) -> None:
+    """Stop engines in order, their plugins with them. Raises what :func:`~imjoy.engines.stop_engine` does."""
+    for each in engines:
+        stop_engine(each.layout)
+
+
+def start_again(engines: Iterable[RunningEngine], context: Context) -> tuple[str, ...]:
+    """Start engines in the background with the options that they had; return a notice for each."""
+    notices = []
+    for each in engines:
+        try:
+            event = launch_again(each.argv, each.state.port, context).wait_until_ready(
+                lambda text, done: None
+            )
+        except (ImJoyError, ValueError) as error:
+            notices.append(
+                f"the engine at {each.state.url} could not be started again ({error}): imjoy start"
+            )
+        else:
+            notices.append(
+                f"the engine at {event['url']} serves again, in the background: imjoy stop ends it"
+            )
+    return tuple(notices)
+
+
+def _workspaces(environment: Path) -> set[Path]:
+    import psutil
+
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            mine = not hasattr(os, "getuid") or process.uids().real == os.getuid()
+        except psutil.Error:
+            continue
+        argv = command_line(process) if mine else []
+        ours = ENGINE_MODULE in argv and "serve" in argv and Path(argv[0]).is_relative_to(environment)
+        if ours and WORKSPACE_OPTION in argv[:-1]:
+            found.add(Path(argv[argv.index(WORKSPACE_OPTION) + 1]))
+    return found
+
+
+def _plugins(layout: Layout) -> tuple[str, ...]:
+    try:
+        plugins = engine_status(layout).details.get("plugins")
+    except ImJoyError:
+        return ()
+    known = [each for each in plugins if isinstance(each, dict)] if isinstance(plugins, list) else []
+    return tuple(str(each.get("name", "")) for each in known if each.get("state") not in ENDED)

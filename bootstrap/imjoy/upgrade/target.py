@@ -1,0 +1,118 @@
+"""What there is to upgrade to: asked of the place that imjoy came from, or of the one that was named."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from imjoy.context import Context
+from imjoy.effects.git import COMMIT, find_reference
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.provision.source import find_source, split_ref
+from imjoy.upgrade.origin import NAME, Origin
+
+Kind = Literal["git", "index", "wheel", "checkout"]
+ARCHIVE = re.compile(r"(?P<url>https?://.+)/archive/(?P<ref>.+)\.(zip|tar\.gz)")
+SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
+SHORT = 7
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is there. ``place`` is a git url, a path, or empty for the package index; ``id`` differs when it does.
+
+    ``ref`` is the branch, tag, commit or version that was asked for; ``moves`` whether it may be another one later.
+    An empty ``id`` cannot be known before it was fetched.
+    """
+
+    kind: Kind
+    place: str
+    ref: str
+    id: str
+    moves: bool
+
+    @property
+    def commit(self) -> str:
+        """The commit, or an empty string."""
+        return self.id.removeprefix("commit:") if self.kind == "git" else ""
+
+    @property
+    def source(self) -> str:
+        """Return what ``--from`` and a receipt call this."""
+        if self.kind != "git":
+            return self.place
+        return f"git+{self.place}{f'@{self.ref}' if self.ref != 'HEAD' else ''}"
+
+    @property
+    def requirement(self) -> str:
+        """Return what pip, pipx and uv call this."""
+        if self.kind != "index":
+            return self.source
+        return f"{NAME}=={self.ref}" if self.ref else NAME
+
+
+def is_pinned(source: str) -> bool:
+    """Whether a source names one commit, so that nothing newer can ever be there."""
+    return (
+        source.startswith("git+") and COMMIT.fullmatch(split_ref(source.removeprefix("git+"))[1]) is not None
+    )
+
+
+def find_target(origin: Origin, wanted: str | None, to: str | None, context: Context) -> Target:
+    """Ask what there is at ``wanted``, by default where imjoy came from, under the name ``to``, by default as before.
+
+    Takes at most 15 s. Raises :class:`ImJoyError` ``upgrade.source`` (3), ``upgrade.no-version`` (3), and what asking a
+    repository raises.
+    """
+    source = origin.source if wanted is None else wanted
+    if archive := ARCHIVE.fullmatch(source):
+        source = f"git+{archive['url']}@{archive['ref']}"
+    if source in ("", NAME):
+        return Target("index", "", to or "", f"version:{to}" if to else "", moves=to is None)
+    if source.startswith("git+") or ("://" in source and not source.endswith(".whl")):
+        return _in_repository(source.removeprefix("git+"), to, context)
+    if to is not None:
+        raise ImJoyError(
+            "upgrade.no-version",
+            f"{source} has no versions to choose from.",
+            why="--to names a branch, a tag or a commit of a git repository, or a version of the package index.",
+            fix=f"imjoy upgrade --from {source}",
+            exit_code=ExitCode.USAGE,
+        )
+    found = find_source(source, context, None)
+    if found.finding is not None:
+        raise ImJoyError(
+            "upgrade.source",
+            f"There is nothing to upgrade to: {found.finding.what}.",
+            why=f"imjoy {origin.version} came from there." if wanted is None else "",
+            fix="imjoy upgrade --from SOURCE",
+            exit_code=ExitCode.PREFLIGHT_REFUSED,
+        )
+    return Target("wheel" if found.kind == "wheel" else "checkout", found.place, "", found.id, moves=True)
+
+
+def _in_repository(url: str, to: str | None, context: Context) -> Target:
+    url, before = split_ref(url)
+    ref = to or before
+    if COMMIT.fullmatch(ref):
+        return Target("git", url, ref, f"commit:{ref}", moves=False)
+    # Version 1.2 is mostly tagged v1.2.
+    for name in (ref, f"v{ref}"):
+        found = find_reference(url, name, context)
+        if found is not None:
+            return Target("git", url, name, f"commit:{found.commit}", found.moves)
+    if SHORT_COMMIT.fullmatch(ref):
+        return Target("git", url, ref, "", moves=False)
+    raise ImJoyError(
+        "upgrade.no-version",
+        f"{url} has no branch, tag or commit {ref}.",
+        fix=f"git ls-remote {url} lists what there is",
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
+    )
+
+
+def short(id: str) -> str:
+    """Return an id as a person reads it: the beginning of a commit's hash, or the version."""
+    kind, _, value = id.partition(":")
+    return value[:SHORT] if kind == "commit" else value if kind == "version" else ""

@@ -1,0 +1,406 @@
+"""One upgrade from lock to receipt: staged, tried, swapped in, tested, and taken back when anything is wrong."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from imjoy import __version__
+from imjoy.context import Context
+from imjoy.effects.lock import InstallLock
+from imjoy.effects.process import CommandFailed
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import Layout
+from imjoy.provision.receipt import Receipt, lock_folder, own_folder, read_receipt, write_receipt
+from imjoy.provision.steps import Report, StepFailed, Steps
+from imjoy.signals import SIGNALS
+from imjoy.upgrade.candidate import (
+    Candidate,
+    changed_outside,
+    entries_of,
+    make_candidate,
+    replaced_versions,
+)
+from imjoy.upgrade.journal import recover
+from imjoy.upgrade.origin import NAME, Origin
+from imjoy.upgrade.plan import Action, Change, Upgrade
+from imjoy.upgrade.running import find_running, start_again, stop_all
+from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
+from imjoy.upgrade.stage import Stage
+from imjoy.upgrade.swap import Swap
+from imjoy.upgrade.target import Target
+from imjoy.upgrade.trial import Health, examine, load_command, say_version
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM_WORDS = "No space left on device"
+UNTOUCHED = "nothing was changed"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is ready to be swapped in: the files, in the shape of the environment, and what they mean."""
+
+    layer: Path
+    versions: Mapping[str, str]
+    added_before: tuple[str, ...]
+    version: str
+    source: str
+    id: str
+    direct_url: Mapping[str, object] | None
+    snapshot: Snapshot | None = None
+
+
+class Session:
+    """The time in which one upgrade has an environment to itself. Everything that it stages is gone when it is left."""
+
+    def __init__(
+        self, origin: Origin, layout: Layout, context: Context, report: Report, *, verbose: bool = False
+    ) -> None:
+        self._origin = origin
+        self._layout = layout
+        self._context = context
+        self._report = report
+        self._folder = origin.home / "stage"
+        self._lock = InstallLock(lock_folder(origin.environment))
+        log = origin.home / "upgrade.log"
+        self._steps = Steps(log, self._folder / "tmp", self._lock, context, report, verbose=verbose)
+        self._prepared: Prepared | None = None
+
+    def __enter__(self) -> Session:
+        """Take the lock, and take back an upgrade that was killed.
+
+        Raises :class:`ImJoyError` ``upgrade.unwritable`` (3), ``upgrade.disk`` and ``install.locked`` (7).
+        """
+        refuse_unwritable(self._origin)
+        with self._explained():
+            self._lock.__enter__()
+            try:
+                recover(self._origin.home)
+                self._clear()
+                (self._folder / "tmp").mkdir(parents=True)
+                self._steps.begin(f"imjoy {__version__}, upgrade of {self._origin.environment}")
+            except BaseException:
+                self._clear()
+                self._lock.__exit__(None, None, None)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._clear()
+        self._lock.__exit__(kind, value, trace)
+
+    def prepare(self, target: Target) -> Upgrade:
+        """Stage what there is, and return what would change. Touches nothing that is installed.
+
+        Raises :class:`ImJoyError` ``upgrade.step`` (4 where the network is to blame), ``upgrade.stranger`` (3),
+        ``upgrade.disk`` and what fetching raises.
+        """
+        with self._explained():
+            staged = Stage(self._origin, self._context, self._steps, self._folder).prepare(target)
+        self._prepared = Prepared(
+            layer=staged.layer,
+            versions=staged.versions,
+            added_before=(),
+            version=staged.version,
+            source=target.source,
+            id=staged.id,
+            direct_url=_direct_url(target, staged.id),
+        )
+        older = staged.older
+        if older is None:
+            older = staged.id != self._origin.id and _is_older(staged.version, self._origin.version)
+        told = self._told("downgrade" if older else "upgrade", self._prepared)
+        return replace(told, commits=staged.commits, commit_count=staged.commit_count)
+
+    def prepare_rollback(self) -> Upgrade:
+        """Get the newest snapshot ready, and return what would change. Raises ``upgrade.no-snapshot`` (3)."""
+        snapshot = newest_snapshot(self._origin.home)
+        if snapshot is None:
+            raise ImJoyError(
+                "upgrade.no-snapshot",
+                "There is no older imjoy to go back to.",
+                why=f"{self._origin.home} has none: an upgrade keeps what it replaces, the last two of them.",
+                fix="imjoy upgrade --to REF --allow-downgrade",
+                exit_code=ExitCode.PREFLIGHT_REFUSED,
+            )
+        self._prepared = Prepared(
+            layer=snapshot.layer,
+            versions=snapshot.versions,
+            added_before=snapshot.added,
+            version=snapshot.version,
+            source=snapshot.source,
+            id=snapshot.id,
+            direct_url=None,
+            snapshot=snapshot,
+        )
+        return self._told("rollback", self._prepared)
+
+    def carry_out(self, told: Upgrade) -> Upgrade:
+        """Try what was prepared, swap it in, test it, and make it final.
+
+        Whatever is raised, the old imjoy is in place again: ``upgrade.trial`` when it does not work beside the old
+        one, ``upgrade.failed`` when it does not work in its place, ``upgrade.changed``, ``upgrade.disk``,
+        ``KeyboardInterrupt``. Only ``upgrade.stuck`` says that it could not be put back whole.
+        """
+        prepared = self._prepared
+        if prepared is None:
+            raise RuntimeError("nothing was prepared")
+        with self._explained():
+            names = replaced_versions(self._origin, prepared.versions, prepared.added_before)
+            candidate = make_candidate(
+                self._origin, prepared.layer, names, prepared.direct_url, self._folder / "trial", self._steps
+            )
+            before = self._try(candidate, prepared)
+            changes = changed_outside(candidate, prepared.layer, self._origin)
+            changes |= self._receipt(prepared)
+            swap = Swap(self._origin, candidate, changes, self._folder / "saved")
+            engines = find_running(self._layout, self._origin.environment)
+            if entries_of(self._origin.site) != candidate.entries:
+                raise ImJoyError(
+                    "upgrade.changed",
+                    "Something else changed the environment meanwhile; nothing was upgraded.",
+                    why=f"{self._origin.site} is not what it was when the upgrade began.",
+                    fix="imjoy upgrade",
+                )
+            notices: tuple[str, ...] = ()
+            try:
+                stop_all(engines)
+                self._swap(swap, prepared, before)
+            finally:
+                notices = start_again(engines, self._context) if engines else ()
+        self._keep(prepared, swap, names)
+        return replace(told, done=True, notices=notices)
+
+    def _try(self, candidate: Candidate, prepared: Prepared) -> Health:
+        """Return the health of the installed imjoy, which the candidate's is not worse than."""
+        self._report("trying it", None)
+        try:
+            said = say_version([str(candidate.interpreter), "-I", "-m", NAME], self._context)
+            load_command(candidate.interpreter, self._context)
+        except CommandFailed as error:
+            raise self._not_working("upgrade.trial", error.result.output) from error
+        if said != prepared.version:
+            raise self._not_working("upgrade.trial", f"it says that it is {said}, and is {prepared.version}")
+        with ThreadPoolExecutor(max_workers=1) as other:
+            old = other.submit(examine, self._origin.interpreter, self._layout, self._context)
+            new = examine(candidate.interpreter, self._layout, self._context)
+            before = old.result()
+        if worse := new.worse_than(before):
+            raise self._not_working("upgrade.trial", worse)
+        return before
+
+    def _swap(self, swap: Swap, prepared: Prepared, before: Health) -> None:
+        self._report("swapping it in", None)
+        with signals_held() as interrupted:
+            swap.do()
+            try:
+                worse = self._test(prepared.version, before)
+                if not worse and not interrupted():
+                    swap.commit()
+                    return
+            except BaseException:
+                self._take_back(swap)
+                raise
+            self._take_back(swap)
+            if interrupted():
+                raise KeyboardInterrupt
+            raise self._not_working("upgrade.failed", worse)
+
+    def _test(self, version: str, before: Health) -> str:
+        """Return what is wrong with the imjoy that is installed now; empty when it is the right one, and well."""
+        self._report("testing it", None)
+        try:
+            said = say_version([str(self._origin.scripts / NAME)], self._context)
+        except CommandFailed as error:
+            return error.result.output
+        if said != version:
+            return f"it says that it is {said}, and should be {version}"
+        return examine(self._origin.interpreter, self._layout, self._context).worse_than(before)
+
+    def _take_back(self, swap: Swap) -> None:
+        self._report("taking it back", None)
+        try:
+            swap.undo()
+            said = say_version([str(self._origin.scripts / NAME)], self._context)
+        except (OSError, CommandFailed) as error:
+            raise self._stuck(str(error)) from error
+        if said != self._origin.version:
+            raise self._stuck(f"it says that it is {said}, and should be {self._origin.version}")
+
+    def _receipt(self, prepared: Prepared) -> dict[Path, Path | None]:
+        """Return the new receipt as one more file of the swap, where the install script left one."""
+        old = read_receipt(self._origin.environment)
+        if old is None:
+            return {}
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        folder = self._folder / "receipt"
+        own_folder(folder).mkdir(parents=True)
+        values: Receipt = replace(
+            old, version=prepared.version, source=prepared.source, source_id=prepared.id, installed=now
+        )
+        write_receipt(folder, values)
+        relative = own_folder(Path()) / "receipt.json"
+        return {relative: folder / relative}
+
+    def _keep(self, prepared: Prepared, swap: Swap, names: Mapping[str, str]) -> None:
+        if prepared.snapshot is not None:
+            drop_snapshot(prepared.snapshot)
+            return
+        snapshot = Snapshot(
+            folder=next_folder(self._origin.home),
+            version=self._origin.version,
+            source=self._origin.source,
+            id=self._origin.id,
+            versions=dict(names),
+            added=tuple(sorted(set(prepared.versions) - set(names))),
+        )
+        # The upgrade is done; without a snapshot one can only not go back by a word.
+        with suppress(OSError):
+            keep_snapshot(self._origin.home, snapshot, swap.old_files())
+
+    def _told(self, action: Action, prepared: Prepared) -> Upgrade:
+        old = replaced_versions(self._origin, prepared.versions, prepared.added_before)
+        packages = [
+            Change(name, old.get(name, ""), prepared.versions.get(name, ""))
+            for name in sorted({*old, *prepared.versions} - {NAME})
+        ]
+        engines = find_running(self._layout, self._origin.environment)
+        return Upgrade(
+            action=action,
+            source=prepared.source,
+            old_version=self._origin.version,
+            new_version=prepared.version,
+            old_id=self._origin.id,
+            new_id=prepared.id,
+            packages=tuple(each for each in packages if each.old != each.new),
+            engines=tuple(each.state.url for each in engines),
+            plugins=tuple(name for each in engines for name in each.plugins),
+        )
+
+    def _not_working(self, id: str, why: str) -> ImJoyError:
+        lines = why.strip().splitlines()
+        with suppress(OSError), self._steps.log.open("a", encoding="utf-8") as log:
+            log.write(f"\n{id}\n{why}\n")
+        evidence = self._steps.evidence(self._origin.home / "failed.log", "the old one is as it was")
+        text = "\n".join(lines[-12:])
+        if id == "upgrade.trial":
+            return ImJoyError(
+                "upgrade.trial",
+                "The new imjoy does not work here, so it was not installed.",
+                why=text,
+                fix=evidence["fix"],
+            )
+        return ImJoyError(
+            "upgrade.failed",
+            "The new imjoy did not work in its place, and the old one was put back.",
+            why=text,
+            fix=evidence["fix"],
+        )
+
+    def _stuck(self, why: str) -> ImJoyError:
+        return ImJoyError(
+            "upgrade.stuck",
+            "The new imjoy does not work, and the old one could not be put back whole.",
+            why=why,
+            fix="imjoy doctor --fix --only upgrade.pending",
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the disk and the steps raise into what a person can read."""
+        try:
+            yield
+        except StepFailed as error:
+            evidence = self._steps.evidence(self._origin.home / "failed.log", UNTOUCHED)
+            if NO_ROOM_WORDS in evidence["why"]:
+                raise _no_room(self._origin.home, evidence["why"]) from error
+            raise ImJoyError("upgrade.step", error.what, **evidence) from error
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise _no_room(self._origin.home, str(error)) from error
+            raise _unwritable(error) from error
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def refuse_unwritable(origin: Origin) -> None:
+    """Raise :class:`ImJoyError` ``upgrade.unwritable`` unless packages and commands can be changed, by trying."""
+    for folder in (origin.environment, origin.site, origin.scripts):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise _no_room(folder, str(error)) from error
+            raise _unwritable(error) from error
+
+
+@contextmanager
+def signals_held() -> Iterator[Callable[[], bool]]:
+    """While it is entered, a Ctrl-C and its kin wait; yields a function that tells whether one came."""
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _direct_url(target: Target, id: str) -> Mapping[str, object] | None:
+    if target.kind == "git":
+        commit = {"vcs": "git", "commit_id": id.removeprefix("commit:")}
+        asked = {"requested_revision": target.ref} if target.ref != "HEAD" else {}
+        return {"url": target.place, "vcs_info": {**asked, **commit}}
+    if target.kind == "wheel":
+        return {
+            "url": Path(target.place).as_uri(),
+            "archive_info": {"hash": f"sha256={id.removeprefix('wheel:')}"},
+        }
+    if target.kind == "checkout":
+        return {"url": Path(target.place).as_uri(), "dir_info": {}}
+    return None
+
+
+def _is_older(version: str, than: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(version) < Version(than)
+    except InvalidVersion:
+        return False
+
+
+def _no_room(folder: Path, why: str) -> ImJoyError:
+    return ImJoyError(
+        "upgrade.disk",
+        f"There is no room on the disk of {folder}; {UNTOUCHED}.",
+        why=why.strip().rpartition("\n")[2],
+        fix="make room, then imjoy upgrade",
+    )
+
+
+def _unwritable(error: OSError) -> ImJoyError:
+    return ImJoyError(
+        "upgrade.unwritable",
+        f"The installation cannot be changed; {UNTOUCHED}.",
+        why=str(error),
+        fix="run it as the user who installed imjoy, or mend the permissions",
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
+    )

@@ -1,0 +1,107 @@
+"""Tries an imjoy: the one that waits in the stage, and the one that was swapped in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imjoy.context import Context
+from imjoy.effects.pip import module_arguments
+from imjoy.effects.process import CommandFailed
+from imjoy.model.layout import Layout
+from imjoy.provision.machine import isolated
+from imjoy.upgrade.origin import NAME
+
+VERSION_SECONDS = 60.0
+DOCTOR_SECONDS = 120.0
+CHECK_SECONDS = 60.0
+BAD = ("fail", "crashed")
+# Other programs may take the port, and PATH changes with the shell: neither says anything about an imjoy.
+NOT_ITS_DOING = ("port.", "remote.", "path.", "upgrade.")
+ESSENTIAL = frozenset({"install.integrity", "engine.starts"})
+ENTRY_POINT = """
+from importlib.metadata import distribution
+points = distribution("imjoy").entry_points
+next(each for each in points if (each.group, each.name) == ("console_scripts", "imjoy")).load()
+"""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What is wrong with an imjoy: the doctor's findings by id, and the lines of ``pip check``.
+
+    ``looked_at`` has the ids of all checks; it is empty when the doctor did not even run.
+    """
+
+    findings: Mapping[str, str]
+    looked_at: frozenset[str]
+    conflicts: frozenset[str]
+
+    def worse_than(self, before: Health) -> str:
+        """Return what is wrong here and was not before, a line each; empty when nothing is.
+
+        A check that only the newer doctor knows says nothing about the difference.
+        """
+        known = before.looked_at or ESSENTIAL
+        comparable = [id for id in self.findings if id in known or not self.looked_at]
+        new = [f"{self.findings[id]} ({id})" for id in comparable if id not in before.findings]
+        return "\n".join([*new, *sorted(self.conflicts - before.conflicts)])
+
+
+def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
+    """Have an imjoy look at itself, engine included. Takes some seconds, at most three minutes."""
+    environ = isolated(context.environ)
+    options = ["--prefix", str(layout.prefix), "--workspace", str(layout.workspace)]
+    argv = [str(interpreter), "-I", "-m", NAME, "doctor", "--offline", "--json", *options]
+    try:
+        said = context.run(argv, timeout=DOCTOR_SECONDS, environ=environ, whole=True).output
+    except CommandFailed as error:
+        said = error.result.output
+    checks = _checks(said)
+    findings = {
+        each["id"]: f"{each['what']} {each['why']}".strip()
+        for each in checks
+        if each["status"] in BAD and not each["id"].startswith(NOT_ITS_DOING)
+    }
+    return Health(
+        findings if checks else {"doctor": f"imjoy doctor does not run.\n{said.strip()}"},
+        frozenset(each["id"] for each in checks),
+        _conflicts(interpreter, context, environ),
+    )
+
+
+def say_version(command: list[str], context: Context) -> str:
+    """Return what an imjoy says its version is. Raises :class:`~imjoy.effects.process.CommandFailed`."""
+    environ = isolated(context.environ)
+    said = context.run([*command, "--version"], timeout=VERSION_SECONDS, environ=environ).output
+    return said.strip().removeprefix(f"{NAME} ")
+
+
+def load_command(interpreter: Path, context: Context) -> None:
+    """Import what the ``imjoy`` command runs. Raises :class:`~imjoy.effects.process.CommandFailed`."""
+    argv = [str(interpreter), "-I", "-c", ENTRY_POINT]
+    context.run(argv, timeout=VERSION_SECONDS, environ=isolated(context.environ))
+
+
+def _checks(said: str) -> list[dict[str, str]]:
+    for line in said.splitlines():
+        try:
+            return list(json.loads(line)["checks"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return []
+
+
+def _conflicts(interpreter: Path, context: Context, environ: Mapping[str, str]) -> frozenset[str]:
+    try:
+        context.run(module_arguments(interpreter, ["check"]), timeout=CHECK_SECONDS, environ=environ)
+    except CommandFailed as error:
+        # An environment without pip has nobody to ask; the doctor has looked at imjoy's own requirements.
+        return frozenset(
+            line
+            for line in error.result.output.splitlines()
+            if " has requirement " in line or " requires " in line
+        )
+    return frozenset()
