@@ -22,6 +22,7 @@ PREFERRED_PYTHONS="3.13 3.12 3.11 3.10"
 PROJECT_URL="https://github.com/oeway/ImJoy-Engine"
 IMJOY_MIB=300
 VENV_MIB=400
+LITTLE_MEMORY_MIB=2000
 # What an existing conda is asked for.
 CONDA_PYTHON="3.13"
 # Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name.
@@ -41,6 +42,9 @@ EXIT_CHECKSUM=6
 EXIT_LOCKED=7
 EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
+
+# The environment that imjoy lives in, of a conda that was there before.
+ENVIRONMENT_NAME="imjoy"
 
 # Run in the Python that may become the host: its version, what is missing in it (or nothing), the interpreter behind
 # it when it is itself one of an environment. It has to parse on Python 2.7, to tell us that it is one.
@@ -318,6 +322,7 @@ set_defaults() {
   DISTRIBUTION=""
   WHY=""
   CONDA=""
+  ENVIRONMENT=""
   URL=""
   PYTHON=""
   PYTHON_VERSION=""
@@ -423,7 +428,7 @@ isolate() {
 }
 
 look_at_host() {
-  need cat chmod cksum cut date df dirname find grep head id ls mkdir mktemp mv rm rmdir sed sleep sort tail tar tee tr uname
+  need cat chmod cut date df dirname find grep head id ln ls mkdir mktemp mv readlink rm rmdir sed sleep sort tail tar tee tr uname
   OS=$(uname -s 2>/dev/null || echo unknown)
   case $OS in
   Linux | Darwin) ;;
@@ -495,7 +500,6 @@ python_advice() {
 # Where does the prefix stand: PREFIX_STATE is new, unfinished (an interrupted first install), interrupted (an
 # interrupted change of a finished one), installed, foreign or unusable.
 look_at_prefix() {
-  local inside
   PREFIX_STATE=unusable
   if [ -z "$PREFIX" ]; then
     if [ -z "${HOME:-}" ]; then
@@ -516,9 +520,8 @@ look_at_prefix() {
     return 0
     ;;
   esac
-  OURS="$PREFIX/.imjoy"
-  LOCK_FOLDER="$OURS/install.lock"
-  if [ ! -e "$PREFIX" ] && [ ! -L "$PREFIX" ]; then
+  use_environment "$(real_folder "$PREFIX")"
+  if [ ! -e "$PREFIX" ] && { [ ! -L "$PREFIX" ] || is_left_over "$PREFIX"; }; then
     look_at_parent
     return 0
   elif [ ! -d "$PREFIX" ]; then
@@ -528,17 +531,27 @@ look_at_prefix() {
     problem prefix.unwritable "$PREFIX cannot be written to" "choose another folder: --prefix DIR"
     return 0
   fi
-  inside=$(ls -A "$PREFIX")
-  if [ -f "$OURS/incomplete" ]; then
-    PREFIX_STATE=$(cat "$OURS/incomplete")
-  elif [ -f "$OURS/receipt.json" ]; then
-    PREFIX_STATE=installed
-  elif [ -z "$inside" ] || [ "$inside" = .imjoy ]; then
-    PREFIX_STATE=new
-  else
-    PREFIX_STATE=foreign
+  PREFIX_STATE=$(state_of "$PREFIX")
+  if [ "$PREFIX_STATE" = foreign ]; then
     problem prefix.foreign "$PREFIX holds files that this script did not put there" "choose another folder: --prefix DIR"
   fi
+}
+
+# use_environment FOLDER: everything of an install lies in there. It is the prefix, or, with a conda that was there
+# before, its environment `imjoy`, which the prefix is then a link to.
+use_environment() {
+  ENVIRONMENT=$1
+  OURS="$ENVIRONMENT/.imjoy"
+  LOCK_FOLDER="$OURS/install.lock"
+}
+
+real_folder() {
+  if [ -L "$1" ] && [ -d "$1" ]; then (cd -P "$1" && pwd -P); else printf '%s' "$1"; fi
+}
+
+# is_left_over PREFIX: true for a link of ours to an environment that somebody has removed.
+is_left_over() {
+  [ -L "$1" ] && [ ! -e "$1" ] && case $(readlink "$1") in */"$ENVIRONMENT_NAME") ;; *) false ;; esac
 }
 
 look_at_parent() {
@@ -558,14 +571,17 @@ look_at_parent() {
 }
 
 look_at_disk() {
-  local there=$PREFIX free needed=$((VENV_MIB + IMJOY_MIB))
-  [ "$PREFIX_STATE" = new ] || return 0
+  local there=$ENVIRONMENT free disk needed=$((VENV_MIB + IMJOY_MIB))
   [ -z "$URL" ] || needed=$((INSTALLER_DOWNLOAD_MIB + INSTALLER_UNPACKED_MIB + IMJOY_MIB))
   while [ ! -d "$there" ]; do
     there=${there%/*}
     there=${there:-/}
   done
-  read -r _ _ _ free _ < <(df -Pk "$there" 2>/dev/null | tail -n 1) || return 0
+  read -r _ _ _ free _ disk < <(df -Pk "$there" 2>/dev/null | tail -n 1) || return 0
+  if mount 2>/dev/null | grep -F " on $disk " | tail -n 1 | grep -Eq '[(, ]noexec[,) ]'; then
+    problem prefix.noexec "the disk of $there forbids programs (noexec)" "choose another disk: --prefix DIR"
+  fi
+  [ "$PREFIX_STATE" = new ] || return 0
   case $free in
   "" | *[!0-9]*) return 0 ;;
   esac
@@ -606,7 +622,21 @@ look_at_platform() {
     esac
     ;;
   esac
+  look_at_memory
   [ "$(id -u)" != 0 ] || NOTICES+=("you are root: what is installed belongs to root")
+}
+
+look_at_memory() {
+  local bytes kib=""
+  if [ "$OS" = Darwin ]; then
+    bytes=$(sysctl -n hw.memsize 2>/dev/null || true)
+    kib=$((${bytes:-0} / 1024))
+  elif [ -r /proc/meminfo ]; then
+    kib=$(sed -n -e 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+  fi
+  if [ "${kib:-0}" -gt 0 ] && [ "$((kib / 1024))" -lt "$LITTLE_MEMORY_MIB" ]; then
+    NOTICES+=("this machine has $((kib / 1024)) MiB of memory; plugins may want more")
+  fi
 }
 
 # Sets CONDA to the first conda that works and is not the prefix's own, and CONDA_VERSION.
@@ -614,7 +644,7 @@ look_for_conda() {
   local candidate answer
   CONDA=""
   while IFS= read -r candidate; do
-    case $candidate in "$PREFIX"/*) continue ;; esac
+    case $candidate in "$PREFIX"/* | "$ENVIRONMENT"/*) continue ;; esac
     [ -x "$candidate" ] || continue
     answer=$("$candidate" -V 2>/dev/null </dev/null) || continue
     case $answer in
@@ -625,6 +655,37 @@ look_for_conda() {
       ;;
     esac
   done < <(list_condas)
+}
+
+# Sets FOLDER to where that conda keeps its environment `imjoy`, in the first of its folders that can be written to, and
+# FOLDER_STATE to how that stands; false when it does not say.
+look_for_environment() {
+  local folder nearest
+  while IFS= read -r folder || [ -n "$folder" ]; do
+    nearest=$folder
+    while [ ! -e "$nearest" ]; do nearest=$(dirname "$nearest"); done
+    [ -w "$nearest" ] || continue
+    FOLDER="$folder/$ENVIRONMENT_NAME"
+    FOLDER_STATE=$(state_of "$FOLDER")
+    return 0
+  done < <("$CONDA" info --json 2>/dev/null </dev/null | tr -d '\n' | sed -e 's/.*"envs_dirs": *\[\([^]]*\)\].*/\1/' |
+    tr ',' '\n' | sed -n -e 's/^ *"\(.*\)" *$/\1/p')
+  return 1
+}
+
+# state_of FOLDER: new, unfinished, interrupted, installed or foreign, by what lies in it.
+state_of() {
+  local inside
+  inside=$(ls -A "$1" 2>/dev/null || true)
+  if [ -f "$1/.imjoy/incomplete" ]; then
+    cat "$1/.imjoy/incomplete"
+  elif [ -f "$1/.imjoy/receipt.json" ]; then
+    echo installed
+  elif [ -z "$inside" ] || [ "$inside" = .imjoy ]; then
+    echo new
+  else
+    echo foreign
+  fi
 }
 
 list_condas() {
@@ -708,25 +769,13 @@ choose_distribution() {
     return 0
   fi
   reason=$(why_no_conda_here)
-  if [ "$wish" != auto ] && [ -n "$reason" ]; then
+  if [ "$wish" != auto ] && [ "$wish" != existing ] && [ -n "$reason" ]; then
     problem prefix.conda "$reason" "--prefix ${HOME:-/opt}/ImJoyApp, or --distribution venv"
     DISTRIBUTION=$wish
     return 0
   fi
-  case $wish-$reason in
-  auto- | existing-*)
-    look_for_conda
-    if [ -n "$CONDA" ] && offered_conda_is_wanted; then
-      DISTRIBUTION=existing
-      WHY="conda $CONDA_VERSION is here: $CONDA"
-      return 0
-    fi
-    ;;
-  esac
-  if [ "$wish" = existing ]; then
-    problem conda.none "there is no conda that works" "--distribution miniconda brings one"
-    DISTRIBUTION=existing
-    return 0
+  if [ "$wish" = auto ] || [ "$wish" = existing ]; then
+    if take_existing_conda "$wish"; then return 0; fi
   fi
   if [ -n "$reason" ]; then
     NOTICES+=("$reason")
@@ -756,11 +805,43 @@ choose_distribution() {
   take_python "neither Miniconda nor Miniforge can be had"
 }
 
+# take_existing_conda WISH: true when the question is settled: it will be used, or its absence is a problem.
+take_existing_conda() {
+  local foreign
+  look_for_conda
+  if [ -z "$CONDA" ] || ! look_for_environment; then
+    [ "$1" = existing ] || return 1
+    problem conda.none "there is no conda that works" "--distribution miniconda brings one"
+    DISTRIBUTION=existing
+    return 0
+  fi
+  case $PREFIX_STATE in installed | interrupted) FOLDER=$ENVIRONMENT FOLDER_STATE=$PREFIX_STATE ;; esac
+  if [ "$FOLDER_STATE" = foreign ]; then
+    foreign="$FOLDER is an environment that no install of imjoy made"
+    CONDA=""
+    if [ "$1" = auto ]; then
+      NOTICES+=("$foreign")
+      return 1
+    fi
+    problem conda.foreign "$foreign" "--distribution miniconda, or, if nobody needs it: conda env remove --prefix $FOLDER"
+    DISTRIBUTION=existing
+    return 0
+  fi
+  if [ "$1" = auto ] && ! offered_conda_is_wanted; then
+    CONDA=""
+    return 1
+  fi
+  DISTRIBUTION=existing
+  WHY="conda $CONDA_VERSION is here: $CONDA"
+  use_environment "$FOLDER"
+  [ "$FOLDER_STATE" = new ] || PREFIX_STATE=$FOLDER_STATE
+}
+
 # Whoever has a conda is asked; where nobody can be, it is taken, and the plan says so.
 offered_conda_is_wanted() {
-  [ "$WISH" = auto ] && [ "$DRY_RUN" = no ] && [ "$JSON" = no ] || return 0
+  [ "$DRY_RUN" = no ] && [ "$JSON" = no ] || return 0
   confirm "There is a conda $CONDA_VERSION: $CONDA
-Shall it make an environment for imjoy in $PREFIX? It is not changed itself." yes
+Shall it make the environment $FOLDER for imjoy? It is not changed itself." yes
 }
 
 take_python() {
@@ -821,7 +902,7 @@ look_at_source() {
     SOURCE_PLACE=$(cd "$SOURCE_PLACE" && pwd)
     if is_checkout "$SOURCE_PLACE"; then
       SOURCE_KIND=checkout
-      SOURCE_ID="tree:$(fingerprint "$SOURCE_PLACE")"
+      SOURCE_ID=$(named tree "$(fingerprint "$SOURCE_PLACE")")
     else
       problem source.not_imjoy "$SOURCE_PLACE is not a checkout of imjoy" "git clone $PROJECT_URL makes one"
     fi
@@ -835,7 +916,7 @@ look_at_source() {
     if [ -f "$SOURCE_PLACE" ]; then
       case $SOURCE_PLACE in /*) ;; *) SOURCE_PLACE="$PWD/$SOURCE_PLACE" ;; esac
       SOURCE_KIND=wheel
-      SOURCE_ID="wheel:$(cksum <"$SOURCE_PLACE")"
+      SOURCE_ID=$(named wheel "$(sha256 <"$SOURCE_PLACE")")
     else
       problem source.missing "there is no file $SOURCE_PLACE" "give a wheel, a checkout's folder or a git url: --from SOURCE"
     fi
@@ -845,10 +926,28 @@ look_at_source() {
   esac
 }
 
-# A number that changes when any file that would be installed does.
+# A number that changes when any file that would be installed does: the SHA-256 of a line for each file, with its own
+# SHA-256 and its path. `imjoy install` counts in the same way, so changing doors is no upgrade.
 fingerprint() {
-  (cd "$1" && find setup.py pyproject.toml bootstrap engine -type f ! -name '*.py[co]' ! -path '*.egg-info/*' \
-    -exec cksum {} +) | LC_ALL=C sort | cksum
+  local hash
+  read -r -a hash <<<"$(hash_command)"
+  [ ${#hash[@]} -gt 0 ] || return 0
+  (cd "$1" && LC_ALL=C && export LC_ALL && find setup.py pyproject.toml MANIFEST.in README.md LICENSE bootstrap engine \
+    -type f ! -name '*.py[co]' ! -path '*.egg-info/*' ! -path '*__pycache__*' -exec "${hash[@]}" {} + |
+    sed -e 's/^\([0-9a-f]*\) [ *]/\1  /' | sort -k 2 | sha256)
+}
+
+# sha256: of what comes in; nothing where there is no tool for it.
+sha256() {
+  local hash
+  read -r -a hash <<<"$(hash_command)"
+  [ ${#hash[@]} -gt 0 ] || return 0
+  "${hash[@]}" | cut -d ' ' -f 1
+}
+
+# named KIND VALUE: KIND:VALUE, or nothing where there is no value.
+named() {
+  [ -z "$2" ] || printf '%s:%s' "$1" "$2"
 }
 
 have_git() {
@@ -904,13 +1003,13 @@ look_at_git() {
 
 # works: the imjoy in the prefix starts and is whole. Writes no bytecode.
 works() {
-  [ -x "$PREFIX/bin/imjoy" ] &&
-    PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/imjoy" --version >/dev/null 2>&1 </dev/null &&
-    PYTHONDONTWRITEBYTECODE=1 "$PREFIX/bin/python" -I -c "$PROBE_INSTALLED" >/dev/null 2>&1 </dev/null
+  [ -x "$ENVIRONMENT/bin/imjoy" ] &&
+    PYTHONDONTWRITEBYTECODE=1 "$ENVIRONMENT/bin/imjoy" --version >/dev/null 2>&1 </dev/null &&
+    PYTHONDONTWRITEBYTECODE=1 "$ENVIRONMENT/bin/python" -I -c "$PROBE_INSTALLED" >/dev/null 2>&1 </dev/null
 }
 
 environment_works() {
-  [ -x "$PREFIX/bin/python" ] && "$PREFIX/bin/python" -m pip --version >/dev/null 2>&1 </dev/null
+  [ -x "$ENVIRONMENT/bin/python" ] && "$ENVIRONMENT/bin/python" -m pip --version >/dev/null 2>&1 </dev/null
 }
 
 # receipt_value NAME: what the receipt says, as written there.
@@ -929,6 +1028,8 @@ make_plan() {
   installed)
     if ! works; then
       ACTION=repair
+    elif [ ! "$PREFIX" -ef "$ENVIRONMENT" ]; then
+      ACTION=upgrade
     elif [ -n "$NETWORK_EVIDENCE" ] || [ -n "$SOURCE_ID" ] && [ "$(receipt_value source_id)" = "$SOURCE_ID" ]; then
       ACTION=none
     else
@@ -1016,7 +1117,10 @@ describe_plan() {
       printf '  with  its %s\n' "$DISTRIBUTION"
     fi
     ;;
-  existing) printf '  with  conda %s\n' "${CONDA_VERSION:+$CONDA_VERSION ($(short "$CONDA"))}" ;;
+  existing)
+    printf '  with  conda %s\n' "${CONDA_VERSION:+$CONDA_VERSION ($(short "$CONDA"))}"
+    printf '  in    %s, which %s is a link to\n' "$(short "$ENVIRONMENT")" "$(short "$PREFIX")"
+    ;;
   *) printf '  with  Python %s (%s)\n' "$PYTHON_VERSION" "$(short "$PYTHON")" ;;
   esac
   for ((i = 0; i < ${#NOTICES[@]}; i++)); do printf '  note  %s\n' "${NOTICES[i]}"; done
@@ -1034,13 +1138,15 @@ print_plan_text() {
 }
 
 print_plan_json() {
-  local i separator=""
+  local i separator="" environment=""
   printf '{\n  "schema": 1,\n  "kind": "plan",\n  "version": %s,\n  "action": %s,\n' \
     "$(json_string "$VERSION")" "$(json_string "$ACTION")"
   printf '  "prefix": %s,\n  "python": {"path": %s, "version": %s},\n' \
     "$(json_string "$PREFIX")" "$(json_string "$PYTHON")" "$(json_string "$PYTHON_VERSION")"
-  printf '  "distribution": {"name": %s, "why": %s, "url": %s, "conda": %s},\n' "$(json_string "$DISTRIBUTION")" \
-    "$(json_string "$WHY")" "$(json_string "$URL")" "$(json_string "$CONDA")"
+  [ "$ENVIRONMENT" = "$PREFIX" ] || environment=$ENVIRONMENT
+  printf '  "distribution": {"name": %s, "why": %s, "url": %s, "conda": %s, "environment": %s},\n' \
+    "$(json_string "$DISTRIBUTION")" "$(json_string "$WHY")" "$(json_string "$URL")" "$(json_string "$CONDA")" \
+    "$(json_string "$environment")"
   printf '  "notices": %s,\n' "$(json_notices)"
   printf '  "source": {"kind": %s, "place": %s, "id": %s},\n  "steps": [' \
     "$(json_string "$SOURCE_KIND")" "$(json_string "$SOURCE_PLACE")" "$(json_string "$SOURCE_ID")"
@@ -1132,7 +1238,7 @@ break_dead_lock() {
     mv "$aside" "$LOCK_FOLDER"
     return 0
   fi
-  if [ -f "$aside/step" ]; then stop_group "$(cat "$aside/step")" "$PREFIX"; fi
+  if [ -f "$aside/step" ]; then stop_group "$(cat "$aside/step")" "$ENVIRONMENT"; fi
   rm -rf "$aside"
 }
 
@@ -1191,6 +1297,7 @@ apply() {
   *) agree_to_rebuild ;;
   esac
   open_log
+  link_prefix
   choose_temporary_folder
   ensure_environment
   build_wheel
@@ -1206,9 +1313,29 @@ apply() {
 
 # What stood there may have changed while the lock was somebody else's.
 look_again() {
-  look_at_prefix
+  PREFIX_STATE=$(state_of "$ENVIRONMENT")
+  [ "$PREFIX_STATE" != foreign ] ||
+    problem prefix.foreign "$ENVIRONMENT holds files that this script did not put there" "choose another folder: --prefix DIR"
   make_plan
   [ ${#PROBLEM_IDS[@]} -eq 0 ] || refuse
+}
+
+# Makes the prefix name the environment of a conda that was there before; what an unfinished install left gives way.
+link_prefix() {
+  local part
+  [ "$ENVIRONMENT" != "$PREFIX" ] || return 0
+  if [ "$PREFIX" -ef "$ENVIRONMENT" ]; then return 0; fi
+  if is_left_over "$PREFIX"; then
+    rm -f "$PREFIX"
+  elif [ -d "$PREFIX" ] && [ ! -L "$PREFIX" ]; then
+    if [ -f "$PREFIX/.imjoy/incomplete" ]; then
+      for part in $CONDA_PARTS; do rm -rf "${PREFIX:?}/$part"; done
+    fi
+    rm -rf "$PREFIX/.imjoy"
+    rmdir "$PREFIX" 2>/dev/null || true
+  fi
+  { [ ! -e "$PREFIX" ] && mkdir -p "$(dirname "$PREFIX")" && ln -s "$ENVIRONMENT" "$PREFIX"; } ||
+    die prefix.foreign "$EXIT_REFUSED" "$PREFIX cannot become a link to $ENVIRONMENT" "choose another folder: --prefix DIR"
 }
 
 # The topmost folder that this run makes, so that a first install that fails leaves nothing behind.
@@ -1270,9 +1397,9 @@ ensure_environment() {
       fail_step environment.failed "Python $PYTHON_VERSION could not make an environment in $PREFIX"
     ;;
   existing)
-    run "having conda make the environment" "$CONDA" create --yes --quiet --prefix "$PREFIX" --no-default-packages \
+    run "having conda make the environment" "$CONDA" create --yes --quiet --prefix "$ENVIRONMENT" --no-default-packages \
       --override-channels --channel conda-forge ${OFFLINE:+--offline} "python=$CONDA_PYTHON" pip ||
-      fail_step environment.failed "$CONDA could not make an environment in $PREFIX"
+      fail_step environment.failed "$CONDA could not make the environment $ENVIRONMENT"
     link_conda
     ;;
   *) run_installer ;;
@@ -1281,9 +1408,9 @@ ensure_environment() {
 
 # A script, not a link: conda finds its own root from where it lies.
 link_conda() {
-  [ ! -e "$PREFIX/bin/conda" ] || return 0
-  printf '#!/bin/sh\nexec "%s" "$@"\n' "$CONDA" >"$PREFIX/bin/conda"
-  chmod +x "$PREFIX/bin/conda"
+  [ ! -e "$ENVIRONMENT/bin/conda" ] || return 0
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$CONDA" >"$ENVIRONMENT/bin/conda"
+  chmod +x "$ENVIRONMENT/bin/conda"
 }
 
 run_installer() {
@@ -1307,9 +1434,8 @@ run_installer() {
 }
 
 check_hash() {
-  local found hash
-  read -r -a hash <<<"$(hash_command)"
-  found=$("${hash[@]}" <"$1" | cut -d ' ' -f 1)
+  local found
+  found=$(sha256 <"$1")
   [ "$found" = "$(printf '%s' "$INSTALLER_SHA256" | tr '[:upper:]' '[:lower:]')" ] ||
     die download.checksum "$EXIT_CHECKSUM" "$1 is not what it should be; nothing of it was used" \
       "its SHA-256 is $found and has to be $INSTALLER_SHA256; try again, or another --mirror"
@@ -1342,7 +1468,7 @@ fetch() {
 
 remove_environment() {
   local part
-  for part in $(parts_of "$DISTRIBUTION"); do rm -rf "${PREFIX:?}/$part"; done
+  for part in $(parts_of "$DISTRIBUTION"); do rm -rf "${ENVIRONMENT:?}/$part"; done
 }
 
 parts_of() {
@@ -1366,7 +1492,7 @@ build_wheel() {
     ;;
   git) place="$SOURCE_PLACE@${SOURCE_ID#commit:}" ;;
   esac
-  run "building imjoy" "$PREFIX/bin/python" -m pip wheel --no-deps \
+  run "building imjoy" "$ENVIRONMENT/bin/python" -m pip wheel --no-deps \
     ${OFFLINE:+--no-index --find-links "$OFFLINE"} --wheel-dir "$STAGE/wheels" "$place" ||
     fail_step source.build_failed "imjoy could not be built from $SOURCE_PLACE"
   WHEEL=$(ls "$STAGE"/wheels/imjoy-*.whl 2>/dev/null) ||
@@ -1379,16 +1505,14 @@ install_wheel() {
     again=--force-reinstall
     mark interrupted
   fi
-  run "installing imjoy and what it needs" "$PREFIX/bin/python" -m pip install --upgrade \
+  run "installing imjoy and what it needs" "$ENVIRONMENT/bin/python" -m pip install --upgrade \
     ${OFFLINE:+--no-index --find-links "$OFFLINE"} ${again:+"$again"} "$WHEEL" ||
     fail_step install.failed "imjoy could not be installed into $PREFIX"
 }
 
 check_answer() {
-  { run "checking that it answers" "$PREFIX/bin/imjoy" --version && works; } ||
+  { run "checking that it answers" "$ENVIRONMENT/bin/imjoy" --version && works; } ||
     fail_step install.silent "imjoy is installed in $PREFIX, but does not answer"
-  INSTALLED_VERSION=$("$PREFIX/bin/imjoy" --version </dev/null | tail -n 1)
-  INSTALLED_VERSION=${INSTALLED_VERSION##* }
 }
 
 # fail_step ID WHAT: tell a network that is not there from everything else, and say what state the prefix is in.
@@ -1420,7 +1544,7 @@ hand_over() {
   [ "$JSON" = no ] || set -- "$@" --json
   [ "$QUIET" = no ] || set -- "$@" --quiet
   [ "$MODIFY_PATH" = no ] || set -- "$@" --modify-path
-  "$PREFIX/bin/python" -I -m imjoy install "$@" </dev/null || status=$?
+  "$ENVIRONMENT/bin/python" -I -m imjoy install "$@" </dev/null || status=$?
   [ "$status" -ne 0 ] || return 0
   TOLD=yes
   # What failed after the receipt was written is no reason to take the install back.
@@ -1476,12 +1600,28 @@ keep_log() {
   rm -f "$LOG"
 }
 
+# Removes the empty prefix, or the link and the empty environment that it names, and empty folders up to MADE_FOLDER.
 remove_made_folders() {
   local folder=$PREFIX
-  rmdir "$OURS" 2>/dev/null
+  rmdir "$OURS" 2>/dev/null || true
+  if [ "$ENVIRONMENT" != "$PREFIX" ]; then
+    if rmdir "$ENVIRONMENT" 2>/dev/null; then forget_environment; fi
+    [ ! -L "$PREFIX" ] || rm -f "$PREFIX"
+    [ "$PREFIX" != "$MADE_FOLDER" ] || return 0
+    folder=${folder%/*}
+  fi
   [ -n "$MADE_FOLDER" ] || return 0
   while rmdir "$folder" 2>/dev/null && [ "$folder" != "$MADE_FOLDER" ]; do folder=${folder%/*}; done
   [ ! -d "$PREFIX" ] || warn "$PREFIX holds files that this script did not make and was left"
+}
+
+# Takes the environment out of conda's list of all environments, as `conda env remove` does.
+forget_environment() {
+  local registry="${HOME:-}/.conda/environments.txt" kept
+  grep -qxF "$ENVIRONMENT" "$registry" 2>/dev/null || return 0
+  kept=$(grep -vxF "$ENVIRONMENT" "$registry" || true)
+  printf '%s' "${kept:+$kept
+}" >"$registry"
 }
 
 # The shell that the line was typed in, by the process that started us, else by SHELL.
@@ -1519,6 +1659,7 @@ start_engine() {
 uninstall() {
   local parts part file left made
   look_at_prefix
+  if is_left_over "$PREFIX" && [ "$DRY_RUN" = no ]; then rm -f "$PREFIX"; fi
   if [ "$PREFIX_STATE" = new ]; then
     say "There is nothing to remove: no imjoy in $PREFIX."
     return 0
@@ -1548,7 +1689,8 @@ uninstall() {
   LOCK=""
   rm -rf "$OURS"
   MADE_FOLDER=${made:-$PREFIX}
-  remove_empty_folders
+  forget_environment
+  remove_made_folders
   say "imjoy is gone from $(short "$PREFIX"). Your workspace stays."
 }
 
@@ -1601,11 +1743,6 @@ remove_folders_above() {
     folder=${folder%/*}
     count=$((count - 1))
   done
-}
-
-remove_empty_folders() {
-  local folder=$PREFIX
-  while rmdir "$folder" 2>/dev/null && [ "$folder" != "$MADE_FOLDER" ]; do folder=${folder%/*}; done
 }
 
 main() {

@@ -442,8 +442,9 @@ def main() -> int:
     if options.command == "env" and options.what == "remove":
         options.action, options.all = remove, True
     try:
-        return int(options.action(options))
+        code = int(options.action(options))
     except CondaError as error:
+        code = 1
         if options.json:
             print(
                 json.dumps(
@@ -452,7 +453,9 @@ def main() -> int:
             )
         else:
             sys.stderr.write(f"\n{error}\n\n")
-        return 1
+    sys.stdout.flush()
+    # The threads of py-rattler may touch the interpreter while it ends, which is a segmentation fault at times.
+    os._exit(code)
 
 
 if __name__ == "__main__":

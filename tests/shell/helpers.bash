@@ -43,7 +43,7 @@ commit_all() {
 commands_without() {
   local folder="$BATS_TEST_TMPDIR/commands" name
   mkdir -p "$folder"
-  for name in bash cat chmod cksum cut date df dirname find getconf git grep head id ls mkdir mktemp mv ps rm rmdir sed sleep \
+  for name in bash cat chmod cksum cut date df dirname find getconf git grep head id ln ls mkdir mktemp mv ps readlink rm rmdir sed sleep \
     sort tail tar tee touch tr uname env sh; do
     case " $* " in
     *" $name "*) ;;

@@ -70,17 +70,6 @@ untouched() {
   [ "$before" = "$(cksum "$HOME/.bashrc")" ]
 }
 
-@test "a conda that is here makes the environment, is named in the plan, and stays as it is" {
-  bash "$FILE" -b -p "$HOME/miniconda3"
-  listing "$HOME/miniconda3" | grep -v __pycache__ | grep -v '^\. ' >"$BATS_TEST_TMPDIR/before"
-  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --from "$WHEEL"
-  [ "$(json 'd["distribution"]["name"], d["distribution"]["conda"]' "$output")" = "('existing', '$HOME/miniconda3/bin/conda')" ]
-  run -0 --separate-stderr bash "$INSTALL" --json --from "$WHEEL"
-  [ "$(json 'd["distribution"]' "$output")" = existing ]
-  [ "$("$HOME/ImJoyApp/bin/conda" -V)" = "conda 26.7.1" ]
-  listing "$HOME/miniconda3" | grep -v __pycache__ | grep -v '^\. ' | diff "$BATS_TEST_TMPDIR/before" -
-}
-
 @test "whoever says no to the conda that is here gets another road" {
   bash "$FILE" -b -p "$HOME/miniconda3"
   run python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "It is not changed itself. [Y/n]" n \

@@ -156,7 +156,7 @@ def _agreed_plan(wanted: Wanted, context: Context, *, ask: bool) -> Plan:
     better = context.home / "ImJoyApp"
 
     def plan(use_conda: bool) -> tuple[Found, Plan]:
-        found = look(wanted, context, works=works, use_conda=use_conda)
+        found = look(wanted, context, works=works, python_works=environment_works, use_conda=use_conda)
         return found, make_plan(wanted, found, better_prefix=better)
 
     found, first = plan(use_conda=True)
@@ -164,7 +164,7 @@ def _agreed_plan(wanted: Wanted, context: Context, *, ask: bool) -> Plan:
     if offered and ask and sys.stdin.isatty() and found.conda is not None:
         question = (
             f"There is a conda {found.conda.version}: {found.conda.command}\n"
-            f"Shall it make an environment for imjoy in {wanted.prefix}? It is not changed itself."
+            f"Shall it make the environment {first.environment} for imjoy? It is not changed itself."
         )
         if not click.confirm(question, default=True, err=True):
             return plan(use_conda=False)[1]
@@ -221,6 +221,8 @@ def _(result: Plan) -> None:
     render.say(titles.get(result.action, "Install imjoy"))
     render.say(f"  into  {result.prefix}\n  from  {result.source.place}")
     render.say(f"  with  {result.distribution}: {result.why}")
+    if result.environment is not None:
+        render.say(f"  in    {result.environment}, which {result.prefix} is a link to")
     for notice in result.notices:
         render.say(f"  note  {notice}")
     if result.action == "none":

@@ -35,7 +35,7 @@ def command(
     if not yes and not _agreed(plan, as_json=as_json):
         render.note("Nothing was removed.")
         return ExitCode.FAILED
-    render.emit(uninstall(plan, layout), as_json=as_json)
+    render.emit(uninstall(plan, layout, home=context.home), as_json=as_json)
     return ExitCode.DONE
 
 
@@ -61,6 +61,8 @@ def _(result: Uninstall) -> None:
         render.say(f"  the running engine at {result.engine} {'was' if result.done else 'is'} stopped")
     if result.parts:
         render.say(f"  {result.prefix}: {', '.join(each.name for each in result.parts)}")
+    if result.left_over:
+        render.say(f"  {result.prefix}, a link to an environment that is gone")
     for file in result.edited:
         render.say(f"  the block of imjoy in {file}")
     if result.workspace is not None:

@@ -1,7 +1,9 @@
-"""The conda command of this machine: found, asked for its version, told to make an environment."""
+"""The conda command of this machine: found, asked for its version and its folders, told to make an environment."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +13,9 @@ from pathlib import Path
 from imjoy.effects.process import CommandFailed, CommandResult
 
 VERSION_SECONDS = 20.0
+INFO_SECONDS = 60.0
+ENVIRONMENT_NAME = "imjoy"
+"""The environment that imjoy lives in, of a conda that was there before."""
 USUAL_FOLDERS = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", "miniconda", "anaconda")
 SYSTEM_FOLDERS = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
 CHANNEL_ARGUMENTS = ("--override-channels", "--channel", "conda-forge")
@@ -48,6 +53,21 @@ def find_conda(
     return None
 
 
+def environment_of_imjoy(conda: Conda, run: Callable[..., CommandResult]) -> Path | None:
+    """Return where this conda keeps the environment ``imjoy``: in the first of its folders that can be written to.
+
+    None when it does not say.
+    """
+    try:
+        said = run([str(conda.command), "info", "--json"], timeout=INFO_SECONDS).output
+        folders = [Path(each) for each in json.loads(said[said.index("{") :])["envs_dirs"]]
+    except (CommandFailed, ValueError, KeyError, TypeError):
+        return None
+    writable = (each for each in folders if os.access(_nearest(each), os.W_OK))
+    folder = next(writable, None)
+    return folder / ENVIRONMENT_NAME if folder else None
+
+
 def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> list[str]:
     """Return the arguments that make an environment with Python and pip, from conda-forge and nothing else."""
     words = [
@@ -60,6 +80,10 @@ def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> lis
         *CHANNEL_ARGUMENTS,
     ]
     return [*words, *(["--offline"] if offline else []), f"python={python}", "pip"]
+
+
+def _nearest(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _candidates(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:

@@ -18,6 +18,7 @@ from imjoy.effects.conda import create_arguments
 from imjoy.effects.download import download, file_sha256
 from imjoy.effects.lock import InstallLock
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.provision.linked import ensure_link, environment_of, forget, is_link, remove_link, remove_parts
 from imjoy.provision.machine import isolated
 from imjoy.provision.plan import Plan
 from imjoy.provision.receipt import (
@@ -74,10 +75,12 @@ class Installation:
         self.prefix = plan.prefix
         self._context = context
         self._report = report
-        self._ours = own_folder(plan.prefix)
+        # Where the Python lies: its scripts name it, so it is called by that and not by the link.
+        self._root = plan.environment or environment_of(plan.prefix)
+        self._ours = own_folder(self._root)
         self._stage = self._ours / "stage"
         self._undo = False
-        self._lock = InstallLock(lock_folder(plan.prefix))
+        self._lock = InstallLock(lock_folder(self._root))
         log = self._ours / "install.log.new"
         self._steps = Steps(log, self._stage / "tmp", self._lock, context, report, verbose=verbose)
 
@@ -94,8 +97,10 @@ class Installation:
         try:
             with self._lock:
                 self._undo = self.plan.action in ("install", "finish")
-                write_state(self.prefix, "unfinished" if self._undo else "interrupted")
+                write_state(self._root, "unfinished" if self._undo else "interrupted")
                 try:
+                    if self.plan.environment is not None:
+                        ensure_link(self.prefix, self._root)
                     self._ensure_stage()
                     self._ensure_python()
                     self._install(self._wheel())
@@ -116,7 +121,7 @@ class Installation:
     def hand_over(self, handed: dict[str, object], arguments: Sequence[str]) -> int:
         """Run the second half in the prefix's own Python, with its output for the person; return its exit code."""
         command = [
-            str(interpreter(self.prefix)),
+            str(interpreter(self._root)),
             "-I",
             "-m",
             "imjoy",
@@ -134,20 +139,20 @@ class Installation:
         self._steps.begin(f"imjoy {__version__}, {self.plan.action}, {self.plan.distribution}")
 
     def _ensure_python(self) -> None:
-        if not self._undo and environment_works(self.prefix):
+        if not self._undo and environment_works(self._root):
             return
         self._remove_parts()
         if self.plan.distribution == "venv":
             base = getattr(sys, "_base_executable", None) or sys.executable
-            self._step("making the environment", [base, "-m", "venv", "--prompt", "imjoy", str(self.prefix)])
+            self._step("making the environment", [base, "-m", "venv", "--prompt", "imjoy", str(self._root)])
         elif self.plan.distribution == "existing" and self.plan.conda is not None:
             offline = self.plan.offline is not None
-            arguments = create_arguments(self.prefix, CONDA_PYTHON, offline=offline)
+            arguments = create_arguments(self._root, CONDA_PYTHON, offline=offline)
             self._step("having conda make the environment", [str(self.plan.conda.command), *arguments])
             self._link_conda(self.plan.conda.command)
         else:
             self._run_installer(self._fetch_installer())
-        if not environment_works(self.prefix):
+        if not environment_works(self._root):
             raise ImJoyError(
                 "install.installer",
                 f"The Python that was put into {self.prefix} does not run.",
@@ -194,9 +199,9 @@ class Installation:
     def _link_conda(self, conda: Path) -> None:
         # A script, not a link: conda finds its own root from where it lies.
         if sys.platform == "win32":
-            (self.prefix / "Scripts" / "conda.bat").write_text(f'@"{conda}" %*\r\n', encoding="utf-8")
+            (self._root / "Scripts" / "conda.bat").write_text(f'@"{conda}" %*\r\n', encoding="utf-8")
             return
-        command = self.prefix / "bin" / "conda"
+        command = self._root / "bin" / "conda"
         if not command.exists():
             command.write_text(f'#!/bin/sh\nexec "{conda}" "$@"\n', encoding="utf-8")
             command.chmod(0o755)
@@ -212,7 +217,7 @@ class Installation:
         elif source.kind == "git" and source.id:
             place = f"{place}@{source.id.removeprefix('commit:')}"
         wheels = self._stage / "wheels"
-        pip = [str(interpreter(self.prefix)), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels)]
+        pip = [str(interpreter(self._root)), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels)]
         self._step("building imjoy", [*pip, *self._index_arguments(), place])
         built = sorted(wheels.glob("imjoy-*.whl"))
         if not built:
@@ -220,11 +225,11 @@ class Installation:
         return str(built[-1])
 
     def _install(self, wheel: str) -> None:
-        pip = [str(interpreter(self.prefix)), "-m", "pip", "install", "--upgrade", *self._index_arguments()]
+        pip = [str(interpreter(self._root)), "-m", "pip", "install", "--upgrade", *self._index_arguments()]
         again = [] if self._undo else ["--force-reinstall"]
         self._step("installing imjoy and what it needs", [*pip, *again, wheel])
         self._report("checking that it answers", None)
-        if not works(self.prefix):
+        if not works(self._root):
             raise ImJoyError(
                 "install.silent",
                 f"imjoy is installed in {self.prefix}, but does not answer.",
@@ -235,7 +240,7 @@ class Installation:
         return [] if self.plan.offline is None else ["--no-index", "--find-links", str(self.plan.offline)]
 
     def _handed(self, made: Path | None) -> dict[str, object]:
-        receipt = read_receipt(self.prefix)
+        receipt = read_receipt(self._root)
         return {
             "action": self.plan.action,
             "distribution": self.plan.distribution,
@@ -262,12 +267,7 @@ class Installation:
         return self._steps.evidence(kept, state)
 
     def _remove_parts(self) -> None:
-        for part in VENV_PARTS if self.plan.distribution == "venv" else CONDA_PARTS:
-            path = self.prefix / part
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        remove_parts(self._root, VENV_PARTS if self.plan.distribution == "venv" else CONDA_PARTS)
 
     def _take_back(self) -> None:
         with suppress(OSError):
@@ -286,7 +286,13 @@ class Installation:
     def _remove_empty(self, made: Path | None) -> None:
         with suppress(OSError):
             self._ours.rmdir()
-            for folder in (self.prefix, *self.prefix.parents):
+            if self.plan.environment is not None:
+                forget(self._root, self._context.home)
+                self._root.rmdir()
+            folders = [self.prefix, *self.prefix.parents]
+            if is_link(self.prefix):
+                remove_link(folders.pop(0))
+            for folder in folders:
                 if made is None or not folder.is_relative_to(made):
                     return
                 folder.rmdir()

@@ -16,6 +16,7 @@ from imjoy.context import Context
 from imjoy.effects.conda import Conda, find_conda
 from imjoy.effects.process import CommandFailed
 from imjoy.provision.installers import version_numbers
+from imjoy.provision.linked import is_left_over, is_link
 from imjoy.provision.receipt import own_folder, read_receipt, read_state
 
 BYTES_PER_MIB = 1024**2
@@ -122,7 +123,7 @@ def isolated(environ: Mapping[str, str], temporary: Path | None = None) -> dict[
 
 
 def _standing(prefix: Path, nearest: Path) -> Standing:
-    if not nearest.is_dir():
+    if not nearest.is_dir() or (is_link(prefix) and not prefix.exists() and not is_left_over(prefix)):
         return "file"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return "unwritable"

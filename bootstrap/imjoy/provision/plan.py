@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from imjoy import __version__
 from imjoy.context import Context
-from imjoy.effects.conda import Conda
+from imjoy.effects.conda import Conda, environment_of_imjoy
 from imjoy.effects.download import reachable
 from imjoy.model.results import Result
 from imjoy.provision.installers import NAMES, Distribution, Installer, Name, distribution
+from imjoy.provision.linked import environment_of, is_link
 from imjoy.provision.machine import Machine, PrefixFound, look_at_machine, look_at_prefix, look_for_conda
 from imjoy.provision.preflight import (
     IMJOY_MIB,
@@ -30,6 +31,8 @@ Wish = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
 Kind = Literal["miniconda", "miniforge", "existing", "venv"]
 Action = Literal["install", "finish", "upgrade", "repair", "none", "refuse"]
 
+IN_ENVIRONMENT: dict[str, Action] = {"unfinished": "finish", "interrupted": "repair", "installed": "upgrade"}
+"""What is to be done where the environment ``imjoy`` is ours already: an older Python may have had it made."""
 REACH_SECONDS = 10.0
 WITHOUT_CONDA = "plugins that name conda packages or another Python will not find one"
 
@@ -49,20 +52,30 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is: the machine, the prefix, a conda, the source, and why a distribution cannot be had."""
+    """What there is: the machine, the prefix, a conda, the source, and why a distribution cannot be had.
+
+    ``works`` is whether the imjoy in the prefix is whole, ``python_works`` whether its Python runs; ``environment`` is
+    where that conda has, or will have, the environment ``imjoy``.
+    """
 
     machine: Machine
     prefix: PrefixFound
     receipt: Receipt | None
     works: bool
+    python_works: bool
     conda: Conda | None
+    environment: PrefixFound | None
     source: Source
     unreachable: Callable[[Distribution], str]
 
 
 @dataclass(frozen=True)
 class Plan(Result):
-    """What will be done. ``file`` is the installer to run and where it comes from, where there is one."""
+    """What will be done. ``installer`` is what to run and where it comes from, where there is one.
+
+    ``environment`` is that of a conda that is here, which the prefix is then a link to; None where the prefix itself is
+    the environment.
+    """
 
     action: Action
     prefix: Path
@@ -70,6 +83,7 @@ class Plan(Result):
     why: str
     source: Source
     conda: Conda | None = None
+    environment: Path | None = None
     installer: Installer | None = None
     local_installer: Path | None = None
     offline: Path | None = None
@@ -103,6 +117,7 @@ class Plan(Result):
                 "why": self.why,
                 "url": self.installer.url if self.installer else "",
                 "conda": str(self.conda.command) if self.conda else "",
+                "environment": str(self.environment or ""),
             },
             "source": self.source.as_json(),
             "steps": list(self.steps),
@@ -111,20 +126,36 @@ class Plan(Result):
         }
 
 
-def look(wanted: Wanted, context: Context, *, works: Callable[[Path], bool], use_conda: bool) -> Found:
+def look(
+    wanted: Wanted,
+    context: Context,
+    *,
+    works: Callable[[Path], bool],
+    python_works: Callable[[Path], bool],
+    use_conda: bool,
+) -> Found:
     """Look at everything that a plan depends on. Changes nothing.
 
-    ``works`` tells whether the imjoy in a prefix is whole; without ``use_conda`` no conda is looked for.
+    ``works`` tells whether the imjoy in a prefix is whole, ``python_works`` whether its Python runs; without
+    ``use_conda`` no conda is looked for.
     """
     prefix = look_at_prefix(wanted.prefix)
-    search = use_conda and wanted.distribution in ("auto", "existing")
+    receipt = read_receipt(wanted.prefix)
+    changes = prefix.standing in ("installed", "interrupted")
+    runs = changes and python_works(wanted.prefix)
+    kind = receipt.distribution if receipt is not None and changes else wanted.distribution
+    search = use_conda and kind in ("auto", "existing") and not runs
+    conda = look_for_conda(context, wanted.prefix) if search else None
+    environment = environment_of_imjoy(conda, context.run) if conda else None
     machine = look_at_machine(context)
     return Found(
         machine=machine,
         prefix=prefix,
-        receipt=read_receipt(wanted.prefix),
+        receipt=receipt,
         works=prefix.standing == "installed" and works(wanted.prefix),
-        conda=look_for_conda(context, wanted.prefix) if search else None,
+        python_works=runs,
+        conda=conda if environment else None,
+        environment=look_at_prefix(environment) if environment else None,
         source=find_source(wanted.source, context, wanted.offline),
         unreachable=lambda each: _unreachable(each, machine.platform, wanted),
     )
@@ -134,12 +165,15 @@ def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
     """Return the plan; with ``refuse`` for its action it names every problem there is."""
     problems: list[Finding] = [found.source.finding] if found.source.finding else []
     if found.prefix.standing in ("installed", "interrupted") and found.receipt is not None:
-        plan = _plan_again(wanted, found, found.receipt)
+        plan = _plan_again(wanted, found, found.receipt, problems)
         needed, conda_inside = 0, False
     else:
         plan = _plan_anew(wanted, found, problems)
-        conda_inside = plan.distribution != "venv"
+        conda_inside = plan.distribution in NAMES
         needed = _needed_mib(plan)
+    if plan.environment is not None and found.environment is not None:
+        problems += find_in_prefix(found.environment, needed_mib=needed, conda=False, better=better_prefix)
+        needed = 0
     problems += find_in_prefix(found.prefix, needed_mib=needed, conda=conda_inside, better=better_prefix)
     told = (*plan.notices, *notices(found.machine))
     values = {**plan.__dict__, "notices": told, "problems": tuple(problems)}
@@ -148,13 +182,18 @@ def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
     return Plan(**values)
 
 
-def _plan_again(wanted: Wanted, found: Found, receipt: Receipt) -> Plan:
+def _plan_again(wanted: Wanted, found: Found, receipt: Receipt, problems: list[Finding]) -> Plan:
     action: Action = "upgrade"
     if not found.works:
         action = "repair"
     elif found.source.unreachable or (found.source.id and found.source.id == receipt.source_id):
         action = "none"
     kind: Kind = receipt.distribution if receipt.distribution in (*NAMES, "existing", "venv") else "venv"  # type: ignore[assignment]
+    if not found.python_works:
+        # The Python is made anew where it was, from what made it.
+        anew = _plan_anew(replace(wanted, distribution=kind), found, problems)
+        linked = environment_of(wanted.prefix) if is_link(wanted.prefix) else None
+        return replace(anew, action="repair", environment=linked)
     why = "it is what the prefix has"
     other = wanted.distribution not in ("auto", kind)
     told = (f"the prefix has {kind}; --distribution chooses for a new one",) if other else ()
@@ -177,10 +216,19 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
         )
         return plan("existing", "it was asked for")
     name_fits = wish != "auto" or not unsuited_for_conda(wanted.prefix)
-    if found.conda is not None and name_fits:
-        why = f"conda {found.conda.version} is here: {found.conda.command}"
-        return plan("existing", why, conda=found.conda)
     reasons = [] if name_fits else [unsuited_for_conda(wanted.prefix)]
+    if found.conda is not None and found.environment is not None:
+        why = f"conda {found.conda.version} is here: {found.conda.command}"
+        folder, standing = found.environment.path, found.environment.standing
+        if standing != "foreign":
+            offer = plan("existing", why, conda=found.conda, environment=folder)
+            return replace(offer, action=IN_ENVIRONMENT.get(standing, action))
+        reason = f"{folder} is an environment that no install of imjoy made"
+        reasons.append(reason)
+        if wish == "existing":
+            fix = f"--distribution miniconda, or, if nobody needs it: conda env remove --prefix {folder}"
+            problems.append(Finding("conda.foreign", reason, fix))
+            return plan("existing", why)
     for each in [distribution(name) for name in NAMES if wish in ("auto", name) and name_fits]:
         misfit = unsuited(each, found.machine)
         if reason := misfit or found.unreachable(each):

@@ -85,12 +85,13 @@ def is_checkout(folder: Path) -> bool:
 
 
 def fingerprint(checkout: Path) -> str:
-    """Return a number that changes when any file that would be installed does."""
-    digest = hashlib.sha256()
+    """Return a number that changes when any file that would be installed does; the same as in ``install.sh``."""
+    lines = []
     for file in _files(checkout):
-        digest.update(str(file.relative_to(checkout)).encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        lines.append((file.relative_to(checkout).as_posix().encode(), digest))
+    text = b"".join(f"{digest}  ".encode() + name + b"\n" for name, digest in sorted(lines))
+    return hashlib.sha256(text).hexdigest()
 
 
 def copy_checkout(checkout: Path, target: Path) -> None:
@@ -108,8 +109,10 @@ def copy_checkout(checkout: Path, target: Path) -> None:
 def _files(checkout: Path) -> Iterator[Path]:
     for part in CHECKOUT_PARTS:
         path = checkout / part
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            ours = not {"__pycache__"} & set(file.parts) and ".egg-info" not in str(file)
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            inside = file.relative_to(checkout).as_posix()
+            ours = "__pycache__" not in inside and ".egg-info/" not in inside
+            ours = ours and file.suffix not in (".pyc", ".pyo")
             if file.is_file() and ours:
                 yield file
 

@@ -14,6 +14,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
+from imjoy.provision.linked import environment_of, forget, is_left_over, is_link, remove_link
 from imjoy.provision.receipt import CONDA_PARTS, lock_folder, own_folder, read_receipt, read_state
 
 
@@ -21,7 +22,8 @@ from imjoy.provision.receipt import CONDA_PARTS, lock_folder, own_folder, read_r
 class Uninstall(Result):
     """What is removed: ``parts`` of the prefix, blocks in ``edited`` files, the workspace if it was asked for.
 
-    ``left`` is what stays in the prefix because no install put it there. ``done`` is false for a dry run.
+    ``left`` is what stays in the prefix because no install put it there; with ``left_over`` the prefix is a link to an
+    environment of conda that is gone. ``done`` is false for a dry run.
     """
 
     prefix: Path
@@ -30,12 +32,13 @@ class Uninstall(Result):
     workspace: Path | None
     engine: str | None
     left: tuple[Path, ...]
+    left_over: bool = False
     done: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remove."""
-        return not self.parts and not self.edited and self.workspace is None
+        return not (self.parts or self.edited or self.workspace or self.left_over)
 
 
 def plan_uninstall(layout: Layout, *, with_workspace: bool, home: Path) -> Uninstall:
@@ -50,6 +53,8 @@ def plan_uninstall(layout: Layout, *, with_workspace: bool, home: Path) -> Unins
     nothing = Uninstall(
         prefix, (), (), workspace, engine.state.url if engine.alive and engine.state else None, ()
     )
+    if is_left_over(prefix):
+        return replace(nothing, left_over=True)
     if not prefix.is_dir() or not any(prefix.iterdir()):
         return nothing
     receipt = read_receipt(prefix)
@@ -78,8 +83,8 @@ def plan_uninstall(layout: Layout, *, with_workspace: bool, home: Path) -> Unins
     )
 
 
-def uninstall(plan: Uninstall, layout: Layout) -> Uninstall:
-    """Do what the plan says: stop the engine, take back the edits, remove the parts.
+def uninstall(plan: Uninstall, layout: Layout, *, home: Path) -> Uninstall:
+    """Do what the plan says: stop the engine, take back the edits, remove the parts, and a prefix that is a link.
 
     May be repeated after an interruption: the receipt goes last. Raises :class:`ImJoyError` ``install.locked``,
     ``uninstall.own-python``, ``uninstall.failed``, and what stopping the engine and editing files raises.
@@ -95,6 +100,7 @@ def uninstall(plan: Uninstall, layout: Layout) -> Uninstall:
         stop_engine(layout)
     if plan.parts:
         receipt = read_receipt(prefix)
+        environment = environment_of(prefix)
         with InstallLock(lock_folder(prefix)):
             for file in plan.edited:
                 remove_from_file(file, dry_run=False)
@@ -104,7 +110,14 @@ def uninstall(plan: Uninstall, layout: Layout) -> Uninstall:
                 if part != own_folder(prefix):
                     _remove(part)
         _remove(own_folder(prefix))
+        forget(environment, home)
+        if is_link(prefix):
+            with suppress(OSError):
+                environment.rmdir()
+            _remove_link(prefix)
         _remove_empty(prefix, Path(receipt.made_folder) if receipt and receipt.made_folder else prefix)
+    elif is_left_over(prefix):
+        _remove_link(prefix)
     if plan.workspace is not None:
         _remove(plan.workspace)
     return replace(plan, done=True)
@@ -133,17 +146,29 @@ def _remove(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise ImJoyError(
-            "uninstall.failed",
-            f"{path} cannot be removed.",
-            why=str(error),
-            fix="mend its permissions, then run this again",
-        ) from error
+        raise _not_removed(path, error) from error
+
+
+def _remove_link(prefix: Path) -> None:
+    try:
+        remove_link(prefix)
+    except OSError as error:
+        raise _not_removed(prefix, error) from error
+
+
+def _not_removed(path: Path, error: OSError) -> ImJoyError:
+    return ImJoyError(
+        "uninstall.failed",
+        f"{path} cannot be removed.",
+        why=str(error),
+        fix="mend its permissions, then run this again",
+    )
 
 
 def _remove_empty(prefix: Path, topmost: Path) -> None:
     with suppress(OSError):
         for folder in (prefix, *prefix.parents):
-            folder.rmdir()
+            if folder.exists():
+                folder.rmdir()
             if folder == topmost:
                 return

@@ -160,6 +160,9 @@ def test_a_running_engine_is_stopped_first(home: Path, prefix: Path) -> None:
         env=os.environ,
     ) as engine:
         assert engine.stdout is not None
-        url = json.loads(engine.stdout.readline())["url"]
-        assert run("uninstall", "--yes")["engine"] == url
-        assert engine.wait(10) == 0
+        try:
+            url = json.loads(engine.stdout.readline())["url"]
+            assert run("uninstall", "--yes")["engine"] == url
+            assert engine.wait(10) == 0
+        finally:
+            engine.kill()

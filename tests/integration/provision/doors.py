@@ -1,0 +1,63 @@
+"""The doors of an install: the script and the command, which do the same and say the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+DOORS = ("install.sh", "imjoy install")
+NOBODY_LISTENS = "http://127.0.0.1:9/ok"
+
+
+def command(door: str) -> list[str]:
+    """Return the command that opens a door."""
+    if door == "install.sh":
+        return ["bash", str(ROOT / "install.sh")]
+    return [sys.executable, "-m", "imjoy", "install"]
+
+
+def environ(**more: str) -> dict[str, str]:
+    """Return the variables for a door: no conda but those that a test makes, and no server of Anaconda."""
+    return {**os.environ, "CONDA_EXE": "", "IMJOY_MIRROR": NOBODY_LISTENS, "PIP_NO_COMPILE": "1", **more}
+
+
+def install(door: str, *arguments: object, code: int = 0, **more: str) -> dict[str, Any]:
+    """Install through a door with ``--json``, without a terminal, and return the document that it prints."""
+    done = run([*command(door), "--json", *map(str, arguments)], **more)
+    assert done.returncode == code, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def run(words: Sequence[object], **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        list(map(str, words)),
+        env=environ(**more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return everything in a folder, byte for byte, but for what Python compiled there."""
+    return {
+        str(path.relative_to(folder)): (
+            str(path.readlink()).encode()
+            if path.is_symlink()
+            else path.read_bytes()
+            if path.is_file()
+            else b""
+        )
+        for path in sorted(folder.rglob("*"))
+        if "__pycache__" not in path.parts
+    }
