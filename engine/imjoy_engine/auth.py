@@ -163,11 +163,12 @@ class Gate:
             return True
         try:
             parts = urlsplit(origin.lower())
+            port = parts.port
         except ValueError:
             return False
         if parts.scheme in {"http", "https"} and host_header and parts.netloc == host_header.lower():
             return True
-        if parts.scheme == "https" and parts.port is None and parts.hostname is not None:
+        if parts.scheme == "https" and port is None and parts.hostname is not None:
             site = parts.hostname
             if site == TRUSTED_SITE or site.endswith("." + TRUSTED_SITE):
                 return True

@@ -14,6 +14,7 @@ from imjoy.model.texts import printable
 
 MAX_BYTES = 2 << 20
 KEPT_FILES = 3
+BAD_REQUEST = 400
 
 
 class JsonLines(logging.Formatter):
@@ -43,6 +44,20 @@ class PlainLines(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
+class MalformedRequests(logging.Filter):
+    """Makes a line of what aiohttp says of a request that it cannot read: its traceback quotes the request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change such a record; keep every one."""
+        error = record.exc_info[1] if record.exc_info else None
+        # Its code is an HTTP status; other errors have none, or none of 400.
+        if getattr(error, "code", None) == BAD_REQUEST:
+            record.msg, record.args = f"a malformed request: {type(error).__name__}", ()
+            record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
 class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
     """A rotating log file with mode 0600 from its first byte on."""
 
@@ -60,6 +75,7 @@ def set_up(path: Path, debug: bool) -> None:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     root.addHandler(file)
+    logging.getLogger("aiohttp.server").addFilter(MalformedRequests())
     logging.getLogger("imjoy").setLevel(logging.DEBUG if debug else logging.INFO)
     if debug:
         terminal = logging.StreamHandler(sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import json
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
     from .certificates import Certificate
 
-BACKLOG = 128
+MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser that misbehaves
+BACKLOG = 1024  # of connections that wait; one more has to knock again, a second later
 WORKER_HOST = "127.0.0.1"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 SHUTDOWN_SECONDS = 2.0
@@ -151,6 +153,7 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
 
     ``token`` replaces the stored one. Raises ImJoyError when it cannot start; what was taken by then is given back.
     """
+    _allow_many_files()
     # The workspace first: a second start on the same port should hear that the engine runs, not that a port is taken.
     lock = claim_workspace(settings)
     try:
@@ -159,6 +162,20 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
             await _serve(settings, token, listener, announce, first_launch, _certificate(settings))
     finally:
         lock.release()
+
+
+def _allow_many_files() -> None:
+    """Let this process have as many files and sockets open as the system lets it ask for, up to ``MAX_FILES``."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft < wanted:
+        # macOS has a lower limit than it says.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _certificate(settings: Settings) -> Certificate | None:

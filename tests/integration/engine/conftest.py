@@ -18,6 +18,7 @@ from imjoy_engine.client import Connection, EngineClient
 from imjoy_engine.environments.store import EnvironmentStore
 
 ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = [str(ROOT / "bootstrap"), str(ROOT / "engine")]
 START_SECONDS = 20
 STOP_SECONDS = 15
 SCENARIO_SECONDS = 60
@@ -110,10 +111,36 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def workspace(tmp_path: Path, environments: Path) -> Path:
     """Return a fresh workspace whose default environment is ready."""
-    folder = tmp_path / "workspace"
+    return new_workspace(tmp_path, environments)
+
+
+def new_workspace(parent: Path, environments: Path) -> Path:
+    """Make a workspace that uses the environments of the session."""
+    folder = parent / "workspace"
     (folder / ".imjoy").mkdir(parents=True)
     (folder / ".imjoy" / "environments").symlink_to(environments, target_is_directory=True)
     return folder
+
+
+def serve(workspace: Path, *options: str, env: dict[str, str] | None = None) -> RunningEngine:
+    """Start an engine on any free port; it ends with our end of its standard input."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "imjoy_engine",
+            "serve",
+            *("--port", "0", "--workspace", str(workspace), "--lifeline", *options),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    assert process.stdout is not None
+    ready = json.loads(process.stdout.readline())
+    assert ready["event"] == "ready", ready
+    return RunningEngine(process, ready, workspace)
 
 
 StartEngine = Callable[..., RunningEngine]
@@ -125,31 +152,26 @@ def start_engine(workspace: Path) -> Iterator[StartEngine]:
     started: list[RunningEngine] = []
 
     def start(*options: str, env: dict[str, str] | None = None) -> RunningEngine:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "imjoy_engine",
-                "serve",
-                *("--port", "0", "--workspace", str(workspace), "--lifeline", *options),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(env or {})},
-        )
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        assert ready["event"] == "ready", ready
-        engine = RunningEngine(process, ready, workspace)
-        started.append(engine)
-        return engine
+        started.append(serve(workspace, *options, env=env))
+        return started[-1]
 
     yield start
     for engine in started:
         engine.stop()
         assert engine.process.stdout is not None
         engine.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def shared_engine(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> Iterator[RunningEngine]:
+    """Return one engine for all tests of a file."""
+    folder = tmp_path_factory.mktemp("shared")
+    workspace = new_workspace(folder, environments)
+    engine = serve(workspace, env={"HOME": str(folder), "PYTHONPATH": os.pathsep.join(PACKAGES)})
+    yield engine
+    engine.stop()
+    assert engine.process.stdout is not None
+    engine.process.stdout.close()
 
 
 @pytest.fixture

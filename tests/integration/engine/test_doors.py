@@ -19,32 +19,9 @@ from imjoy_engine.auth import proof
 from imjoy_engine.worker.wire import frames
 
 from .conftest import RunningEngine, StartEngine
+from .knocking import ask, error_id
 
 Play = Callable[[Any], Any]
-
-
-def ask(
-    engine: RunningEngine,
-    path: str = "/api/v1/status",
-    method: str = "GET",
-    token: str | None = "right",
-    **headers: str,
-) -> tuple[int, dict[str, str], bytes]:
-    """Send one request; ``token`` is sent as it is, "right" stands for the engine's."""
-    parts = urlsplit(engine.url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    if token is not None:
-        sent["Authorization"] = f"Bearer {engine.token if token == 'right' else token}"
-    connection.request(method, path, headers=sent)
-    answer = connection.getresponse()
-    result = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    connection.close()
-    return result
-
-
-def error_id(body: bytes) -> str:
-    return str(json.loads(body)["error"]["id"])
 
 
 def test_health_needs_no_token_and_says_only_that_it_lives(engine: RunningEngine) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from .conftest import RunningEngine, StartEngine
@@ -112,3 +113,16 @@ def test_a_freshly_stopped_port_can_be_used_again(start_engine: StartEngine) -> 
     port = first.ready["port"]
     assert first.stop() == 0
     assert start_engine("--port", str(port)).ready["port"] == port
+
+
+def test_the_engine_may_have_more_files_open_than_its_session(workspace: Path) -> None:
+    resource = pytest.importorskip("resource")
+    line = f'ulimit -S -n 256 && exec {sys.executable} -m imjoy_engine serve --port 0 --lifeline --workspace "$0"'
+    with subprocess.Popen(
+        ["sh", "-c", line, str(workspace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "ready"
+        limits = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert limits[0] == min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 16)
+        process.stdin.close()

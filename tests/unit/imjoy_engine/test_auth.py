@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import hmac
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.auth import Failures, Gate, ensure_token
+from imjoy_engine.auth import MAX_CODES, Codes, Failures, Gate, ensure_token
+from imjoy_engine.files import WorkspaceFiles
+
+TOKEN = "t" * 43
 
 
 def test_a_token_file_that_others_could_read_is_narrowed(tmp_path: Path) -> None:
@@ -67,3 +72,44 @@ def test_only_https_pages_of_imjoy_io_are_trusted() -> None:
         "",
     ):
         assert not gate.origin_is_allowed(origin, "127.0.0.1:8080")
+
+
+def test_every_secret_is_compared_in_a_time_that_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    compare = hmac.compare_digest
+
+    def watched(first: bytes, second: bytes) -> bool:
+        compared.append((first, second))
+        return compare(first, second)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    gate = Gate(TOKEN, "127.0.0.1")
+    assert not gate.token_is_right(f"Bearer {TOKEN[:-1]}x")
+    assert compared.pop() == (TOKEN.encode(), f"{TOKEN[:-1]}x".encode())
+    code, _ = gate.codes.issue()
+    assert not gate.codes.redeem(code[:-1])
+    assert compared.pop() == (code.encode(), code[:-1].encode())
+    with pytest.raises(ImJoyError):
+        WorkspaceFiles(tmp_path, max_upload=1).verify("payload.mac.name", "GET")
+    assert compared.pop()[1] == b"mac"
+
+
+def test_a_code_ends_and_makes_room_for_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = Codes()
+    first, seconds = codes.issue()
+    others = [codes.issue()[0] for _ in range(MAX_CODES)]
+    assert not codes.redeem(first)
+    assert codes.redeem(others[0])
+    assert not codes.redeem(others[0])
+    later = time.monotonic() + seconds + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert not codes.redeem(others[1])
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://imjoy.io:bad", "https://[imjoy.io", "", "null", "https://imjoy.io:443x"]
+)
+def test_an_origin_that_is_none_is_refused_and_breaks_nothing(origin: str) -> None:
+    assert not Gate(TOKEN, "127.0.0.1").origin_is_allowed(origin, "127.0.0.1:8080")

@@ -65,7 +65,18 @@ async function show(token) {
 
 find("url").textContent = location.origin;
 const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-find("tunnel").textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
+const [reason, line] = find("reach").children;
+if (location.protocol === "https:") {
+  reason.textContent = "An https page, such as imjoy.io, reaches this engine once this browser trusts its certificate.";
+  line.remove();
+} else {
+  reason.textContent = isHere
+    ? "From another machine an https page, such as imjoy.io, cannot reach this engine: browsers keep https pages from " +
+      "reaching plain http addresses, except those of their own machine. Bring the engine to that machine, or start it with --tls:"
+    : "An https page, such as imjoy.io, cannot reach this engine from here: browsers keep https pages from reaching " +
+      "plain http addresses on the network. Bring it to this machine, or start it with --tls:";
+  line.textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
+}
 const plugin = encodeURIComponent(`${location.origin}/imjoy-engine.imjoy.html`);
 find("imjoy-io").href = `https://imjoy.io/#/app?plugin=${plugin}`;
 find("form").addEventListener("submit", (event) => {
