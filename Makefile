@@ -32,8 +32,10 @@ check: $(READY)
 	shellcheck $(SHELL_SOURCES)
 	shfmt -d $(SHELL_SOURCES)
 
+# Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]"
+	$(BIN)/python bench/run.py $(BENCH)
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix

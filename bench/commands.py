@@ -1,0 +1,40 @@
+"""How long the command line takes, beside the least that anything written in Python takes."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+LIMITS = {"imjoy --version": 4.0, "imjoy --help": 8.0}
+BARE = "python -c pass"
+
+
+def wall(command: list[str]) -> float:
+    """Return the seconds that a command takes."""
+    before = time.perf_counter()
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - before
+
+
+def measure_commands(rounds: int) -> list[dict[str, Any]]:
+    """Return the rows about commands that start and end."""
+    samples: dict[str, list[float]] = {name: [] for name in (BARE, *LIMITS)}
+    for _ in range(rounds):
+        samples[BARE].append(wall([sys.executable, "-c", "pass"]))
+        for name in LIMITS:
+            samples[name].append(wall([sys.executable, "-m", *name.split()]))
+    bare = statistics.median(samples[BARE])
+    return [
+        {
+            "figure": name,
+            "value": statistics.median(samples[name]) * 1000,
+            "unit": "ms",
+            "ratio": statistics.median(samples[name]) / bare,
+            "against": BARE,
+            "limit": limit,
+        }
+        for name, limit in LIMITS.items()
+    ]

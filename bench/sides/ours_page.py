@@ -1,0 +1,31 @@
+"""This engine, from its own page in Chromium: the page's engine object, as imjoy-core has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from driver import main
+from ours import PLUGIN
+from page import Page
+
+PREPARE = """async (source) => {
+    const { core } = await import("/static/app/core.js");
+    const before = performance.now();
+    const plugin = await core.engine.startPlugin({ id: "bench", name: "Bench", code: source }, {}, {});
+    await plugin.setup();
+    const array = (buffer) =>
+        plugin.echo({ _rtype: "ndarray", _rvalue: buffer, _rshape: [buffer.byteLength], _rdtype: "uint8" });
+    window.bench = { echo: plugin.echo, array: async (buffer) => (await array(buffer))._rvalue };
+    await bench.echo(1);
+}"""
+
+
+class OursPage(Page):
+    async def prepare(self, page: Any) -> None:
+        await page.goto(f"{self.url}/#token={self.token}")
+        await page.get_by_role("button", name="Connected").wait_for()
+        await page.evaluate(PREPARE, PLUGIN)
+
+
+if __name__ == "__main__":
+    main(OursPage)
