@@ -22,7 +22,9 @@ from uv import find_uv_bin
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
 
-SIDES = Path(__file__).parent / "sides"
+ROOT = Path(__file__).resolve().parents[1]
+SIDES = ROOT / "bench" / "sides"
+THIS_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TOKEN = "a-token-of-the-benchmark"
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -35,17 +37,19 @@ class Side:
     """One program that is measured.
 
     ``serve`` makes the arguments after the interpreter from port and folder. A side without ``requirements`` runs in
-    this interpreter. ``driver`` is its program in ``sides/``; without one only its start is measured.
+    this interpreter. ``driver`` is its program in ``sides/``, run by this interpreter when it drives a browser; without
+    one only the side's start is measured.
     """
 
     name: str
     serve: Callable[[int, Path], list[str]]
     driver: str = ""
-    python: str = ""
+    python: str = THIS_PYTHON
     requirements: tuple[str, ...] = ()
     venv: str = ""
     environ: dict[str, str] = field(default_factory=dict)
     path: str = "/"
+    in_browser: bool = False
 
 
 def _ours(port: int, folder: Path) -> list[str]:
@@ -83,15 +87,25 @@ _CLASSIC = ("imjoy[engine]==0.8.22", "janus==0.4.0", "psutil", "numpy", "websock
 # It has pip upgrade pip at each start. That finds no index here: the version stays, and no network is waited for.
 _FIXED = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
 
-OURS = Side("imjoy", _ours, "ours.py", environ={"IMJOY_ENGINE_TOKEN": TOKEN}, path="/healthz")
+OURS = Side(
+    "imjoy",
+    _ours,
+    "ours.py",
+    THIS_PYTHON,
+    (str(ROOT), "numpy"),
+    "imjoy",
+    {"IMJOY_ENGINE_TOKEN": TOKEN},
+    path="/healthz",
+)
 OURS_PAGE = replace(
     OURS,
     name="imjoy, Chromium",
     serve=lambda port, folder: [*_ours(port, folder), "--serve"],
     driver="ours_page.py",
+    in_browser=True,
 )
 BARE = Side("bare echo", _bare, "bare.py")
-BARE_PAGE = replace(BARE, name="bare echo, Chromium", driver="bare_page.py")
+BARE_PAGE = replace(BARE, name="bare echo, Chromium", driver="bare_page.py", in_browser=True)
 PEERS = (
     # --freeze spares it half of its pip calls: one at its own start, one at each plugin's.
     Side("ImJoy-Engine 0.8.22", _classic("--freeze"), "classic.py", "3.7", _CLASSIC, "classic", _FIXED),
@@ -131,17 +145,30 @@ def install(side: Side, venvs: Path) -> Path:
         return Path(sys.executable)
     folder = venvs / side.venv
     python = folder / "bin" / "python"
-    if (folder / "complete").exists():
-        return python
     try:
-        _uv("venv", "--quiet", "--clear", "--seed", "--python", side.python, str(folder))
-        _uv("pip", "install", "--quiet", "--python", str(python), *side.requirements)
+        if not (folder / "complete").exists():
+            _uv("venv", "--quiet", "--clear", "--seed", "--python", _interpreter(side.python), str(folder))
+        elif side.venv != OURS.venv:
+            return python
+        # As its user has it: a wheel, with its bytecode.
+        options = ("--quiet", "--compile-bytecode", "--reinstall-package", "imjoy")
+        _uv("pip", "install", *options, "--python", str(python), *side.requirements)
     except subprocess.CalledProcessError as error:
         shutil.rmtree(folder, ignore_errors=True)
         why = (error.stderr or "uv failed").strip().splitlines()[0]
         raise NotMeasured(f"it cannot be installed: {why}") from error
     (folder / "complete").touch()
     return python
+
+
+def _interpreter(version: str) -> str:
+    """Return an interpreter of this version that runs, else the version: uv may know where to get one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+    candidates = [*pyenv.glob(f"{version}.*/bin/python"), shutil.which(f"python{version}")]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+            return str(candidate)
+    return version
 
 
 def _uv(*arguments: str) -> None:
@@ -164,10 +191,13 @@ class Server:
         self.folder = folder
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self._environ = {
-            **{name: value for name, value in os.environ.items() if name not in ALLOCATOR_VARIABLES},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("PYTHON", "MALLOC_"))
+            },
             **side.environ,
             "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
-            "PYTHONWARNINGS": "ignore",
         }
         self._log = (folder / "server.log").open("ab")
         before = time.perf_counter()
@@ -237,7 +267,8 @@ class Server:
         }
         if self.side in (OURS, OURS_PAGE):
             environ.update(ALLOCATOR_VARIABLES)  # as `imjoy run` has them
-        return DriverProcess([str(self.python), str(SIDES / self.side.driver)], environ, self._log)
+        python = sys.executable if self.side.in_browser else str(self.python)
+        return DriverProcess([python, str(SIDES / self.side.driver)], environ, self._log)
 
     def stop(self) -> None:
         """End it with all that it started."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from chromium import Chromium
 from driver import main
 from page import Page
 
@@ -30,9 +29,9 @@ PREPARE = """() => new Promise((opened) => {
 
 
 class BarePage(Page):
-    async def prepare(self, page: Any) -> None:
-        await page.goto(self.url + "/")
-        await page.evaluate(PREPARE)
+    async def prepare(self, page: Chromium) -> None:
+        await page.go(self.url + "/")
+        await page.call(PREPARE)
 
     async def do_rate(self, count: int) -> list[float]:
         return []  # as in bare.py

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from chromium import Chromium
 from driver import main
 from ours import PLUGIN
 from page import Page
 
 PREPARE = """async (source) => {
     const { core } = await import("/static/app/core.js");
-    const before = performance.now();
+    while (!core.engine) await new Promise((connected) => setTimeout(connected, 20));
     const plugin = await core.engine.startPlugin({ id: "bench", name: "Bench", code: source }, {}, {});
     await plugin.setup();
     const array = (buffer) =>
@@ -21,10 +20,9 @@ PREPARE = """async (source) => {
 
 
 class OursPage(Page):
-    async def prepare(self, page: Any) -> None:
-        await page.goto(f"{self.url}/#token={self.token}")
-        await page.get_by_role("button", name="Connected").wait_for()
-        await page.evaluate(PREPARE, PLUGIN)
+    async def prepare(self, page: Chromium) -> None:
+        await page.go(f"{self.url}/#token={self.token}")
+        await page.call(PREPARE, PLUGIN)
 
 
 if __name__ == "__main__":

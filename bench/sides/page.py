@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import Any
-
+from chromium import Chromium
 from driver import MIB, Driver
-from playwright.async_api import async_playwright
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 ECHO = """async (count) => {
     const samples = [];
@@ -26,7 +20,7 @@ RATE = """async (count) => {
     await Promise.all(Array.from({ length: 32 }, some));
     return [(performance.now() - before) / 1000 / count];
 }"""
-ARRAY = """async ([size, count]) => {
+ARRAY = """async (size, count) => {
     const samples = [];
     for (let i = 0; i < count; i++) {
         const bytes = new Uint8Array(size);
@@ -43,38 +37,29 @@ ARRAY = """async ([size, count]) => {
 class Page(Driver):
     """The page defines ``bench`` with ``echo(value)`` and ``array(buffer)``, by ``prepare``."""
 
-    _playwright: Any = None
-
-    async def prepare(self, page: Any) -> None:
+    async def prepare(self, page: Chromium) -> None:
         """Go to the side's page and define ``bench`` there, up to its first answer."""
         raise NotImplementedError
 
     async def do_open(self) -> list[float]:
         """Open the page; the figure would be Chromium's own start."""
-        path = next((found for name in NAMES if (found := shutil.which(name))), None)
-        if path is None:
-            raise FileNotFoundError("Chromium is not installed")
-        if self._playwright is None:
-            self._playwright = await async_playwright().start()
-            self._browser = await self._playwright.chromium.launch(executable_path=path, args=FLAGS)
-        self._page = await self._browser.new_page()
+        self._page = await Chromium().__aenter__()
         await self.prepare(self._page)
         return []
 
     async def do_echo(self, count: int) -> list[float]:
-        samples: list[float] = await self._page.evaluate(ECHO, count)
+        samples: list[float] = await self._page.call(ECHO, count)
         return samples
 
     async def do_rate(self, count: int) -> list[float]:
-        samples: list[float] = await self._page.evaluate(RATE, count)
+        samples: list[float] = await self._page.call(RATE, count)
         return samples
 
     async def do_array(self, mib: int, count: int) -> list[float]:
-        samples: list[float] = await self._page.evaluate(ARRAY, [mib * MIB, count])
+        samples: list[float] = await self._page.call(ARRAY, mib * MIB, count)
         return samples
 
     async def do_close(self) -> list[float]:
         """Close page and browser."""
-        await self._browser.close()
-        await self._playwright.stop()
+        await self._page.__aexit__()
         return []
