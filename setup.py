@@ -41,9 +41,10 @@ class BuildOldHostRoad(build_py):
 
 
 FACTS = read_facts()
+LICENCE = "MIT"
 
 if sys.version_info >= FACTS["FLOOR"]:
-    setuptools.setup()
+    setuptools.setup(license=LICENCE)
 else:
     setuptools.setup(
         distclass=WithoutPyproject,
@@ -51,7 +52,7 @@ else:
         name="imjoy",
         version=FACTS["__version__"],
         url=FACTS["PROJECT_URL"],
-        license="MIT",
+        license=LICENCE,
         description="Says how to install imjoy, which needs a newer Python than this one.",
         packages=["imjoy", "imjoy.legacy"],
         # Not `build`, where an install by a newer Python may have left modules that would be picked up.
