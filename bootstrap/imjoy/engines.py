@@ -97,9 +97,11 @@ def find_engine(layout: Layout) -> Sighting:
     state = read_state(layout)
     if state is None:
         return Sighting(Condition.ABSENT)
-    if find_process(state.pid, state.create_time) is None:
-        return Sighting(Condition.STALE, state)
-    return Sighting(Condition.PROVEN if _proves(state) else Condition.SILENT, state)
+    if _proves(state):
+        # Whatever the process table says: when the clock was set, the system tells other start times than before.
+        return Sighting(Condition.PROVEN, state)
+    alive = find_process(state.pid, state.create_time) is not None
+    return Sighting(Condition.SILENT if alive else Condition.STALE, state)
 
 
 def engine_status(layout: Layout) -> EngineStatus:

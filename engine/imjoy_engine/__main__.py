@@ -26,7 +26,7 @@ from imjoy.model.project import (
 )
 
 from .deferred import defer_aiohttp_client
-from .settings import Settings
+from .settings import SILENCE_SECONDS, Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--keyfile", type=Path)
     serve.add_argument("--max-message-size", type=int, default=DEFAULT_MAX_MESSAGE_BYTES)
     serve.add_argument("--lifeline", action="store_true")
+    serve.add_argument("--silence", type=float, default=SILENCE_SECONDS, metavar="SECONDS")
 
     run = commands.add_parser("run", allow_abbrev=False)
     run.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -78,6 +79,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         allow_hosts=tuple(options.allow_host),
         max_message_size=options.max_message_size,
         lifeline=options.lifeline,
+        silence=options.silence,
         tls=options.tls,
         certfile=options.certfile,
         keyfile=options.keyfile,

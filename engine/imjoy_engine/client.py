@@ -32,7 +32,9 @@ from .worker.websocket import ClientSocket, open_socket
 from .worker.wire import SUBPROTOCOL
 
 REQUEST_SECONDS = 30.0
+SILENCE_SECONDS = 60.0
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
+ABNORMAL_CLOSE = 1006
 CONNECT_SECONDS = 3600.0  # the first connection waits for the plugin's environment
 
 
@@ -40,15 +42,17 @@ class EngineClient:
     """Speaks to one engine, directly (never through a proxy).
 
     ``certificate`` (PEM) is the one that an https engine has to show; without it the system's authorities decide.
+    An engine that is silent for ``silence`` seconds and does not answer a ping then is taken for gone.
     """
 
-    def __init__(self, url: str, token: str, certificate: str = "") -> None:
+    def __init__(self, url: str, token: str, certificate: str = "", silence: float = SILENCE_SECONDS) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.hostname is None:
             raise ValueError(f"{url} is no http:// or https:// address")
         self.url = url.rstrip("/")
         self._token = token
         self._certificate = certificate
+        self._silence = silence
 
     async def start_plugin(
         self,
@@ -134,7 +138,7 @@ class EngineClient:
         url = self.url.replace("http", "ws", 1) + f"/api/v1/plugins/{quote(plugin_id)}/rpc"
         try:
             tls = client_context(self.url, self._certificate)
-            socket = await open_socket(url, self._token, SUBPROTOCOL, tls)
+            socket = await open_socket(url, self._token, SUBPROTOCOL, tls, self._silence)
         except (OSError, asyncio.TimeoutError) as error:
             raise self._unreachable(error) from error
         connection = Connection(socket, interface)
@@ -190,13 +194,14 @@ class Connection:
         link.listen(lambda message: link._fire(message["type"], message))
         await asyncio.wait({ready, link.closed}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
-            raise self.gone() if self.ended else _no_answer(timeout)
+            raise self.gone() if self.ended else _no_interface(timeout)
 
-    async def call(self, name: str, *args: Any) -> Any:
-        """Call one of the plugin's functions; return its result.
+    async def call(self, name: str, *args: Any, timeout: float | None = None) -> Any:
+        """Call one of the plugin's functions; return its result. Without ``timeout`` (seconds) it may take for ever.
 
-        Raises ImJoyError ``plugin.call-failed`` with what the plugin raised, ``plugin.no-function``, or ``plugin.gone``
-        when the plugin ends before it has answered.
+        Raises ImJoyError ``plugin.call-failed`` with what the plugin raised, ``plugin.no-function``, ``plugin.gone``
+        when the plugin ends before it has answered, ``engine.unreachable`` when the engine does, or
+        ``plugin.no-answer`` after ``timeout``.
         """
         function = (self.api or {}).get(name)
         if not callable(function):
@@ -212,7 +217,11 @@ class Connection:
         answer = function(*args)
         self._calls.add(answer)
         try:
-            return await answer
+            await asyncio.wait({answer}, timeout=timeout)
+            if not answer.done():
+                answer.add_done_callback(lambda late: late.cancelled() or late.exception())
+                raise _no_answer(timeout or 0.0, f"{name} has not answered")
+            return answer.result()
         except ImJoyError:
             raise
         except Exception as error:
@@ -235,6 +244,13 @@ class Connection:
                 why=reason,
                 fix="Send less at once, or start the engine with a larger --max-message-size.",
             )
+        if code == ABNORMAL_CLOSE:
+            return ImJoyError(
+                "engine.unreachable",
+                "The connection to the engine is lost.",
+                why=reason or "It ended without a word.",
+                fix="imjoy status",
+            )
         return ImJoyError("plugin.gone", "The plugin has ended.", why=reason)
 
     async def close(self) -> None:
@@ -255,9 +271,9 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _no_answer(timeout: float) -> ImJoyError:
-    return ImJoyError(
-        "plugin.no-answer",
-        f"The plugin has not offered an interface within {timeout:g} s.",
-        why="It has to call api.export().",
-    )
+def _no_interface(timeout: float) -> ImJoyError:
+    return _no_answer(timeout, "The plugin has not offered an interface", "It has to call api.export().")
+
+
+def _no_answer(timeout: float, what: str, why: str = "") -> ImJoyError:
+    return ImJoyError("plugin.no-answer", f"{what} within {timeout:g} s.", why=why)

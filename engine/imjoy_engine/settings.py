@@ -13,6 +13,9 @@ from imjoy.model.project import (
     DEFAULT_PORT,
 )
 
+SILENCE_SECONDS = 120.0
+"""A client of which nothing is heard for so long, not even an answer to a ping, has gone."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,6 +34,7 @@ class Settings:
     max_message_size: int = DEFAULT_MAX_MESSAGE_BYTES
     max_upload: int = 64 << 30
     lifeline: bool = False
+    silence: float = SILENCE_SECONDS
     tls: bool = False
     certfile: Path | None = None
     keyfile: Path | None = None

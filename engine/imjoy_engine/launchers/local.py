@@ -114,6 +114,15 @@ class LocalWorker:
             reader.cancel()
         return code
 
+    def suspended(self) -> bool:
+        """Whether the process was stopped by a signal and waits to be continued."""
+        import psutil
+
+        try:
+            return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+        except psutil.Error:
+            return False
+
     async def end(self, grace: float) -> None:
         """Wait ``grace`` seconds for it to leave by itself, then terminate and kill it with all its descendants.
 

@@ -33,6 +33,7 @@ log = logging.getLogger("imjoy.engine.plugins")
 
 START_SECONDS = 60.0
 FIRST_CLIENT_SECONDS = 120.0
+SUSPENSION_SECONDS = 2.0  # how soon a worker that was suspended is told from one that computes
 OUTPUT_TAIL_CHARACTERS = 8 * 1024
 
 
@@ -66,6 +67,8 @@ class WorkerProcess(Protocol):
     pid: int
 
     async def wait(self) -> int: ...
+
+    def suspended(self) -> bool: ...
 
     async def end(self, grace: float) -> None: ...
 
@@ -282,6 +285,7 @@ class Plugin:
             ) from error
         self.pid = self._worker.pid
         exited = asyncio.create_task(self._worker.wait())
+        watching = asyncio.create_task(self._tell_of_suspension(self._worker))
         try:
             await self._first_of(
                 self._control, exited, START_SECONDS, "its process did not connect to the engine"
@@ -299,10 +303,26 @@ class Plugin:
             await exited
         finally:
             exited.cancel()
+            watching.cancel()
         self._note_exit(exited.result())
         if self.exit_code != 0:
             raise self._exit_error()
         self._change(PluginState.EXITED)
+
+    async def _tell_of_suspension(self, worker: WorkerProcess) -> None:
+        """Say when somebody stopped the process with a signal: who waits for its answer would wait for ever."""
+        before = False
+        while True:
+            await asyncio.sleep(SUSPENSION_SECONDS)
+            if worker.suspended() != before:
+                before = not before
+                text = (
+                    f"The process (pid {worker.pid}) was suspended: it answers nothing until it goes on "
+                    f"(kill -CONT {worker.pid}) or is stopped."
+                )
+                text = text if before else f"The process (pid {worker.pid}) goes on."
+                log.warning("plugin %s (%s): %s", self.request.manifest.name, self.id, text)
+                self._say(text)
 
     async def _prepare(self, spec: EnvironmentSpec, work_dir: Path) -> tuple[Path, Mapping[str, str]]:
         """Return the interpreter to start, when all that the plugin needs is there, and the variables it asks for."""

@@ -19,7 +19,7 @@ from ..environments.spec import plan_environment
 from ..plugins.events import Event
 from ..plugins.lifecycle import Plugin, PluginRequest
 from .context import CONTEXT
-from .relay import new_socket, serve_client, serve_worker
+from .relay import Limits, new_socket, serve_client, serve_worker
 
 if TYPE_CHECKING:
     from ..plugins.manifest import PluginFile
@@ -148,7 +148,9 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
 async def plugin_rpc(request: web.Request) -> web.StreamResponse:
     """Connect a client with a plugin."""
     context = request.app[CONTEXT]
-    return await serve_client(request, _plugin(request), context.registry, context.settings.max_message_size)
+    settings = context.settings
+    limits = Limits(settings.max_message_size, settings.silence)
+    return await serve_client(request, _plugin(request), context.registry, limits)
 
 
 def _worker_plugin(request: web.Request, secret_of: Callable[[Plugin], str]) -> Plugin:

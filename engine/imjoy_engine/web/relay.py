@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from aiohttp.http import WSMessage, WSMsgType
@@ -16,18 +18,32 @@ from aiohttp.http import WSMessage, WSMsgType
 from ..plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
 from ..plugins.registry import Registry
 
+log = logging.getLogger("imjoy.engine.web")
+
 SUBPROTOCOL = "imjoy.v1"
+SILENT = 4408
 FRAME_BYTES = 1 << 20
 CLOSE_SECONDS = 2.0
 DRAIN_SECONDS = 5.0
 EXIT_SECONDS = 2.0
 LAST = 0
 MORE = 1
+PINGS_BEFORE_SILENCE = 3
+
+Receive = Callable[[], Awaitable[WSMessage]]
 
 
-def new_socket(*subprotocols: str) -> web.WebSocketResponse:
+class Limits(NamedTuple):
+    """The largest message in bytes, and the seconds after which a client of which nothing is heard has gone."""
+
+    message: int
+    silence: float
+
+
+def new_socket(*subprotocols: str, autoping: bool = True) -> web.WebSocketResponse:
     """Return a socket as every socket here is: frames of at most 1 MiB, never compressed (that made it 5 x slower)."""
     return web.WebSocketResponse(
+        autoping=autoping,
         protocols=subprotocols,
         max_msg_size=FRAME_BYTES + 1,  # aiohttp refuses what is not below it
         compress=False,
@@ -35,10 +51,51 @@ def new_socket(*subprotocols: str) -> web.WebSocketResponse:
     )
 
 
+class Ear:
+    """Receives from a client, and notices when it has gone without a word: a laptop that sleeps, a cable, a tunnel.
+
+    Its socket is one without ``autoping``.
+    """
+
+    def __init__(self, socket: web.WebSocketResponse, silence: float) -> None:
+        self._socket = socket
+        self._silence = silence
+        self._listening = False
+        self._heard = False
+
+    async def receive(self) -> WSMessage:
+        """Return the next message that is neither ping nor pong."""
+        self._listening = True
+        try:
+            while True:
+                message = await self._socket.receive()
+                self._heard = True
+                if message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
+                elif message.type is not WSMsgType.PONG:
+                    return message
+        finally:
+            self._listening = False
+
+    async def wait_for_silence(self) -> Close:
+        """Ping now and then; return how to close when nothing has come for the seconds of silence."""
+        interval = self._silence / PINGS_BEFORE_SILENCE
+        quiet = 0
+        while quiet < PINGS_BEFORE_SILENCE:
+            self._heard = False
+            # A client that takes nothing any more blocks this too. It may have gone before we were told.
+            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._socket.ping(), interval)
+            await asyncio.sleep(interval)
+            # While its plugin takes no more, we do not listen, and hear no answer either.
+            quiet = 0 if self._heard or not self._listening else quiet + 1
+        return Close(SILENT, f"nothing was heard of this client for {self._silence:g} s")
+
+
 async def pass_frames(
-    source: web.WebSocketResponse, target: web.WebSocketResponse, limit: int, first: WSMessage | None = None
+    receive: Receive, target: web.WebSocketResponse, limit: int, first: WSMessage | None = None
 ) -> Close:
-    """Pass frames from ``source`` to ``target`` until one of them ends; return how to close both.
+    """Pass what ``receive`` gives to ``target`` until one of the two ends; return how to close both.
 
     ``limit`` is the largest message in bytes; ``first`` is a frame that was received before.
     """
@@ -46,7 +103,7 @@ async def pass_frames(
     message = first
     while True:
         if message is None:
-            message = await source.receive()
+            message = await receive()
         if message.type is not WSMsgType.BINARY:
             if message.type is WSMsgType.TEXT:
                 return Close(1008, "only binary frames travel here")
@@ -67,10 +124,10 @@ async def pass_frames(
 
 
 async def serve_client(
-    request: web.Request, plugin: Plugin, registry: Registry, limit: int
+    request: web.Request, plugin: Plugin, registry: Registry, limits: Limits
 ) -> web.WebSocketResponse:
     """Serve one client's RPC socket until either side or the plugin ends."""
-    socket = new_socket(SUBPROTOCOL)
+    socket = new_socket(SUBPROTOCOL, autoping=False)
     await socket.prepare(request)
     if plugin.final or plugin.state is PluginState.STOPPING:
         await socket.close(code=ENDED.code, message=ENDED.reason.encode())
@@ -78,19 +135,26 @@ async def serve_client(
     link = Link(socket)
     link_id = await plugin.add_link(link)
     done = asyncio.ensure_future(link.done.wait())
-    passing = asyncio.ensure_future(_client_to_worker(link, limit))
-    either: set[asyncio.Future[Any]] = {done, passing}
+    ear = Ear(socket, limits.silence)
+    passing = asyncio.ensure_future(_client_to_worker(link, ear.receive, limits.message))
+    silence = asyncio.ensure_future(ear.wait_for_silence())
+    either: set[asyncio.Future[Any]] = {done, passing, silence}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if passing.done():
             link.finish(passing.result())
+        elif silence.done():
+            link.finish(silence.result())
+            log.info(
+                "a client of plugin %s (%s): %s", plugin.request.manifest.name, plugin.id, link.close.reason
+            )
         elif link.worker.done():
             # The plugin ended: what its worker sent before that still goes to the client.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(link.drained.wait(), DRAIN_SECONDS)
     finally:
-        done.cancel()
-        passing.cancel()
+        for task in either:
+            task.cancel()
         link.finish(DONE)
         if plugin.remove_link(link_id):
             # A worker that leaves first is about to end by itself; its own exit code says more than our signal.
@@ -108,16 +172,16 @@ async def _close_both(link: Link) -> None:
             await socket.close(code=link.close.code, message=link.close.reason.encode())
 
 
-async def _client_to_worker(link: Link, limit: int) -> Close:
+async def _client_to_worker(link: Link, receive: Receive, limit: int) -> Close:
     # A client that leaves while its plugin is still being prepared is noticed, because we listen from the start.
-    receiving = asyncio.ensure_future(link.client.receive())
+    receiving = asyncio.ensure_future(receive())
     either: set[asyncio.Future[Any]] = {receiving, link.worker}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if receiving.done() and receiving.result().type is not WSMsgType.BINARY:
             return DONE
         worker = await link.worker
-        return await pass_frames(link.client, worker, limit, await receiving)
+        return await pass_frames(receive, worker, limit, await receiving)
     finally:
         receiving.cancel()
 
@@ -128,7 +192,7 @@ async def serve_worker(request: web.Request, link: Link, limit: int) -> web.WebS
     await socket.prepare(request)
     link.worker.set_result(socket)
     try:
-        close = await pass_frames(socket, link.client, limit)
+        close = await pass_frames(socket.receive, link.client, limit)
     finally:
         link.drained.set()
     link.finish(ENDED if close is DONE else close)

@@ -50,8 +50,10 @@ def _new_protocol(url: str, subprotocol: str) -> Any:
 class ClientSocket(asyncio.Protocol):
     """One connection. ``closed`` becomes ``(code, reason)``, whichever side ends it and however."""
 
-    def __init__(self, url: str, secret: str, subprotocol: str) -> None:
+    def __init__(self, url: str, secret: str, subprotocol: str, silence: Optional[float] = None) -> None:
         self._protocol = _new_protocol(url, subprotocol)
+        self._silence = silence
+        self._heard = True
         self._secret = secret
         self._transport: Any = None
         self._handlers: Optional[Tuple[Callable[[Data], None], Callable[[], None]]] = None
@@ -105,9 +107,34 @@ class ClientSocket(asyncio.Protocol):
         request.headers["Authorization"] = "Bearer " + self._secret
         self._protocol.send_request(request)
         self._flush()
+        if self._silence is not None:
+            asyncio.get_event_loop().call_later(self._silence, self._listen_for_life, self._silence, False)
+
+    def _listen_for_life(self, silence: float, asked: bool) -> None:
+        """Ping when nothing has come for so many seconds, and give up when nothing comes after that either.
+
+        A program that did not come back to its event loop for long finds this due before what has arrived meanwhile: so
+        the ping, and the wait for its answer.
+        """
+        if self.closed.done():
+            return
+        if asked and not self._heard:
+            self._close = (
+                ABNORMAL_CLOSE,
+                "nothing was heard of the engine for {:g} s".format(silence * 1.25),
+            )
+            self.abort()
+            return
+        quiet, self._heard = not self._heard, False
+        if quiet and self._protocol.state.name == "OPEN":
+            self._protocol.send_ping(b"")
+            self._flush()
+        wait = silence / 4 if quiet else silence
+        asyncio.get_event_loop().call_later(wait, self._listen_for_life, silence, quiet)
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
+        self._heard = True
         self._step(self._protocol.receive_data, data)
 
     def eof_received(self) -> bool:
@@ -189,15 +216,18 @@ class ClientSocket(asyncio.Protocol):
                 self._transport.close()
 
 
-async def open_socket(url: str, secret: str, subprotocol: str, tls: Any = None) -> ClientSocket:
+async def open_socket(
+    url: str, secret: str, subprotocol: str, tls: Any = None, silence: Optional[float] = None
+) -> ClientSocket:
     """Connect to a url of the engine, showing ``secret``; never through a proxy.
 
-    ``wss://`` needs ``tls``, an ``ssl.SSLContext`` that says whom to trust.
+    ``wss://`` needs ``tls``, an ``ssl.SSLContext`` that says whom to trust. An engine of which nothing is heard for
+    ``silence`` seconds, and nothing for a quarter as long after a ping, has gone; without ``silence`` it never has.
 
     Raises:
         OSError, asyncio.TimeoutError: nobody answered; SocketRefused (an OSError): not with a WebSocket.
     """
-    opening = asyncio.ensure_future(_connect(url, secret, subprotocol, tls))
+    opening = asyncio.ensure_future(_connect(url, secret, subprotocol, tls, silence))
     try:
         await asyncio.wait([opening], timeout=CONNECT_SECONDS)
         if not opening.done():
@@ -207,10 +237,12 @@ async def open_socket(url: str, secret: str, subprotocol: str, tls: Any = None) 
         opening.cancel()
 
 
-async def _connect(url: str, secret: str, subprotocol: str, tls: Any) -> ClientSocket:
+async def _connect(
+    url: str, secret: str, subprotocol: str, tls: Any, silence: Optional[float]
+) -> ClientSocket:
     address = websockets_uri.parse_uri(url)
     _, socket = await asyncio.get_event_loop().create_connection(
-        lambda: ClientSocket(url, secret, subprotocol), address.host, address.port, ssl=tls
+        lambda: ClientSocket(url, secret, subprotocol, silence), address.host, address.port, ssl=tls
     )
     try:
         await asyncio.wait([socket.opened])
