@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell check bench fmt clean
+.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench fmt clean
 
 test: $(READY)
 	$(PYTEST)
@@ -23,6 +23,10 @@ test-browser: $(READY)
 
 test-shell: $(READY)
 	$(PYTEST) tests/shell
+
+# Every old interpreter that is here, where the other targets take one of each kind.
+test-every-python: $(READY)
+	EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy
 
 check: $(READY)
 	$(BIN)/ruff check

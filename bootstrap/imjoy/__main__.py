@@ -16,9 +16,9 @@ def main():
 
         return cli.main()
 
-    from imjoy import legacy
+    from imjoy.legacy import road
 
-    return legacy.main()
+    return road.main()
 
 
 if __name__ == "__main__":

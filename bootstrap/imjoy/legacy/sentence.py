@@ -11,16 +11,13 @@ def install_line(platform):
     return "curl -fsSL {0}/raw/HEAD/install.sh | bash -s -- --start".format(PROJECT_URL)
 
 
-def sentence(version, executable, platform):
+def sentence(version, executable, what):
     # type: (tuple[int | str, ...], str | None, str) -> str
-    """Return what this is, what it needs and the line to type, for ``sys.version_info`` and its two neighbours."""
-    return (
-        "imjoy {imjoy} runs the ImJoy Plugin Engine and needs Python {floor} or newer, "
-        "but {executable} is Python {found}; this line installs it beside that one:\n\n    {line}\n"
-    ).format(
+    """Return what imjoy needs, what there is, and what is done about it, in one sentence."""
+    return "imjoy {imjoy} needs Python {floor} or newer, and {executable} is Python {found}: {what}".format(
         imjoy=__version__,
         floor=".".join(map(str, FLOOR)),
         executable=executable or "this interpreter",
         found=".".join(map(str, version[:3])),
-        line=install_line(platform),
+        what=what,
     )

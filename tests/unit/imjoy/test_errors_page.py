@@ -11,7 +11,7 @@ from imjoy.model.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-ERRORS = {"ImJoyError"}
+ERRORS = {"ImJoyError", "Refusal"}
 
 
 def raised_ids() -> Iterator[tuple[str, str]]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 
 from imjoy import FLOOR, PROJECT_URL, __version__
-from imjoy.legacy import PREFLIGHT_REFUSED
+from imjoy.effects import conda, lock
+from imjoy.legacy import claim, environment, making, refusal, running, steps
+from imjoy.legacy import conda as old_conda
+from imjoy.legacy.packages import locked_packages
 from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode
+from imjoy.provision import receipt
+from imjoy.provision.machine import isolated
+from imjoy.provision.plan import Kind
+from imjoy.provision.source import CHECKOUT_PARTS
 
 ROOT = Path(__file__).resolve().parents[3]
+LOCKS = ROOT / "bootstrap" / "imjoy" / "locks"
 FLOOR_TEXT = ".".join(map(str, FLOOR))
 
 
@@ -35,8 +47,70 @@ def test_a_copy_says_what_the_original_says(file: str, fact: str) -> None:
     assert fact in (ROOT / file).read_text(encoding="utf-8")
 
 
-def test_the_exit_code_under_the_floor_is_the_documented_one() -> None:
-    assert ExitCode.PREFLIGHT_REFUSED == PREFLIGHT_REFUSED
+@pytest.mark.parametrize(
+    "name",
+    ["FAILED", "PREFLIGHT_REFUSED", "NETWORK_NEEDED", "CHECKSUM_MISMATCH", "LOCKED", "INTERRUPTED"],
+)
+def test_the_exit_codes_under_the_floor_are_the_documented_ones(name: str) -> None:
+    assert getattr(refusal, name) == ExitCode[name]
+
+
+def test_an_environment_is_marked_as_ours_in_the_same_way_under_the_floor(tmp_path: Path) -> None:
+    prefix = tmp_path / "imjoy"
+    assert environment.own_file(str(prefix), environment.RECEIPT) == str(
+        receipt.own_folder(prefix) / "receipt.json"
+    )
+    assert claim.Claim(str(receipt.own_folder(prefix))).folder == str(receipt.lock_folder(prefix))
+    receipt.own_folder(prefix).mkdir(parents=True)
+    for state in (environment.UNFINISHED, environment.INTERRUPTED):
+        receipt.write_state(prefix, "interrupted" if state == environment.INTERRUPTED else "unfinished")
+        assert environment.standing(str(prefix)) == state == receipt.read_state(prefix)
+    assert making.DISTRIBUTION in get_args(Kind)
+    assert environment.NAME == conda.ENVIRONMENT_NAME
+
+
+def test_a_process_is_known_by_the_same_name_under_the_floor() -> None:
+    assert claim.identity(os.getpid()) == lock.identity(os.getpid())
+
+
+def test_what_is_started_is_isolated_in_the_same_way_under_the_floor() -> None:
+    names = [*steps.LEAKS, *(f"PIP_{each}" for each in steps.PIP_LEAKS), "HOME", "PIP_INDEX_URL", "PATH"]
+    environ = dict.fromkeys(names, "x")
+    assert steps.isolated(environ, "/tmp/there") == isolated(environ, Path("/tmp/there"))
+
+
+def test_conda_is_looked_for_and_spoken_to_in_the_same_way_under_the_floor() -> None:
+    assert set(conda.USUAL_FOLDERS) <= set(old_conda.USUAL_FOLDERS)
+    assert old_conda.SYSTEM_FOLDERS == conda.SYSTEM_FOLDERS
+    assert tuple(old_conda.CHANNEL_ARGUMENTS) == conda.CHANNEL_ARGUMENTS
+
+
+def test_what_is_solved_for_under_the_floor_is_what_the_lock_answers_down_to_the_floor() -> None:
+    wanted = yaml.safe_load((LOCKS / "environment.yml").read_text())["dependencies"]
+    highest = wanted[0].rpartition("<")[2]
+    assert [f"python>={FLOOR_TEXT},<{highest}", *wanted[1:]] == old_conda.WANTED
+
+
+@pytest.mark.parametrize("platform", ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"])
+def test_the_lock_is_read_under_the_floor_as_a_parser_of_yaml_reads_it(platform: str) -> None:
+    document = yaml.safe_load((LOCKS / "conda-lock.yml").read_text(encoding="utf-8"))
+    known = {
+        each["url"]: (each["hash"]["md5"], each["hash"]["sha256"])
+        for each in document["package"]
+        if each["platform"] == platform
+    }
+    assert {each.url: (each.md5, each.sha256) for each in locked_packages(platform)} == known
+    assert locked_packages("linux-s390x") == []
+
+
+def test_what_an_old_python_packs_is_what_an_install_copies() -> None:
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert ast.literal_eval(text.partition("SOURCES = ")[2].partition("\n")[0]) == CHECKOUT_PARTS
+
+
+def test_a_checkout_is_what_an_imjoy_that_runs_from_one_installs() -> None:
+    found = running.find_running()
+    assert found.arguments == ["--editable", str(ROOT)]
 
 
 def test_no_document_tells_to_install_the_other_program_of_this_name() -> None:

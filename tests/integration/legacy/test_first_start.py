@@ -1,0 +1,158 @@
+"""Python 2.7 and a conda: the first start makes the environment `imjoy`, every start goes on in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.kit.channel_server import ChannelServer
+from tests.kit.old_hosts import OLD_PYTHONS
+
+from imjoy import __version__
+
+from .conftest import OldHost, host_of
+
+MOST_SECONDS_MORE = 0.3
+STARTS = 7
+PLUGIN = """
+<config lang="json">
+{"name": "Where", "type": "native-python", "version": "0.1.0", "api_version": "0.1.8", "tags": [], "flags": [],
+ "env": "", "requirements": [], "inputs": null, "outputs": null}
+</config>
+<script lang="python">
+import sys
+from imjoy import api
+
+
+class Where:
+    def setup(self):
+        pass
+
+    def run(self, ctx):
+        return {"major": sys.version_info[0]}
+
+
+api.export(Where())
+</script>
+"""
+
+
+def test_the_first_start_ends_in_an_engine_of_the_environment_and_a_plugin_that_runs(
+    conda_host: OldHost, channel: ChannelServer, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "Where is it.imjoy.html"
+    plugin.write_text(PLUGIN)
+    engine = conda_host.start("start", "--port", "0", "--json")
+    try:
+        assert engine.stdout is not None
+        started = json.loads(engine.stdout.readline())
+        told = conda_host.run("run", str(plugin), "--json")
+    finally:
+        engine.send_signal(signal.SIGINT)
+        _, notes = engine.communicate(timeout=30)
+    assert "needs Python 3.10 or newer" in notes
+    assert "downloading 2 packages of the lock" in notes
+    assert "solve" not in notes
+    assert engine.returncode == 130, notes  # it ends with Ctrl-C, as every start does
+    events = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [each["value"] for each in events if each["event"] == "result"] == [{"major": 3}], told.stderr
+    assert told.returncode == 0
+
+    receipt = json.loads((conda_host.prefix / ".imjoy" / "receipt.json").read_text())
+    assert (receipt["version"], receipt["distribution"]) == (__version__, "existing")
+    [noted] = conda_host.prefix.glob("lib/python3*/site-packages/imjoy-*.dist-info/direct_url.json")
+    commit = json.loads(noted.read_text())["vcs_info"]["commit_id"]
+    assert receipt["source_id"] == f"commit:{commit}"
+    assert started["url"].startswith("http://127.0.0.1:")
+    assert not (conda_host.prefix / ".imjoy" / "downloads").exists()
+    fetched = [path for path in channel.asked if path.endswith(".conda")]
+    assert len(fetched) == len(set(fetched)) == 2
+
+
+def test_a_second_start_calls_no_conda_and_takes_under_three_tenths_of_a_second_more(
+    finished_host: OldHost, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    conda = finished_host.home / "miniconda3" / "bin" / "conda"
+    conda.unlink()
+    conda.write_text(f'#!/bin/sh\necho "$@" >>"{calls}"\nexit 1\n')
+    conda.chmod(0o755)
+    direct = [str(finished_host.prefix / "bin" / "python"), "-I", "-m", "imjoy", "--help"]
+    old, new = [], []
+    for _ in range(STARTS):
+        old.append(seconds_of(finished_host.command(["--help"])))
+        new.append(seconds_of(direct))
+    more = statistics.median(old) - statistics.median(new)
+    assert more < MOST_SECONDS_MORE, f"{more:.3f} s more than {statistics.median(new):.3f} s"
+    assert not calls.exists()
+
+
+def seconds_of(command: list[str]) -> float:
+    """Return how long a command takes."""
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def test_arguments_go_there_and_the_exit_code_comes_back(finished_host: OldHost) -> None:
+    assert finished_host.run("status").returncode == 1
+    wrong = finished_host.run("run", "no such ünï.imjoy.html", "--json")
+    assert wrong.returncode == 2
+    assert "no such ünï.imjoy.html" in json.loads(wrong.stdout)["error"]["what"]
+
+
+def test_nothing_of_the_old_python_leaks_into_the_new_one(finished_host: OldHost, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "click.py").write_text("raise SystemExit('leaked')")
+    done = finished_host.run("status", PYTHONPATH=str(trap), PYTHONHOME="", PYTHONUSERBASE=str(trap))
+    assert "leaked" not in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"]])
+def test_the_version_is_told_without_an_environment(old_host: OldHost, words: list[str]) -> None:
+    done = old_host.run(*words)
+    assert (done.returncode, done.stdout) == (0, f"imjoy {__version__}\n")
+
+
+def test_help_says_what_a_start_would_do_and_makes_nothing(conda_host: OldHost) -> None:
+    done = conda_host.run("start", "--help")
+    assert done.returncode == 0
+    assert "makes the conda environment imjoy" in done.stdout
+    assert not conda_host.prefix.exists()
+
+
+@pytest.mark.parametrize("verb", ["stop", "status", "uninstall"])
+def test_who_only_asks_gets_no_environment_made(conda_host: OldHost, verb: str) -> None:
+    done = conda_host.run(verb)
+    assert done.returncode == 3
+    assert "old.not-made" in done.stderr
+    assert not conda_host.prefix.exists()
+
+
+@pytest.mark.parametrize("version", OLD_PYTHONS[1:])
+def test_every_old_python_goes_on_in_the_same_environment(
+    version: str, finished_host: OldHost, old_python: Callable[[str], Path]
+) -> None:
+    if version != "3.6" and not os.environ.get("EVERY_PYTHON"):
+        pytest.skip("one of them will do here; make test-every-python tries them all")
+    host = host_of(old_python(version), finished_host.home)
+    done = host.run("status")
+    assert done.returncode == 1, done.stderr  # no engine runs
+    receipt = json.loads((host.prefix / ".imjoy" / "receipt.json").read_text())
+    if version == "3.6":
+        # Its pip does not record the commit, so that it installs the sources that it carries.
+        assert receipt["source_id"].startswith("sources:")
+        assert "installing this imjoy into the environment" in done.stderr
+    else:
+        assert done.stderr == ""
+    again = host.run("status")
+    assert (again.returncode, again.stderr) == (1, "")
