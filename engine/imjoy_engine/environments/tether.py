@@ -2,36 +2,57 @@
 
 Standard input is the tether. When it ends, because the one at its other end closed it or died in whatever way, this
 process and everything that the command started in its process group are killed. Otherwise the command's exit code is
-ours. Standard library only, and as little of it as will do: this starts with every build of an environment.
+ours. It imports next to nothing: this starts with every step of a build, and ``subprocess`` alone would double that.
 """
 
+import _thread
 import os
-import signal
-import subprocess
 import sys
-import threading
+
+SIGNAL_EXIT_CODES = 128
+"""A signal has no exit code; shells report it by its number and this."""
+NOT_STARTED = 127
 
 
-def _die_with_the_tether(command: "subprocess.Popen[bytes]") -> None:
-    while os.read(0, 1024):
-        pass
-    if os.name == "posix":
-        os.killpg(0, signal.SIGKILL)
-    command.kill()
-    os._exit(1)
+def run_posix(command: list[str]) -> int:
+    """Run the command in our process group, the leader of which the caller has made us."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        process = os.posix_spawnp(
+            command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nothing, 0)]
+        )
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
+        return NOT_STARTED
+
+    def die_with_the_tether() -> None:
+        while os.read(0, 1024):
+            pass
+        os.killpg(0, 9)
+
+    _thread.start_new_thread(die_with_the_tether, ())
+    _, status = os.waitpid(process, 0)
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else SIGNAL_EXIT_CODES + os.WTERMSIG(status)
 
 
-def main() -> int:
-    """Run the command of argv; the caller has made this process the leader of a group of its own."""
-    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-    threading.Thread(target=_die_with_the_tether, args=(command,), daemon=True).start()
-    code = command.wait()
-    # A signal has no exit code; shells report it in this way.
-    return code if code >= 0 else 128 - code
+def run_windows(command: list[str]) -> int:
+    """Run the command; there are no process groups."""
+    import subprocess
+
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def die_with_the_tether() -> None:
+        while os.read(0, 1024):
+            pass
+        process.kill()
+        os._exit(1)
+
+    _thread.start_new_thread(die_with_the_tether, ())
+    return process.wait()
 
 
 if __name__ == "__main__":
     # The other thread may stand in a read that nothing will end.
-    code = main()
+    code = run_posix(sys.argv[1:]) if os.name == "posix" else run_windows(sys.argv[1:])
     sys.stdout.flush()
     os._exit(code)
