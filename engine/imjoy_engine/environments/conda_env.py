@@ -15,10 +15,12 @@ from typing import Any
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
+from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.store import remove_tree
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import OUTPUT_LINES, build_variables, install_packages
 
@@ -65,9 +67,46 @@ async def build_conda(
     rattler = await _load_rattler()
     if rattler is None:
         python = await _build_with_command(prefix, spec, settings, environ, report)
-    else:
-        python = await _Rattler(rattler, spec, settings, report).build(prefix)
+        await _install_pip_part(prefix, spec, python, environ, report)
+        return
+    changed = await _build_with_rattler(rattler, prefix, spec, settings, environ, report)
+    if changed:
+        names = ", ".join(folder.name for folder in changed)
+        report(
+            Progress(
+                "environment", f"Fetching again, as their files were changed in the cache: {names}", None
+            )
+        )
+        for folder in (prefix, *changed):
+            await remove_tree(folder)
+        await _build_with_rattler(rattler, prefix, spec, settings, environ, report)
 
+
+async def _build_with_rattler(
+    rattler: Any,
+    prefix: Path,
+    spec: EnvironmentSpec,
+    settings: CondaSettings,
+    environ: Mapping[str, str],
+    report: Report,
+) -> list[Path]:
+    """Build; return the folders of the package cache whose files are not what their packages brought."""
+    records = await _Rattler(rattler, spec, settings, report).build(prefix)
+    python = next(str(record.version) for record in records if record.name.normalized == "python")
+    names = [f"{record.name.normalized}-{record.version}-{record.build}" for record in records]
+    # The pip part is mostly waited for.
+    looking = asyncio.ensure_future(asyncio.to_thread(changed_packages, settings.package_cache, names))
+    try:
+        await _install_pip_part(prefix, spec, python, environ, report)
+    except ImJoyError:
+        if not await looking:
+            raise
+    return await looking
+
+
+async def _install_pip_part(
+    prefix: Path, spec: EnvironmentSpec, python: str, environ: Mapping[str, str], report: Report
+) -> None:
     def in_the_last_part(progress: Progress) -> None:
         share = None if progress.fraction is None else PIP_FRACTION + (1 - PIP_FRACTION) * progress.fraction
         report(progress._replace(fraction=share))
@@ -112,15 +151,15 @@ class _Rattler:
         self._report = report
         self._channels = list(spec.channels)
 
-    async def build(self, prefix: Path) -> str:
-        """Solve and install; return the version of Python."""
+    async def build(self, prefix: Path) -> list[Any]:
+        """Solve and install; return the records of the packages."""
         self._report(Progress("environment", f"Solving: {', '.join(match_specs(self._spec))}", 0.05))
         records = await self._solve_somehow()
         self._report(
             Progress("environment", f"{len(records)} conda packages fit together", DOWNLOAD_FRACTION)
         )
         await self._install(records, prefix)
-        return next(str(record.version) for record in records if record.name.normalized == "python")
+        return records
 
     async def _solve_somehow(self) -> list[Any]:
         """Solve; ask conda-forge too when the channels named lack something, and the cache when there is no network."""

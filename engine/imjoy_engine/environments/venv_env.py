@@ -81,6 +81,17 @@ _KNOWN_FAILURES = (
         "The packages could not be downloaded.",
         "Check the network (and the proxy or index that pip is configured to use), then load the plugin again.",
     ),
+    _KnownFailure(
+        (
+            "The build backend returned an error",
+            "Failed building wheel",
+            "Failed to build",
+            "failed with exit code",
+        ),
+        "A package has to be built on this machine, and that failed.",
+        "Ask for a version of it that comes built for this Python, or for another Python "
+        '("conda create python=3.10" in "env"), or install what its build misses, then load the plugin again.',
+    ),
 )
 _UV_STEPS: tuple[_Step, ...] = (
     _Step(re.compile(r"Resolved \d+ packages? in .*"), "pip", 0.3),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +154,30 @@ def test_without_uv_pip_does_it(
     error = failure(store, "no-such-package")
     assert error.id == "env.failed"
     assert "no-such-package" in error.why
+
+
+@pytest.mark.parametrize("with_uv", [True, False], ids=["uv", "pip"])
+def test_a_package_that_cannot_be_built_is_named_with_what_its_build_said(
+    store: EnvironmentStore, wheelhouse: WriteWheel, monkeypatch: pytest.MonkeyPatch, with_uv: bool
+) -> None:
+    source = wheelhouse("other").with_name("fast-1.0.tar.gz")
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "PKG-INFO": "Metadata-Version: 2.1\nName: fast\nVersion: 1.0\n",
+        "backend.py": "def build_wheel(*args):\n    raise SystemExit('there is no Fortran compiler')\n",
+    }
+    with tarfile.open(source, "w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"fast-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    if not with_uv:
+        monkeypatch.setattr(venv_env, "find_uv", lambda: None)
+    error = failure(store, "fast")
+    assert error.id == "env.failed"
+    assert "has to be built" in error.what
+    assert "there is no Fortran compiler" in error.why
+    assert "fast" in error.why
 
 
 def test_variables_for_other_pythons_do_not_reach_a_build(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +19,11 @@ import pytest
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import conda_env
 from imjoy_engine.environments.prefix import MARKER_NAME
+from imjoy_engine.environments.preparation import prepare
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.spec import EnvironmentSpec, plan_environment
 from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.plugins.manifest import parse_plugin
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
@@ -236,26 +241,102 @@ def test_a_builder_killed_with_9_leaves_nothing_that_looks_ready_and_the_cache_u
     assert output_of(asyncio.run(store.ensure(spec, ignore)), "import small; print(small.version)") == "2.0"
 
 
-def test_where_py_rattler_is_missing_the_conda_command_does_it(
-    store: EnvironmentStore, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def no_rattler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine find no py-rattler; the conda command brings its own."""
+
     async def none() -> None:
         return None
 
     monkeypatch.setattr(conda_env, "_load_rattler", none)
+
+
+def test_without_py_rattler_and_conda_it_is_said_what_to_install(
+    store: EnvironmentStore, no_rattler: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert failure(store, conda("3.11")).id == "env.no-conda"
-    conda_double = tmp_path / "conda"
-    conda_double.write_text(
-        f'#!/bin/sh\necho "$@" > {tmp_path}/argv\necho "PackagesNotFoundError: gdal"\nexit 1\n'
+
+
+def test_where_py_rattler_is_missing_the_conda_command_makes_the_environment(
+    store: EnvironmentStore,
+    no_rattler: None,
+    miniconda: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONDA_EXE", str(miniconda()))
+    spec = replace(conda("3.11", "middle"), requirements=("six",))
+    python = asyncio.run(store.ensure(spec, ignore))
+    said = output_of(python, "import sys, middle, small, six; print(sys.prefix, small.version)")
+    assert said == f"{store.prefix(spec)} 1.0"
+    error = failure(store, conda("3.11", "no-such-package"))
+    assert error.id == "env.failed"
+    assert "no-such-package" in error.why
+
+
+def test_an_environment_file_of_a_repository_is_built(
+    store: EnvironmentStore, tmp_path: Path, channel: ChannelServer
+) -> None:
+    work_dir = tmp_path / "work"
+    (work_dir / "project").mkdir(parents=True)
+    (work_dir / "project" / "environment.yml").write_text(
+        "name: project\nchannels: [conda-forge]\ndependencies: [python=3.8, middle, pip: [six]]\n"
+        "variables: {LEVEL: 3}\n"
     )
-    conda_double.chmod(0o755)
-    error = failure(store, conda("3.11", "gdal"))
-    assert "PackagesNotFoundError: gdal" in error.why
-    argv = (tmp_path / "argv").read_text()
-    assert "--override-channels --strict-channel-priority" in argv
-    assert f"-c {channel.url}/conda-forge" in argv
-    assert argv.endswith("python=3.11 gdal\n")
+    spec = plan_environment(
+        parse_plugin(
+            '<config lang="json">{"name": "P", "type": "native-python", "version": "1", "api_version": "0.1.8",'
+            ' "env": "conda env create -f project/environment.yml"}</config>'
+            '<script lang="python">pass</script>',
+            file="P.imjoy.html",
+        ).manifest,
+        "",
+    )
+    prepared = asyncio.run(
+        prepare(spec, work_dir, store, environ=os.environ, report=ignore, say=lambda text: None)
+    )
+    said = output_of(prepared.python, "import sys, small, middle, six; print(sys.version[:3], small.version)")
+    assert (said, prepared.variables) == ("3.8 1.0", {"LEVEL": "3"})
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 8 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("a file system of a given size can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("full", ["environments", "packages"])
+def test_a_full_disk_is_named_and_nothing_half_made_is_left(
+    full: str, channel: ChannelServer, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str((small_disk if full == "packages" else tmp_path) / "pkgs"))
+    store = EnvironmentStore(
+        (small_disk if full == "environments" else tmp_path) / "environments", freeze=False
+    )
+    error = failure(store, conda("3.11"))
+    assert error.id == "env.failed"
+    assert "not enough space" in error.what
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "enough"))
+    roomy = EnvironmentStore(tmp_path / "roomy", freeze=False)
+    assert asyncio.run(roomy.ensure(conda("3.11"), ignore)).exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"version = '6.0'\n"], ids=["emptied", "overwritten"])
+def test_a_package_that_was_changed_in_the_cache_is_fetched_again(
+    store: EnvironmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "pkgs"))
+    asyncio.run(store.ensure(conda("3.11", "small"), ignore))
+    for changed in (tmp_path / "pkgs").glob("small-2.0-*/site-packages/small.py"):
+        changed.write_bytes(damage)
+    python = asyncio.run(store.ensure(conda("3.11", "small=2"), ignore))
+    assert output_of(python, "import small; print(small.version)") == "2.0"
 
 
 def test_the_environments_show_in_condas_own_list_when_there_is_a_conda(
