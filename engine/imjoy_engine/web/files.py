@@ -49,7 +49,7 @@ class _PlainFile(web.FileResponse):
 def add_file_routes(app: web.Application, settings: FileSettings) -> None:
     """Add the routes for files to ``app``; who may use those without a signature is for its middleware to say."""
     app[FILES] = WorkspaceFiles(settings.workspace, max_upload=settings.max_upload)
-    for method, path, handler, _ in FILE_ROUTES:
+    for method, path, handler in FILE_ROUTES:
         app.router.add_route(method, path, handler)
 
 
@@ -135,13 +135,13 @@ async def _json_object(request: web.Request) -> dict[str, object]:
     return body
 
 
-# Method, path, handler, summary.
+# Method, path, handler.
 FILE_ROUTES = (
-    ("GET", f"{API}/files", list_files, "What is in a folder of a workspace."),
-    ("PUT", f"{API}/files", put_file, "Make the body a file."),
-    ("DELETE", f"{API}/files", delete_file, "Remove one file."),
-    ("POST", f"{API}/files/url", sign_url, "A url that allows one method on one path for a while."),
-    ("GET", f"{API}/file/{{signed}}", get_signed, "The file that a signed url names; ranges work."),
-    ("HEAD", f"{API}/file/{{signed}}", get_signed, "The size and type of the file that a signed url names."),
-    ("PUT", f"{API}/file/{{signed}}", put_signed, "Make the body the file that a signed url names."),
+    ("GET", f"{API}/files", list_files),
+    ("PUT", f"{API}/files", put_file),
+    ("DELETE", f"{API}/files", delete_file),
+    ("POST", f"{API}/files/url", sign_url),
+    ("GET", f"{API}/file/{{signed}}", get_signed),
+    ("HEAD", f"{API}/file/{{signed}}", get_signed),
+    ("PUT", f"{API}/file/{{signed}}", put_signed),
 )

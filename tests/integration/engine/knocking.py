@@ -49,7 +49,8 @@ ADDRESSES = itertools.count(2)
 
 def another_address() -> str:
     """Return an address to knock from that has not failed before, where loopback has more than one."""
-    return f"127.0.0.{next(ADDRESSES)}" if sys.platform == "linux" else "127.0.0.1"
+    number = next(ADDRESSES)
+    return f"127.1.{number >> 8}.{number & 255}" if sys.platform == "linux" else "127.0.0.1"
 
 
 def raw(engine: RunningEngine, sent: bytes, source: str = "127.0.0.1") -> bytes:
