@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imjoy.effects.addresses import WILDCARDS
+from imjoy.effects.listening import BindFailure
 from imjoy.effects.process import (
     POLL_SECONDS,
     CommandFailed,
@@ -28,7 +29,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import Result
-from imjoy.ports import BindFailure, try_bind
+from imjoy.ports import try_bind
 
 if TYPE_CHECKING:
     import psutil

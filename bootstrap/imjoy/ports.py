@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
-import sys
 import threading
-from enum import Enum
 
 from imjoy.effects.addresses import addresses_of
+from imjoy.effects.listening import BindFailure, CannotListen, listen
 
 NEXT_PORTS = 10
 HIGHEST_PORT = 65535
-
-
-class BindFailure(Enum):
-    """Why an address cannot be listened on."""
-
-    TAKEN = "taken"
-    NOT_PERMITTED = "not permitted"
-    BAD_HOST = "bad host"
 
 
 # Two checks of the doctor that try the same port at once would each take the other for a stranger.
@@ -33,25 +21,10 @@ def try_bind(host: str, port: int) -> BindFailure | None:
     A port that was free a moment ago may be taken by now: only the engine's own bind decides.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror:
-        return BindFailure.BAD_HOST
-    with _ONE_AT_A_TIME, socket.socket(family, kind, protocol) as listener:
-        try:
-            if os.name == "posix":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            elif sys.platform == "win32":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            listener.bind(address)
-            listener.listen(1)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return BindFailure.TAKEN
-            refused = error.errno in {errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)}
-            return BindFailure.NOT_PERMITTED if refused else BindFailure.BAD_HOST
-    return None
+        with _ONE_AT_A_TIME, listen(host, port, backlog=1):
+            return None
+    except CannotListen as error:
+        return error.failure
 
 
 def first_free_port(host: str, first: int, count: int = NEXT_PORTS) -> int | None:

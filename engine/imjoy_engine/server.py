@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import json
 import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from imjoy import __version__
 from imjoy.effects.files import ensure_private_folder, write_private
+from imjoy.effects.listening import BindFailure, CannotListen, listen
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .auth import Gate, ensure_token
@@ -68,40 +67,31 @@ def bind(host: str, port: int) -> socket.socket:
     Raises ImJoyError ``port.taken``, ``port.not-permitted`` or ``host.unknown``.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise _bad_host(host, str(error)) from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        elif sys.platform == "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ImJoyError(
-                "port.taken",
-                f"Port {port} is used by another program.",
-                why=f"{host}:{port}: {error.strerror}",
-                fix=f"imjoy start --port {port + 1}" if port < 65535 else "imjoy start --port 8081",
-                exit_code=ExitCode.PORT_TAKEN,
-            ) from error
-        if error.errno in {errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)}:
-            raise ImJoyError(
-                "port.not-permitted",
-                f"This system does not let you use port {port}.",
-                why="Ports below 1024, and on Windows some reserved ranges, need an administrator.",
-                fix="imjoy start --port 8081",
-                exit_code=ExitCode.PORT_TAKEN,
-            ) from error
-        raise _bad_host(host, error.strerror or str(error)) from error
+        listener = listen(host, port, BACKLOG)
+    except CannotListen as error:
+        raise _not_bound(host, port, error) from error
     listener.setblocking(False)
     return listener
+
+
+def _not_bound(host: str, port: int, error: CannotListen) -> ImJoyError:
+    if error.failure is BindFailure.TAKEN:
+        return ImJoyError(
+            "port.taken",
+            f"Port {port} is used by another program.",
+            why=f"{host}:{port}: {error.why}",
+            fix=f"imjoy start --port {port + 1}" if port < 65535 else "imjoy start --port 8081",
+            exit_code=ExitCode.PORT_TAKEN,
+        )
+    if error.failure is BindFailure.NOT_PERMITTED:
+        return ImJoyError(
+            "port.not-permitted",
+            f"This system does not let you use port {port}.",
+            why="Ports below 1024, and on Windows some reserved ranges, need an administrator.",
+            fix="imjoy start --port 8081",
+            exit_code=ExitCode.PORT_TAKEN,
+        )
+    return _bad_host(host, error.why)
 
 
 def _bad_host(host: str, why: str) -> ImJoyError:

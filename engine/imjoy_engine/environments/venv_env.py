@@ -82,12 +82,7 @@ _KNOWN_FAILURES = (
         "Check the network (and the proxy or index that pip is configured to use), then load the plugin again.",
     ),
     _KnownFailure(
-        (
-            "The build backend returned an error",
-            "Failed building wheel",
-            "Failed to build",
-            "failed with exit code",
-        ),
+        ("The build backend returned an error", "Failed to build", "subprocess-exited-with-error"),
         "A package has to be built on this machine, and that failed.",
         "Ask for a version of it that comes built for this Python, or for another Python "
         '("conda create python=3.10" in "env"), or install what its build misses, then load the plugin again.',

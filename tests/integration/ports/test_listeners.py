@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from imjoy import listeners
+from imjoy.effects.listening import BindFailure
 from imjoy.listeners import find_listeners, port_holders, stop_listener
 from imjoy.model.errors import ImJoyError
-from imjoy.ports import BindFailure, try_bind
+from imjoy.ports import try_bind
 
 from .conftest import (
     BECOME_NOBODY,

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from imjoy.ports import BindFailure, first_free_port, try_bind
+from imjoy.effects.listening import BindFailure
+from imjoy.ports import first_free_port, try_bind
 
 
 def test_a_free_port_can_be_had_and_is_free_again_afterwards() -> None:

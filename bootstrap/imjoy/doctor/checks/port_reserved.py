@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok
+from imjoy.effects.listening import BindFailure
 from imjoy.effects.process import CommandFailed
-from imjoy.ports import BindFailure, first_free_port, try_bind
+from imjoy.ports import first_free_port, try_bind
 
 AIRPLAY_PORTS = (5000, 7000)
 FIRST_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
