@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench fmt clean
+.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults fmt clean
 
 test: $(READY)
 	$(PYTEST)
@@ -40,6 +40,10 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]"
 	$(BIN)/python bench/run.py $(BENCH)
+
+# Kills at any moment, in many more orders than the tests try.
+faults: $(READY)
+	IMJOY_FAULT_EXAMPLES=150 $(BIN)/python -m pytest tests/integration/engine/test_fault_machine.py
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix

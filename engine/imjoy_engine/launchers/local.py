@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
 
@@ -161,6 +162,12 @@ class LocalWorker:
         self._signal_group(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
+# A group in our session, not a session of its own: POSIX then hangs up on a worker that is suspended when we are killed
+# (a group with stopped members loses its last parent in the session), which could not end itself.
+_OWN_GROUP: dict[str, Any] = {}
+if sys.platform != "win32":
+    _OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+
 WORKER_SCRIPT = Path(__file__).parent.parent / "worker" / "__main__.py"
 
 
@@ -190,7 +197,7 @@ class LocalLauncher:
             stderr=asyncio.subprocess.PIPE,
             env={**plugin_environment(os.environ, python), **variables},
             cwd=work_dir,
-            start_new_session=True,
             limit=CHUNK_BYTES,
+            **_OWN_GROUP,
         )
         return LocalWorker(process, on_output)
