@@ -74,6 +74,14 @@ fits = all(one.specifier.contains(version(one.name), prereleases=True) for one i
 sys.exit(not (whole and fits))
 '
 
+# Run in the Python of the prefix with the wheel's path: the wheel installs itself, by uv or by pip.
+INSTALL_PACKAGES='
+import sys
+sys.path.insert(0, sys.argv[1])
+from imjoy.provision.packages import main
+sys.exit(main(sys.argv[1:]))
+'
+
 # --- installers: written by .ci/installer-tables from installers.toml, do not edit
 # What Python, conda and their installers put into a prefix, and so what may be removed again.
 VENV_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore Include Lib Scripts"
@@ -184,7 +192,8 @@ need() {
 
 # run TITLE COMMAND...: run one step with its output in the log; returns the command's exit status.
 run() {
-  local title=$1 status=0 started=$SECONDS
+  local title=$1 status=0 started took
+  started=$(now)
   shift
   printf '\n$ %s\n' "$*" >>"$LOG"
   open_step "$title"
@@ -198,15 +207,68 @@ run() {
   CHILD=$!
   set +m
   printf '%s\n' "$CHILD" >"$LOCK/step"
+  show_download "$title"
   wait "$CHILD" || status=$?
   CHILD=""
   rm -f "$LOCK/step"
+  took=$(($(now) - started))
+  note_time "$title" "$took"
   if [ "$status" -eq 0 ]; then
-    close_step "$((SECONDS - started)) s"
+    close_step "$(in_seconds "$took") s"
   else
     close_step "failed"
   fi
   return "$status"
+}
+
+# now: milliseconds since some moment; only whole seconds in the bash of macOS.
+now() {
+  local micro=${EPOCHREALTIME:-}
+  if [ -n "$micro" ]; then echo "$((${micro/[.,]/} / 1000))"; else echo "$((SECONDS * 1000))"; fi
+}
+
+# in_seconds MILLISECONDS
+in_seconds() {
+  printf '%d.%d' "$(($1 / 1000))" "$(($1 % 1000 / 100))"
+}
+
+# note_time TITLE MILLISECONDS: for the table that --verbose ends with.
+note_time() {
+  STEP_TITLES+=("$1")
+  STEP_TIMES+=("$2")
+}
+
+# What took how long, and how much of it is neither the download nor the distribution's own installer.
+print_times() {
+  local i total=0 own=0
+  [ "$VERBOSE" = yes ] || return 0
+  for ((i = 0; i < ${#STEP_TIMES[@]}; i++)); do
+    total=$((total + STEP_TIMES[i]))
+    case ${STEP_TITLES[i]} in
+    downloading* | "installing Mini"* | *"make the environment") ;;
+    *) own=$((own + STEP_TIMES[i])) ;;
+    esac
+  done
+  [ "$total" -gt 0 ] || return 0
+  printf '\nWhere the time went:\n' >&2
+  for ((i = 0; i < ${#STEP_TIMES[@]}; i++)); do
+    printf '  %-44s%6s s %3d %%\n' "${STEP_TITLES[i]}" "$(in_seconds "${STEP_TIMES[i]}")" "$((STEP_TIMES[i] * 100 / total))" >&2
+  done
+  printf '  %-44s%6s s\n  %-44s%6s s\n' "in all" "$(in_seconds "$total")" "of that imjoy itself" "$(in_seconds "$own")" >&2
+}
+
+# show_download TITLE: on a terminal, how much of the file is here while the step runs.
+show_download() {
+  local here filled bar="####################" empty="...................."
+  if [ -z "$DOWNLOADING" ] || [ "$REMOTE_BYTES" -le 0 ] || [ "$STEP_OPEN" = no ] || [ ! -t 2 ]; then return 0; fi
+  while kill -0 "$CHILD" 2>/dev/null; do
+    here=$(wc -c <"$DOWNLOADING" 2>/dev/null || echo 0)
+    filled=$((here * 20 / REMOTE_BYTES))
+    printf '\r  %-44s%s%s %3d %% of %d MiB' "$1" "${bar:0:filled}" "${empty:filled}" \
+      "$((here * 100 / REMOTE_BYTES))" "$((REMOTE_BYTES / 1048576))" >&2
+    sleep 0.2
+  done
+  printf '\r  %-44s%40s\r  %-44s' "$1" "" "$1" >&2
 }
 
 open_step() {
@@ -327,6 +389,10 @@ set_defaults() {
   PYTHON=""
   PYTHON_VERSION=""
   STEP_OPEN=no
+  STEP_TITLES=()
+  STEP_TIMES=()
+  DOWNLOADING=""
+  REMOTE_BYTES=0
   TOLD=no
   LOCK=""
   LOCK_OWNER=""
@@ -428,7 +494,7 @@ isolate() {
 }
 
 look_at_host() {
-  need cat chmod cut date df dirname find grep head id ln ls mkdir mktemp mv readlink rm rmdir sed sleep sort tail tar tee tr uname
+  need cat chmod cut date df dirname find grep head id ln ls mkdir mktemp mv readlink rm rmdir sed sleep sort tail tar tee tr uname wc
   OS=$(uname -s 2>/dev/null || echo unknown)
   case $OS in
   Linux | Darwin) ;;
@@ -572,7 +638,10 @@ look_at_parent() {
 
 look_at_disk() {
   local there=$ENVIRONMENT free disk needed=$((VENV_MIB + IMJOY_MIB))
-  [ -z "$URL" ] || needed=$((INSTALLER_DOWNLOAD_MIB + INSTALLER_UNPACKED_MIB + IMJOY_MIB))
+  if [ -n "$URL" ]; then
+    needed=$((INSTALLER_DOWNLOAD_MIB + INSTALLER_UNPACKED_MIB + IMJOY_MIB))
+    if [ "$REMOTE_BYTES" -gt $((INSTALLER_DOWNLOAD_MIB << 20)) ]; then needed=$((needed + (REMOTE_BYTES >> 20))); fi
+  fi
   while [ ! -d "$there" ]; do
     there=${there%/*}
     there=${there:-/}
@@ -709,22 +778,25 @@ why_no_conda_here() {
   esac
 }
 
-# why_not DISTRIBUTION: prints why it cannot be had here, or nothing. Call it after installer_facts.
+# Sets REASON to why the distribution that installer_facts told of cannot be had here, or to nothing, and REMOTE_BYTES to
+# the size of its installer where a server tells it.
 why_not() {
+  REASON=""
+  REMOTE_BYTES=0
   if [ -z "$INSTALLER_FILE" ]; then
-    echo "$INSTALLER_TITLE has no build for ${PLATFORM:-this machine}"
+    REASON="$INSTALLER_TITLE has no build for ${PLATFORM:-this machine}"
   elif [ "$OS" = Linux ] && [ "$LIBC" = musl ]; then
-    echo "$INSTALLER_TITLE needs glibc, and this system has none"
+    REASON="$INSTALLER_TITLE needs glibc, and this system has none"
   elif [ "$OS" = Linux ] && ! at_least "$LIBC" "$INSTALLER_GLIBC"; then
-    echo "$INSTALLER_TITLE needs glibc $INSTALLER_GLIBC, and this is $LIBC"
+    REASON="$INSTALLER_TITLE needs glibc $INSTALLER_GLIBC, and this is $LIBC"
   elif [ "$OS" = Darwin ] && ! at_least "$MACOS" "$INSTALLER_MACOS"; then
-    echo "$INSTALLER_TITLE needs macOS $INSTALLER_MACOS, and this is $MACOS"
+    REASON="$INSTALLER_TITLE needs macOS $INSTALLER_MACOS, and this is $MACOS"
   elif [ -n "$INSTALLER" ]; then
     :
   elif [ -n "$OFFLINE" ]; then
-    [ -f "$OFFLINE/$INSTALLER_FILE" ] || echo "$OFFLINE does not hold $INSTALLER_FILE"
-  else
-    reachable "$(installer_url)" || echo "$(installer_url) cannot be reached"
+    [ -f "$OFFLINE/$INSTALLER_FILE" ] || REASON="$OFFLINE does not hold $INSTALLER_FILE"
+  elif ! REMOTE_BYTES=$(size_of "$(installer_url)"); then
+    REASON="$(installer_url) cannot be reached"
   fi
 }
 
@@ -736,15 +808,19 @@ installer_url() {
   fi
 }
 
-reachable() {
+# size_of URL: true when a server has it; prints the size that it tells, or 0.
+size_of() {
+  local said
   if command -v curl >/dev/null 2>&1; then
-    curl --fail --silent --location --head --connect-timeout "$CONNECT_SECONDS" --max-time "$STALL_SECONDS" \
-      --output /dev/null "$1"
+    said=$(curl --fail --silent --location --head --connect-timeout "$CONNECT_SECONDS" --max-time "$STALL_SECONDS" "$1") ||
+      return 1
   elif command -v wget >/dev/null 2>&1; then
-    wget --quiet --spider --tries=1 --timeout="$CONNECT_SECONDS" "$1" 2>/dev/null
+    said=$(wget --server-response --spider --tries=1 --timeout="$CONNECT_SECONDS" "$1" 2>&1) || return 1
   else
     return 1
   fi
+  said=$(printf '%s\n' "$said" | tr -d '\r' | sed -n -e 's/^ *[Cc]ontent-[Ll]ength: *\([0-9]*\)$/\1/p' | tail -n 1)
+  printf '%d' "${said:-0}"
 }
 
 # Where the prefix's Python comes from: DISTRIBUTION, and WHY. For what is installed already the receipt says it.
@@ -785,7 +861,8 @@ choose_distribution() {
   for name in miniconda miniforge; do
     case $wish in auto | "$name") ;; *) continue ;; esac
     installer_facts "$name" "$PLATFORM" || true
-    reason=$(why_not)
+    why_not
+    reason=$REASON
     if [ -z "$reason" ]; then
       take_installer "$name"
       return 0
@@ -1309,6 +1386,7 @@ apply() {
   LOG=""
   UNDO=no
   release_lock
+  print_times
 }
 
 # What stood there may have changed while the lock was somebody else's.
@@ -1418,9 +1496,12 @@ run_installer() {
   if [ -z "$file" ] && [ -n "$OFFLINE" ]; then file="$OFFLINE/$INSTALLER_FILE"; fi
   if [ -z "$file" ]; then
     file="$STAGE/$INSTALLER_FILE"
+    DOWNLOADING=$file
     run "downloading $INSTALLER_TITLE" fetch "$URL" "$file" ||
       die download.failed "$EXIT_NETWORK" "$URL could not be downloaded, and nothing was left behind" \
         "look at the network and HTTPS_PROXY, or use --mirror URL or --offline DIR"
+    DOWNLOADING=""
+    check_size "$file"
   fi
   check_hash "$file"
   # It unpacks programs there, which some machines forbid in /tmp.
@@ -1431,6 +1512,16 @@ run_installer() {
     fail_step installer.failed "the installer of $INSTALLER_TITLE failed"
   if [ -n "$temporary" ]; then export TMPDIR="$temporary"; else unset TMPDIR; fi
   environment_works || fail_step installer.failed "the Python that $INSTALLER_TITLE put into $PREFIX does not run"
+}
+
+# check_size FILE: what came is as long as the server said before.
+check_size() {
+  local size
+  size=$(wc -c <"$1")
+  if [ "$REMOTE_BYTES" -gt 0 ] && [ "$((size))" -ne "$REMOTE_BYTES" ]; then
+    die download.checksum "$EXIT_CHECKSUM" "$1 is not what it should be; nothing of it was used" \
+      "it has $((size)) bytes, and the server spoke of $REMOTE_BYTES; try again, or another --mirror"
+  fi
 }
 
 check_hash() {
@@ -1502,11 +1593,11 @@ build_wheel() {
 install_wheel() {
   local again=""
   if [ "$UNDO" = no ]; then
-    again=--force-reinstall
+    again=--again
     mark interrupted
   fi
-  run "installing imjoy and what it needs" "$ENVIRONMENT/bin/python" -m pip install --upgrade \
-    ${OFFLINE:+--no-index --find-links "$OFFLINE"} ${again:+"$again"} "$WHEEL" ||
+  run "installing imjoy and what it needs" "$ENVIRONMENT/bin/python" -I -c "$INSTALL_PACKAGES" "$WHEEL" \
+    ${OFFLINE:+--offline "$OFFLINE"} ${again:+"$again"} ||
     fail_step install.failed "imjoy could not be installed into $PREFIX"
 }
 
@@ -1533,7 +1624,7 @@ network_is_to_blame() {
 
 # The second half is imjoy's own: the engine's first start, the receipt, PATH, what to do next.
 hand_over() {
-  local status=0 handed
+  local status=0 handed started
   handed=$(printf '{"action": %s, "distribution": %s, "python": %s, "source": %s, "source_id": %s, ' \
     "$(json_string "$ACTION")" "$(json_string "$DISTRIBUTION")" "$(json_string "$PYTHON")" \
     "$(json_string "$SOURCE_PLACE${SOURCE_REF:+@$SOURCE_REF}")" "$(json_string "$SOURCE_ID")")
@@ -1544,7 +1635,9 @@ hand_over() {
   [ "$JSON" = no ] || set -- "$@" --json
   [ "$QUIET" = no ] || set -- "$@" --quiet
   [ "$MODIFY_PATH" = no ] || set -- "$@" --modify-path
+  started=$(now)
   "$ENVIRONMENT/bin/python" -I -m imjoy install "$@" </dev/null || status=$?
+  note_time "starting the engine once" "$(($(now) - started))"
   [ "$status" -ne 0 ] || return 0
   TOLD=yes
   # What failed after the receipt was written is no reason to take the install back.
@@ -1746,6 +1839,7 @@ remove_folders_above() {
 }
 
 main() {
+  local started
   set_defaults
   parse_options "$@"
   isolate
@@ -1755,7 +1849,9 @@ main() {
     uninstall
     exit 0
   fi
+  started=$(now)
   look
+  note_time "looking at the machine" "$(($(now) - started))"
   if [ "$ACTION" = refuse ]; then refuse; fi
   refuse_when_locked
   if [ "$DRY_RUN" = yes ]; then

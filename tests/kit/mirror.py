@@ -44,8 +44,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         """Answer whether the file is there."""
         _, how, name = self.path.split("/", 2)
-        there = how not in ("404", "503") and (self._mirror.folder / name).is_file()
-        self._head(200 if there else 404, 0)
+        file = self._mirror.folder / name
+        there = how not in ("404", "503") and file.is_file()
+        self._head(200 if there else 404, file.stat().st_size if there else 0)
 
     def do_GET(self) -> None:
         """Send the file, in the way that the path asks for."""

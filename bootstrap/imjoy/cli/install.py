@@ -23,6 +23,7 @@ from imjoy.provision.apply import Installation, environment_works, interpreter, 
 from imjoy.provision.finish import Installed, finish
 from imjoy.provision.plan import Found, Plan, Wanted, Wish, look, make_plan
 from imjoy.provision.receipt import lock_folder
+from imjoy.provision.times import Took, measured, shares
 
 SHA256_LENGTH = 64
 
@@ -98,7 +99,9 @@ def command(
         raise click.UsageError("--sha256 goes with --installer, --mirror or --offline.")
     _check_usage(distribution, installer, sha256)
     wanted = Wanted(folder, distribution, source, mirror, offline, installer, sha256)
-    plan = _agreed_plan(wanted, context, ask=not (yes or dry_run or as_json))
+    looked: list[Took] = []
+    with measured("looking at the machine", looked):
+        plan = _agreed_plan(wanted, context, ask=not (yes or dry_run or as_json))
     if plan.problems:
         return _refuse(plan, as_json=as_json)
     if plan.source.unreachable and plan.action != "none":
@@ -120,7 +123,11 @@ def command(
     arguments += ["--modify-path"] if modify_path else []
     with render.progress() as shown:
         report = (lambda text, fraction: None) if quiet else shown
-        code = Installation(plan, context, report, verbose=verbose).run(arguments)
+        installation = Installation(plan, context, report, verbose=verbose)
+        code = installation.run(arguments)
+    if verbose:
+        for line in shares((*looked, *installation.times)):
+            render.note(line)
     if start and code == ExitCode.DONE:
         os.execv(
             interpreter(folder),

@@ -18,6 +18,7 @@ from imjoy.effects.conda import create_arguments
 from imjoy.effects.download import download, file_sha256
 from imjoy.effects.lock import InstallLock
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.provision import packages
 from imjoy.provision.linked import ensure_link, environment_of, forget, is_link, remove_link, remove_parts
 from imjoy.provision.machine import isolated
 from imjoy.provision.plan import Plan
@@ -31,6 +32,7 @@ from imjoy.provision.receipt import (
 )
 from imjoy.provision.source import copy_checkout
 from imjoy.provision.steps import Evidence, Report, StepFailed, Steps
+from imjoy.provision.times import Took, measured
 
 CONDA_PYTHON = "3.13"
 """What an existing conda is asked for."""
@@ -118,6 +120,11 @@ class Installation:
                 self._remove_empty(made)
             raise
 
+    @property
+    def times(self) -> tuple[Took, ...]:
+        """How long each step has taken so far."""
+        return tuple(self._steps.times)
+
     def hand_over(self, handed: dict[str, object], arguments: Sequence[str]) -> int:
         """Run the second half in the prefix's own Python, with its output for the person; return its exit code."""
         command = [
@@ -131,7 +138,8 @@ class Installation:
         ]
         command += ["--finish", json.dumps(handed), *arguments]
         environ = isolated(self._context.environ)
-        return subprocess.run(command, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
+        with measured("starting the engine once", self._steps.times):
+            return subprocess.run(command, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
 
     def _ensure_stage(self) -> None:
         shutil.rmtree(self._stage, ignore_errors=True)
@@ -180,12 +188,13 @@ class Installation:
             return local
         title = f"downloading {self.plan.distribution.capitalize()}"
         self._report(title, 0.0)
-        return download(
-            installer.url,
-            self._stage / installer.file,
-            installer.sha256,
-            lambda done, total: self._report(title, done / total if total else None),
-        )
+        with measured(title, self._steps.times):
+            return download(
+                installer.url,
+                self._stage / installer.file,
+                installer.sha256,
+                lambda done, total: self._report(title, done / total if total else None),
+            )
 
     def _run_installer(self, file: Path) -> None:
         title = f"installing {self.plan.distribution.capitalize()}"
@@ -218,16 +227,17 @@ class Installation:
             place = f"{place}@{source.id.removeprefix('commit:')}"
         wheels = self._stage / "wheels"
         pip = [str(interpreter(self._root)), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels)]
-        self._step("building imjoy", [*pip, *self._index_arguments(), place])
+        local = [] if self.plan.offline is None else ["--no-index", "--find-links", str(self.plan.offline)]
+        self._step("building imjoy", [*pip, *local, place])
         built = sorted(wheels.glob("imjoy-*.whl"))
         if not built:
             raise ImJoyError("install.not-imjoy", f"{source.place} is not imjoy.", **self._evidence())
         return str(built[-1])
 
     def _install(self, wheel: str) -> None:
-        pip = [str(interpreter(self._root)), "-m", "pip", "install", "--upgrade", *self._index_arguments()]
-        again = [] if self._undo else ["--force-reinstall"]
-        self._step("installing imjoy and what it needs", [*pip, *again, wheel])
+        words = [*(() if self._undo else ("--again",)), *self._offline_arguments()]
+        command = [str(interpreter(self._root)), "-I", "-c", packages.STARTER, wheel, *words]
+        self._step("installing imjoy and what it needs", command)
         self._report("checking that it answers", None)
         if not works(self._root):
             raise ImJoyError(
@@ -236,8 +246,8 @@ class Installation:
                 **self._evidence(),
             )
 
-    def _index_arguments(self) -> list[str]:
-        return [] if self.plan.offline is None else ["--no-index", "--find-links", str(self.plan.offline)]
+    def _offline_arguments(self) -> list[str]:
+        return [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
 
     def _handed(self, made: Path | None) -> dict[str, object]:
         receipt = read_receipt(self._root)

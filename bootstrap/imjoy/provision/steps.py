@@ -15,6 +15,7 @@ from imjoy.effects.lock import InstallLock
 from imjoy.effects.process import end_process_tree
 from imjoy.model.errors import ExitCode
 from imjoy.provision.machine import isolated
+from imjoy.provision.times import Took, measured
 
 STEP_SECONDS = 3600.0
 """No step may take longer; a slow disk and a slow network are well under it."""
@@ -46,7 +47,10 @@ class Evidence(TypedDict):
 
 
 class Steps:
-    """Runs steps. ``temporary`` is their folder for scratch files; with ``verbose`` they write to stderr instead."""
+    """Runs steps, and notes in ``times`` how long each took.
+
+    ``temporary`` is their folder for scratch files; with ``verbose`` they write to stderr instead of the log.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Steps:
         verbose: bool = False,
     ) -> None:
         self.log = log
+        self.times: list[Took] = []
         self._temporary = temporary
         self._lock = lock
         self._context = context
@@ -93,7 +98,8 @@ class Steps:
                 raise StepFailed(f"{title}: it could not be started: {error}") from error
             self._lock.note_step(process.pid)
             try:
-                code = process.wait(STEP_SECONDS)
+                with measured(title, self.times):
+                    code = process.wait(STEP_SECONDS)
             except BaseException as error:
                 _end(process)
                 if isinstance(error, subprocess.TimeoutExpired):

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.pip_settings import uv_options, uv_variables
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.pip_settings import uv_options, uv_variables
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered

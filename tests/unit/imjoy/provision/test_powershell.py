@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imjoy import PROJECT_URL, __version__
+from imjoy import FLOOR, PROJECT_URL, __version__
 from imjoy.model.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -68,11 +68,28 @@ def test_path_is_never_cut_by_setx() -> None:
 
 def test_the_folder_is_the_last_word_for_the_installer_and_has_no_quotes() -> None:
     (words,) = re.findall(r'"(/InstallationType=[^"]*)"', CODE)
-    assert words.endswith("/S /D=$Folder")
+    assert words.endswith("/S /D=$($State.Environment)")
+    (started,) = re.findall(r"Start-Process .*", CODE)
+    assert "-Wait" in started and "-PassThru" in started
+    assert "$process.ExitCode -ne 0" in CODE
 
 
 def test_curl_is_the_program_and_fails_on_an_error_page() -> None:
     assert re.findall(r"& curl\S* \S+", CODE) == ["& curl.exe -f"]
+
+
+def test_downloads_have_a_floor_for_tls_and_are_checked() -> None:
+    assert "[Net.SecurityProtocolType]::Tls12" in CODE and "'--tlsv1.2'" in CODE
+    assert CODE.index("Get-FileHash -LiteralPath $file") < CODE.index("Start-Process -FilePath $file")
+
+
+def test_the_value_of_path_keeps_its_kind_and_nothing_in_it_is_expanded() -> None:
+    assert "DoNotExpandEnvironmentNames" in CODE
+    assert re.search(r"SetValue\('Path', \$kept, \$key\.GetValueKind\('Path'\)\)", CODE)
+
+
+def test_no_option_has_an_attribute_that_would_make_verbose_a_second_parameter() -> None:
+    assert "[CmdletBinding" not in CODE and "[Parameter" not in CODE and "[ValidateSet" not in CODE
 
 
 def test_it_is_ascii_as_windows_powershell_reads_files_in_the_code_page() -> None:
@@ -89,13 +106,44 @@ def test_facts_are_those_of_the_package() -> None:
     codes = dict(re.findall(r"(\w+) = (\d+)", TEXT.partition("$ExitCodes = @{")[2].partition("}")[0]))
     names = {"Done": "DONE", "Failed": "FAILED", "Usage": "USAGE", "Refused": "PREFLIGHT_REFUSED"}
     names |= {"Network": "NETWORK_NEEDED", "Checksum": "CHECKSUM_MISMATCH", "Locked": "LOCKED"}
+    names |= {"OurBug": "OUR_BUG", "Interrupted": "INTERRUPTED"}
     assert {names[name]: int(code) for name, code in codes.items()} == {
         each: int(ExitCode[each]) for each in names.values()
     }
+    assert re.search(rf"\$Floor = \[Version\]'{'.'.join(map(str, FLOOR))}'", TEXT)
 
 
-def test_the_options_are_those_of_the_other_script() -> None:
-    help_text = (ROOT / "tests" / "shell" / "golden" / "help.txt").read_text()
-    here = {word.lower() for word in re.findall(r"\$(\w+)", TEXT.partition("param(")[2].partition("\n)")[0])}
-    there = {word.replace("-", "") for word in re.findall(r"--([a-z0-9-]+)", help_text)}
-    assert here - {"env"} <= there
+SHELL = (ROOT / "install.sh").read_text(encoding="utf-8")
+ELSEWHERE = {
+    # What Windows has no such thing of, or does in another way.
+    *("host.command", "host.hash", "host.venv", "prefix.noexec", "prefix.unknown"),
+    *("install.unhealthy", "bug"),
+}
+
+
+def test_the_help_is_that_of_the_other_script_in_the_words_of_powershell() -> None:
+    text = TEXT.partition("Write-Output @'\n")[2].partition("\n'@")[0]
+    there = (ROOT / "tests" / "shell" / "golden" / "help.txt").read_text()
+    options = r"^  -{1,2}([A-Za-z0-9-]+)"
+    assert [each.lower() for each in re.findall(options, text, re.M)] == [
+        each.replace("-", "") for each in re.findall(options, there, re.M)
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+    codes = "exit codes:"
+    assert text.partition(codes)[2].partition("\n\n")[0] == there.partition(codes)[2].partition("\n\n")[0]
+
+
+def test_the_variables_are_those_of_the_other_script() -> None:
+    assert set(re.findall(r"\$env:(IMJOY_\w+)", TEXT)) == set(re.findall(r"\$\{(IMJOY_\w+)", SHELL))
+
+
+def test_the_ids_are_those_of_the_other_script() -> None:
+    here = set(re.findall(r"(?:Add-Problem|Stop-Install|Stop-Step) '([a-z_.]+)'", CODE)) | {"host.unsuited"}
+    here |= set(re.findall(r"\$id = '([a-z_.]+)'", CODE))
+    there = set(re.findall(r"(?:problem|die|fail_step) ([a-z]+\.[a-z_]+)", SHELL))
+    assert here ^ there <= ELSEWHERE | {"install.refused"}
+
+
+def test_the_steps_have_the_words_of_the_other_script() -> None:
+    here = set(re.findall(r"Invoke-Step '([^']+)'", CODE))
+    assert here and all(f'run "{each}"' in SHELL for each in here)

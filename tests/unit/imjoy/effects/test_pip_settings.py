@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments import pip_settings
-from imjoy_engine.environments.pip_settings import read_pip_settings, uv_options, uv_variables
+from imjoy.effects import pip_settings
+from imjoy.effects.pip_settings import read_pip_settings, uv_options, uv_variables
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pip's configuration files of POSIX systems")
 
