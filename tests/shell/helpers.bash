@@ -6,6 +6,7 @@ REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 export INSTALL="$REPOSITORY/install.sh"
 # Outlives the temporary homes, so that each real install need not download again.
 export PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
+export UV_CACHE_DIR="${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv}"
 # Compiling what nobody imports twice is a third of an install's time.
 export PIP_NO_COMPILE=1
 export PYENV_ROOT="${PYENV_ROOT:-$HOME/.pyenv}"
