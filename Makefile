@@ -41,6 +41,10 @@ bench: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]"
 	$(BIN)/python bench/run.py $(BENCH)
 
+# 200 clients of 50 plugins for ten minutes; make soak SOAK=--hour for an hour.
+soak: $(READY)
+	$(BIN)/python bench/soak.py $(SOAK)
+
 # Kills at any moment, in many more orders than the tests try.
 faults: $(READY)
 	IMJOY_FAULT_EXAMPLES=150 $(BIN)/python -m pytest tests/integration/engine/test_fault_machine.py

@@ -224,6 +224,7 @@ async def _serve(
         if settings.lifeline:
             _stop_at_end_of_input(context.stop_wanted)
         announce(Ready(url, settings.host, port, context.instance, first_launch))
+        gc.enable()
         gc.freeze()  # what start-up made stays: collections that look through it all stall every plugin for 4 ms
         await context.stop_wanted.wait()
         await registry.stop_all()

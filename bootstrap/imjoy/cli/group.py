@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -60,6 +59,8 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb, or fail with the one that was probably meant."""
         if args[0] not in VERBS:
+            from difflib import get_close_matches
+
             meant = get_close_matches(args[0], VERBS, n=1)
             hint = f" Did you mean `imjoy {meant[0]}`?" if meant else ""
             raise click.UsageError(f"There is no command `{args[0]}`.{hint}", ctx)
