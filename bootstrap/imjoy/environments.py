@@ -1,4 +1,4 @@
-"""``imjoy env``: asks the engine's own code about the environments of a workspace, in a process of its own."""
+"""Asks the engine's own code, in a process of its own: about the environments of a workspace, for the app's files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ def ask_environments(arguments: Sequence[str], layout: Layout, context: Context)
 
     Raises :class:`ImJoyError`: what the engine said, or ``command.failed`` when it said nothing.
     """
-    argv = module_command(ENGINE_MODULE, ["env", *arguments, "--workspace", str(layout.workspace)])
+    return ask_engine_code(["env", *arguments], layout, context)
+
+
+def ask_engine_code(words: Sequence[str], layout: Layout, context: Context) -> list[dict[str, Any]]:
+    """Run ``python -m imjoy_engine`` with a command that ends by itself; return its events.
+
+    Raises :class:`ImJoyError`: what it said, or ``command.failed`` when it said nothing.
+    """
+    argv = module_command(ENGINE_MODULE, [*words, "--workspace", str(layout.workspace)])
     done = subprocess.run(
         argv,
         stdin=subprocess.DEVNULL,
@@ -38,6 +46,6 @@ def ask_environments(arguments: Sequence[str], layout: Layout, context: Context)
         raise ImJoyError.from_json(failed)
     if done.returncode != 0:
         raise ImJoyError(
-            "command.failed", "The environments could not be looked at.", why=done.stderr[-2000:]
+            "command.failed", f"The engine's own code failed at: {words[0]}.", why=done.stderr[-2000:]
         )
     return events

@@ -1,4 +1,5 @@
-"""``python -m imjoy_engine serve …`` runs an engine, ``… run FILE`` a plugin against one, ``… env`` environments.
+"""``python -m imjoy_engine serve …`` runs an engine, ``… run FILE`` a plugin against one, ``… env`` looks after
+environments, ``… fetch`` brings the app's files.
 
 They are started by ``imjoy``, which reads the JSON lines they write to standard output; ``docs/how-it-works.md`` lists
 them.
@@ -31,7 +32,7 @@ from .settings import SILENCE_SECONDS, Settings
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of ``serve`` and ``run``; ``env`` has its own."""
+    """Return the parser of ``serve``, ``fetch`` and ``run``; ``env`` has its own."""
     home = Path.home()
     top = argparse.ArgumentParser(prog="python -m imjoy_engine", description=__doc__, allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True)
@@ -54,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--max-message-size", type=int, default=DEFAULT_MAX_MESSAGE_BYTES)
     serve.add_argument("--lifeline", action="store_true")
     serve.add_argument("--silence", type=float, default=SILENCE_SECONDS, metavar="SECONDS")
+
+    fetch = commands.add_parser("fetch", allow_abbrev=False)
+    fetch.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
 
     run = commands.add_parser("run", allow_abbrev=False)
     run.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -96,6 +100,28 @@ def say(event: str, document: Mapping[str, object]) -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
+def fetch_app(layout: Layout) -> None:
+    """Make the app's files lie in the workspace; raises as ``ensure_webapp`` does."""
+    from .webapp.fetch import ensure_webapp
+
+    ensure_webapp(
+        layout.webapp,
+        lambda text, done, total: say("progress", {"text": text, "done": done, "total": total}),
+        environ=os.environ,
+    )
+
+
+def fetch(layout: Layout) -> int:
+    """Fetch the app without an engine; return the exit code."""
+    try:
+        fetch_app(layout)
+    except ImJoyError as error:
+        say("failed", {"error": error.as_json()})
+        return int(error.exit_code)
+    say("fetched", {"folder": str(layout.webapp)})
+    return 0
+
+
 def serve(settings: Settings) -> int:
     """Run an engine; return the exit code."""
     token = os.environ.pop(TOKEN_VARIABLE, None)
@@ -105,13 +131,7 @@ def serve(settings: Settings) -> int:
         from . import logs, server
 
         if settings.serve:
-            from .webapp.fetch import ensure_webapp
-
-            ensure_webapp(
-                settings.layout.webapp,
-                lambda text, done, total: say("progress", {"text": text, "done": done, "total": total}),
-                environ=os.environ,
-            )
+            fetch_app(settings.layout)
 
         def announce(ready: server.Ready) -> None:
             logs.set_up(settings.layout.log_file, settings.debug)
@@ -174,6 +194,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.command == "serve":
         return serve(settings_of(options))
+    if options.command == "fetch":
+        return fetch(Layout(prefix=Path(), workspace=options.workspace.absolute()))
     # imjoy-rpc sends its log to standard output, which is for our lines, unless there is somebody else to take it.
     logging.getLogger().addHandler(logging.NullHandler())
     from .run import run_command

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imjoy.doctor.model import Machine, Repair
 from imjoy.effects.files import write_private
+from imjoy.environments import ask_engine_code
 from imjoy.launch import ServeOptions, launch_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
@@ -25,12 +26,21 @@ def try_engine(machine: Machine) -> str:
         layout = Layout(machine.layout.prefix, Path(folder))
         with suppress(OSError, UnicodeDecodeError):
             write_private(layout.token_file, machine.layout.token_file.read_text(encoding="utf-8"))
-        return _serve_for_a_moment(machine, ServeOptions(layout, port=0))
+        environ = {name: value for name, value in machine.context.environ.items() if name != TOKEN_VARIABLE}
+        engine = launch_engine(
+            ServeOptions(layout, port=0), replace(machine.context, environ=environ), detach=False
+        )
+        try:
+            event = engine.wait_until_ready(lambda text, fraction: None)
+            return str(event.get("url", ""))
+        finally:
+            engine.hang_up()
+            engine.wait()
 
 
 def fetch_app(machine: Machine) -> Repair:
-    """Let an engine fetch the app into the person's workspace. Raises :class:`ImJoyError`."""
-    _serve_for_a_moment(machine, ServeOptions(machine.layout, port=0, serve=True))
+    """Fetch the app into the person's workspace, where an engine may be running. Raises :class:`ImJoyError`."""
+    ask_engine_code(["fetch"], machine.layout, machine.context)
     return Repair()
 
 
@@ -45,14 +55,3 @@ def check_workspace(layout: Layout) -> None:
             why=f"{existing} is no folder that you may change.",
             fix="imjoy start --workspace DIR",
         )
-
-
-def _serve_for_a_moment(machine: Machine, options: ServeOptions) -> str:
-    environ = {name: value for name, value in machine.context.environ.items() if name != TOKEN_VARIABLE}
-    engine = launch_engine(options, replace(machine.context, environ=environ), detach=False)
-    try:
-        event = engine.wait_until_ready(lambda text, fraction: None)
-        return str(event.get("url", ""))
-    finally:
-        engine.hang_up()
-        engine.wait()

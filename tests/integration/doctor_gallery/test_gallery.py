@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from imjoy.model.errors import ExitCode
 from imjoy.ports import try_bind
 
 from .conftest import InstalledMachine, findings
@@ -208,3 +209,18 @@ def test_conda_activate_is_found_and_mended_in_the_start_up_file(
     assert "+# >>> conda initialize >>>" in fix["diff"]
     assert fix["undo"].startswith("mv ")
     assert findings(healthy.doctor()) == set()
+
+
+def test_a_damaged_app_is_fetched_again_while_an_engine_runs(healthy: InstalledMachine) -> None:
+    fetching = [str(healthy.prefix / "bin" / "python"), "-m", "imjoy_engine", "fetch"]
+    done = subprocess.run(fetching, capture_output=True, text=True, env=healthy.environ, check=False)
+    if done.returncode == ExitCode.NETWORK_NEEDED:
+        pytest.skip("the app's packages cannot be reached")
+    healthy.imjoy("start", "--detach", "--port", "0")
+    damaged = next((healthy.private / "webapp").rglob("imjoy-core*.js"))
+    damaged.write_text("// shorter\n")
+    assert findings(healthy.doctor()) == {"webapp.cache"}
+    mended = healthy.doctor("--fix", "--yes")
+    assert [(each["id"], each["error"]) for each in mended["fixes"]] == [("webapp.cache", "")]
+    assert findings(healthy.doctor()) == set()
+    assert healthy.imjoy("status").returncode == 0
