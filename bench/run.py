@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import report
-from commands import measure_commands
+from commands import measure_commands, measure_doctor
 from environments import measure_environments
 from figures import Bench
 
@@ -42,7 +42,7 @@ def main() -> None:
         for number in range(options.rounds):
             bench.round(number, f"round {number + 1} of {options.rounds}")
             load.append(os.getloadavg()[0])
-        ours = measure_commands(options.rounds)
+        ours = measure_commands(options.rounds) + measure_doctor(options.rounds)
         if not options.no_environments:
             ours += measure_environments(options.rounds, Path(folder) / "environments-bench")
     conditions = (

@@ -113,13 +113,17 @@ def fail(what: str, why: str, command: str, fix: Fix | None = None) -> Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at. ``id`` is stable and dotted, its first word the group; ``explanation`` is Markdown."""
+    """One thing to look at. ``id`` is stable and dotted, its first word the group; ``explanation`` is Markdown.
+
+    ``long`` is begun before the others: it waits for a process of its own, and the examination then waits for it.
+    """
 
     id: str
     title: str
     look: Callable[[Machine], Finding]
     explanation: str
     kind: Kind = Kind.PROCESS
+    long: bool = False
 
     @property
     def group(self) -> str:

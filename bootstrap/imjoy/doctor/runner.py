@@ -56,7 +56,7 @@ def examine(
     begin = time.monotonic()
     answers: queue.SimpleQueue[tuple[int, Look]] = queue.SimpleQueue()
     looks: dict[int, Look] = {}
-    for number, check in enumerate(checks):
+    for number, check in sorted(enumerate(checks), key=lambda each: not each[1].long):
         if offline and check.kind is Kind.NETWORK:
             looks[number] = _look(check, skip("Not looked at: --offline."), 0.0)
         else:

@@ -29,4 +29,5 @@ of that error stands in brackets; [errors.md](errors.md) has it too.
 
 Cure: the line that is shown. After an interrupted upgrade or an update of the system's Python that is the install
 line: it repairs, and leaves the workspace alone.""",
+    long=True,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,26 @@ def test_results_come_in_the_order_of_the_checks_and_all_run_at_once(machine: Ca
     looks = examine(checks, machine())
     assert [each.result.id for each in looks] == ["host.c", "host.a", "host.b"]
     assert {each.result.status for each in looks} == {Status.OK}
+
+
+def test_what_takes_long_is_begun_first_and_still_told_in_its_place(
+    machine: Callable[..., Machine],
+) -> None:
+    begun: list[str] = []
+
+    def noting(name: str) -> Callable[[Machine], Finding]:
+        def look(machine: Machine) -> Finding:
+            begun.append(name)
+            return ok(name)
+
+        return look
+
+    checks = [
+        a_check("host.short", noting("short")),
+        replace(a_check("host.long", noting("long")), long=True),
+    ]
+    assert [each.result.what for each in examine(checks, machine())] == ["short", "long"]
+    assert begun == ["long", "short"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no way"), SystemExit(3), KeyError("x")])
