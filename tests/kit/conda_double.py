@@ -162,8 +162,8 @@ def explicit(file: Path) -> list[Any]:
     return records
 
 
-async def link(records: list[Any], prefix: Path) -> None:
-    """Make the prefix hold these packages, from the cache where they are there."""
+async def link(records: list[Any], prefix: Path, anew: Sequence[str] = ()) -> None:
+    """Make the prefix hold these packages, from the cache where they are there; those named ``anew`` in any case."""
     import rattler
     import rattler.exceptions
 
@@ -175,6 +175,7 @@ async def link(records: list[Any], prefix: Path) -> None:
             records,
             target_prefix=str(prefix),
             package_cache=cache,
+            reinstall_packages=set(anew),
             show_progress=False,
         )
     except Exception as error:
@@ -279,7 +280,8 @@ def install(options: argparse.Namespace) -> int:
     if options.dry_run:
         tell_actions(records, prefix)
         return 0
-    asyncio.run(link(records, prefix))
+    anew = [rattler.MatchSpec(each).name.normalized for each in specs] if options.force_reinstall else []
+    asyncio.run(link(records, prefix, anew))
     return 0
 
 
@@ -416,7 +418,10 @@ def parser() -> argparse.ArgumentParser:
             "--all",
         ):
             each.add_argument(flag, action="store_true")
-        for flag in ("--no-default-packages", "--strict-channel-priority", "--envs", "--no-deps", "--no-pin"):
+        for flag in (
+            *("--no-default-packages", "--strict-channel-priority", "--envs", "--no-deps", "--no-pin"),
+            "--force-reinstall",
+        ):
             each.add_argument(flag, action="store_true")
         each.add_argument("-y", "--yes", action="store_true")
         each.add_argument("-q", "--quiet", action="store_true")

@@ -22,6 +22,7 @@ OURS = (
     "upgrade_available",
     "git_present",
     "conda_usable",
+    "conda_env",
     "conda_shell_init",
     "net_tls",
     "net_proxy",

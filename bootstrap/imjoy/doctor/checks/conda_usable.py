@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from imjoy.doctor.condas import find_conda
 from imjoy.doctor.installed import receipt_of
-from imjoy.doctor.model import Check, Finding, Machine, fail, ok, skip, warn
+from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
 from imjoy.effects.process import CommandFailed
 from imjoy.legacy.sentence import install_line
 
@@ -22,10 +23,13 @@ def look(machine: Machine) -> Finding:
     command = install_line(machine.platform) if ours else f"install conda again into {conda.root}"
     interpreter = conda.interpreter
     if interpreter is not None and not interpreter.exists():
+        former = interpreter.parent.parent
+        back = _link_back(former, conda.root)
         return fail(
             f"{conda.command} belongs to a conda that was moved or deleted.",
             f"Its first line names {interpreter}, which is not there.",
-            command,
+            f"ln -s {conda.root} {former}" if back else command,
+            back,
         )
     try:
         said = machine.context.run([str(conda.command), "-V"], timeout=CONDA_SECONDS).output.strip()
@@ -40,6 +44,23 @@ def look(machine: Machine) -> Finding:
     return ok(f"{said}, {conda.command}")
 
 
+def _link_back(former: Path, root: Path) -> Fix | None:
+    """Return the cure for a conda that was moved: its old name, which is in its files and its environments', as a link.
+
+    None where the old place is taken or cannot be written, or where the Python is not in the new one either.
+    """
+    if os.name != "posix" or os.path.lexists(former) or not (root / "bin" / "python").exists():
+        return None
+    if not os.access(former.parent, os.W_OK):
+        return None
+
+    def link() -> Repair:
+        former.symlink_to(root, target_is_directory=True)
+        return Repair(undo=f"rm {former}")
+
+    return Fix(f"make {former} a link to {root}", link)
+
+
 CHECK = Check(
     "conda.usable",
     "conda, where there is one",
@@ -48,5 +69,6 @@ CHECK = Check(
 Cause: the folder of conda was moved or partly deleted, so that its commands name a Python that is not there; or
 conda itself fails. imjoy works with Anaconda, Miniconda and Miniforge alike, and without any of them.
 
-Cure: install that conda again at the same place; its environments, in `envs`, can stay.""",
+Cure: move it back, or give it its old name as a link: `--fix` does that, and its environments work again too. Where it
+was deleted or fails by itself, install that conda again at the same place; its environments, in `envs`, can stay.""",
 )

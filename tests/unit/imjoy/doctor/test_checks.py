@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -25,6 +25,9 @@ from imjoy.doctor.checks.port_reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
 from imjoy.effects.process import CommandResult
+
+if TYPE_CHECKING:
+    from tests.kit.channel_server import ChannelServer
 
 Look = Callable[..., Finding]
 MakeMachine = Callable[..., Machine]
@@ -312,6 +315,70 @@ def test_git_present_is_content_with_git(look: Look) -> None:
 def test_conda_usable_fires_for_a_conda_that_was_moved(look: Look, double_conda: Path) -> None:
     double_conda.write_text("#!/opt/old/bin/python\n")
     assert_fires(look("conda.usable", CONDA_EXE=str(double_conda)), Status.FAIL, "/opt/old/bin/python")
+
+
+def test_conda_usable_gives_a_moved_conda_its_old_name_back(
+    look: Look, miniconda: Callable[..., Path], home: Path
+) -> None:
+    former = home / "before"
+    miniconda(former)
+    command = former.rename(home / "miniconda3") / "bin" / "conda"
+    finding = look("conda.usable", CONDA_EXE=str(command))
+    if finding.status is Status.OK:
+        pytest.skip("the commands of this conda find their Python wherever they are")
+    assert_fires(finding, Status.FAIL, str(former))
+    assert finding.fix is not None
+    undo = finding.fix.apply().undo
+    assert look("conda.usable", CONDA_EXE=str(command)).status is Status.OK
+    assert undo == f"rm {former}"
+
+
+def test_conda_env_finds_lost_files_and_has_conda_bring_them_back(
+    look: Look, miniconda: Callable[..., Path], channel: ChannelServer
+) -> None:
+    conda = miniconda()
+    creating = [
+        "create",
+        "-y",
+        "-n",
+        "imjoy",
+        "--override-channels",
+        "-c",
+        "conda-forge",
+        "python=3.11",
+        "pip",
+    ]
+    subprocess.run([conda, *creating], check=True, capture_output=True)
+    environment = conda.parent.parent / "envs" / "imjoy"
+    variables = {"CONDA_EXE": str(conda), "CONDA_CHANNEL_ALIAS": channel.url}
+    assert look("conda.env", **variables).status is Status.OK
+    lost = next(environment.glob("lib/python3.11/json/decoder.py"))
+    lost.unlink()
+    finding = look("conda.env", **variables)
+    assert_fires(finding, Status.FAIL, "python")
+    assert "--force-reinstall" in finding.command
+    assert finding.fix is not None
+    finding.fix.apply()
+    assert lost.exists()
+    assert look("conda.env", **variables).status is Status.OK
+
+
+def test_conda_env_leaves_to_pip_what_pip_replaced_and_finds_a_python_that_does_not_run(
+    look: Look, home: Path
+) -> None:
+    assert look("conda.env", PATH="/nowhere").status is Status.SKIPPED
+    prefix = home / "ImJoyApp"
+    (prefix / "conda-meta").mkdir(parents=True)
+    files = ["lib/python3.11/site-packages/six.py", "lib/python3.11/site-packages/six-1.dist-info/METADATA"]
+    record = {"name": "six", "version": "1", "build": "0", "files": files}
+    (prefix / "conda-meta" / "six-1-0.json").write_text(json.dumps(record))
+    (prefix / "bin").mkdir()
+    (prefix / "bin" / "python").symlink_to(sys.executable)
+    assert look("conda.env", PATH="/nowhere").status is Status.OK
+    (prefix / "bin" / "python").unlink()
+    (prefix / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
+    (prefix / "bin" / "python").chmod(0o755)
+    assert_fires(look("conda.env", PATH="/nowhere"), Status.FAIL, "does not run")
 
 
 @posix
