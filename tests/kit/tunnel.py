@@ -12,14 +12,13 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Tunnel:
-    """Carries connections to ``port`` of this machine; ``freeze`` makes it stop, and the connections stay open."""
+    """Carries connections to ``port`` of this machine; those that are frozen stay open and carry nothing any more."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = [self._listener]
-        self._carrying = threading.Event()
-        self._carrying.set()
+        self._carrying: list[threading.Event] = []
         self._closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -28,8 +27,9 @@ class Tunnel:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def freeze(self) -> None:
-        """Carry nothing any more."""
-        self._carrying.clear()
+        """Carry nothing any more for those who are connected now; who comes later is carried."""
+        for each in self._carrying:
+            each.clear()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -37,9 +37,12 @@ class Tunnel:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._target)
                 self._sockets += [near, far]
-                threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+                carrying = threading.Event()
+                carrying.set()
+                self._carrying.append(carrying)
+                threading.Thread(target=self._carry, args=(near, far, carrying), daemon=True).start()
 
-    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+    def _carry(self, near: socket.socket, far: socket.socket, carrying: threading.Event) -> None:
         other = {near: far, far: near}
         with selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
             for each in other:
@@ -49,7 +52,7 @@ class Tunnel:
                     source = key.fileobj
                     assert isinstance(source, socket.socket)
                     data = source.recv(CHUNK_BYTES)
-                    self._carrying.wait()
+                    carrying.wait()
                     if self._closed:
                         return
                     if not data:
@@ -65,7 +68,8 @@ class Tunnel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
-        self._carrying.set()
+        for carrying in self._carrying:
+            carrying.set()
         for each in self._sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

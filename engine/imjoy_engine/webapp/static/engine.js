@@ -15,8 +15,11 @@
   const DRAIN_MILLISECONDS = 4;
   const LAST_WORDS_MILLISECONDS = 2000;
   const REQUEST_MILLISECONDS = 20000;
+  const LOOK_MILLISECONDS = 20000;
+  const LOOKS_BEFORE_LOST = 3;
   const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
   const TOO_BIG = 1009;
+  const ABNORMAL_CLOSE = 1006;
   const FINAL_STATES = ["exited", "failed"];
 
   const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -396,7 +399,31 @@
       this._socket = link.socket(plugin.id);
       this._connection = new Connection(this._socket);
       this._socket.addEventListener("close", (event) => this._onClose(event));
+      this._unanswered = 0;
+      this._looking = setInterval(() => this._look(), LOOK_MILLISECONDS);
       this._speak(app);
+    }
+
+    /**
+     * While something is awaited, ask now and then whether the engine still has this connection. After a laptop's sleep,
+     * or behind a tunnel that hangs, the socket itself never tells.
+     */
+    async _look() {
+      if (this._pending.size === 0 || this._socket.readyState !== WebSocket.OPEN) return;
+      try {
+        const plugin = await this.link.plugin(this.plugin.id);
+        this._unanswered = 0;
+        if (plugin.clients === 0) this._lose("The engine had not heard of this page for too long.");
+      } catch (error) {
+        this._unanswered += 1;
+        if (error.status || this._unanswered === LOOKS_BEFORE_LOST) this._lose(error.message);
+      }
+    }
+
+    /** Give up a socket that does not know yet that it is closed. */
+    _lose(reason) {
+      this._socket.close();
+      this._onClose({ code: ABNORMAL_CLOSE, reason });
     }
 
     _speak(app) {
@@ -457,6 +484,9 @@
     }
 
     async _onClose(event) {
+      if (this._ended) return;
+      this._ended = true;
+      clearInterval(this._looking);
       if (!this.closed && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
         await Promise.race([this._final, sleep(LAST_WORDS_MILLISECONDS)]);
       }
