@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults fmt clean
+.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults fmt fuzz clean
 
 test: $(READY)
 	$(PYTEST)
@@ -48,6 +48,13 @@ soak: $(READY)
 # Kills at any moment, in many more orders than the tests try.
 faults: $(READY)
 	IMJOY_FAULT_EXAMPLES=150 $(BIN)/python -m pytest tests/integration/engine/test_fault_machine.py
+
+# Two minutes or so on two cores; a test that takes twenty is stopped. `make test` runs a slice, 100 cases of each.
+FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/test_wire.py web/test_relay.py plugins test_files.py test_npy.py)
+
+fuzz: $(READY)
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --timeout=1200 $(FUZZED)
+	$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=1200 tests/integration/engine/test_description.py
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix

@@ -19,6 +19,9 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import TOKEN_VARIABLE
 
+PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
 SHORTEST_SECRET = 4
 """Shorter user names and tokens occur inside ordinary words."""
 
@@ -70,7 +73,8 @@ def scrub(text: str, context: Context, *, secrets: Sequence[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "<token>")
     text = re.sub(r"(?i)(bearer[ .]+)[A-Za-z0-9._~+/=-]+", r"\1<token>", text)
-    text = re.sub(r"(#token=)[A-Za-z0-9._~-]+", r"\1<token>", text)
+    text = re.sub(r"(#(?:token|code)=)[A-Za-z0-9._~-]+", r"\1<token>", text)
+    text = PRIVATE_KEY.sub("<key>", text)
     text = re.sub(r"(://)[^/@\s]+@", r"\1<credentials>@", text)
     text = text.replace(str(context.home), "~")
     for name in {context.environ.get("USER", ""), context.environ.get("USERNAME", ""), context.home.name}:

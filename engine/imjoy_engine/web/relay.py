@@ -105,9 +105,7 @@ async def pass_frames(
         if message is None:
             message = await receive()
         if message.type is not WSMsgType.BINARY:
-            if message.type is WSMsgType.TEXT:
-                return Close(1008, "only binary frames travel here")
-            return DONE
+            return _how_to_close(message)
         frame = message.data
         if not frame or frame[0] > MORE:
             return Close(1008, "a frame without its flag")
@@ -121,6 +119,11 @@ async def pass_frames(
         except ConnectionError:
             return DONE
         message = None
+
+
+def _how_to_close(message: WSMessage) -> Close:
+    """Return how to close after a message that is not binary."""
+    return Close(1008, "only binary frames travel here") if message.type is WSMsgType.TEXT else DONE
 
 
 async def serve_client(
@@ -179,7 +182,7 @@ async def _client_to_worker(link: Link, receive: Receive, limit: int) -> Close:
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if receiving.done() and receiving.result().type is not WSMsgType.BINARY:
-            return DONE
+            return _how_to_close(receiving.result())
         worker = await link.worker
         return await pass_frames(receive, worker, limit, await receiving)
     finally:
@@ -190,6 +193,9 @@ async def serve_worker(request: web.Request, link: Link, limit: int) -> web.WebS
     """Serve the worker's socket that belongs to ``link``."""
     socket = new_socket(SUBPROTOCOL)
     await socket.prepare(request)
+    if link.worker.done():
+        await socket.close(code=1008, message=b"this client has its worker already")
+        return socket
     link.worker.set_result(socket)
     try:
         close = await pass_frames(socket.receive, link.client, limit)

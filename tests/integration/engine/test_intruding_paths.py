@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import psutil
 import pytest
 
 from .conftest import RunningEngine, StartEngine
@@ -124,3 +127,24 @@ def test_a_file_url_is_good_for_what_was_signed_only_and_not_for_ever(start_engi
     again = start_engine("--port", str(urlsplit(engine.url).port))
     status, _, body = ask(again, url, token=None)
     assert (status, error_id(body)) == (403, "files.signature")
+
+
+def test_a_state_file_that_names_somebody_else_s_process_harms_nobody(
+    start_engine: StartEngine, workspace: Path
+) -> None:
+    imjoy = (sys.executable, "-m", "imjoy")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        stale = {"instance": "i", "secret": "s", "host": "127.0.0.1", "port": 1, "url": "http://127.0.0.1:1"}
+        lies = (
+            {"pid": bystander.pid, "create_time": 1.0},
+            {"pid": bystander.pid, "create_time": psutil.Process(bystander.pid).create_time()},
+        )
+        for lie in lies:
+            state = {**stale, **lie, "serve": False}
+            (workspace / ".imjoy" / "engine.json").write_text(json.dumps(state))
+            command = [*imjoy, "stop", "--workspace", str(workspace)]
+            subprocess.run(command, capture_output=True, timeout=60, check=False)
+            assert bystander.poll() is None
+            start_engine().stop()
+            assert bystander.poll() is None
+        bystander.kill()

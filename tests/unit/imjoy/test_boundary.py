@@ -91,6 +91,8 @@ def test_without_a_workspace_the_log_goes_to_the_temporary_folder(
         ("Authorization: Bearer abc.def", "Authorization: Bearer <token>"),
         ("bearer.abcdef", "bearer.<token>"),
         ("http://h/#token=abc", "http://h/#token=<token>"),
+        ("http://h/#code=abc", "http://h/#code=<token>"),
+        ("-----BEGIN PRIVATE KEY-----\nMIG\n-----END PRIVATE KEY-----\n", "<key>\n"),
         ("https://me:pw@host/x", "https://<credentials>@host/x"),
         ("/home/ada-l/w", "~/w"),
     ],

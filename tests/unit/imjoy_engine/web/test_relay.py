@@ -1,0 +1,207 @@
+"""The relay, driven by hypothesis: what goes in comes out, in order and unread, up to the first frame that may not."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from typing import Any, cast
+
+import aiohttp
+from aiohttp import WSMessage, WSMsgType, web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imjoy_engine.plugins.lifecycle import DONE, Link, Plugin
+from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.web.relay import FRAME_BYTES, Limits, pass_frames, serve_client, serve_worker
+
+LIMIT = 200
+SECONDS = 20
+# With a real socket to open for each; `make fuzz` tries a twentieth of its cases there.
+SOCKET_CASES = max(30, settings().max_examples // 20)
+
+good_frames = st.builds(lambda more, content: bytes([more]) + content, st.booleans(), st.binary(max_size=80))
+frames = st.one_of(good_frames, good_frames, good_frames, st.binary(max_size=40), st.text(max_size=5))
+
+
+def expected(sent: list[bytes | str]) -> tuple[list[bytes], int]:
+    """Return what has to arrive of ``sent``, and the code to close with; 1000 when all of it may pass."""
+    passed: list[bytes] = []
+    size = 0
+    for frame in sent:
+        if isinstance(frame, str) or not frame or frame[0] > 1:
+            return passed, 1008
+        size += len(frame) - 1
+        if size > LIMIT:
+            return passed, 1009
+        if frame[0] == 0:
+            size = 0
+        passed.append(frame)
+    return passed, 1000
+
+
+class DoubleSocket:
+    """In a socket's place: gives what it was filled with, then says that it is closed; takes what it is sent."""
+
+    def __init__(self, content: list[bytes | str]) -> None:
+        self._content = deque(content)
+        self.taken: list[bytes] = []
+
+    async def receive(self) -> WSMessage:
+        """Return the next message."""
+        if not self._content:
+            return WSMessage(WSMsgType.CLOSED, None, None)
+        data = self._content.popleft()
+        return WSMessage(WSMsgType.TEXT if isinstance(data, str) else WSMsgType.BINARY, data, None)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Take a frame."""
+        self.taken.append(data)
+
+
+@given(st.lists(frames, max_size=12), st.booleans())
+def test_frames_arrive_as_they_were_sent_up_to_the_first_that_may_not(
+    sent: list[bytes | str], first_was_received: bool
+) -> None:
+    source, target = DoubleSocket(sent), DoubleSocket([])
+
+    async def relay() -> Any:
+        first = await source.receive() if first_was_received else None
+        return await pass_frames(source.receive, cast("web.WebSocketResponse", target), LIMIT, first)
+
+    close = asyncio.run(relay())
+    passed, code = expected(sent)
+    assert target.taken == passed
+    assert close.code == code
+    assert all(given is taken for given, taken in zip(sent, target.taken, strict=False))
+
+
+class DoublePlugin:
+    """In a plugin's place: knows its links, and has no process."""
+
+    final = False
+    state = None
+
+    def __init__(self) -> None:
+        self.links: dict[str, Link] = {}
+        self.changed = asyncio.Event()
+
+    async def add_link(self, link: Link) -> str:
+        """Take a client."""
+        self.links["link"] = link
+        self.changed.set()
+        return "link"
+
+    def remove_link(self, link_id: str) -> bool:
+        """Forget a client; the plugin stays."""
+        del self.links[link_id]
+        self.changed.set()
+        return False
+
+
+async def relayed(
+    from_client: list[bytes | str], from_worker: list[bytes | str], order: random.Random
+) -> tuple[list[bytes], list[bytes], int | None]:
+    """Send both ways through real sockets, in any order; return what arrived there and there, and the client's code."""
+    plugin = DoublePlugin()
+
+    async def client_side(request: web.Request) -> web.StreamResponse:
+        return await serve_client(
+            request, cast("Plugin", plugin), cast("Registry", None), Limits(LIMIT, SECONDS)
+        )
+
+    async def worker_side(request: web.Request) -> web.StreamResponse:
+        return await serve_worker(request, plugin.links["link"], LIMIT)
+
+    app = web.Application()
+    app.router.add_get("/client", client_side)
+    app.router.add_get("/worker", worker_side)
+    async with TestClient(TestServer(app)) as http:
+        client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+        await plugin.changed.wait()
+        worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+        waiting = [(client, frame) for frame in from_client], [(worker, frame) for frame in from_worker]
+        while any(waiting):
+            socket, frame = order.choice([queue for queue in waiting if queue]).pop(0)
+            try:
+                await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+            except ConnectionError:  # the relay has closed it already
+                waiting = tuple([each for each in queue if each[0] is not socket] for queue in waiting)
+        at_worker = asyncio.ensure_future(received(worker))
+        at_client = asyncio.ensure_future(received(client))
+        if expected(from_client)[1] == expected(from_worker)[1] == 1000:
+            await asyncio.sleep(0)
+            await client.close()
+        await asyncio.wait_for(asyncio.gather(at_worker, at_client), SECONDS)
+        assert not plugin.links
+        return at_client.result(), at_worker.result(), client.close_code
+
+
+async def received(socket: aiohttp.ClientWebSocketResponse) -> list[bytes]:
+    """Return what arrives until the socket is closed."""
+    return [message.data async for message in socket]
+
+
+@settings(max_examples=SOCKET_CASES)
+@given(st.lists(frames, max_size=8), st.lists(good_frames, max_size=8), st.randoms(use_true_random=False))
+def test_both_ways_at_once_through_real_sockets(
+    from_client: list[bytes | str], from_worker: list[bytes], order: random.Random
+) -> None:
+    there, back, code = asyncio.run(relayed(from_client, cast("list[bytes | str]", from_worker), order))
+    assert back == expected(from_client)[0][: len(back)]
+    assert there == expected(cast("list[bytes | str]", from_worker))[0][: len(there)]
+    codes = {expected(from_client)[1], expected(cast("list[bytes | str]", from_worker))[1]}
+    assert code in codes
+    if codes == {1000}:
+        assert back == from_client
+
+
+@settings(max_examples=SOCKET_CASES)
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=5))
+def test_noise_in_a_socket_s_place_never_reaches_the_worker_as_anything_but_frames(
+    noise: list[bytes],
+) -> None:
+    async def scenario() -> list[bytes]:
+        plugin = DoublePlugin()
+
+        async def client_side(request: web.Request) -> web.StreamResponse:
+            return await serve_client(
+                request, cast("Plugin", plugin), cast("Registry", None), Limits(LIMIT, SECONDS)
+            )
+
+        async def worker_side(request: web.Request) -> web.StreamResponse:
+            return await serve_worker(request, plugin.links["link"], LIMIT)
+
+        app = web.Application()
+        app.router.add_get("/client", client_side)
+        app.router.add_get("/worker", worker_side)
+        async with TestClient(TestServer(app)) as http:
+            reader, writer = await asyncio.open_connection(http.host, http.port)
+            writer.write(HANDSHAKE)
+            await reader.readuntil(b"\r\n\r\n")
+            await plugin.changed.wait()
+            worker = await http.ws_connect("/worker")
+            for each in noise:
+                writer.write(each)
+            writer.write_eof()
+            found = await asyncio.wait_for(received(worker), SECONDS)
+            writer.close()
+            return found
+
+    for frame in asyncio.run(scenario()):
+        assert frame[0] <= 1
+        assert len(frame) <= FRAME_BYTES
+
+
+HANDSHAKE = (
+    b"GET /client HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def test_what_is_done_is_closed_without_a_reason() -> None:
+    source, target = DoubleSocket([]), DoubleSocket([])
+    close = asyncio.run(pass_frames(source.receive, cast("web.WebSocketResponse", target), LIMIT))
+    assert close == DONE
