@@ -16,8 +16,10 @@ from imjoy.model.project import ENGINE_MODULE
 ASK_SECONDS = 600.0
 
 
-def ask_environments(arguments: Sequence[str], layout: Layout, context: Context) -> list[dict[str, Any]]:
-    """Run ``python -m imjoy_engine env …`` and return its results.
+def ask_environments(
+    arguments: Sequence[str], layout: Layout, context: Context, *, seconds: float = ASK_SECONDS
+) -> list[dict[str, Any]]:
+    """Run ``python -m imjoy_engine env …`` for at most ``seconds`` and return its results.
 
     Raises :class:`ImJoyError`: what the engine said, or ``command.failed`` when it said nothing.
     """
@@ -37,7 +39,7 @@ def ask_engine_code(words: Sequence[str], layout: Layout, context: Context) -> l
         env=dict(context.environ),
         encoding="utf-8",
         errors="replace",
-        timeout=ASK_SECONDS,
+        timeout=seconds,
         check=False,
     )
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

@@ -36,12 +36,14 @@ class RunOptions:
     call: str | None = None
     call_args: str | None = None
     tag: str | None = None
+    locked: bool = False
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``python -m imjoy_engine``."""
         words = ["run", *map(str, self.files), "--workspace", str(self.layout.workspace)]
         for name, value in (("--call", self.call), ("--args", self.call_args), ("--tag", self.tag)):
             words += [] if value is None else [name, value]
+        words += ["--locked"] if self.locked else []
         return words
 
 

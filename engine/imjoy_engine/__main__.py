@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--call", metavar="NAME")
     run.add_argument("--args", default="[]", metavar="JSON")
     run.add_argument("--tag")
+    run.add_argument("--locked", action="store_true")
     run.add_argument("--lifeline", action="store_true")
     run.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
     return top

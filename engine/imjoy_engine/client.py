@@ -62,12 +62,17 @@ class EngineClient:
         tag: str | None = None,
         workspace: str = "default",
         client: str = "",
+        lock: str | None = None,
     ) -> dict[str, Any]:
         """Start the plugin whose file is ``source``; return it as ``docs/protocol.md`` describes it, with ``attached``.
+
+        ``lock`` is the text of its lock; its environment is then exactly what that names.
 
         Raises ImJoyError: what the engine has against it, or ``engine.unreachable``.
         """
         body = {"source": source, "file": file, "tag": tag, "workspace": workspace, "client": client}
+        if lock is not None:
+            body["lock"] = lock
         return await self.request("POST", "/api/v1/plugins", body)
 
     async def request(

@@ -256,7 +256,10 @@ async def started(
         raise ImJoyError(
             "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE
         ) from error
-    plugin = await client.start_plugin(source=source, file=file.name, tag=options.tag, client=CLIENT_NAME)
+    lock = await asyncio.to_thread(_lock_of, file, options.tag) if options.locked else None
+    plugin = await client.start_plugin(
+        source=source, file=file.name, tag=options.tag, client=CLIENT_NAME, lock=lock
+    )
     following = asyncio.create_task(follow(client, plugin["id"]))
     try:
         try:
@@ -284,6 +287,22 @@ async def ask_config(file: Path, answers: Answers) -> object:
     number, answer = answers.expect()
     say("call", {"method": "config", "id": number, "args": [{"name": manifest.name, "ui": ui}]})
     return await answer or {}
+
+
+def _lock_of(file: Path, tag: str | None) -> str:
+    from .environments.lockfile import lock_file_of
+
+    lock = lock_file_of(file, tag)
+    try:
+        return lock.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImJoyError(
+            "lock.missing",
+            f"There is no lock {lock}.",
+            why=str(error),
+            fix=f"imjoy lock {file}{f' --tag {tag}' if tag else ''}",
+            exit_code=ExitCode.USAGE,
+        ) from error
 
 
 async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError) -> ImJoyError:

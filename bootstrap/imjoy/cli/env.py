@@ -23,7 +23,7 @@ BYTES_PER_MB = 1_000_000
 @json_option
 @click.pass_context
 def command(ctx: click.Context, workspace: str | None, prefix: str | None, as_json: bool) -> None:
-    """List, show, plan, export and remove the environments of plugins.
+    """List, show, plan, lock, export and remove the environments of plugins.
 
     Without a command it lists them. NAME is the beginning of an environment's id, or the name of a plugin that used it.
     """
@@ -71,6 +71,31 @@ def plan(
     if not _passed_on(events, as_json):
         wanted = events[0]["plan"]
         _show_rows([("plugin", wanted["plugin"]), ("tag", wanted["tag"]), *_spec_rows(wanted)])
+
+
+@command.command()
+@click.argument("file")
+@click.option("--tag", help="Choose one of the plugin's tags; its lock has the tag in its name.")
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="NAME", help="For this platform. [default: all]"
+)
+@click.option(
+    "--output", metavar="FILE", help="Write the lock there. [default: PLUGIN.conda-lock.yml beside it]"
+)
+@json_option
+@click.pass_obj
+def lock(
+    context: Context,
+    file: str,
+    tag: str | None,
+    platforms: tuple[str, ...],
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Write the lock of a plugin file: what `imjoy lock FILE` does."""
+    from imjoy.cli.lock import lock_plugin_file
+
+    lock_plugin_file(context, file, tag, platforms, output, as_json=as_json)
 
 
 @command.command()
@@ -165,7 +190,8 @@ def _spec_rows(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("python", str(spec.get("python") or "the engine's own")),
         ("channels", "\n".join(spec.get("channels") or ())),
         ("conda", "\n".join(spec.get("conda") or ())),
-        ("pip", "\n".join([*(spec.get("pip") or ()), *(spec.get("local") or ())])),
+        ("pip", "\n".join([*map(_without_hash, spec.get("pip") or ()), *(spec.get("local") or ())])),
+        ("locked", "\n".join(_file_of(each) for each in spec.get("locked") or ())),
         ("files", "\n".join(spec.get("files") or ())),
         ("repos", "\n".join(repositories)),
         ("commands", "\n".join(spec.get("commands") or ())),
@@ -174,6 +200,14 @@ def _spec_rows(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("platform", str(spec.get("platform", ""))),
         ("notes", "\n".join(spec.get("notes") or ())),
     ]
+
+
+def _without_hash(line: str) -> str:
+    return line.partition(" --hash=")[0]
+
+
+def _file_of(package: str) -> str:
+    return package.partition("#")[0].rpartition("/")[2]
 
 
 def _show_rows(rows: Sequence[tuple[str, str]]) -> None:

@@ -29,6 +29,9 @@ from imjoy.signals import signals_as_interrupt
     "--args", "call_args", metavar="JSON", help='Its arguments: a list. {"npy": "FILE"} stands for an array.'
 )
 @click.option("--tag", help="Choose one of the plugin's tags.")
+@click.option(
+    "--locked", is_flag=True, help="Build exactly what the lock beside the file names: imjoy lock FILE."
+)
 @layout_options
 @json_option
 @click.pass_obj
@@ -38,6 +41,7 @@ def command(
     call: str | None,
     call_args: str | None,
     tag: str | None,
+    locked: bool,
     workspace: str | None,
     prefix: str | None,
     as_json: bool,
@@ -54,6 +58,7 @@ def command(
         call=call,
         call_args=_checked(call_args),
         tag=tag,
+        locked=locked,
     )
     with (
         signals_as_interrupt(),

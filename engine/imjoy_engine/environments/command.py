@@ -8,9 +8,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
+
+if TYPE_CHECKING:
+    from imjoy_engine.plugins.manifest import Manifest
 
 SECONDS_PER_DAY = 86400.0
 
@@ -20,9 +24,11 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m imjoy_engine env", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument("action", choices=["plan", "list", "show", "remove", "gc", "export"])
+    parser.add_argument("action", choices=["plan", "list", "show", "remove", "gc", "export", "lock"])
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--tag")
+    parser.add_argument("--platform", action="append")
+    parser.add_argument("--output", type=Path)
     parser.add_argument("--unused-days", type=float)
     parser.add_argument("--workspace", type=Path, default=Path.home() / DEFAULT_WORKSPACE_NAME)
     return parser
@@ -44,6 +50,10 @@ def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) ->
     if options.action == "plan":
         for name in options.names:
             _say("result", {"plan": _plan(Path(name), options.tag)})
+        return
+    if options.action == "lock":
+        for name in options.names:
+            _say("result", {"lock": _lock(Path(name), options, environ)})
         return
     from imjoy_engine.environments import inventory
 
@@ -71,6 +81,33 @@ def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) ->
 def _plan(file: Path, tag: str | None) -> dict[str, object]:
     from imjoy_engine.environments.scrub import scrub
     from imjoy_engine.environments.spec import plan_environment
+
+    manifest = _manifest(file, tag)
+    spec = plan_environment(manifest, manifest.tag)
+    plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
+    return {"plugin": manifest.name, "tag": manifest.tag, **plan}
+
+
+def _lock(file: Path, options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
+    from imjoy.effects.conda_lock import PLATFORMS
+    from imjoy_engine.environments.lockfile import lock_file_of
+    from imjoy_engine.environments.locking import lock_plugin
+    from imjoy_engine.environments.spec import plan_environment
+
+    manifest = _manifest(file, options.tag)
+    specs = [plan_environment(manifest, manifest.tag, each) for each in options.platform or PLATFORMS]
+    lock = lock_plugin(manifest.name, list({each.platform: each for each in specs}.values()), environ)
+    target = options.output or lock_file_of(file, options.tag)
+    beside = target.with_name(f".{target.name}.new")
+    try:
+        beside.write_text(lock.text, encoding="utf-8")
+        beside.replace(target)
+    except OSError as error:
+        raise ImJoyError("lock.unwritable", f"{target} cannot be written.", why=str(error)) from error
+    return {"file": str(target), "plugin": manifest.name, "tag": manifest.tag, "platforms": lock.counts}
+
+
+def _manifest(file: Path, tag: str | None) -> Manifest:
     from imjoy_engine.plugins.manifest import parse_plugin
 
     try:
@@ -79,10 +116,7 @@ def _plan(file: Path, tag: str | None) -> dict[str, object]:
         raise ImJoyError(
             "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE
         ) from error
-    manifest = parse_plugin(source, file=file.name).manifest.with_tag(tag)
-    spec = plan_environment(manifest, manifest.tag)
-    plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
-    return {"plugin": manifest.name, "tag": manifest.tag, **plan}
+    return parse_plugin(source, file=file.name).manifest.with_tag(tag)
 
 
 def _say(event: str, document: Mapping[str, object]) -> None:

@@ -19,7 +19,7 @@ from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
-from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage
 from imjoy_engine.environments.store import remove_tree
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import OUTPUT_LINES, build_variables, install_packages
@@ -120,7 +120,28 @@ async def _install_pip_part(
         report=in_the_last_part,
         local=spec.local,
         work_dir=Path(spec.work_dir) if spec.work_dir else None,
+        exact=bool(spec.locked),
     )
+
+
+def locked_record(rattler: Any, package: LockedPackage) -> Any:
+    """Return what py-rattler installs for a package of a lock; its SHA-256 is checked before it is unpacked."""
+    base, _, file = package.url.rpartition("/")
+    channel, _, subdir = base.rpartition("/")
+    build = file.removesuffix(".conda").removesuffix(".tar.bz2").rpartition("-")[2]
+    number = build.rpartition("_")[2]
+    record = rattler.PackageRecord(
+        package.name,
+        package.version,
+        rattler.BuildString(build),
+        int(number) if number.isdigit() else 0,
+        subdir,
+        # Whether it holds Python modules stands in the package; here it only tells them from programs.
+        noarch=("python" if "py" in build else "generic") if subdir == "noarch" else None,
+        depends=list(package.depends),
+        sha256=bytes.fromhex(package.sha256),
+    )
+    return rattler.RepoDataRecord(record, file, package.url, channel)
 
 
 def match_specs(spec: EnvironmentSpec) -> list[str]:
@@ -152,12 +173,15 @@ class _Rattler:
         self._channels = list(spec.channels)
 
     async def build(self, prefix: Path) -> list[Any]:
-        """Solve and install; return the records of the packages."""
-        self._report(Progress("environment", f"Solving: {', '.join(match_specs(self._spec))}", 0.05))
-        records = await self._solve_somehow()
-        self._report(
-            Progress("environment", f"{len(records)} conda packages fit together", DOWNLOAD_FRACTION)
-        )
+        """Solve, or take what the lock names, and install; return the records of the packages."""
+        if self._spec.locked:
+            records = [locked_record(self._rattler, each) for each in self._spec.locked]
+            text = f"The lock names {len(records)} conda packages"
+        else:
+            self._report(Progress("environment", f"Solving: {', '.join(match_specs(self._spec))}", 0.05))
+            records = await self._solve_somehow()
+            text = f"{len(records)} conda packages fit together"
+        self._report(Progress("environment", text, DOWNLOAD_FRACTION))
         await self._install(records, prefix)
         return records
 
@@ -412,6 +436,13 @@ async def _build_with_command(
 ) -> str:
     """Make the environment with the ``conda`` on PATH; return how its Python was asked for."""
     command = find_conda(environ)
+    if spec.locked:
+        raise ImJoyError(
+            "lock.no-rattler",
+            "A locked environment is built by py-rattler alone, which checks every SHA-256.",
+            why="py-rattler cannot be imported.",
+            fix="pip install py-rattler, in the Python that runs imjoy.",
+        )
     if command is None:
         raise ImJoyError(
             "env.no-conda",

@@ -54,6 +54,17 @@ class GpuWish:
 
 
 @dataclass(frozen=True)
+class LockedPackage:
+    """One conda package of a lock: exactly this file. ``depends`` are conda's words for what it needs."""
+
+    name: str
+    version: str
+    url: str
+    sha256: str
+    depends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class EnvironmentSpec:
     """The normal form: equal specs mean the same environment.
 
@@ -62,7 +73,8 @@ class EnvironmentSpec:
     without repetition, the base packages among the former. ``channels`` are in order of priority, and empty where no
     conda is needed. ``local`` are lines of a requirements file, and ``files`` conda's environment files, that lie in
     the work folder ``work_dir``. ``commands`` and ``repos`` keep their order. ``notes`` tell a person what was left
-    out, ``label`` is what the plugin calls the environment; the two do not belong to its identity.
+    out, ``label`` is what the plugin calls the environment; the two do not belong to its identity. With ``locked`` the
+    environment is these conda packages and ``requirements`` (lines with hashes), and nothing is solved.
     """
 
     python: str | None
@@ -78,6 +90,7 @@ class EnvironmentSpec:
     gpu: GpuWish | None = None
     platform: str = field(default_factory=this_platform)
     work_dir: str = ""
+    locked: tuple[LockedPackage, ...] = ()
     label: str = field(default="", compare=False)
 
     @property
@@ -96,7 +109,12 @@ class EnvironmentSpec:
 
     def as_json(self) -> dict[str, object]:
         """Return the whole normal form, notes and label too."""
+        # Absent where there is none, as the names of environments from before are made of this.
+        locked = (
+            {"locked": [f"{each.url}#sha256:{each.sha256}" for each in self.locked]} if self.locked else {}
+        )
         return {
+            **locked,
             "platform": self.platform,
             "label": self.label,
             "python": self.python,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.effects.pip_settings import uv_options, uv_variables
-from imjoy.model.errors import ImJoyError
+from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
@@ -88,6 +88,7 @@ _KNOWN_FAILURES = (
         '("conda create python=3.10" in "env"), or install what its build misses, then load the plugin again.',
     ),
 )
+_CHECKSUM_SIGNS = ("Hash mismatch", "hash mismatch", "DO NOT MATCH THE HASHES")
 _UV_STEPS: tuple[_Step, ...] = (
     _Step(re.compile(r"Resolved \d+ packages? in .*"), "pip", 0.3),
     _Step(re.compile(r"\s*(Downloading|Building|Updating) .*"), "download", None),
@@ -176,12 +177,13 @@ async def install_packages(
     report: Report,
     local: Sequence[str] = (),
     work_dir: Path | None = None,
+    exact: bool = False,
 ) -> None:
     """Install ``requirements``, and ``local`` (relative to ``work_dir``), into the environment at ``prefix``.
 
     What the index said about the same packages less than ``FRESH_SECONDS`` ago is taken as it was; when the network is
-    down, what it said ever. ``target`` tells interpreters apart that packages are chosen for. Raises ImJoyError
-    ``env.failed``.
+    down, what it said ever. ``target`` tells interpreters apart that packages are chosen for. With ``exact`` nothing is
+    installed but ``requirements``, which carry hashes. Raises ImJoyError ``env.failed``.
     """
     variables = build_variables(environ)
     uv = find_uv()
@@ -193,12 +195,13 @@ async def install_packages(
         file.write(
             "".join(f"{requirement}\n" for requirement in [*requirements, *_absolute(local, work_dir)])
         )
+    alone = ["--no-deps"] if exact else []
     report(Progress("pip", "Looking for packages and what they need", 0.1))
     if not uv:
-        argv = [str(interpreter), *_PIP_INSTALL, "-r", str(listing)]
+        argv = [str(interpreter), *_PIP_INSTALL, *alone, "-r", str(listing)]
         code, lines = await _run(argv, variables, _PIP_STEPS, report)
     else:
-        argv = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), "-r", str(listing)]
+        argv = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), *alone, "-r", str(listing)]
         fresh = _Freshness(variables, target, [] if local else requirements)
         code, lines = 1, []
         if fresh.holds():
@@ -288,6 +291,14 @@ def _network_is_down(lines: Sequence[str]) -> bool:
 
 def _failure(lines: Sequence[str], fix: str) -> ImJoyError:
     output = "\n".join(line for line in lines if not line.startswith("Using Python"))
+    if any(sign in output for sign in _CHECKSUM_SIGNS):
+        return ImJoyError(
+            "env.checksum",
+            "A package is not what the lock or the index says it is; it was not installed.",
+            why=output,
+            fix="Load the plugin again; if it stays so, lock it again: imjoy lock FILE.",
+            exit_code=ExitCode.CHECKSUM_MISMATCH,
+        )
     for known in _KNOWN_FAILURES:
         if any(sign in output for sign in known.signs):
             return ImJoyError("env.failed", known.what, why=output, fix=known.fix)

@@ -40,7 +40,10 @@ async def start_plugin(request: web.Request) -> web.Response:
 
 
 def plan_request(body: Mapping[str, object]) -> PluginRequest:
-    """Turn the body of ``POST /plugins`` into a request. Raises ImJoyError ``request.invalid`` or ``plugin.*``."""
+    """Turn the body of ``POST /plugins`` into a request.
+
+    Raises ImJoyError ``request.invalid``, ``plugin.*``, ``env.*`` or ``lock.*``.
+    """
     file = _text(body, "file", "plugin.imjoy.html")
     workspace = _text(body, "workspace", DEFAULT_WORKSPACE)
     if not WORKSPACE_NAME.fullmatch(workspace):
@@ -49,12 +52,18 @@ def plan_request(body: Mapping[str, object]) -> PluginRequest:
         )
     plugin = _plugin_file(body, file)
     manifest = plugin.manifest.with_tag(_text(body, "tag", "") or None)
+    environment = plan_environment(manifest, manifest.tag)
+    if lock := _text(body, "lock", ""):
+        # Few plugins come with one.
+        from ..environments.lockfile import locked
+
+        environment = locked(environment, lock)
     return PluginRequest(
         manifest=manifest,
         script=plugin.script_for(manifest.tag),
         workspace=workspace,
         client=_text(body, "client", ""),
-        environment=plan_environment(manifest, manifest.tag),
+        environment=environment,
     )
 
 
