@@ -23,11 +23,13 @@ def ask_environments(
 
     Raises :class:`ImJoyError`: what the engine said, or ``command.failed`` when it said nothing.
     """
-    return ask_engine_code(["env", *arguments], layout, context)
+    return ask_engine_code(["env", *arguments], layout, context, seconds=seconds)
 
 
-def ask_engine_code(words: Sequence[str], layout: Layout, context: Context) -> list[dict[str, Any]]:
-    """Run ``python -m imjoy_engine`` with a command that ends by itself; return its events.
+def ask_engine_code(
+    words: Sequence[str], layout: Layout, context: Context, *, seconds: float = ASK_SECONDS
+) -> list[dict[str, Any]]:
+    """Run ``python -m imjoy_engine`` with a command that ends by itself, within ``seconds``; return its events.
 
     Raises :class:`ImJoyError`: what it said, or ``command.failed`` when it said nothing.
     """
