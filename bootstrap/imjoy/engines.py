@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 from imjoy.effects.addresses import HERE, ssh_tunnel
 from imjoy.effects.files import write_private
-from imjoy.effects.process import command_line, end_process_tree, find_process, wait_for_end
+from imjoy.effects.process import (
+    command_line,
+    end_process_tree,
+    find_process,
+    is_suspended,
+    wait_for_end,
+)
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
@@ -97,9 +103,14 @@ def find_engine(layout: Layout) -> Sighting:
     state = read_state(layout)
     if state is None:
         return Sighting(Condition.ABSENT)
+    process = find_process(state.pid, state.create_time)
+    if process is not None and is_suspended(process):
+        # It would not answer however long we wait.
+        return Sighting(Condition.SILENT, state)
     if _proves(state):
         # Whatever the process table says: when the clock was set, the system tells other start times than before.
         return Sighting(Condition.PROVEN, state)
+    # It may have ended while it was asked.
     alive = find_process(state.pid, state.create_time) is not None
     return Sighting(Condition.SILENT if alive else Condition.STALE, state)
 

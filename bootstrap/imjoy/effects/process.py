@@ -166,10 +166,21 @@ def wait_for_end(pid: int, create_time: float, *, timeout: float) -> bool:
     return True
 
 
+def is_suspended(process: psutil.Process) -> bool:
+    """Whether a process was stopped, as Ctrl-Z does: it lives, and does nothing until it is resumed."""
+    import psutil
+
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
 def end_process_tree(pid: int, create_time: float) -> Ending:
     """End a process and what it started: terminate, 5 s later kill, and at most 3 s for the kill to take.
 
-    Terminates only the process itself, so that it can end its own children in order; kills all that are left.
+    Terminates only the process itself, so that it can end its own children in order; kills all that are left. A
+    suspended one is resumed for that.
     """
     import psutil
 
@@ -179,6 +190,8 @@ def end_process_tree(pid: int, create_time: float) -> Ending:
     try:
         family = [*process.children(recursive=True), process]
         process.terminate()
+        if is_suspended(process):
+            process.resume()
     except psutil.NoSuchProcess:
         return "gone"
     ended_itself = wait_for_end(pid, create_time, timeout=TERMINATE_GRACE_SECONDS)
