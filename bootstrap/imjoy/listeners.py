@@ -8,7 +8,7 @@ import shlex
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from imjoy.effects.addresses import WILDCARDS
 from imjoy.effects.listening import BindFailure
+from imjoy.effects.proc_sockets import holders_of, listening_sockets
 from imjoy.effects.process import (
     POLL_SECONDS,
     CommandFailed,
@@ -33,6 +34,8 @@ from imjoy.ports import try_bind
 
 if TYPE_CHECKING:
     import psutil
+
+Holders = list[tuple[int, str]]
 
 LSOF_SECONDS = 5.0
 SECRET_OPTION = re.compile(r"(--?[\w-]*(?:token|password|passwd|secret|key)[= ])('[^']*'|\S+)", re.IGNORECASE)
@@ -218,61 +221,65 @@ def _becomes_free(host: str, port: int) -> bool:
     return True
 
 
-def _holders(port: int) -> list[tuple[int, str]]:
-    """Return pid and address of each holder, from the first source that knows any."""
-    for source in SOURCES:
-        holders = list(source(port))
-        if holders:
-            return holders
-    return []
+def _holders(port: int) -> Holders:
+    """Return pid and address of each holder, from the first source that can tell."""
+    answers = (source(port) for source in SOURCES)
+    return next((holders for holders in answers if holders is not None), [])
 
 
-def _by_table(port: int) -> Iterator[tuple[int, str]]:
+def _by_kernel(port: int) -> Holders | None:
+    """Linux shows every socket; what it does not show us of their holders, nobody else would."""
+    sockets = listening_sockets(port)
+    return None if sockets is None else list(holders_of(sockets))
+
+
+def _by_table(port: int) -> Holders | None:
     """The system's table of connections; it names one holder a socket, so processes are asked for the others."""
     import psutil
 
     try:
         listed = [each for each in psutil.net_connections(kind="tcp") if _listens(each, port)]
     except (psutil.AccessDenied, OSError):
-        return
-    if listed:
-        yield from _by_process(port)
-        yield from ((each.pid, str(each.laddr[0])) for each in listed if each.pid and each.laddr)
+        return None
+    others = _by_process(port) if listed else None
+    return [*(others or ()), *((each.pid, str(each.laddr[0])) for each in listed if each.pid and each.laddr)]
 
 
-def _by_process(port: int) -> Iterator[tuple[int, str]]:
+def _by_process(port: int) -> Holders | None:
     """Every process that we may look into: macOS lets nobody but an administrator see the whole table."""
     import psutil
 
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             ask = getattr(process, "net_connections", None) or process.connections  # until psutil 6
-            for each in ask(kind="tcp"):
-                if _listens(each, port):
-                    yield process.pid, str(each.laddr[0])
+            found += [(process.pid, str(each.laddr[0])) for each in ask(kind="tcp") if _listens(each, port)]
+    return found or None
 
 
-def _by_lsof(port: int) -> Iterator[tuple[int, str]]:
+def _by_lsof(port: int) -> Holders | None:
     lsof = shutil.which("lsof")
     if lsof is None:
-        return
+        return None
     try:
         said = run_command(
             [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpn"], timeout=LSOF_SECONDS
         ).output
     except CommandFailed:
         # It also fails when it finds nobody.
-        return
-    pid = 0
+        return None
+    pid, found = 0, []
     for line in said.splitlines():
         if re.fullmatch(r"p\d+", line):
             pid = int(line[1:])
         elif line.startswith("n") and pid:
             host = line[1:].rpartition(":")[0].strip("[]")
-            yield pid, "0.0.0.0" if host == "*" else host
+            found.append((pid, "0.0.0.0" if host == "*" else host))
+    return found
 
 
-SOURCES: Sequence[Callable[[int], Iterator[tuple[int, str]]]] = (_by_table, _by_process, _by_lsof)
+SOURCES: Sequence[Callable[[int], Holders | None]] = (_by_kernel, _by_table, _by_process, _by_lsof)
+"""Asked in this order; None says that a source cannot tell."""
 
 
 def _listens(connection: object, port: int) -> bool:

@@ -175,7 +175,25 @@ def test_what_the_table_does_not_show_is_found_by_asking_each_process(
     held = holder()
     # macOS shows the table to nobody but an administrator.
     monkeypatch.setattr(psutil, "net_connections", refuse)
+    monkeypatch.setattr(listeners, "SOURCES", (listeners._by_table, listeners._by_process))
     assert [each.pid for each in find_listeners(held.port, HOST)] == [held.pid]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::"])
+def test_every_source_sees_the_same_holders(holder: StartHolder, address: str) -> None:
+    held = holder(address, then=FORK_A_HOLDER)
+    answers = [answer for source in listeners.SOURCES if (answer := source(held.port)) is not None]
+    assert len(answers) >= 2
+    pids = {held.pid, *(each.pid for each in psutil.Process(held.pid).children())}
+    for answer in answers:
+        assert {pid for pid, _ in answer} == pids
+    assert {where for _, where in answers[0]} == {address}
+
+
+def test_that_nobody_listens_is_known_at_once() -> None:
+    begin = time.monotonic()
+    assert find_listeners(1) == ()
+    assert time.monotonic() - begin < 1
 
 
 @pytest.mark.skipif(shutil.which("lsof") is None, reason="lsof is not installed")

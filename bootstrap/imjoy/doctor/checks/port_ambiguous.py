@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.engines import find_engine
+from imjoy.engines import read_state
 from imjoy.listeners import find_listeners
 from imjoy.ports import try_bind
 
 
 def look(machine: Machine) -> Finding:
     """Look at every listener on the port that would not keep the engine from binding but answers for localhost."""
-    state = find_engine(machine.layout).state
+    listeners = find_listeners(machine.port)
+    state = read_state(machine.layout)
     ours = state.pid if state else 0
     # Where the bind works, even a listener on `::` is not in the engine's way.
-    taken = try_bind(machine.host, machine.port) is not None
+    taken = bool(listeners) and try_bind(machine.host, machine.port) is not None
     in_the_way = {each.pid for each in find_listeners(machine.port, machine.host)} if taken else set()
-    others = [
-        each for each in find_listeners(machine.port) if each.pid not in in_the_way and each.pid != ours
-    ]
+    others = [each for each in listeners if each.pid not in in_the_way and each.pid != ours]
     if not others:
         return ok(f"nobody else answers on port {machine.port}")
     other = others[0]
