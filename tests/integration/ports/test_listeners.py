@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -118,6 +120,46 @@ def test_a_number_that_was_given_to_another_process_is_left_alone(holder: StartH
     earlier = replace(found, create_time=found.create_time - 60)
     assert stop_listener(earlier, held.port, HOST).how == "gone"
     assert held.alive
+
+
+# Runs as the first process of a namespace of its own, where the next number can be chosen.
+REUSE_A_NUMBER = """
+import subprocess, sys, time
+from pathlib import Path
+from imjoy.effects.process import CREATE_TIME_TOLERANCE_SECONDS
+from imjoy.listeners import find_listeners, stop_listener
+
+CODE = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));" \
+    "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+
+def listen(port):
+    argv = [sys.executable, "-c", CODE, str(port)]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return process, int(process.stdout.readline())
+
+first, port = listen(0)
+[found] = find_listeners(port)
+while time.time() - found.create_time <= CREATE_TIME_TOLERANCE_SECONDS:
+    time.sleep(0.05)
+first.kill()
+first.wait()
+Path("/proc/sys/kernel/ns_last_pid").write_text(str(found.pid - 1))
+second, _ = listen(port)
+how = stop_listener(found, port, "127.0.0.1").how
+print(second.pid == found.pid, how, second.poll())
+"""
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is missing")
+def test_a_number_that_the_kernel_really_gave_again_is_left_alone() -> None:
+    alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", REUSE_A_NUMBER], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0 and ("unshare" in done.stderr or "ns_last_pid" in done.stderr):
+        pytest.skip(f"this machine has no namespaces for us: {done.stderr}")
+    assert done.stdout.split() == ["True", "gone", "None"], done.stderr
 
 
 def test_a_holder_that_ended_meanwhile_is_gone(holder: StartHolder) -> None:

@@ -650,3 +650,32 @@ def test_no_check_takes_longer_than_a_moment_on_a_healthy_machine(machine: MakeM
     begin = time.monotonic()
     examine(checks, machine(), offline=True)
     assert time.monotonic() - begin < 10
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0 or shutil.which("unshare") is None,
+    reason="needs root and unshare, for a network of its own and to drop its rights",
+)
+def test_port_reserved_fires_for_whom_the_system_refuses_a_low_port() -> None:
+    code = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from imjoy.context import Context\n"
+        "from imjoy.doctor.checks.port_reserved import CHECK\n"
+        "from imjoy.doctor.model import Machine\n"
+        "Path('/proc/sys/net/ipv4/ip_unprivileged_port_start').write_text('1024')\n"
+        "context = Context(home=Path('/'), environ={})\n"
+        "machine = Machine(context, context.layout(), host='0.0.0.0', port=81)\n"
+        "print(CHECK.look(machine).status.value)\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "finding = CHECK.look(machine)\n"
+        "print(finding.status.value, finding.why, finding.command, sep='|')\n"
+    )
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"this machine has no namespaces for us: {done.stderr}")
+    as_root, as_nobody = done.stdout.splitlines()
+    assert as_root == "ok", done.stderr
+    assert as_nobody.startswith("fail|Ports below 1024 need an administrator.|imjoy start --port ")
