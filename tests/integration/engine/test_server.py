@@ -14,6 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
+from imjoy.engines import Condition, find_engine
+from imjoy.model.layout import Layout
+
 from .conftest import RunningEngine, StartEngine
 
 
@@ -125,4 +128,16 @@ def test_the_engine_may_have_more_files_open_than_its_session(workspace: Path) -
         assert json.loads(process.stdout.readline())["event"] == "ready"
         limits = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
         assert limits[0] == min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 16)
+        process.stdin.close()
+
+
+def test_an_engine_that_was_slow_to_begin_is_found_again(workspace: Path) -> None:
+    # More than the two seconds by which two clocks may differ.
+    line = f'sleep 3; exec {sys.executable} -m imjoy_engine serve --port 0 --lifeline --workspace "$0"'
+    with subprocess.Popen(
+        ["sh", "-c", line, str(workspace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "ready"
+        assert find_engine(Layout(workspace, workspace)).condition is Condition.PROVEN
         process.stdin.close()
