@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+CANCELLED_SECONDS = 2.0
 
 
 @pytest.fixture
@@ -181,6 +183,29 @@ def test_a_plugin_of_2018_gets_its_conda_environment_with_a_bar_and_runs(empty_c
     expect(dialog).to_contain_text("hello hello")
     dialog.get_by_role("button", name="OK").click()
     expect(shown(app)).to_contain_text("3.6")
+
+
+def test_stop_ends_a_conda_build_at_once_and_start_builds_it(
+    empty_cache: None, channel: ChannelServer, start_engine: Callable[..., Engine], page: Any, tmp_path: Path
+) -> None:
+    # No environment of another test's may be there.
+    workspace = tmp_path / "workspace"
+    (workspace / ".imjoy" / "environments").mkdir(parents=True)
+    app = App(page, start_engine("--serve", workspace=workspace), EXAMPLES).connect()
+    channel.stall.set()
+    app.choose("Classic")
+    card = app.card("Classic")
+    expect(card.locator(".step")).to_contain_text("Downloading")
+    assert channel.stalled.wait(20)
+    begin = time.monotonic()
+    card.get_by_role("button", name="Stop").click()
+    expect(card).to_contain_text("Stopped")
+    while any(workspace.glob(".imjoy/environments/*/conda-meta")):
+        assert time.monotonic() - begin < CANCELLED_SECONDS
+    channel.stall.clear()
+    channel.closing.set()
+    card.get_by_role("button", name="Start").click()
+    card.get_by_text("Ready", exact=True).wait_for(timeout=60_000)
 
 
 def test_waves_are_drawn(app: App) -> None:

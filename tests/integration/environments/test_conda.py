@@ -299,6 +299,15 @@ def test_an_environment_file_of_a_repository_is_built(
     assert (said, prepared.variables) == ("3.8 1.0", {"LEVEL": "3"})
 
 
+def test_a_workspace_with_a_space_and_an_umlaut_in_its_name_takes_environments(
+    channel: ChannelServer, tmp_path: Path
+) -> None:
+    store = EnvironmentStore(tmp_path / "größe 1" / "environments", freeze=False)
+    spec = replace(conda("3.11", "small"), requirements=("six", "psutil"))
+    python = asyncio.run(store.ensure(spec, ignore))
+    assert output_of(python, "import sys, small, six, psutil; print(sys.prefix)") == str(store.prefix(spec))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for 8 MB."""
@@ -340,7 +349,7 @@ def test_a_package_that_was_changed_in_the_cache_is_fetched_again(
 
 
 def test_the_environments_show_in_condas_own_list_when_there_is_a_conda(
-    store: EnvironmentStore, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: EnvironmentStore, home: Path, miniconda: Callable[..., Path]
 ) -> None:
     listed = home / ".conda" / "environments.txt"
     asyncio.run(store.ensure(conda("3.11"), ignore))
@@ -349,3 +358,5 @@ def test_the_environments_show_in_condas_own_list_when_there_is_a_conda(
     listed.write_text("/other\n")
     asyncio.run(store.ensure(conda("3.11", "small"), ignore))
     assert listed.read_text() == f"/other\n{store.prefix(conda('3.11', 'small'))}\n"
+    done = subprocess.run([miniconda(), "env", "list"], capture_output=True, text=True, check=True)
+    assert str(store.prefix(conda("3.11", "small"))) in done.stdout

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.kit.published import make_repository_double
 
+from imjoy.model.errors import ExitCode
+
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RUN_SECONDS = 150
+CANCELLED_SECONDS = 2.0
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -134,6 +139,36 @@ def test_a_plugin_of_2018_runs_as_it_stands(run: Run, channel: ChannelServer) ->
     done = run("Classic", text="4\n")
     assert result_of(done) == {"python": "3.6", "times": 4, "total": 6}
     assert "hello hello hello hello" in done.stdout
+
+
+def test_ctrl_c_ends_a_conda_build_at_once_and_the_next_run_builds(
+    run: Run, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not channel.channel.has_python("3.8"):
+        pytest.skip("Python 3.8 is not installed (pyenv)")
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "nothing cached"))
+    file = tmp_path / "Slow.imjoy.html"
+    classic = (EXAMPLES / "Classic.imjoy.html").read_text("utf-8")
+    file.write_text(classic.replace("python=3.6", "python=3.8"), "utf-8")
+    channel.stall.set()
+    with subprocess.Popen(
+        [sys.executable, "-m", "imjoy", "run", "--json", str(file)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        events = map(json.loads, command.stdout)
+        downloading = next(event for event in events if event.get("phase") == "download")
+        assert downloading["text"].endswith(" MB")
+        assert channel.stalled.wait(20)
+        begin = time.monotonic()
+        command.send_signal(signal.SIGINT)
+        assert command.wait(20) == ExitCode.INTERRUPTED
+        assert time.monotonic() - begin < CANCELLED_SECONDS
+    channel.stall.clear()
+    channel.closing.set()
+    assert result_of(run(str(file.with_name("Slow"))))["python"] == "3.8"
 
 
 def test_waves_are_drawn(run: Run) -> None:
