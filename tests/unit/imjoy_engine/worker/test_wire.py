@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imjoy_engine.worker import wire
 from imjoy_engine.worker.wire import BUFFER_MIN_BYTES, FRAME_BYTES, Assembler, WireError, frames
 
 small = st.one_of(
@@ -18,16 +21,11 @@ small = st.one_of(
 )
 
 
-class Big(NamedTuple):
-    """A big binary value that is yet to be made: hypothesis keeps what it draws."""
-
-    size: int
-
-
+SMALL_FRAME_BYTES, SMALL_BUFFER_MIN_BYTES = 1 << 11, 1 << 7
 # About where a value becomes a buffer, a message a second frame, a third.
 big = st.builds(
-    lambda size, more: Big(size + more - 20),
-    st.sampled_from([BUFFER_MIN_BYTES, FRAME_BYTES, 2 * FRAME_BYTES]),
+    lambda size, more: bytes([more]) * (size + more - 20),
+    st.sampled_from([SMALL_BUFFER_MIN_BYTES, SMALL_FRAME_BYTES, 2 * SMALL_FRAME_BYTES]),
     st.integers(0, 40),
 )
 messages = st.recursive(
@@ -37,13 +35,13 @@ messages = st.recursive(
 )
 
 
-def made(value: Any) -> Any:
-    """Return ``value`` with its big values made."""
-    if isinstance(value, Big):
-        return bytes([value.size % 256]) * value.size
-    if isinstance(value, dict):
-        return {key: made(item) for key, item in value.items()}
-    return [made(item) for item in value] if isinstance(value, list) else value
+@contextmanager
+def small_frames() -> Iterator[None]:
+    """Let frames and buffers be small while the block runs: the same edges, at a hundredth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "FRAME_BYTES", SMALL_FRAME_BYTES)
+        patch.setattr(wire, "BUFFER_MIN_BYTES", SMALL_BUFFER_MIN_BYTES)
+        yield
 
 
 def plain(value: Any) -> Any:
@@ -56,11 +54,21 @@ def plain(value: Any) -> Any:
 
 
 @given(messages)
-def test_every_message_arrives_as_it_was_sent(drawn: Any) -> None:
-    message = made(drawn)
+def test_every_message_arrives_as_it_was_sent(message: Any) -> None:
+    with small_frames():
+        there_and_back(message, SMALL_FRAME_BYTES)
+
+
+@pytest.mark.parametrize("size", [BUFFER_MIN_BYTES, FRAME_BYTES, 2 * FRAME_BYTES])
+def test_messages_of_real_size_arrive_as_they_were_sent(size: int) -> None:
+    for more in range(-20, 20):
+        there_and_back({"value": bytes([more & 255]) * (size + more)}, FRAME_BYTES)
+
+
+def there_and_back(message: Any, frame_bytes: int) -> None:
     assembler = Assembler()
     sent = list(frames(message))
-    assert all(0 < len(frame) <= FRAME_BYTES for frame in sent)
+    assert all(0 < len(frame) <= frame_bytes for frame in sent)
     results = [assembler.feed(frame) for frame in sent]
     assert results[:-1] == [None] * (len(sent) - 1)
     assert results[-1] is not None
@@ -68,9 +76,9 @@ def test_every_message_arrives_as_it_was_sent(drawn: Any) -> None:
 
 
 @given(messages, st.data())
-def test_a_message_may_be_cut_into_frames_of_any_size(drawn: Any, data: st.DataObject) -> None:
-    message = made(drawn)
-    whole = b"".join(frame[1:] for frame in frames(message))
+def test_a_message_may_be_cut_into_frames_of_any_size(message: Any, data: st.DataObject) -> None:
+    with small_frames():
+        whole = b"".join(frame[1:] for frame in frames(message))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     parts = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
     assembler = Assembler()
