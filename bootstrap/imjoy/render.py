@@ -178,8 +178,9 @@ def _remote_note(result: EngineStarted, encrypted: bool) -> str:
             f"A page from {APP_HOME} cannot reach this engine: browsers keep https pages away from http addresses. "
             "Open one of the urls above."
         )
+    scheme = "https" if encrypted else "http"
     return (
-        f"{pages} Or forward the port, which ssh encrypts, and open the first url there:\n"
+        f"{pages} Or forward the port, which ssh encrypts, and open {scheme}://127.0.0.1:{result.port} there:\n"
         f"{result.tunnel}\n"
         "Whoever has the token can run programs here: give it only to people you trust."
     )

@@ -44,7 +44,7 @@ def test_an_engine_for_other_machines_comes_with_its_urls_and_the_way_round_http
     render.started(remote, token="t", log="~/log")
     out = capsys.readouterr().out
     assert "http://10.0.0.5:8080" in out
-    assert out.count("http://127.0.0.1:8080") == 1
+    assert out.count("http://127.0.0.1:8080\n") == 1
     assert "ssh -L 8080:127.0.0.1:8080 HOST" in out
 
 

@@ -187,8 +187,7 @@
         throw new EngineError({
           id: "engine.unreachable",
           what: "The engine does not answer.",
-          why: `${this.url} cannot be reached (${error.message}).`,
-          fix: "Start it with: imjoy start\nWhere it runs, see whether the browser asks to allow the local network.",
+          ...whyUnreachable(this.url, error.message),
         });
       }
     }
@@ -248,6 +247,28 @@
         await sleep(RETRY_MILLISECONDS[Math.min(attempt, RETRY_MILLISECONDS.length - 1)]);
       }
     }
+  }
+
+  /** Why a page cannot reach an engine, as far as the two addresses tell, and the way out. */
+  function whyUnreachable(url, message) {
+    const { protocol, hostname, port } = URL.canParse(url) ? new URL(url) : {};
+    const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
+    // A web worker made from a blob has its page's scheme behind its own.
+    const pageIsSecure = /^(blob:)?https:/.test(scope.location ? scope.location.href : "");
+    if (protocol === "http:" && pageIsSecure && !isHere) {
+      return {
+        why: `This page is https, and browsers keep such pages from plain http addresses on the network, as ${url} is one.`,
+        fix: `Start the engine with --tls, or bring it to this machine: ssh -L ${port}:127.0.0.1:${port} ${hostname}`,
+      };
+    }
+    const trust = `Open ${url} in this browser and see whether it accepts the engine's certificate.`;
+    return {
+      why: `${url} cannot be reached (${message}).`,
+      fix: [
+        "Start it with: imjoy start",
+        protocol === "https:" ? trust : "Where it runs, see whether the browser asks to allow the local network.",
+      ].join("\n"),
+    };
   }
 
   async function refusal(response) {

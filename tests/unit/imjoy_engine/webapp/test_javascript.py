@@ -50,6 +50,43 @@ def test_the_engine_plugin_s_own_script_parses() -> None:
     run_node("--input-type=commonjs", "--check", "-", text=script[1])
 
 
+def unreachable(page: str, engine: str) -> dict[str, str]:
+    """Return what a page says of an engine that it cannot reach."""
+    source = (STATIC / "engine.js").read_text("utf-8")
+    code = (
+        f"globalThis.location = {{href: {json.dumps(page)}}};"
+        "globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };"
+        f"{source};"
+        f"new ImJoyEngine.Link({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
+        ".catch((error) => console.log(JSON.stringify({...error})));"
+    )
+    found: dict[str, str] = json.loads(run_node("--input-type=commonjs", "-", text=code))
+    return found
+
+
+@pytest.mark.parametrize("page", ["https://imjoy.io/#/app", "blob:https://imjoy.io/1234"])
+def test_an_https_page_says_why_it_cannot_reach_a_plain_http_engine_on_the_network(page: str) -> None:
+    found = unreachable(page, "http://lab.example:8080")
+    assert "browsers keep such pages from plain http addresses" in found["why"]
+    assert "ssh -L 8080:127.0.0.1:8080 lab.example" in found["fix"]
+    assert "--tls" in found["fix"]
+
+
+@pytest.mark.parametrize(
+    ("page", "engine", "words"),
+    [
+        ("https://imjoy.io/", "http://127.0.0.1:8080", "allow the local network"),
+        ("http://lab.example:8080/", "http://lab.example:8081", "imjoy start"),
+        ("https://imjoy.io/", "https://lab.example:8080", "certificate"),
+        ("https://imjoy.io/", "lab.example", "imjoy start"),
+    ],
+)
+def test_other_engines_that_do_not_answer_get_other_advice(page: str, engine: str, words: str) -> None:
+    found = unreachable(page, engine)
+    assert words in found["fix"]
+    assert "ssh" not in found["fix"]
+
+
 def fields(ui: object) -> list[dict[str, object]]:
     parts = evaluate("app/fields.js", f"m.parseFields({json.dumps({'ui': ui})})")
     assert isinstance(parts, list)
