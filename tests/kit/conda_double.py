@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
@@ -280,6 +281,11 @@ def install(options: argparse.Namespace) -> int:
     if options.dry_run:
         tell_actions(records, prefix)
         return 0
+    if options.download_only:
+        # py-rattler fetches what it links, so this links it where nobody looks.
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(link(records, Path(folder)))
+        return 0
     anew = [rattler.MatchSpec(each).name.normalized for each in specs] if options.force_reinstall else []
     asyncio.run(link(records, prefix, anew))
     return 0
@@ -411,6 +417,7 @@ def parser() -> argparse.ArgumentParser:
         for flag in (
             "--json",
             "--dry-run",
+            "--download-only",
             "--offline",
             "--override-channels",
             "--md5",

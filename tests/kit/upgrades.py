@@ -187,6 +187,8 @@ def make_kit(folder: Path) -> Kit:
         )
         run([*uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(helper)])
     shutil.rmtree(source)
+    # What builds imjoy, so that a run can do without an index.
+    run([python, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "setuptools", "wheel"])
     return Kit(folder / "forge" / "imjoy.git", hashes, prefix, wheels)
 
 

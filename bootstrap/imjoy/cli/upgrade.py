@@ -30,6 +30,9 @@ from imjoy.upgrade.transaction import Session
 @click.option("--to", metavar="REF|VERSION", help="To this branch, tag, commit or version.")
 @click.option("--allow-downgrade", is_flag=True, help="Also to an older commit or version.")
 @click.option("--rollback", is_flag=True, help="Go back to what the last upgrade replaced.")
+@click.option(
+    "--base", is_flag=True, help="Bring conda (from conda-forge) and pip up to date instead of imjoy."
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Fetch, show what would change, change nothing.")
 @click.option("--verbose", is_flag=True, help="Show what the steps print.")
@@ -43,6 +46,7 @@ def command(
     to: str | None,
     allow_downgrade: bool,
     rollback: bool,
+    base: bool,
     yes: bool,
     dry_run: bool,
     verbose: bool,
@@ -55,8 +59,8 @@ def command(
     The newer one is built and tried beside the old one, then takes its place in one step; when anything is wrong, the
     old one is put back. A running engine is stopped and started again.
     """
-    if rollback and (source or to or only_check):
-        raise click.UsageError("--rollback goes alone: it takes what the last upgrade replaced.")
+    if (rollback or base) and (source or to or only_check or (rollback and base)):
+        raise click.UsageError("--rollback and --base do not go with --check, --from, --to or each other.")
     origin = find_origin()
     layout = _layout(context, origin, prefix, workspace)
     if only_check:
@@ -73,6 +77,11 @@ def command(
     ):
         if rollback:
             told = session.prepare_rollback()
+        elif base:
+            told = session.prepare_base()
+            if told.action == "none":
+                render.emit(told, as_json=as_json)
+                return ExitCode.DONE
         else:
             target = _target(origin, source, to, context)
             if _is_there(origin, target.id):
@@ -115,7 +124,7 @@ def _is_there(origin: Origin, id: str) -> bool:
 
 
 def _say_up_to_date(origin: Origin, source: str, *, as_json: bool) -> int:
-    same = Upgrade("none", source, origin.version, origin.version, origin.id, origin.id)
+    same = Upgrade("imjoy", "none", source, origin.version, origin.version, origin.id, origin.id)
     render.emit(same, as_json=as_json)
     return ExitCode.DONE
 
@@ -154,10 +163,11 @@ def _(result: Upgrade) -> None:
 def _lines(result: Upgrade) -> Iterator[str]:
     old, new = _named(result.old_version, result.old_id), _named(result.new_version, result.new_id)
     if result.action == "none":
-        yield f"imjoy {old} is up to date."
+        yield f"imjoy {old} is up to date." if result.what == "imjoy" else "conda and pip are up to date."
         return
-    yield f"imjoy {old} -> {new}"
-    yield f"  from  {result.source or 'the package index'}"
+    yield f"imjoy {old} -> {new}" if result.what == "imjoy" else "What imjoy stands on:"
+    if result.what == "imjoy":
+        yield f"  from  {result.source or 'the package index'}"
     if result.commit_count:
         gone = " that go" if result.action == "downgrade" else ""
         yield f"  {result.commit_count} commit{'s' if result.commit_count > 1 else ''}{gone}:"

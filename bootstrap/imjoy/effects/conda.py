@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,16 @@ def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> lis
 
 def _nearest(folder: Path) -> Path:
     return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def update_arguments(prefix: Path, specs: Sequence[str]) -> list[str]:
+    """Return the arguments that bring packages of an environment up to date, from conda-forge and nothing else."""
+    return ["update", "--yes", "--quiet", "--prefix", str(prefix), *CHANNEL_ARGUMENTS, *specs]
+
+
+def download_arguments(prefix: Path, specs: Sequence[str]) -> list[str]:
+    """Return the arguments that only fetch what such an update needs."""
+    return [*update_arguments(prefix, specs), "--download-only"]
 
 
 def _candidates(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:

@@ -22,6 +22,11 @@ def resolve_arguments(requirement: str, report: Path) -> list[str]:
     return ["install", "--quiet", "--dry-run", "--report", str(report), requirement]
 
 
+def newer_arguments(name: str, report: Path) -> list[str]:
+    """Return the arguments that write to ``report`` which newer version of one package there is, and change nothing."""
+    return ["install", "--quiet", "--dry-run", "--no-deps", "--upgrade", "--report", str(report), name]
+
+
 def layer_arguments(pins: Iterable[str], wheels: Path, root: Path) -> list[str]:
     """Return the arguments that install exactly these wheels below another root, and ask no network."""
     alone = ("--no-index", "--no-deps", "--ignore-installed", "--no-warn-script-location")

@@ -74,6 +74,11 @@ class Steps:
         """Start the log anew."""
         self.log.write_text(line + "\n", encoding="utf-8")
 
+    def note(self, text: str) -> None:
+        """Add to the log what no command of it said. Raises ``OSError``."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"\n{text}\n")
+
     def run(
         self, title: str, command: Sequence[str] | str, *, environ: Mapping[str, str] | None = None
     ) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,12 +40,20 @@ class Journal:
         self._lock: int | None = None
 
     def begin(
-        self, live: Path, waiting: Path, files: list[tuple[Path, Path | None]], *, exchanged: bool
+        self,
+        live: Path,
+        waiting: Path,
+        files: Sequence[tuple[Path, Path | None]],
+        *,
+        exchanged: bool,
+        trees: Sequence[tuple[Path, Path]] = (),
+        waited_for: bool = True,
     ) -> None:
         """Write down what will be swapped, and have every Python that starts look at it.
 
         ``live`` and ``waiting`` are the folders of packages, ``files`` the other paths and where their old content is
-        saved (None: there was none). Keeps a lock until :meth:`close`. Raises ``OSError``; :meth:`abandon` is due then.
+        saved (None: there was none), ``trees`` whole folders and where they are saved. Without ``waited_for`` Pythons
+        that start do not wait. Keeps a lock until :meth:`close`. Raises ``OSError``; :meth:`abandon` is due then.
         """
         self._live = live
         self._document = {
@@ -52,7 +61,8 @@ class Journal:
             "waiting": str(waiting),
             "inode": live.stat().st_ino if exchanged else None,
             "files": [(str(target), str(saved) if saved else None) for target, saved in files],
-            "swapping": True,
+            "trees": [(str(tree), str(saved)) for tree, saved in trees],
+            "swapping": waited_for,
         }
         self._lock = take(self._home)
         if self._lock is None:
@@ -161,10 +171,33 @@ def undo(home: Path) -> bool:
                 os.removedirs(Path(target).parent)
         else:
             place(Path(saved), Path(target))
+    for tree, saved in document["trees"]:
+        restore(Path(saved), Path(tree))
     journal.unlink()
     with suppress(OSError):
         (live / GUARD).unlink()
     return True
+
+
+def restore(saved: Path, live: Path) -> None:
+    """Make a file or folder what was saved: nothing less, nothing more. Raises ``OSError``."""
+    if not saved.is_dir() or saved.is_symlink():
+        if live.is_dir() and not live.is_symlink():
+            shutil.rmtree(live)
+        place(saved, live)
+        return
+    if os.path.lexists(live) and (live.is_symlink() or not live.is_dir()):
+        live.unlink()
+    live.mkdir(exist_ok=True)
+    for each in live.iterdir():
+        if each.name == GUARD or os.path.lexists(saved / each.name):
+            continue
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
+    for each in saved.iterdir():
+        restore(each, live / each.name)
 
 
 def place(source: Path, target: Path) -> None:

@@ -103,7 +103,8 @@ def _source(environment: Path, document: dict[str, object]) -> tuple[str, str]:
     """Return source and id: what pip wrote down, but the receipt's where pip was given a wheel that we had built."""
     url = str(document.get("url", ""))
     receipt = read_receipt(environment)
-    if receipt is not None and url.startswith(own_folder(environment).as_uri()):
+    stages = [own_folder(each).as_uri() for each in (environment, environment.resolve())]
+    if receipt is not None and url.startswith(tuple(stages)):
         return receipt.source, receipt.source_id
     vcs, archive = document.get("vcs_info"), document.get("archive_info")
     if isinstance(vcs, dict):

@@ -21,6 +21,7 @@ WHOSE = {
     "system": "it was put into a Python that belongs to the system",
     "user": "pip put it into your user packages, beside any environment",
 }
+What = Literal["imjoy", "base"]
 Action = Literal["none", "upgrade", "downgrade", "rollback"]
 
 
@@ -37,10 +38,12 @@ class Change:
 class Upgrade(Result):
     """What changes, or, when ``done``, was changed.
 
-    ``commits`` are the newest of ``commit_count``, ``HASH SUBJECT`` each. ``engines`` are the urls of engines that run
-    from here, ``plugins`` the names of those in use. An empty id is one that nobody wrote down.
+    ``what`` is imjoy, or what it stands on: conda and pip. ``commits`` are the newest of ``commit_count``, each
+    ``HASH SUBJECT``. ``engines`` are the urls of engines that run from here, ``plugins`` the names of those in use. An
+    empty id is one that nobody wrote down.
     """
 
+    what: What
     action: Action
     source: str
     old_version: str

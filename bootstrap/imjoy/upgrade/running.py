@@ -41,7 +41,7 @@ def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
             continue
         process = find_process(sighting.state.pid, sighting.state.create_time)
         argv = command_line(process) if process else []
-        if argv and Path(argv[0]).is_relative_to(environment):
+        if _is_of(argv, environment):
             found.append(RunningEngine(each, sighting.state, tuple(argv), _plugins(each)))
     return found
 
@@ -81,10 +81,15 @@ def _workspaces(environment: Path) -> set[Path]:
         except psutil.Error:
             continue
         argv = command_line(process) if mine else []
-        ours = ENGINE_MODULE in argv and "serve" in argv and Path(argv[0]).is_relative_to(environment)
+        ours = ENGINE_MODULE in argv and "serve" in argv and _is_of(argv, environment)
         if ours and WORKSPACE_OPTION in argv[:-1]:
             found.add(Path(argv[argv.index(WORKSPACE_OPTION) + 1]))
     return found
+
+
+def _is_of(argv: list[str], environment: Path) -> bool:
+    # A prefix may be a link to the environment; the Python in it may be one to elsewhere, and is not looked through.
+    return bool(argv) and environment.resolve() in Path(argv[0]).parent.resolve().joinpath("python").parents
 
 
 def _plugins(layout: Layout) -> tuple[str, ...]:

@@ -80,9 +80,12 @@ class Stage:
             fetched = self._fetch(target)
             wheel = self._build(pip_command, fetched.folder)
         version = _check_kind(wheel)
+        if wheel.parent != self._wheels:
+            self._wheels.mkdir()
+            shutil.copy2(wheel, self._wheels)
         versions = {NAME: version, **self._missing(pip_command, wheel)}
         return Staged(
-            layer=self._lay_out(pip_command, wheel, versions),
+            layer=self._lay_out(pip_command, versions),
             version=version,
             versions=versions,
             id=f"version:{version}" if target.kind == "index" else fetched.id,
@@ -90,6 +93,20 @@ class Stage:
             commit_count=fetched.commit_count,
             older=fetched.older,
         )
+
+    def prepare_pip(self) -> tuple[Path, dict[str, str]]:
+        """Fetch and lay out the newest pip; return its layer, and its version by name: none when it is there already.
+
+        Raises :class:`~imjoy.provision.steps.StepFailed`.
+        """
+        pip_command, report = self._pip(), self.folder / "report.json"
+        self._steps.run("asking for a newer pip", [*pip_command, *pip.newer_arguments("pip", report)])
+        versions = pip.read_versions(report.read_text(encoding="utf-8"))
+        if not versions:
+            return self.folder, {}
+        pins = [f"{name}=={version}" for name, version in versions.items()]
+        self._steps.run("fetching pip", [*pip_command, *pip.build_arguments(pins, self._wheels)])
+        return self._lay_out(pip_command, versions), versions
 
     def _pip(self) -> list[str]:
         """Return the argv of a pip that works on the environment, which may have none of its own."""
@@ -173,10 +190,7 @@ class Stage:
             )
         return wanted
 
-    def _lay_out(self, pip_command: list[str], wheel: Path, versions: dict[str, str]) -> Path:
-        if wheel.parent != self._wheels:
-            self._wheels.mkdir(exist_ok=True)
-            shutil.copy2(wheel, self._wheels)
+    def _lay_out(self, pip_command: list[str], versions: dict[str, str]) -> Path:
         root = self.folder / "root"
         pins = [f"{name}=={version}" for name, version in versions.items()]
         self._steps.run("laying it out", [*pip_command, *pip.layer_arguments(pins, self._wheels, root)])

@@ -23,6 +23,7 @@ from imjoy.model.layout import Layout
 from imjoy.provision.receipt import Receipt, lock_folder, own_folder, read_receipt, write_receipt
 from imjoy.provision.steps import Report, StepFailed, Steps
 from imjoy.signals import SIGNALS
+from imjoy.upgrade.base import BaseChange, BasePlan, fetch_base, find_specs, plan_base
 from imjoy.upgrade.candidate import (
     Candidate,
     changed_outside,
@@ -38,7 +39,7 @@ from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newe
 from imjoy.upgrade.stage import Stage
 from imjoy.upgrade.swap import Swap
 from imjoy.upgrade.target import Target
-from imjoy.upgrade.trial import Health, examine, load_command, say_version
+from imjoy.upgrade.trial import VERSION_SECONDS, Health, examine, load_command, say_version
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_ROOM_WORDS = "No space left on device"
@@ -74,6 +75,7 @@ class Session:
         log = origin.home / "upgrade.log"
         self._steps = Steps(log, self._folder / "tmp", self._lock, context, report, verbose=verbose)
         self._prepared: Prepared | None = None
+        self._base: BasePlan | None = None
 
     def __enter__(self) -> Session:
         """Take the lock, and take back an upgrade that was killed.
@@ -146,6 +148,31 @@ class Session:
         )
         return self._told("rollback", self._prepared)
 
+    def prepare_base(self) -> Upgrade:
+        """Fetch newer versions of conda and pip, by conda where it has installed them, and return what would change.
+
+        Touches nothing that is installed. Raises :class:`ImJoyError` ``upgrade.step`` and ``upgrade.disk``.
+        """
+        specs = find_specs(self._origin)
+        if not specs:
+            with self._explained():
+                layer, versions = Stage(self._origin, self._context, self._steps, self._folder).prepare_pip()
+            origin = self._origin
+            self._prepared = Prepared(layer, versions, (), origin.version, origin.source, origin.id, None)
+            return self._told("upgrade" if versions else "none", self._prepared)
+        self._report("asking conda what is new", None)
+        with self._explained():
+            try:
+                self._base = plan_base(self._origin, specs, self._context)
+            except CommandFailed as error:
+                self._steps.note(error.why)
+                raise StepFailed("asking conda what is new: it failed.") from error
+            if self._base.changes:
+                fetch_base(self._base, self._origin, self._steps)
+        nothing = Prepared(self._folder, {}, (), self._origin.version, "conda-forge", self._origin.id, None)
+        told = self._told("upgrade" if self._base.changes else "none", nothing)
+        return replace(told, packages=self._base.changes)
+
     def carry_out(self, told: Upgrade) -> Upgrade:
         """Try what was prepared, swap it in, test it, and make it final.
 
@@ -153,6 +180,9 @@ class Session:
         one, ``upgrade.failed`` when it does not work in its place, ``upgrade.changed``, ``upgrade.disk``,
         ``KeyboardInterrupt``. Only ``upgrade.stuck`` says that it could not be put back whole.
         """
+        if self._base is not None:
+            with self._explained():
+                return replace(told, done=True, notices=self._change_base(self._base))
         prepared = self._prepared
         if prepared is None:
             raise RuntimeError("nothing was prepared")
@@ -217,6 +247,32 @@ class Session:
                 raise KeyboardInterrupt
             raise self._not_working("upgrade.failed", worse)
 
+    def _change_base(self, plan: BasePlan) -> tuple[str, ...]:
+        """Have conda work, test the outcome, and put everything back when it is worse; return notices."""
+        self._report("looking how things are", None)
+        before = examine(self._origin.interpreter, self._layout, self._context)
+        change = BaseChange(plan, self._origin, self._steps, self._folder / "saved")
+        engines = find_running(self._layout, self._origin.environment)
+        notices: tuple[str, ...] = ()
+        try:
+            stop_all(engines)
+            try:
+                change.do()
+                self._context.run([str(plan.conda), "-V"], timeout=VERSION_SECONDS)
+                worse = self._test(self._origin.version, before)
+                if worse:
+                    raise self._not_working("upgrade.failed", worse)
+            except BaseException as error:
+                with signals_held():
+                    self._take_back(change)
+                if isinstance(error, CommandFailed):
+                    raise self._not_working("upgrade.failed", error.why) from error
+                raise
+            change.commit()
+        finally:
+            notices = start_again(engines, self._context) if engines else ()
+        return notices
+
     def _test(self, version: str, before: Health) -> str:
         """Return what is wrong with the imjoy that is installed now; empty when it is the right one, and well."""
         self._report("testing it", None)
@@ -228,7 +284,7 @@ class Session:
             return f"it says that it is {said}, and should be {version}"
         return examine(self._origin.interpreter, self._layout, self._context).worse_than(before)
 
-    def _take_back(self, swap: Swap) -> None:
+    def _take_back(self, swap: Swap | BaseChange) -> None:
         self._report("taking it back", None)
         try:
             swap.undo()
@@ -277,6 +333,7 @@ class Session:
         ]
         engines = find_running(self._layout, self._origin.environment)
         return Upgrade(
+            what="base" if NAME not in prepared.versions else "imjoy",
             action=action,
             source=prepared.source,
             old_version=self._origin.version,
@@ -290,8 +347,8 @@ class Session:
 
     def _not_working(self, id: str, why: str) -> ImJoyError:
         lines = why.strip().splitlines()
-        with suppress(OSError), self._steps.log.open("a", encoding="utf-8") as log:
-            log.write(f"\n{id}\n{why}\n")
+        with suppress(OSError):
+            self._steps.note(f"{id}\n{why}")
         evidence = self._steps.evidence(self._origin.home / "failed.log", "the old one is as it was")
         text = "\n".join(lines[-12:])
         if id == "upgrade.trial":
