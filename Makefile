@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults fmt fuzz clean
+.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults upgrade-matrix fmt fuzz clean
 
 test: $(READY)
 	$(PYTEST)
@@ -55,6 +55,10 @@ FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/test_wire.py web/test_rela
 fuzz: $(READY)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --timeout=1200 $(FUZZED)
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=1200 tests/integration/engine/test_description.py
+
+# Every way in which an upgrade can go, some hundred of them, each on a machine of its own; writes the table of the page.
+upgrade-matrix: $(READY)
+	$(BIN)/python -m tests.kit.upgrade_runs --write
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix

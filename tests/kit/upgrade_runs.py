@@ -233,10 +233,24 @@ def killed_at(step: int, *arguments: str) -> Callable[[Machine], tuple[int, str]
             check=False,
         )
         # Before any Python has started that could mend it: whole already, as folders change places in one step.
-        wrong = broken_records(machine.site)
-        assert not wrong, wrong
+        assert broken_records(machine.site) == []
         assert installed_commit(machine), "a mix"
         return done.returncode, ""
+
+    return act
+
+
+def killed_in_turn(steps: range) -> Callable[[Machine], tuple[int, str]]:
+    """Return an act: going back is killed at each of these changes in turn, until one comes too late."""
+
+    def act(machine: Machine) -> tuple[int, str]:
+        for step in steps:
+            code, id = killed_at(step, "--rollback")(machine)
+            said = machine.imjoy("--version")
+            assert said.returncode == 0, said.stderr
+            if installed_commit(machine) == "old":
+                return code, id
+        return code, id
 
     return act
 
@@ -296,17 +310,21 @@ def watched(machine: Machine) -> tuple[int, str]:
 
 
 def with_engine(act: Callable[[Machine], tuple[int, str]]) -> Callable[[Machine], tuple[int, str]]:
-    """Return an act: the same while an engine runs, which has to run again afterwards, at the same address."""
+    """Return an act: the same while an engine runs; afterwards one has to run at the same address.
+
+    It is another one when there is another imjoy, and the same one, never stopped, when there is not.
+    """
 
     def both(machine: Machine) -> tuple[int, str]:
         start = machine.imjoy("start", "--detach", "--port", "0", "--no-open", "--json")
         assert start.returncode == 0, start.stderr
         before = json.loads(start.stdout)
-        outcome = act(machine)
+        code, id = act(machine)
         after = json.loads(machine.imjoy("status", "--json").stdout)
-        assert after["running"] and after["url"] == before["url"] and after["pid"] != before["pid"], after
+        assert after["running"] and after["url"] == before["url"], after
+        assert (after["pid"] != before["pid"]) is (code == 0), after
         machine.imjoy("stop")
-        return outcome
+        return code, id
 
     return both
 
@@ -356,26 +374,41 @@ def remount(*options: str) -> None:
     subprocess.run(["mount", *options], check=True, capture_output=True)
 
 
-def on_small_disk(free_mib: float) -> Callable[[Machine], tuple[int, str]]:
-    """Return an act: an upgrade on a disk with that little room; afterwards there is room again."""
+def on_small_disk(
+    act: Callable[[Machine], tuple[int, str]], free_mib: int
+) -> Callable[[Machine], tuple[int, str]]:
+    """Return an act: the same on a disk with that much room."""
 
-    def act(machine: Machine) -> tuple[int, str]:
-        used = int(
-            subprocess.run(
-                ["du", "-s", "--block-size=1", str(machine.prefix)],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout.split()[0]
-        )
+    def both(machine: Machine) -> tuple[int, str]:
+        du = ["du", "-s", "--block-size=1", str(machine.prefix)]
+        used = int(subprocess.run(du, capture_output=True, text=True, check=True).stdout.split()[0])
         aside = machine.prefix.with_name("aside")
         machine.prefix.rename(aside)
         machine.prefix.mkdir()
-        remount("-t", "tmpfs", "-o", f"size={used + int(free_mib * MIB)}", "tmpfs", str(machine.prefix))
+        remount("-t", "tmpfs", "-o", f"size={used + free_mib * MIB}", "tmpfs", str(machine.prefix))
         subprocess.run(["cp", "-a", f"{aside}/.", str(machine.prefix)], check=True)
-        outcome = upgrade()(machine)
+        outcome = act(machine)
+        # The doctor wants more room than an upgrade does.
         remount("-o", "remount,size=100%", str(machine.prefix))
         return outcome
+
+    return both
+
+
+def full_at(title: str) -> Callable[[Machine], tuple[int, str]]:
+    """Return an act: an upgrade whose disk is filled by something else as soon as it says ``title``, until it ends."""
+
+    def act(machine: Machine) -> tuple[int, str]:
+        filler = machine.prefix / "filler"
+        with running(machine, "upgrade", "--yes", "--json") as process:
+            wait_for(process, title)
+            with contextlib.suppress(OSError), filler.open("wb") as file:
+                while True:
+                    file.write(bytes(MIB // 16))
+                    file.flush()
+            said, _ = process.communicate(timeout=WAIT_SECONDS)
+        filler.unlink()
+        return process.returncode, error_id(said)
 
     return act
 
@@ -488,7 +521,12 @@ def all_runs() -> list[Run]:
         Run(
             "the network",
             "no index for what builds it",
-            to(GOOD, upgrade(PIP_INDEX_URL=NOWHERE, PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull)),
+            to(
+                GOOD,
+                upgrade(
+                    PIP_INDEX_URL=NOWHERE, PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull, PIP_RETRIES="1"
+                ),
+            ),
             (4,),
         ),
         Run(
@@ -503,26 +541,24 @@ def all_runs() -> list[Run]:
         runs.append(
             Run("the machine", f"{part} is read-only", to(GOOD, read_only(part)), (3,), mounts="bind")
         )
-    for free in (0.02, 0.2, 1, 2, 4, 6, 8, 10, 12, 16, 24):
+    small = on_small_disk(upgrade(), 50)
+    runs.append(Run("the machine", "little room", to(GOOD, small), (3,), mounts="tmpfs"))
+    image = on_image(upgrade())
+    runs.append(
+        Run("the machine", "folders that cannot change places", to(GOOD, image), leaves=new, mounts="overlay")
+    )
+    for title in TITLES:
+        act = on_small_disk(full_at(title), 150)
         runs.append(
             Run(
-                "the machine",
-                f"{free} MiB of room",
-                to(GOOD, on_small_disk(free)),
-                (0, 1),
+                "a disk that fills up",
+                f"at “{title}”",
+                to(GOOD, act),
+                (0, 1, 3),
                 ("old", GOOD),
                 mounts="tmpfs",
             )
         )
-    runs.append(
-        Run(
-            "the machine",
-            "folders that cannot change places",
-            to(GOOD, on_image(upgrade())),
-            leaves=new,
-            mounts="overlay",
-        )
-    )
     for title in TITLES:
         runs.append(Run("Ctrl-C", f"at “{title}”", to(GOOD, signalled(title, signal.SIGINT)), (130,)))
     for title in TITLES:
@@ -540,15 +576,9 @@ def all_runs() -> list[Run]:
                 either,
             )
         )
-        runs.append(
-            Run(
-                "kill -9",
-                f"at change {step}, of --rollback",
-                after_good(killed_at(step, "--rollback")),
-                (*killed, 0),
-                either,
-            )
-        )
+    either = ("old", GOOD)
+    every = after_good(killed_in_turn(range(1, 40)))
+    runs.append(Run("kill -9", "at every change of --rollback in turn", every, (*killed, 0), either))
     for step in (3, 7, 20, 150, 400, 700, 1100):
         runs.append(
             Run(

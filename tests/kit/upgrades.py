@@ -78,6 +78,7 @@ COMMITS: Mapping[str, tuple[Edit, ...]] = {
     "same version": (_append("bootstrap/imjoy/legacy/sentence.py", "\n# one line more\n"),),
     "new dependency": (
         _version,
+        _append("bootstrap/imjoy/legacy/sentence.py", "\n# with a helper\n"),
         _replace("pyproject.toml", '"click>=8.1,<9",', '"click>=8.1,<9",\n  "imjoy-test-helper>=2",'),
     ),
     "syntax error": (_version, _prepend("bootstrap/imjoy/cli/__init__.py", "def (:\n")),
@@ -174,6 +175,8 @@ def make_kit(folder: Path) -> Kit:
     git(folder, "clone", "--quiet", str(folder / "forge" / "imjoy.git"), str(source))
     python = str(prefix / "bin" / "python")
     run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, str(source)])
+    # By pip, as the install script does it: its commands look otherwise than uv's.
+    run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(source)])
     wheels = folder / "wheels"
     wheels.mkdir()
     for version in ("1.0", "2.0"):

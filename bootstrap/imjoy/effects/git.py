@@ -139,9 +139,7 @@ def _asked_by_http(url: str) -> dict[str, str]:
         answer.raise_for_status()
     except (requests.exceptions.RequestException, OSError) as error:
         raise _unreachable(url, str(error)) from error
-    found = re.findall(
-        rf"^[0-9a-f]{{4}}(?:0000[0-9a-f]{{4}})?({COMMIT.pattern}) ([^\0\n]+)", answer.text, re.M
-    )
+    found = re.findall(rf"^(?:0000)?[0-9a-f]{{4}}({COMMIT.pattern}) ([^\0\n]+)", answer.text, re.M)
     return {name: commit for commit, name in found}
 
 

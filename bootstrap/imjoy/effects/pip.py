@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-BUILD = ("wheel", "--quiet", "--no-deps", "--wheel-dir")
+BUILD = ("wheel", "--no-deps", "--wheel-dir")
 
 
 def build_arguments(sources: Iterable[str], wheels: Path, *, only_wheels: bool = False) -> list[str]:
@@ -19,18 +19,18 @@ def build_arguments(sources: Iterable[str], wheels: Path, *, only_wheels: bool =
 
 def resolve_arguments(requirement: str, report: Path) -> list[str]:
     """Return the arguments that write to ``report`` what installing a requirement would install, and change nothing."""
-    return ["install", "--quiet", "--dry-run", "--report", str(report), requirement]
+    return ["install", "--dry-run", "--report", str(report), requirement]
 
 
 def newer_arguments(name: str, report: Path) -> list[str]:
     """Return the arguments that write to ``report`` which newer version of one package there is, and change nothing."""
-    return ["install", "--quiet", "--dry-run", "--no-deps", "--upgrade", "--report", str(report), name]
+    return ["install", "--dry-run", "--no-deps", "--upgrade", "--report", str(report), name]
 
 
 def layer_arguments(pins: Iterable[str], wheels: Path, root: Path) -> list[str]:
     """Return the arguments that install exactly these wheels below another root, and ask no network."""
     alone = ("--no-index", "--no-deps", "--ignore-installed", "--no-warn-script-location")
-    return ["install", "--quiet", *alone, "--find-links", str(wheels), "--root", str(root), *pins]
+    return ["install", *alone, "--find-links", str(wheels), "--root", str(root), *pins]
 
 
 def newest_arguments(name: str) -> list[str]:

@@ -79,6 +79,10 @@ class Steps:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"\n{text}\n")
 
+    def says(self, words: str) -> bool:
+        """Whether these words stand in the log. Raises ``OSError``."""
+        return words in self.log.read_text(encoding="utf-8", errors="replace")
+
     def run(
         self, title: str, command: Sequence[str] | str, *, environ: Mapping[str, str] | None = None
     ) -> None:

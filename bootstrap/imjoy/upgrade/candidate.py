@@ -64,13 +64,13 @@ def make_candidate(
     remove_files(going, site)
     # Its commands too, though their first lines name the live Python: an imjoy without them is not whole.
     put_into(layer, folder)
-    if direct_url is not None:
-        name_origin(site, NAME, direct_url)
+    named = name_origin(site, NAME, direct_url) if direct_url is not None else None
     return Candidate(
         environment=folder,
         site=site,
         replaced=frozenset(_relative(going, folder, origin.environment)),
-        new=frozenset(file.relative_to(layer) for file in files_in(layer)),
+        new=frozenset(file.relative_to(layer) for file in files_in(layer))
+        | {inside / each for each in named or ()},
         entries=entries,
     )
 

@@ -68,9 +68,10 @@ class Journal:
         if self._lock is None:
             raise OSError(errno.EBUSY, "another upgrade is being taken back", str(self.file))
         shutil.copyfile(__file__, self.recovery)
-        self._write()
         for folder in (live, waiting) if exchanged else (live,):
             (folder / GUARD).write_text(guard_line(self.recovery, self._home), encoding="utf-8")
+        # Last, so that there is no journal that nobody looks at.
+        self._write()
 
     def swapped(self) -> None:
         """Note that all is in place, so that a Python that starts no longer waits. Raises ``OSError``."""

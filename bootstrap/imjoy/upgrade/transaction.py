@@ -20,6 +20,7 @@ from imjoy.effects.lock import InstallLock
 from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
+from imjoy.provision.machine import BYTES_PER_MIB
 from imjoy.provision.receipt import Receipt, lock_folder, own_folder, read_receipt, write_receipt
 from imjoy.provision.steps import Report, StepFailed, Steps
 from imjoy.signals import SIGNALS
@@ -31,7 +32,7 @@ from imjoy.upgrade.candidate import (
     make_candidate,
     replaced_versions,
 )
-from imjoy.upgrade.journal import recover
+from imjoy.upgrade.journal import GUARD, recover
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.plan import Action, Change, Upgrade
 from imjoy.upgrade.running import find_running, start_again, stop_all
@@ -43,6 +44,9 @@ from imjoy.upgrade.trial import VERSION_SECONDS, Health, examine, load_command, 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_ROOM_WORDS = "No space left on device"
+NO_MIB = 1
+NEEDED_MIB = 100
+"""The sources, a build, a trial that is mostly links, and a new dependency or two; the larger of ours are 40 MiB."""
 UNTOUCHED = "nothing was changed"
 
 
@@ -83,10 +87,14 @@ class Session:
         Raises :class:`ImJoyError` ``upgrade.unwritable`` (3), ``upgrade.disk`` and ``install.locked`` (7).
         """
         refuse_unwritable(self._origin)
+        free = _free_mib(self._origin.environment)
+        if free < NEEDED_MIB:
+            raise _no_room(self._origin.environment, f"{free} MiB are free, and {NEEDED_MIB} are needed")
         with self._explained():
             self._lock.__enter__()
             try:
                 recover(self._origin.home)
+                (self._origin.site / GUARD).unlink(missing_ok=True)
                 self._clear()
                 (self._folder / "tmp").mkdir(parents=True)
                 self._steps.begin(f"imjoy {__version__}, upgrade of {self._origin.environment}")
@@ -379,9 +387,10 @@ class Session:
         try:
             yield
         except StepFailed as error:
+            # A log on a full disk may lack its end.
+            if self._steps.says(NO_ROOM_WORDS) or _free_mib(self._origin.home) < NO_MIB:
+                raise _no_room(self._origin.home, NO_ROOM_WORDS) from error
             evidence = self._steps.evidence(self._origin.home / "failed.log", UNTOUCHED)
-            if NO_ROOM_WORDS in evidence["why"]:
-                raise _no_room(self._origin.home, evidence["why"]) from error
             raise ImJoyError("upgrade.step", error.what, **evidence) from error
         except OSError as error:
             if error.errno in NO_ROOM:
@@ -444,12 +453,17 @@ def _is_older(version: str, than: str) -> bool:
         return False
 
 
+def _free_mib(folder: Path) -> int:
+    return shutil.disk_usage(folder).free // BYTES_PER_MIB
+
+
 def _no_room(folder: Path, why: str) -> ImJoyError:
     return ImJoyError(
         "upgrade.disk",
         f"There is no room on the disk of {folder}; {UNTOUCHED}.",
         why=why.strip().rpartition("\n")[2],
         fix="make room, then imjoy upgrade",
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
     )
 
 

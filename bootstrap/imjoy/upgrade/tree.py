@@ -97,27 +97,27 @@ def same_file(one: Path, other: Path) -> bool:
     return filecmp.cmp(one, other, shallow=False) and os.access(one, os.X_OK) == os.access(other, os.X_OK)
 
 
-def name_origin(site: Path, name: str, document: Mapping[str, object] | None) -> None:
-    """Write down where a distribution came from as pip would (PEP 610), in RECORD too; None: from an index."""
+def name_origin(site: Path, name: str, document: Mapping[str, object]) -> list[Path]:
+    """Write down where a distribution came from as pip would (PEP 610), in RECORD too; return the files, relative."""
     found = find_distribution(site, name)
     record = Path(str(found.locate_file(""))) / _folder_name(found) / "RECORD" if found else None
     if record is None:
-        return
+        return []
     file = record.with_name("direct_url.json")
     relative = file.relative_to(site).as_posix()
     rows = [
         row for row in csv.reader(record.read_text(encoding="utf-8").splitlines()) if row[:1] != [relative]
     ]
+    content = json.dumps(document).encode()
     file.unlink(missing_ok=True)
-    if document is not None:
-        content = json.dumps(document).encode()
-        file.write_bytes(content)
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        rows.append([relative, f"sha256={digest}", str(len(content))])
+    file.write_bytes(content)
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    rows.append([relative, f"sha256={digest}", str(len(content))])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     record.unlink()
     record.write_text(text.getvalue(), encoding="utf-8")
+    return [file.relative_to(site), record.relative_to(site)]
 
 
 def _installed(site: Path) -> Iterator[tuple[str, Distribution]]:

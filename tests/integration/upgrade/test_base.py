@@ -1,0 +1,141 @@
+"""`imjoy upgrade --base`: conda and pip, with the double of conda, a real channel and a real imjoy."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.kit.channel_server import ChannelServer
+from tests.kit.upgrade_runs import wait_for
+from tests.kit.upgrades import broken_records
+
+# Does what conda would, then loses a file of imjoy's, and says that it failed or, with BREAKS=quietly, nothing.
+BREAKING_CONDA = """#!/bin/sh
+'{conda}' "$@" || exit
+case "$*" in
+*--dry-run* | *--download-only* | -V) ;;
+update*) rm '{lost}'; [ "$BREAKS" = quietly ] ;;
+esac
+"""
+
+
+class CondaPrefix:
+    """A prefix whose Python is conda's, with imjoy in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+    @property
+    def site(self) -> Path:
+        return next((self.folder / "lib").glob("python3.*/site-packages"))
+
+    def run(self, command: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.folder / "bin" / command), *arguments],
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def upgrade(self, *arguments: str, code: int = 0, **environ: str) -> dict[str, Any]:
+        done = self.run("imjoy", "upgrade", "--base", "--yes", "--json", *arguments, **environ)
+        assert done.returncode == code, done.stdout + done.stderr
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    def conda(self) -> str:
+        return self.run("conda", "-V").stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def wheels(wheel: Path) -> Path:
+    """Return the wheel of this checkout, for a prefix of each test."""
+    return wheel
+
+
+@pytest.fixture
+def prefix(miniconda: Callable[..., Path], channel: ChannelServer, wheels: Path, home: Path) -> CondaPrefix:
+    """Return a prefix with conda 26.7.1, where the channel has 26.9.0."""
+    made = CondaPrefix(miniconda(home / "ImJoyApp").parents[1])
+    uv = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(made.folder / "bin" / "python"),
+    ]
+    subprocess.run([*uv, str(wheels)], check=True, capture_output=True)
+    return made
+
+
+def spoil(prefix: CondaPrefix) -> Path:
+    """Put a BreakingConda in conda's place; return the file that it loses."""
+    conda, lost = prefix.folder / "bin" / "conda", prefix.site / "imjoy_engine" / "server.py"
+    real = conda.with_name("conda-real")
+    conda.rename(real)
+    conda.write_text(BREAKING_CONDA.format(conda=real, lost=lost))
+    conda.chmod(0o755)
+    return lost
+
+
+def test_conda_and_pip_are_brought_up_and_python_and_imjoy_stay(prefix: CondaPrefix) -> None:
+    python = prefix.run("python", "-V").stdout
+    told = prefix.upgrade("--dry-run")
+    assert {"name": "conda", "old": "26.7.1", "new": "26.9.0"} in told["packages"]
+    assert prefix.conda() == "conda 26.7.1"
+    assert prefix.upgrade()["done"]
+    assert prefix.conda() == "conda 26.9.0"
+    assert prefix.run("python", "-V").stdout == python
+    assert prefix.run("imjoy", "--version").returncode == 0
+    assert prefix.upgrade()["action"] == "none"
+    assert list((prefix.folder / ".imjoy" / "upgrade").glob("s*")) == []
+
+
+@pytest.mark.parametrize("breaks", ["loudly", "quietly"])
+def test_what_conda_breaks_is_put_back(breaks: str, prefix: CondaPrefix) -> None:
+    before = broken_records(prefix.site)
+    lost = spoil(prefix)
+    error = prefix.upgrade(code=1, BREAKS=breaks)["error"]
+    assert error["id"] == ("upgrade.step" if breaks == "loudly" else "upgrade.failed")
+    assert lost.exists()
+    assert prefix.conda() == "conda 26.7.1"
+    assert broken_records(prefix.site) == before
+
+
+def test_a_kill_while_conda_works_is_put_back_by_the_next_python(prefix: CondaPrefix) -> None:
+    before = broken_records(prefix.site)
+    lost = spoil(prefix)
+    with subprocess.Popen(
+        [str(prefix.folder / "bin" / "imjoy"), "upgrade", "--base", "--yes"],
+        env={**prefix.environ, "BREAKS": "quietly"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        # conda has worked, and lost a file; nothing of that is final yet.
+        wait_for(process, "testing it")
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not lost.exists()
+    assert prefix.run("imjoy", "--version").returncode == 0
+    assert lost.exists()
+    assert prefix.conda() == "conda 26.7.1"
+    assert broken_records(prefix.site) == before
+
+
+def test_without_a_network_nothing_is_touched(prefix: CondaPrefix) -> None:
+    error = prefix.upgrade(code=4, CONDA_CHANNEL_ALIAS="http://127.0.0.1:9")["error"]
+    assert error["id"] == "upgrade.step"
+    assert prefix.conda() == "conda 26.7.1"

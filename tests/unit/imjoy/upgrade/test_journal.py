@@ -1,0 +1,147 @@
+"""The journal: whatever was done of a swap, taking it back gives what was there before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imjoy.upgrade import journal
+from imjoy.upgrade.journal import GUARD, Journal, exchange, is_dead, place, recover, restore
+
+
+class Environment:
+    """Two folders of packages and a command, as a swap finds them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.live, self.waiting = folder / "home", folder / "live", folder / "waiting"
+        self.command, self.added, self.saved = (
+            folder / "bin/command",
+            folder / "share/new/file",
+            folder / "saved",
+        )
+        for each in (self.home, self.live, self.waiting, self.command.parent, folder / "share"):
+            each.mkdir(parents=True)
+        (self.live / "package").write_text("old")
+        (self.waiting / "package").write_text("new")
+        self.command.write_text("old")
+        os.link(self.command, self.saved)
+        self.journal = Journal(self.home)
+
+    def begin(self, *, exchanged: bool = True) -> None:
+        self.journal.begin(
+            self.live, self.waiting, [(self.command, self.saved), (self.added, None)], exchanged=exchanged
+        )
+
+    def change_files(self) -> None:
+        new = self.home / "new"
+        new.write_text("new")
+        place(new, self.command)
+        place(new, self.added)
+
+    @property
+    def is_old(self) -> bool:
+        return (
+            (self.live / "package").read_text() == "old"
+            and self.command.read_text() == "old"
+            and not self.added.parent.exists()
+            and not (self.live / GUARD).exists()
+            and not (self.home / "journal.json").exists()
+        )
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    made = Environment(tmp_path)
+    try:
+        (tmp_path / "one").mkdir()
+        (tmp_path / "two").mkdir()
+        exchange(tmp_path / "one", tmp_path / "two")
+    except OSError as error:
+        pytest.skip(f"no exchange of folders here: {error}")
+    return made
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_any_part_of_a_swap_is_taken_back(done: int, environment: Environment) -> None:
+    environment.begin()
+    if done > 0:
+        environment.change_files()
+    if done > 1:
+        exchange(environment.live, environment.waiting)
+        assert (environment.live / "package").read_text() == "new"
+    environment.journal.abandon()
+    environment.journal.close()
+    assert environment.is_old
+
+
+def test_what_was_committed_stays(environment: Environment) -> None:
+    environment.begin()
+    environment.change_files()
+    exchange(environment.live, environment.waiting)
+    environment.journal.swapped()
+    environment.journal.commit()
+    environment.journal.close()
+    assert not recover(environment.home)
+    assert ((environment.live / "package").read_text(), environment.command.read_text()) == ("new", "new")
+    assert not (environment.live / GUARD).exists()
+
+
+def test_a_live_upgrade_is_left_alone_and_a_dead_one_is_not(environment: Environment) -> None:
+    environment.begin()
+    environment.journal.swapped()
+    assert not recover(environment.home)
+    assert not is_dead(environment.home)
+    # Its process ends.
+    environment.journal.close()
+    assert is_dead(environment.home)
+    assert recover(environment.home)
+    assert environment.is_old
+
+
+def test_the_line_that_site_runs_takes_a_dead_upgrade_back(environment: Environment) -> None:
+    environment.begin()
+    environment.change_files()
+    exchange(environment.live, environment.waiting)
+    environment.journal.close()
+    line = (environment.live / GUARD).read_text()
+    assert line.startswith("import ") and line.count("\n") == 1
+    subprocess.run([sys.executable, "-I", "-c", line], check=True)
+    assert environment.is_old
+
+
+def test_the_line_that_site_runs_does_nothing_without_a_journal(tmp_path: Path) -> None:
+    line = journal.guard_line(tmp_path / "recover.py", tmp_path)
+    done = subprocess.run([sys.executable, "-I", "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_a_swap_that_another_takes_back_does_not_begin(environment: Environment) -> None:
+    held = journal.take(environment.home)
+    with pytest.raises(OSError):
+        environment.begin()
+    environment.journal.abandon()
+    assert held is not None
+    os.close(held)
+    assert not (environment.home / "journal.json").exists()
+
+
+def test_a_folder_is_restored_to_exactly_what_it_was(tmp_path: Path) -> None:
+    saved, live = tmp_path / "saved", tmp_path / "live"
+    for folder in (saved, live):
+        (folder / "kept").mkdir(parents=True)
+    (saved / "kept" / "file").write_text("old")
+    (saved / "gone").write_text("old")
+    (saved / "link").symlink_to("kept")
+    (saved / "was-file").write_text("old")
+    (live / "kept" / "file").write_text("new")
+    (live / "added" / "deep").mkdir(parents=True)
+    (live / "was-file").mkdir()
+    restore(saved, live)
+    restore(saved, live)
+    assert sorted(each.name for each in live.iterdir()) == ["gone", "kept", "link", "was-file"]
+    assert (live / "kept" / "file").read_text() == (live / "was-file").read_text() == "old"
+    assert (live / "link").is_symlink()
