@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from imjoy.legacy.environment import interpreter
+from imjoy.legacy.linked import is_known_by_home
 from imjoy.legacy.steps import LEAKS
 
 
@@ -14,7 +15,8 @@ def replace(prefix, words, environ):
     command = [interpreter(prefix), "-I", "-m", "imjoy"] + words
     variables = {name: value for name, value in environ.items() if name not in LEAKS}
     variables["PYTHONNOUSERSITE"] = "1"
-    variables["IMJOY_PREFIX"] = prefix
+    if not is_known_by_home(prefix):
+        variables["IMJOY_PREFIX"] = prefix
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform != "win32":

@@ -1,5 +1,6 @@
 """Has the environment ``imjoy`` be there, whole, with the imjoy that is running: made, mended or brought up to date."""
 
+import ctypes
 import errno
 import json
 import os
@@ -8,7 +9,7 @@ import shutil
 import signal
 import sys
 
-from imjoy.legacy import environment, packages
+from imjoy.legacy import environment, linked, packages
 from imjoy.legacy.claim import Claim
 from imjoy.legacy.conda import CHANNEL_ARGUMENTS, WANTED, Conda, ask_conda, conda_commands  # noqa: F401 - in type comments
 from imjoy.legacy.refusal import FAILED, NETWORK_NEEDED, PREFLIGHT_REFUSED, Refusal
@@ -18,6 +19,8 @@ from imjoy.legacy.steps import Steps, capture, close_step, isolated, open_step
 
 #: The kind of install in a receipt: an environment that a conda of this machine made.
 DISTRIBUTION = "existing"
+#: The oldest that the packages of the lock run with.
+LOCK_GLIBC = (2, 17)
 NEEDED_MIB = 1000
 BYTES_PER_MIB = 1 << 20
 PROBE_SECONDS = 120
@@ -91,10 +94,12 @@ class _Making(object):
         try:
             if conda is not None:
                 self._make_python(conda)
+                linked.link_conda(self._prefix, conda.command)
             self._install_imjoy(anew=conda is not None)
             self._finish(conda.command if conda else "")
             with open(environment.own_file(self._prefix, environment.ORIGIN), "w") as origin:
                 origin.write(self._running.id + "\n")
+            linked.link_home(self._prefix, self._environ)
         except (IOError, OSError) as error:
             raise self._failure("writing", str(error), error.errno == errno.ENOSPC)
         finally:
@@ -293,12 +298,15 @@ def _nearest(path):
 def _glibc_suits():
     # type: () -> bool
     """Whether this system's C library is one that the packages of the lock were built for."""
-    import platform
-
-    name, version = platform.libc_ver()
-    if not sys.platform.startswith("linux") or name != "glibc":
-        return not sys.platform.startswith("linux")
-    return tuple(map(int, version.split(".")[:2])) >= (2, 17)
+    if not sys.platform.startswith("linux"):
+        return True
+    try:
+        # What `platform` says before Python 3.9 is what the interpreter was built for, not what is here.
+        ask = ctypes.CDLL(None).gnu_get_libc_version
+    except (AttributeError, OSError):
+        return False
+    ask.restype = ctypes.c_char_p
+    return tuple(map(int, ask().decode("ascii").split(".")[:2])) >= LOCK_GLIBC
 
 
 def _intention(prefix, conda):

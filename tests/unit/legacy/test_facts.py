@@ -13,11 +13,12 @@ import yaml
 
 from imjoy import FLOOR, PROJECT_URL, __version__
 from imjoy.effects import conda, lock
-from imjoy.legacy import claim, environment, making, refusal, running, steps
+from imjoy.legacy import claim, environment, linked, making, refusal, running, steps
 from imjoy.legacy import conda as old_conda
 from imjoy.legacy.packages import locked_packages
 from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode
+from imjoy.model.layout import DEFAULT_PREFIX_NAME
 from imjoy.provision import receipt
 from imjoy.provision.machine import isolated
 from imjoy.provision.plan import Kind
@@ -67,6 +68,7 @@ def test_an_environment_is_marked_as_ours_in_the_same_way_under_the_floor(tmp_pa
         assert environment.standing(str(prefix)) == state == receipt.read_state(prefix)
     assert making.DISTRIBUTION in get_args(Kind)
     assert environment.NAME == conda.ENVIRONMENT_NAME
+    assert linked.PREFIX_NAME == DEFAULT_PREFIX_NAME
 
 
 def test_a_process_is_known_by_the_same_name_under_the_floor() -> None:
