@@ -49,12 +49,13 @@ soak: $(READY)
 faults: $(READY)
 	IMJOY_FAULT_EXAMPLES=150 $(BIN)/python -m pytest tests/integration/engine/test_fault_machine.py
 
-# Two minutes or so on two cores; a test that takes twenty is stopped. `make test` runs a slice, 100 cases of each.
+# Some minutes on two cores; a test that takes ten is stopped. `make test` runs a slice, 100 cases of each.
+FUZZ := $(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=600
 FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/test_wire.py web/test_relay.py plugins test_files.py test_npy.py)
 
 fuzz: $(READY)
-	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz --timeout=1200 $(FUZZED)
-	$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=1200 tests/integration/engine/test_description.py
+	$(FUZZ) -m hypothesis --numprocesses auto --dist worksteal $(FUZZED)
+	$(FUZZ) tests/integration/engine/test_description.py
 
 # Every way in which an upgrade can go, some hundred of them, each on a machine of its own; writes the table of the page.
 upgrade-matrix: $(READY)

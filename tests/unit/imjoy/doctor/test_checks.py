@@ -620,6 +620,10 @@ def test_remote_checks_fire_for_an_engine_that_somebody_elsewhere_wants(look: Lo
     assert look("remote.firewall").command.endswith(":8080/healthz")
     write_state(home, host="0.0.0.0", port=8080, serve=True)
     assert look("remote.browser").status is Status.OK
+    write_state(home, host="192.0.2.1", port=8080, url="https://192.0.2.1:8080", certificate="PEM")
+    assert look("remote.browser").status is Status.OK
+    assert "https://192.0.2.1:8080" in look("remote.browser").what
+    assert look("remote.firewall").command == "curl --insecure https://192.0.2.1:8080/healthz"
 
 
 def test_webapp_cache_fires_for_damaged_and_missing_files(
