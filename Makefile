@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults upgrade-matrix fmt fuzz clean
+.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults every-step upgrade-matrix fmt fuzz clean
 
 test: $(READY)
 	$(PYTEST)
@@ -37,6 +37,10 @@ check: $(READY)
 	shfmt -d $(SHELL_SOURCES)
 
 # Peers are installed, and table, plot and figures written, in .bench/.
+# What the ordinary run tries a part of: an install killed at each of its steps.
+every-step: $(READY)
+	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision/test_chain.py
+
 bench: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]"
 	$(BIN)/python bench/run.py $(BENCH)

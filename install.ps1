@@ -816,7 +816,8 @@ function Install-ImJoy {
 
 # The topmost folder that this run makes, so that a first install that fails leaves nothing behind.
 function Get-MadeFolder {
-    $made = ''
+    # The one before, which was killed, may have begun.
+    $made = "$(@(Get-Content -LiteralPath (Join-Path $State.Ours 'incomplete') -ErrorAction SilentlyContinue)[1])"
     $folder = $State.Prefix
     while ($folder -and -not (Test-Path -LiteralPath $folder)) { $made = $folder; $folder = Split-Path -Parent $folder }
     return $made
@@ -824,7 +825,7 @@ function Get-MadeFolder {
 
 # What the next run finds when this one is killed; see Get-Standing.
 function Set-Mark([string]$Standing) {
-    [IO.File]::WriteAllText((Join-Path $State.Ours 'incomplete'), "$Standing`n")
+    [IO.File]::WriteAllText((Join-Path $State.Ours 'incomplete'), "$Standing`n$($State.MadeFolder)`n")
 }
 
 # Makes the prefix name the environment of a conda that was there before; what an unfinished install left gives way.

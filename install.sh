@@ -13,6 +13,11 @@ if [ -z "${BASH_VERSION:-}" ]; then
 fi
 set -euo pipefail
 
+# Functions that were exported to us, and aliases, would stand in for the commands that are meant.
+unalias -a
+while read -r _ _ inherited; do unset -f "$inherited"; done < <(declare -F)
+unset inherited
+
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 VERSION="0.12.0"
@@ -23,6 +28,7 @@ PROJECT_URL="https://github.com/oeway/ImJoy-Engine"
 IMJOY_MIB=300
 VENV_MIB=400
 LITTLE_MEMORY_MIB=2000
+LEAST_FREE_KIB=1024
 # What an existing conda is asked for.
 CONDA_PYTHON="3.13"
 # Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name.
@@ -488,7 +494,8 @@ check_options() {
 # certificates that the user set stay.
 isolate() {
   unset PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV __PYVENV_LAUNCHER__
-  unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV PIP_NO_DEPS PIP_DRY_RUN PIP_QUIET CDPATH
+  unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_VIRTUALENV PIP_NO_DEPS PIP_DRY_RUN PIP_QUIET
+  unset CDPATH TAR_OPTIONS GREP_OPTIONS
   export PYTHONNOUSERSITE=1 PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off
   export GIT_TERMINAL_PROMPT=0
 }
@@ -747,7 +754,7 @@ state_of() {
   local inside
   inside=$(ls -A "$1" 2>/dev/null || true)
   if [ -f "$1/.imjoy/incomplete" ]; then
-    cat "$1/.imjoy/incomplete"
+    head -n 1 "$1/.imjoy/incomplete"
   elif [ -f "$1/.imjoy/receipt.json" ]; then
     echo installed
   elif [ -z "$inside" ] || [ "$inside" = .imjoy ]; then
@@ -768,6 +775,8 @@ list_condas() {
 
 # why_no_conda_here: prints why conda cannot live in a prefix of this name, or nothing.
 why_no_conda_here() {
+  # Other locales have letters between the space and the tilde.
+  local LC_ALL=C
   case $PREFIX in
   *" "*) echo "conda cannot live in a folder with spaces in its name: $PREFIX" ;;
   *[!\ -~]*) echo "conda cannot live in a folder with letters beyond ASCII in its name: $PREFIX" ;;
@@ -1124,7 +1133,10 @@ make_plan() {
 
 look() {
   NETWORK_EVIDENCE=""
+  SOURCE_KIND=unknown SOURCE_PLACE=$SOURCE SOURCE_ID="" ACTION=refuse
   look_at_host
+  # Without them nothing else can be looked at.
+  [ ${#PROBLEM_IDS[@]} -eq 0 ] || return 0
   look_at_prefix
   look_at_platform
   case $PREFIX_STATE in
@@ -1344,7 +1356,7 @@ release_lock() {
 stop_group() {
   local tries=0
   if [ -n "${2:-}" ]; then
-    case "$(ps -o args= -p "$1" 2>/dev/null || true)" in
+    case "$(ps -ww -o args= -p "$1" 2>/dev/null || true)" in
     *"$2"*) ;;
     *) return 0 ;;
     esac
@@ -1416,10 +1428,11 @@ link_prefix() {
     die prefix.foreign "$EXIT_REFUSED" "$PREFIX cannot become a link to $ENVIRONMENT" "choose another folder: --prefix DIR"
 }
 
-# The topmost folder that this run makes, so that a first install that fails leaves nothing behind.
+# The topmost folder that this run makes, or the one before that was killed made, so that a first install that fails leaves
+# nothing behind.
 note_made_folder() {
   local folder=$PREFIX
-  MADE_FOLDER=""
+  MADE_FOLDER=$(sed -n -e 2p "$OURS/incomplete" 2>/dev/null || true)
   while [ ! -e "$folder" ]; do
     MADE_FOLDER=$folder
     folder=${folder%/*}
@@ -1427,9 +1440,9 @@ note_made_folder() {
   done
 }
 
-# mark STATE: what the next run finds when this one is killed; see look_at_prefix.
+# mark STATE: what the next run finds when this one is killed; see look_at_prefix. The second line is MADE_FOLDER.
 mark() {
-  printf '%s\n' "$1" >"$OURS/incomplete"
+  printf '%s\n%s\n' "$1" "$MADE_FOLDER" >"$OURS/incomplete"
 }
 
 open_log() {
@@ -1612,10 +1625,21 @@ fail_step() {
   [ "$UNDO" = no ] || fix="nothing was left behind; mend what the log names and run this again"
   printf '\n' >&2
   tail -n 8 "$LOG" | sed 's/^/  | /' >&2
+  if disk_is_full; then
+    die host.disk "$EXIT_FAILED" "$2: the disk of $PREFIX is full" "make room; $fix"
+  fi
   if network_is_to_blame; then
     die network.index "$EXIT_NETWORK" "$2: the network did not answer" "$fix"
   fi
   die "$1" "$EXIT_FAILED" "$2" "$fix"
+}
+
+# The log may lie on that disk too, so it is not the only one that is asked.
+disk_is_full() {
+  local free
+  read -r _ _ _ free _ < <(df -Pk "$OURS" 2>/dev/null | tail -n 1) || true
+  [ "${free:-$LEAST_FREE_KIB}" -lt "$LEAST_FREE_KIB" ] ||
+    tail -n 60 "$LOG" 2>/dev/null | grep -Eq 'No space left on device|os error 28|Errno 28|Disk quota exceeded'
 }
 
 network_is_to_blame() {
@@ -1636,7 +1660,14 @@ hand_over() {
   [ "$QUIET" = no ] || set -- "$@" --quiet
   [ "$MODIFY_PATH" = no ] || set -- "$@" --modify-path
   started=$(now)
-  "$ENVIRONMENT/bin/python" -I -m imjoy install "$@" </dev/null || status=$?
+  set -m
+  "$ENVIRONMENT/bin/python" -I -m imjoy install "$@" </dev/null &
+  CHILD=$!
+  set +m
+  # Whoever takes over after a kill ends it too.
+  [ -z "$LOCK" ] || printf '%s\n' "$CHILD" >"$LOCK/step"
+  wait "$CHILD" || status=$?
+  CHILD=""
   note_time "starting the engine once" "$(($(now) - started))"
   [ "$status" -ne 0 ] || return 0
   TOLD=yes
@@ -1649,9 +1680,12 @@ hand_over() {
 
 # Runs at every exit. A first install that did not finish is taken back whole; a change of a finished one stays marked.
 on_exit() {
-  local status=$? kept=""
-  trap - EXIT INT TERM HUP
+  local status=$? kept="" full=no
+  trap - EXIT
+  # A second Ctrl-C is not to break off the cleaning.
+  trap '' INT TERM HUP
   set +e
+  if [ "$status" -ne 0 ] && [ "$TOLD" = no ] && [ -n "$LOCK" ] && disk_is_full; then full=yes; fi
   [ -z "$CHILD" ] || stop_group "$CHILD"
   [ -z "$LOG" ] || keep_log
   if [ "$status" -ne 0 ] && [ -n "$LOCK" ]; then rm -rf "$OURS/stage"; fi
@@ -1671,7 +1705,10 @@ on_exit() {
     fi
     exit "$status"
   fi
-  if [ "$status" -ne 0 ] && [ "$TOLD" = no ]; then
+  if [ "$full" = yes ]; then
+    printf 'error: the disk of %s is full\n  make room, and run this again\n' "$PREFIX" >&2
+    status=$EXIT_FAILED
+  elif [ "$status" -ne 0 ] && [ "$TOLD" = no ]; then
     status=$EXIT_OUR_BUG
     printf 'error: install.sh ended where it should not; that is a bug of ours\n  report it: %s/issues\n' "$PROJECT_URL" >&2
   fi

@@ -130,11 +130,5 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
     """Return a server for a folder of its own."""
     folder = tmp_path / "mirror"
     folder.mkdir()
-    server = Mirror(folder)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.let_go.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with Mirror(folder).served() as server:
+        yield server

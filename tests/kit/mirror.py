@@ -9,6 +9,8 @@ import re
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,10 +29,26 @@ class Mirror(ThreadingHTTPServer):
         self.requests: Counter[str] = Counter()
         self.let_go = threading.Event()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed is no error of ours."""
+
     @property
     def url(self) -> str:
         """Return the address without a path."""
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @contextmanager
+    def served(self) -> Iterator[Mirror]:
+        """Serve while the block runs, then let go of whoever is kept waiting."""
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.let_go.set()
+            self.shutdown()
+            self.server_close()
+            thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -115,12 +133,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until stdin closes."""
-    mirror = Mirror(Path(sys.argv[1]))
-    threading.Thread(target=mirror.serve_forever, daemon=True).start()
-    Path(sys.argv[2]).write_text(mirror.url)
-    sys.stdin.read()
-    mirror.let_go.set()
-    mirror.shutdown()
+    with Mirror(Path(sys.argv[1])).served() as mirror:
+        Path(sys.argv[2]).write_text(mirror.url)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -2,15 +2,18 @@
 
 usage: at_a_terminal.py SAYS TYPES COMMAND...
 
-TYPES is sent once SAYS has appeared; ``^C`` stands for Ctrl-C. What the command prints is passed on.
+TYPES is sent once SAYS has appeared; ``^C`` stands for Ctrl-C, and is sent again, as a person would, to a command that
+shows nothing for three seconds then. What the command prints is passed on.
 """
 
 import os
 import pty
+import select
 import signal
 import sys
 
 CTRL_C = b"\x03"
+PATIENCE_SECONDS = 3
 
 
 def main() -> int:
@@ -25,6 +28,9 @@ def main() -> int:
     seen = b""
     sent = False
     while True:
+        if sent and typed == CTRL_C and not select.select([terminal], [], [], PATIENCE_SECONDS)[0]:
+            os.write(terminal, typed)
+            continue
         try:
             data = os.read(terminal, 4096)
         except OSError:  # Linux reports the end of a terminal as an error

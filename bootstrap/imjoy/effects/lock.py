@@ -57,11 +57,14 @@ class InstallLock:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def note_step(self, pid: int | None) -> None:
-        """Write down which process works for the owner now, so that whoever takes over can end it."""
+        """Write down which process works for the owner now, so that whoever takes over can end it.
+
+        Without the lock it does nothing.
+        """
         step = self.folder / "step"
         if pid is None:
             step.unlink(missing_ok=True)
-        else:
+        elif self.folder.is_dir():
             step.write_text(f"{pid}\n", encoding="utf-8")
 
     def _break(self) -> None:

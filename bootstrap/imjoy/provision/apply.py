@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -20,13 +21,13 @@ from imjoy.effects.lock import InstallLock
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision import packages
 from imjoy.provision.linked import ensure_link, environment_of, forget, is_link, remove_link, remove_parts
-from imjoy.provision.machine import isolated
 from imjoy.provision.plan import Plan
 from imjoy.provision.receipt import (
     CONDA_PARTS,
     VENV_PARTS,
     lock_folder,
     own_folder,
+    read_made_folder,
     read_receipt,
     write_state,
 )
@@ -49,6 +50,8 @@ needed = [one for one in needed if one.marker is None or one.marker.evaluate({"e
 sys.exit(not (whole and all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)))
 """
 PROBE_SECONDS = 60.0
+LEAST_FREE_BYTES = 1024 * 1024
+FULL_SIGNS = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded")
 
 
 def interpreter(prefix: Path) -> Path:
@@ -91,21 +94,31 @@ class Installation:
 
         A first install that fails or is interrupted takes back what it made; a change of a finished one stays marked,
         and the next run repairs it. Raises :class:`ImJoyError` ``install.step`` (4 where the network is to blame),
-        ``install.installer``, ``install.silent``, and what the lock and the download raise.
+        ``install.installer``, ``install.silent``, ``host.disk``, and what the lock and the download raise.
         """
+        try:
+            return self._run(arguments)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise self._no_room("It was broken off", str(error)) from error
+
+    def _run(self, arguments: Sequence[str]) -> int:
         if self.plan.action == "none":
             return self.hand_over(self._handed(None), arguments)
         made = self._topmost_new()
         try:
             with self._lock:
                 self._undo = self.plan.action in ("install", "finish")
-                write_state(self._root, "unfinished" if self._undo else "interrupted")
+                write_state(self._root, "unfinished" if self._undo else "interrupted", made)
                 try:
                     if self.plan.environment is not None:
                         ensure_link(self.prefix, self._root)
                     self._ensure_stage()
                     self._ensure_python()
                     self._install(self._wheel())
+                    # A kill from here on may be one that leaves nothing to mend.
+                    shutil.rmtree(self._stage, ignore_errors=True)
                     return self.hand_over(self._handed(made), arguments)
                 except BaseException:
                     if self._undo:
@@ -137,9 +150,7 @@ class Installation:
             str(self.prefix),
         ]
         command += ["--finish", json.dumps(handed), *arguments]
-        environ = isolated(self._context.environ)
-        with measured("starting the engine once", self._steps.times):
-            return subprocess.run(command, stdin=subprocess.DEVNULL, env=environ, check=False).returncode
+        return self._steps.run_shown("starting the engine once", command)
 
     def _ensure_stage(self) -> None:
         shutil.rmtree(self._stage, ignore_errors=True)
@@ -266,7 +277,21 @@ class Installation:
         try:
             self._steps.run(title, command)
         except StepFailed as error:
-            raise ImJoyError("install.step", error.what, **self._evidence()) from error
+            evidence = self._evidence()
+            if self._disk_is_full(evidence["why"]):
+                raise self._no_room(error.what.removesuffix("."), evidence["why"]) from error
+            raise ImJoyError("install.step", error.what, **evidence) from error
+
+    def _disk_is_full(self, said: str) -> bool:
+        # The log may lie on that disk too, so what it says is not all.
+        folder = next(each for each in (self._root, *self._root.parents) if each.exists())
+        free = shutil.disk_usage(folder).free
+        return free < LEAST_FREE_BYTES or any(sign in said for sign in FULL_SIGNS)
+
+    def _no_room(self, what: str, why: str) -> ImJoyError:
+        state = "nothing was left behind" if self._undo else "the next run goes on from here"
+        fix = f"make room; {state}"
+        return ImJoyError("host.disk", f"{what}: the disk of {self.prefix} is full.", why=why, fix=fix)
 
     def _evidence(self) -> Evidence:
         kept, state = self._ours / "failed.log", "the next run goes on from here"
@@ -291,7 +316,8 @@ class Installation:
 
     def _topmost_new(self) -> Path | None:
         new = [each for each in (self.prefix, *self.prefix.parents) if not each.exists()]
-        return new[-1] if new else None
+        # One that was killed before this one may have begun.
+        return new[-1] if new else read_made_folder(self._root)
 
     def _remove_empty(self, made: Path | None) -> None:
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """What an install wrote down in ``<prefix>/.imjoy``, so that the next one can go on from it and uninstall can undo it.
 
 ``install.sh`` writes and reads the same files: ``receipt.json`` once an install is whole, with one field a line, and
-``incomplete`` while one is at work, with its state as the only line.
+``incomplete`` while one is at work: its state, and on a second line the topmost folder that it made.
 """
 
 from __future__ import annotations
@@ -123,17 +123,29 @@ def write_receipt(prefix: Path, receipt: Receipt) -> None:
 
 def read_state(prefix: Path) -> State | None:
     """Return the state of an install that was not finished, or None."""
+    lines = _incomplete(prefix)
+    if lines is None:
+        return None
+    return "interrupted" if lines[:1] == ["interrupted"] else "unfinished"
+
+
+def read_made_folder(prefix: Path) -> Path | None:
+    """Return the topmost folder that an install which was not finished has made, or None."""
+    lines = _incomplete(prefix) or []
+    return Path(lines[1]) if len(lines) > 1 and lines[1] else None
+
+
+def _incomplete(prefix: Path) -> list[str] | None:
     try:
-        text = (own_folder(prefix) / "incomplete").read_text(encoding="utf-8").strip()
+        return (own_folder(prefix) / "incomplete").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    return "interrupted" if text == "interrupted" else "unfinished"
 
 
-def write_state(prefix: Path, state: State | None) -> None:
-    """Write down that an install is at work, or, with None, that it is whole."""
+def write_state(prefix: Path, state: State | None, made: Path | None = None) -> None:
+    """Write down that an install is at work, and what it has made, or, with None, that it is whole."""
     marker = own_folder(prefix) / "incomplete"
     if state is None:
         marker.unlink(missing_ok=True)
     else:
-        marker.write_text(state + "\n", encoding="utf-8")
+        marker.write_text(f"{state}\n{made or ''}\n", encoding="utf-8")

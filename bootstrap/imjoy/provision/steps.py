@@ -105,19 +105,29 @@ class Steps:
                 )
             except OSError as error:
                 raise StepFailed(f"{title}: it could not be started: {error}") from error
-            self._lock.note_step(process.pid)
-            try:
-                with measured(title, self.times):
-                    code = process.wait(STEP_SECONDS)
-            except BaseException as error:
-                _end(process)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise StepFailed(f"{title} took over an hour.") from error
-                raise
-            finally:
-                self._lock.note_step(None)
+            code = self._wait(title, process)
         if code != 0:
             raise StepFailed(f"{title}: it failed with exit code {code}.")
+
+    def run_shown(self, title: str, command: Sequence[str]) -> int:
+        """Run one command that speaks to the person itself; return its exit code. Raises :class:`StepFailed`."""
+        environ = isolated(self._context.environ)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environ, start_new_session=True)
+        return self._wait(title, process)
+
+    def _wait(self, title: str, process: subprocess.Popen[bytes]) -> int:
+        """Wait for a step, which the lock knows meanwhile; whatever is raised, it has ended."""
+        self._lock.note_step(process.pid)
+        try:
+            with measured(title, self.times):
+                return process.wait(STEP_SECONDS)
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise StepFailed(f"{title} took over an hour.") from error
+            raise
+        finally:
+            self._lock.note_step(None)
 
     def evidence(self, kept: Path, state: str) -> Evidence:
         """Write the log, scrubbed, to ``kept`` and return its last words; ``state`` says how things stand now."""

@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.kit.fixtures import Doubles
+from tests.kit.mirror import Mirror
+
 ROOT = Path(__file__).resolve().parents[3]
+CACHES = (".cache", ".rustup")
+"""pip asks rustc for its version, which makes the second where rustup is."""
 DOORS = ("install.sh", "imjoy install")
 NOBODY_LISTENS = "http://127.0.0.1:9/ok"
 
@@ -48,8 +53,15 @@ def run(words: Sequence[object], **more: str) -> subprocess.CompletedProcess[str
     )
 
 
+def offer(mirror: Mirror, doubles: Doubles) -> str:
+    """Let the mirror have the installers; return its address."""
+    mirror.folder.rmdir()
+    mirror.folder.symlink_to(doubles.folder)
+    return f"{mirror.url}/ok"
+
+
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return everything in a folder, byte for byte, but for what Python compiled there."""
+    """Return everything in a folder, byte for byte, but for what Python compiled there and caches that others share."""
     return {
         str(path.relative_to(folder)): (
             str(path.readlink()).encode()
@@ -59,5 +71,5 @@ def contents(folder: Path) -> dict[str, bytes]:
             else b""
         )
         for path in sorted(folder.rglob("*"))
-        if "__pycache__" not in path.parts
+        if not {"__pycache__", *CACHES} & set(path.relative_to(folder).parts)
     }

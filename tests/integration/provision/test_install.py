@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.provision.doors import offer
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
 
@@ -58,13 +59,6 @@ def error_id(document: dict[str, object]) -> object:
 def left_in(home: Path) -> list[str]:
     """Return what stands in the home, caches of other programs not counted."""
     return sorted(each.name for each in home.iterdir() if each.name not in (".cache", ".rustup"))
-
-
-def offer(mirror: Mirror, doubles: Doubles) -> str:
-    """Let the mirror have the installers."""
-    mirror.folder.rmdir()
-    mirror.folder.symlink_to(doubles.folder)
-    return f"{mirror.url}/ok"
 
 
 @pytest.mark.slow

@@ -1,0 +1,146 @@
+"""The whole way: `curl … | bash`, start, uninstall, and the home is byte for byte what it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.integration.provision.doors import CACHES, DOORS, ROOT, contents, environ, install, offer, run
+from tests.kit.fixtures import Doubles
+from tests.kit.mirror import Mirror
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux"),
+]
+
+SECOND_RUN_SECONDS = 3.0
+OWN_SECONDS = 6.0
+BUSY = 5
+"""How much slower than alone a machine may be that runs other tests meanwhile."""
+
+
+def test_curl_into_bash_then_start_then_uninstall_leaves_the_home_as_it_was(
+    home: Path, mirror: Mirror, doubles: Doubles, wheel: Path, tmp_path: Path
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not here")
+    for name, text in ((".bashrc", "alias a=b"), (".profile", "# mine\r\n"), ("thesis.tex", "mine")):
+        (home / name).write_bytes(text.encode())
+    before = contents(home)
+    options = f"--mirror {offer(mirror, doubles)} --sha256 {doubles.sha256} --from {wheel} --modify-path"
+    shutil.copy(ROOT / "install.sh", tmp_path / "install.sh")
+    other = Mirror(tmp_path)
+    with other.served():
+        line = f"curl -fsSL {other.url}/ok/install.sh | bash -s -- {options}"
+        done = run(["bash", "-o", "pipefail", "-c", line])
+    assert done.returncode == 0, done.stderr
+    imjoy = home / "ImJoyApp" / "bin" / "imjoy"
+    started = subprocess.Popen(
+        [imjoy, "start", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environ(),
+    )
+    try:
+        assert started.stdout is not None
+        assert "http://127.0.0.1:" in started.stdout.readline().decode()
+        told = run([imjoy, "uninstall", "--yes", "--workspace", "--json"])
+        assert told.returncode == 0, told.stderr
+        assert json.loads(told.stdout)["engine"]
+        started.wait(20)
+    finally:
+        started.kill()
+        started.communicate()
+    assert contents(home) == before
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_second_run_takes_under_3_seconds_and_imjoys_part_of_the_first_under_6(
+    door: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
+) -> None:
+    options = ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256, "--from", wheel]
+    words = [
+        *(
+            {"install.sh": ["bash", ROOT / "install.sh"]}.get(door)
+            or [sys.executable, "-m", "imjoy", "install"]
+        )
+    ]
+    told = run([*words, *options, "--distribution", "miniconda", "--verbose"]).stderr
+    (own,) = [line for line in told.splitlines() if "of that imjoy itself" in line]
+    assert float(own.split()[-2]) < OWN_SECONDS * BUSY
+    before = contents(home)
+    began = worked()
+    assert install(door, *options)["action"] == "none"
+    assert worked() - began < SECOND_RUN_SECONDS
+    assert contents(home) == before
+
+
+def worked() -> float:
+    """Return how long processors have worked for what was started here and has ended: other tests do not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+STANDS = {
+    "the lock": ".imjoy/install.lock/owner",
+    "the mark": ".imjoy/incomplete",
+    "the stage": ".imjoy/stage",
+    "a part of the download": ".imjoy/stage/Miniconda3-*",
+    "a part of Python": "lib/python3*",
+    "a part of imjoy": "lib/python3*/site-packages/imjoy-*.dist-info",
+    "the first engine": ".imjoy/check-*",
+    "the receipt": ".imjoy/receipt.json",
+}
+
+
+# The others are as much alike as their places in the code are near; `make every-step` tries them all.
+SLICE = ("a part of the download", "a part of Python", "a part of imjoy", "the receipt")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("door", DOORS)
+def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
+    door: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
+) -> None:
+    (home / ".bashrc").write_text("alias a=b")
+    before = contents(home)
+    prefix = home / "ImJoyApp"
+    options = ["--distribution", "miniconda", "--mirror", offer(mirror, doubles)]
+    options += ["--sha256", doubles.sha256, "--from", str(wheel)]
+    words = (
+        ["bash", str(ROOT / "install.sh")]
+        if door == "install.sh"
+        else [sys.executable, "-m", "imjoy", "install"]
+    )
+    steps = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE
+    for shows in steps:
+        pattern = STANDS[shows]
+        process = subprocess.Popen(
+            [*words, *options],
+            env=environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while process.poll() is None and not any(prefix.glob(pattern)):
+            time.sleep(0.002)
+        assert process.poll() is None, f"it ended before {shows} was there"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert {each.name for each in home.iterdir()} - {*CACHES} == {".bashrc", "ImJoyApp"}
+    assert install(door, *options)["action"] in ("finish", "repair", "none")
+    assert run([prefix / "bin" / "imjoy", "--version"]).stdout.startswith("imjoy ")
+    assert not list(prefix.glob(".imjoy/incomplete")) + list(prefix.glob(".imjoy/stage"))
+    assert install(door, *options)["action"] == "none"
+    assert run([prefix / "bin" / "imjoy", "uninstall", "--yes"]).returncode == 0
+    assert contents(home) == before

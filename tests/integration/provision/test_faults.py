@@ -1,0 +1,233 @@
+"""What goes wrong around an install, through both doors: a clear id, the documented exit code, nothing left unnamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.provision.doors import CACHES, DOORS, ROOT, command, contents, environ, install, run
+from tests.kit.fixtures import Doubles
+from tests.kit.mirror import Mirror
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
+
+TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
+MIB = 1024 * 1024
+
+
+def failure(document: dict[str, Any]) -> str:
+    """Return the id of what a run ended with: a failure, or the only problem of a plan."""
+    if "problems" in document:
+        (problem,) = document["problems"]
+        return str(problem["id"])
+    return str(document["error"]["id"])
+
+
+def from_file(doubles: Doubles, wheel: Path) -> list[str]:
+    """Return the options that install from files alone, but for what imjoy needs."""
+    file = next(doubles.folder.glob("Miniconda3-*-Linux-x86_64.sh"))
+    options = ["--distribution", "miniconda", "--installer", str(file), "--sha256", doubles.sha256]
+    return [*options, "--from", str(wheel)]
+
+
+@pytest.fixture
+def small(mirror: Mirror) -> str:
+    """Put an installer that does nothing on the mirror, under every name; return its SHA-256."""
+    from tests.kit.miniconda import installer_names
+
+    content = b"#!/bin/sh\n" + b"# nothing\n" * 100_000
+    for name in installer_names():
+        (mirror.folder / name).write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("how", "code", "ids"),
+    [
+        ("404", 4, {"network.installer"}),
+        ("503", 4, {"network.installer"}),
+        ("wrong", 6, {"download.checksum"}),
+        ("loop", 4, {"download.failed"}),
+        ("cut", 4, {"download.failed"}),
+    ],
+)
+def test_a_server_that_misbehaves_leaves_nothing_behind(
+    door: str, how: str, code: int, ids: set[str], home: Path, mirror: Mirror, small: str, wheel: Path
+) -> None:
+    options = ["--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", "--sha256", small]
+    assert failure(install(door, *options, "--from", wheel, code=code)) in ids
+    assert contents(home) == {}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", ["busy", "cutonce"])
+def test_a_server_that_mends_itself_is_believed_and_the_installer_is_run(
+    door: str, how: str, home: Path, mirror: Mirror, small: str, wheel: Path
+) -> None:
+    options = ["--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", "--sha256", small]
+    # It was downloaded and run: only then can it be told that it brought no Python.
+    assert failure(install(door, *options, "--from", wheel, code=1)) in (
+        "installer.failed",
+        "install.installer",
+    )
+    assert contents(home) == {}
+
+
+def in_a_mount(script: str, words: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command where file systems may be mounted, after ``script`` has; skip where that is not allowed."""
+    allowed = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    if os.geteuid() != 0 or allowed.returncode != 0:
+        pytest.skip("file systems cannot be mounted here")
+    return run(["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh", *words], **more)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_home_that_is_read_only_is_refused_before_anything_is_done(
+    door: str, home: Path, wheel: Path
+) -> None:
+    script = f"mount --bind {home} {home} && mount -o remount,bind,ro {home}"
+    done = in_a_mount(script, [*command(door), "--json", "--distribution", "venv", "--from", str(wheel)])
+    assert done.returncode == 3
+    assert '"prefix.unwritable"' in done.stdout
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_disk_that_forbids_programs_is_refused(door: str, home: Path, wheel: Path) -> None:
+    words = [*command(door), "--json", "--distribution", "venv", "--from", str(wheel)]
+    done = in_a_mount(f"mount -t tmpfs -o noexec tmpfs {home}", words)
+    assert done.returncode == 3
+    assert '"prefix.noexec"' in done.stdout
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text(
+        "MemTotal:  1000000 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\nBuffers: 1 kB\nCached: 1 kB\n"
+    )
+    words = [*command(door), "--json", "--dry-run", "--distribution", "venv", "--from", str(wheel)]
+    done = in_a_mount(f"mount --bind {tmp_path / 'meminfo'} /proc/meminfo", words)
+    assert "this machine has 976 MiB of memory" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", DOORS)
+def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
+    door: str, home: Path, doubles: Doubles, wheel: Path
+) -> None:
+    # Room enough for the look at the machine; then somebody else takes it.
+    wait = f"until [ -e {home}/ImJoyApp/conda-meta ]; do sleep 0.01; done"
+    fill = f"({wait}; head -c 2000M /dev/zero >{home}/film) 2>/dev/null &"
+    script = f"mount -t tmpfs -o size=1200m tmpfs {home} && {{ {fill} }}"
+    words = ["sh", "-c", '"$@"; code=$?; ls -A "$HOME" >&2; exit "$code"', "sh", *command(door), "--json"]
+    done = in_a_mount(script, [*words, *from_file(doubles, wheel)])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert set(done.stderr.split("\n")[-2:]) - {*CACHES, ""} <= {"film"}
+    assert '"host.disk"' in done.stdout
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("says", ["It is not changed itself.", "Do it?"])
+def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
+    door: str, says: str, home: Path, wheel: Path, tmp_path: Path
+) -> None:
+    conda = home / "miniconda3" / "bin" / "conda"
+    conda.parent.mkdir(parents=True)
+    # A double of conda that says what the plan wants to hear.
+    told = f'{{"envs_dirs": ["{home}/miniconda3/envs"]}}'
+    conda.write_text(f"#!/bin/sh\ncase $1 in -V) echo conda 26.7.1 ;; *) echo '{told}' ;; esac\n")
+    conda.chmod(0o755)
+    if says == "Do it?":
+        ours = home / "ImJoyApp" / ".imjoy"
+        ours.mkdir(parents=True)
+        values = ("version", "python", "source", "source_id", "installed")
+        lines = [
+            '  "distribution": "existing"',
+            *(f'  "{each}": ""' for each in values),
+            '  "parts": ["bin"]',
+        ]
+        (ours / "receipt.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    before = contents(home)
+    words = [sys.executable, str(TERMINAL), says, "^C", *command(door), "--from", str(wheel)]
+    done = run(words)
+    assert done.returncode == 130, done.stdout
+    assert contents(home) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("step", ["installing Miniconda", "installing imjoy"])
+def test_ctrl_c_at_a_step_ends_with_130_and_leaves_nothing(
+    door: str, step: str, home: Path, doubles: Doubles, wheel: Path
+) -> None:
+    words = [sys.executable, str(TERMINAL), step, "^C", *command(door), *from_file(doubles, wheel)]
+    done = run(words, DOUBLE_PAUSES="1" if step == "installing Miniconda" else "")
+    assert done.returncode == 130, done.stdout
+    assert contents(home) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", DOORS)
+def test_a_strict_umask_the_c_locale_and_hostile_words_do_not_matter(
+    door: str, home: Path, doubles: Doubles, wheel: Path, tmp_path: Path
+) -> None:
+    hostile = tmp_path / "hostile"
+    hostile.write_text(
+        "shopt -s expand_aliases; alias cat='echo hostile' ls='echo hostile'; umask 077\n"
+        "rm() { echo hostile; }; printf() { echo hostile; }; cd() { echo hostile; }; export -f rm printf cd\n"
+    )
+    words = [*command(door), "--json", *from_file(doubles, wheel)]
+    line = f'. {hostile}; exec "$@"'
+    done = run(
+        ["bash", "-c", line, "bash", *words], BASH_ENV=str(hostile), LANG="C", LC_ALL="C", GREP_OPTIONS="-v"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    prefix = home / "ImJoyApp"
+    assert run([prefix / "bin" / "imjoy", "--version"]).stdout.startswith("imjoy ")
+    assert (prefix / ".imjoy" / "receipt.json").stat().st_mode & 0o077 == 0
+    assert "hostile" not in done.stdout + done.stderr
+
+
+def test_a_path_without_commands_is_named_command_by_command(home: Path, wheel: Path) -> None:
+    bash = shutil.which("bash")
+    document = install_with([str(bash), str(ROOT / "install.sh")], "--from", str(wheel), PATH="/nowhere")
+    assert {"host.command"} <= {each["id"] for each in document["problems"]}
+    assert any("mkdir" in each["what"] for each in document["problems"])
+
+
+def install_with(words: list[str], *arguments: str, **more: str) -> dict[str, Any]:
+    """Run a command that refuses, and return its plan."""
+    import json
+
+    done = run([*words, "--json", *arguments], **more)
+    assert done.returncode == 3, done.stdout + done.stderr
+    plan: dict[str, Any] = json.loads(done.stdout)
+    return plan
+
+
+def test_a_script_that_is_killed_leaves_no_installer_running_after_the_next_run(
+    home: Path, doubles: Doubles, wheel: Path
+) -> None:
+    words = [*command("install.sh"), *from_file(doubles, wheel)]
+    paused = environ(DOUBLE_PAUSES="1", COLUMNS="80")
+    process = subprocess.Popen(words, env=paused, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    step = home / "ImJoyApp" / ".imjoy" / "install.lock" / "step"
+    while not (home / "ImJoyApp" / "pkgs").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    installer = int(step.read_text())
+    process.kill()
+    process.wait()
+    empty = home.parent / "imjoy-9-py3-none-any.whl"
+    empty.touch()
+    options = from_file(doubles, empty)
+    install("install.sh", *options, code=1)
+    assert not Path(f"/proc/{installer}").exists()
+    assert contents(home) == {}
