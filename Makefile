@@ -64,6 +64,7 @@ fuzz: $(READY)
 # Every way in which an upgrade can go, some hundred of them, each on a machine of its own; writes the table of the page.
 upgrade-matrix: $(READY)
 	$(BIN)/python -m tests.kit.upgrade_runs --write
+	IMJOY_UPGRADE_MATRIX=1 $(BIN)/python -m pytest tests/integration/upgrade
 
 fmt: $(READY)
 	$(BIN)/ruff check --fix

@@ -490,6 +490,7 @@ def all_runs() -> list[Run]:
         for name in COMMITS
     ]
     new, killed = (GOOD,), (-signal.SIGKILL,)
+    more = to("new dependency", with_engine(upgrade()))
     runs += [
         Run("what is asked", "nothing new", upgrade()),
         Run("what is asked", "nothing new, a file is missing", repaired),
@@ -502,6 +503,7 @@ def all_runs() -> list[Run]:
         Run("what is asked", "--rollback", after_good(upgrade("--rollback"))),
         Run("what is asked", "--rollback, nothing kept", upgrade("--rollback"), (3,)),
         Run("what runs", "an engine runs", to(GOOD, with_engine(upgrade())), leaves=new),
+        Run("what runs", "an engine runs, with a new dependency", more, leaves=("new dependency",)),
         Run(
             "what runs", "an engine runs, the new one fails", to("import error", with_engine(upgrade())), (1,)
         ),

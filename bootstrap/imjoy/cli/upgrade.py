@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import click
 
@@ -75,27 +76,27 @@ def command(
         render.progress() as shown,
         Session(origin, layout, context, shown, verbose=verbose) as session,
     ):
+        asked = _Question(yes=yes or dry_run, as_json=as_json)
         if rollback:
             told = session.prepare_rollback()
         elif base:
-            told = session.prepare_base()
-            if told.action == "none":
-                render.emit(told, as_json=as_json)
-                return ExitCode.DONE
+            told = session.prepare_base(asked.refuse_unanswerable)
         else:
-            target = _target(origin, source, to, context)
-            if _is_there(origin, target.id):
-                return _say_up_to_date(origin, target.source, as_json=as_json)
-            told = session.prepare(target)
-            if _is_there(origin, told.new_id):
-                return _say_up_to_date(origin, target.source, as_json=as_json)
+            told = _prepare(session, origin, _target(origin, source, to, context), asked)
         shown.close()
         if told.action == "downgrade" and not allow_downgrade:
             raise _downgrade(told)
-        if not dry_run:
-            _agree(told, yes=yes, as_json=as_json)
+        if told.action != "none" and not dry_run:
+            if not asked.agreed(told):
+                render.note("Nothing was changed.")
+                return ExitCode.FAILED
             told = session.carry_out(told)
-    render.emit(told, as_json=as_json)
+    if told.done and not yes and not as_json:
+        # What changes was shown with the question.
+        for line in _ending(told):
+            render.say(line)
+    else:
+        render.emit(told, as_json=as_json)
     return ExitCode.DONE
 
 
@@ -118,30 +119,45 @@ def _target(origin: Origin, source: str | None, to: str | None, context: Context
     return target
 
 
+def _prepare(session: Session, origin: Origin, target: Target, asked: _Question) -> Upgrade:
+    same = Upgrade("imjoy", "none", target.source, origin.version, origin.version, origin.id, origin.id)
+    if _is_there(origin, target.id):
+        return same
+    asked.refuse_unanswerable()
+    told = session.prepare(target)
+    # Only fetching it has shown what it is.
+    return same if not target.id and _is_there(origin, told.new_id) else told
+
+
 def _is_there(origin: Origin, id: str) -> bool:
     """Whether what is to come is what is installed, and that is whole."""
     return id != "" and id in (origin.id, f"version:{origin.version}") and works(origin.environment)
 
 
-def _say_up_to_date(origin: Origin, source: str, *, as_json: bool) -> int:
-    same = Upgrade("imjoy", "none", source, origin.version, origin.version, origin.id, origin.id)
-    render.emit(same, as_json=as_json)
-    return ExitCode.DONE
+@dataclass(frozen=True)
+class _Question:
+    """Whether to do it: answered by ``--yes``, else asked on the terminal."""
 
+    yes: bool
+    as_json: bool
 
-def _agree(told: Upgrade, *, yes: bool, as_json: bool) -> None:
-    if yes:
-        return
-    if as_json or not sys.stdin.isatty():
-        raise ImJoyError(
-            "upgrade.unconfirmed",
-            "Nothing was upgraded, because nobody could be asked.",
-            fix="imjoy upgrade --yes",
-            exit_code=ExitCode.USAGE,
-        )
-    render.show(told)
-    if not click.confirm("Do it?", default=True, err=True):
-        raise click.Abort
+    def refuse_unanswerable(self) -> None:
+        """Raise :class:`ImJoyError` ``upgrade.unconfirmed`` (2) before anything is fetched, when nobody is there."""
+        if not self.yes and (self.as_json or not sys.stdin.isatty()):
+            raise ImJoyError(
+                "upgrade.unconfirmed",
+                "Nothing was upgraded, because nobody could be asked.",
+                fix="imjoy upgrade --yes",
+                exit_code=ExitCode.USAGE,
+            )
+
+    def agreed(self, told: Upgrade) -> bool:
+        """Show what will change, and ask."""
+        self.refuse_unanswerable()
+        if self.yes:
+            return True
+        render.show(told)
+        return click.confirm("Do it?", default=True, err=True)
 
 
 def _downgrade(told: Upgrade) -> ImJoyError:
@@ -177,15 +193,16 @@ def _lines(result: Upgrade) -> Iterator[str]:
     for each in result.packages:
         yield f"  {each.name} {each.old or '(new)'} -> {each.new or '(goes)'}"
     if result.done:
-        yield (
-            "Done: it was tried, swapped in and tested."
-            if result.action != "rollback"
-            else "Done: it is as before."
-        )
-    for url in () if result.done else result.engines:
+        yield from _ending(result)
+        return
+    for url in result.engines:
         yield f"  The engine at {url} is stopped, and started again afterwards."
-    if result.plugins and not result.done:
+    if result.plugins:
         yield f"  Plugins in use that end with it: {', '.join(result.plugins)}"
+
+
+def _ending(result: Upgrade) -> Iterator[str]:
+    yield "Done: it was tried, swapped in and tested." if result.what == "imjoy" else "Done, and tested."
     yield from (f"Note: {each}." for each in result.notices)
 
 

@@ -156,7 +156,7 @@ class Session:
         )
         return self._told("rollback", self._prepared)
 
-    def prepare_base(self) -> Upgrade:
+    def prepare_base(self, before_fetching: Callable[[], None]) -> Upgrade:
         """Fetch newer versions of conda and pip, by conda where it has installed them, and return what would change.
 
         Touches nothing that is installed. Raises :class:`ImJoyError` ``upgrade.step`` and ``upgrade.disk``.
@@ -176,6 +176,7 @@ class Session:
                 self._steps.note(error.why)
                 raise StepFailed("asking conda what is new: it failed.") from error
             if self._base.changes:
+                before_fetching()
                 fetch_base(self._base, self._origin, self._steps)
         nothing = Prepared(self._folder, {}, (), self._origin.version, "conda-forge", self._origin.id, None)
         told = self._told("upgrade" if self._base.changes else "none", nothing)

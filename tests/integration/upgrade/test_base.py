@@ -16,6 +16,8 @@ from tests.kit.channel_server import ChannelServer
 from tests.kit.upgrade_runs import wait_for
 from tests.kit.upgrades import broken_records
 
+pytestmark = pytest.mark.timeout(600)
+
 # Does what conda would, then loses a file of imjoy's, and says that it failed or, with BREAKS=quietly, nothing.
 BREAKING_CONDA = """#!/bin/sh
 '{conda}' "$@" || exit
@@ -103,6 +105,7 @@ def test_conda_and_pip_are_brought_up_and_python_and_imjoy_stay(prefix: CondaPre
     assert list((prefix.folder / ".imjoy" / "upgrade").glob("s*")) == []
 
 
+@pytest.mark.skipif("IMJOY_UPGRADE_MATRIX" not in os.environ, reason="make upgrade-matrix runs it")
 @pytest.mark.parametrize("breaks", ["loudly", "quietly"])
 def test_what_conda_breaks_is_put_back(breaks: str, prefix: CondaPrefix) -> None:
     before = broken_records(prefix.site)

@@ -27,20 +27,23 @@ from tests.kit.upgrade_runs import (
 )
 from tests.kit.upgrades import GOOD, NEW_VERSION, Kit, Machine, broken_records, installed_commit
 
+from imjoy.effects.lock import InstallLock
+
+# Real installs, on machines that do much else.
+pytestmark = pytest.mark.timeout(600)
+
 # Few, and each for what no other shows; `make upgrade-matrix` does them all.
 SLICE = (
-    "what comes: new dependency",
-    "what comes: engine import error",
+    "what runs: an engine runs, with a new dependency",
     "what comes: foreign project",
-    "what comes: dependency conflict",
-    "what runs: an engine runs",
     "the network: gone before the commits",
-    "the network: gone once all is fetched",
     "the machine: site-packages is read-only",
-    "a disk that fills up: at “building imjoy”",
-    "Ctrl-C: at “swapping it in”",
 )
-EVERY_THIRD = range(1, 40, 3)
+# Tests that cost more than what they add to these.
+exhaustive = pytest.mark.skipif(
+    "IMJOY_UPGRADE_MATRIX" not in os.environ, reason="make upgrade-matrix runs it"
+)
+SOME_CHANGES = (6, 11)
 WAIT_SECONDS = 60
 
 
@@ -74,24 +77,19 @@ def test_there_and_back_and_a_kill_in_between(machine: Machine) -> None:
     )
     assert f"imjoy @ {machine.source}@{machine.kit.hashes[GOOD]}" in frozen.stdout
     assert machine.upgrade()["action"] == "none"
-    for step in EVERY_THIRD:
+    for step in SOME_CHANGES:
         killed_at(step, "--rollback")(machine)
-        assert machine.imjoy("--version").returncode == 0
+        assert machine.imjoy("--version").stdout == f"imjoy {NEW_VERSION}\n"
         assert broken_records(machine.site) == []
-        if installed_commit(machine) == "old":
-            break
-    assert installed_commit(machine) == "old"
+    assert machine.upgrade("--rollback")["done"]
     assert verify(machine) == []
+    assert installed_commit(machine) == "old"
 
 
-def test_two_at_once_and_a_stranger_to_ask_meanwhile(machine: Machine) -> None:
+def test_while_another_is_at_work_it_waits_for_nobody(machine: Machine) -> None:
     machine.follow(GOOD)
-    lock = machine.prefix / ".imjoy" / "install.lock"
-    lock.mkdir()
-    from imjoy.effects.lock import identity
-
-    (lock / "owner").write_text(identity(os.getpid()))
-    assert machine.upgrade(code=7)["error"]["id"] == "install.locked"
+    with InstallLock(machine.prefix / ".imjoy" / "install.lock"):
+        assert machine.upgrade(code=7)["error"]["id"] == "install.locked"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +107,7 @@ def test_what_another_tool_installed_is_left_to_it(marker: str, command: str, ma
     assert not machine.upgrades.exists()
 
 
+@exhaustive
 def test_uv_s_own_tools_are_known(machine: Machine, tmp_path: Path) -> None:
     environ = {
         **machine.environ,
@@ -224,11 +223,17 @@ def test_doctor_puts_back_what_no_python_could(machine: Machine) -> None:
     assert look("--fix", "--yes") == ("ok", "")
 
 
-def test_start_upgrade_starts_the_newer_one(machine: Machine) -> None:
+def test_start_upgrade_starts_the_newer_one_also_in_an_environment_of_one_s_own(
+    make: Callable[..., Machine],
+) -> None:
+    machine = make(receipt=False)
     machine.follow(GOOD)
     done = machine.imjoy("start", "--upgrade", "--detach", "--port", "0", "--no-open")
     assert done.returncode == 0, done.stderr
     assert f"ImJoy Plugin Engine {NEW_VERSION}" in done.stdout
+    info = json.loads((next(machine.site.glob("imjoy-*.dist-info")) / "direct_url.json").read_text())
+    assert info["vcs_info"] == {"vcs": "git", "commit_id": machine.kit.hashes[GOOD]}
+    assert broken_records(machine.site) == []
 
 
 def test_start_upgrade_without_a_network_starts_what_is_there(machine: Machine) -> None:
@@ -289,13 +294,15 @@ def test_start_says_that_something_newer_is_there_once_the_engine_serves(machine
     assert re.search(r"\| +imjoy\.upgrade\.notifier", after)
 
 
+@exhaustive
 def test_a_question_answered_with_no_leaves_all_as_it_is(machine: Machine) -> None:
     machine.follow(GOOD)
     terminal = Terminal(machine, *machine.command("upgrade"))
     said = terminal.read_until("Do it? [Y/n]")
     assert "Be good" in said
     terminal.type("n\r")
-    assert terminal.process.wait(WAIT_SECONDS) == 130
+    terminal.read_until("Nothing was changed.")
+    assert terminal.process.wait(WAIT_SECONDS) == 1
     terminal.end()
     assert installed_commit(machine) == "old"
     assert not (machine.upgrades / "stage").exists()
@@ -308,19 +315,11 @@ def test_without_a_terminal_it_wants_yes(machine: Machine) -> None:
     assert installed_commit(machine) == "old"
 
 
-def test_an_environment_of_one_s_own_is_upgraded_and_remembers_where_it_came_from(
-    make: Callable[..., Machine],
-) -> None:
-    machine = make(receipt=False)
+@exhaustive
+def test_a_branch_that_was_named_is_followed_from_then_on(machine: Machine) -> None:
     assert machine.upgrade("--to", "good")["done"]
     info = json.loads((next(machine.site.glob("imjoy-*.dist-info")) / "direct_url.json").read_text())
-    assert info["vcs_info"] == {
-        "vcs": "git",
-        "requested_revision": "good",
-        "commit_id": machine.kit.hashes[GOOD],
-    }
-    assert broken_records(machine.site) == []
-    # The branch is followed from now on.
+    assert info["vcs_info"]["requested_revision"] == "good"
     git(
         machine.forge.folder / "imjoy.git",
         "update-ref",
