@@ -35,8 +35,8 @@ from imjoy_engine.client import Connection, EngineClient
 MIB = 1 << 20
 KIB = 1 << 10
 DRIVERS = 4
-THINK_SECONDS = 0.25
-STAY_CALLS = 200
+THINK_SECONDS = 1.0
+STAY_CALLS = 50
 DEADLINE_SECONDS = 60.0
 SAMPLE_SECONDS = 1.0
 WARM_UP = 0.25
@@ -62,8 +62,8 @@ MIX = (
     (12, "wait", 8),
     (10, "bytes", 2 * KIB),
     (5, "array", 64 * KIB),
-    (2.7, "array", MIB),
-    (0.3, "array", 16 * MIB),
+    (2.9, "array", MIB),
+    (0.1, "array", 16 * MIB),
 )
 
 
@@ -107,13 +107,13 @@ async def one_call(connection: Connection, number: int) -> Answer:
 async def client(engine: EngineClient, plugin: str, first: int, until: float, answers: list[Answer]) -> None:
     """Call and think until the time is over; leave now and then, and come back."""
     number = first
-    while time.time() < until:
+    while number == first or time.time() < until:
         async with await engine.connect(plugin, {}, timeout=DEADLINE_SECONDS) as connection:
             for _ in range(random.randrange(1, 2 * STAY_CALLS)):
-                if time.time() >= until:
-                    break
                 number += 1
                 answers.append(await one_call(connection, number))
+                if time.time() >= until:
+                    break
                 await asyncio.sleep(random.expovariate(1 / THINK_SECONDS))
 
 
@@ -121,7 +121,7 @@ async def slow_client(engine: EngineClient, plugin: str, until: float, answers: 
     """Ask for an array, and read nothing for a while; again and again."""
     async with await engine.connect(plugin, {}, timeout=DEADLINE_SECONDS) as connection:
         number = 0
-        while time.time() < until:
+        while number == 0 or time.time() < until:
             number += 1
             asking = asyncio.ensure_future(
                 connection.call("echo", argument("array", 64 * MIB, number), timeout=DEADLINE_SECONDS)
@@ -142,12 +142,13 @@ async def drive(task: dict[str, Any]) -> list[Answer]:
     """Be some of the clients, until the time is over."""
     engine = EngineClient(task["url"], task["token"])
     answers: list[Answer] = []
+    until = time.time() + task["seconds"]
     clients = [
-        client(engine, plugin, (task["driver"] * 1000 + place) << 32, task["until"], answers)
+        client(engine, plugin, (task["driver"] * 1000 + place) << 32, until, answers)
         for place, plugin in enumerate(task["plugins"])
     ]
     if task["driver"] == 0:
-        clients.append(slow_client(engine, task["plugins"][0], task["until"], answers))
+        clients.append(slow_client(engine, task["plugins"][0], until, answers))
     for ended in await asyncio.gather(*clients, return_exceptions=True):
         if isinstance(ended, BaseException):
             answers.append(Answer("connect", 0.0, f"{type(ended).__name__}: {ended}"))
@@ -214,11 +215,10 @@ def soak(options: argparse.Namespace, workspace: Path) -> dict[str, Any]:
     engine = EngineClient(ready["url"], token)
     plugins = asyncio.run(start_plugins(engine, options.plugins))
     watch = Watch(server.pid)
-    until = time.time() + options.seconds
     chosen = [plugins[number % len(plugins)] for number in range(options.clients)]
     drivers = []
     for number in range(min(DRIVERS, options.clients)):
-        task = {"url": ready["url"], "token": token, "until": until, "driver": number}
+        task = {"url": ready["url"], "token": token, "seconds": options.seconds, "driver": number}
         task["plugins"] = chosen[number::DRIVERS]
         drivers.append(
             subprocess.Popen(
@@ -237,7 +237,8 @@ def figures(options: argparse.Namespace, watch: Watch, answers: list[Answer]) ->
     kinds: dict[str, list[float]] = defaultdict(list)
     for answer in answers:
         kinds[answer.kind].append(answer.seconds)
-    settled = [sample for sample in watch.memory if sample[0] >= options.seconds * WARM_UP]
+    length = watch.memory[-1][0]
+    settled = [sample for sample in watch.memory if sample[0] >= length * WARM_UP]
     slope = linear_regression(*zip(*settled, strict=True)).slope if len(settled) > 2 else 0.0
     return {
         "clients": options.clients,
@@ -261,7 +262,7 @@ def figures(options: argparse.Namespace, watch: Watch, answers: list[Answer]) ->
             "peak": round(max(memory for _, memory in watch.memory), 1),
             "last": round(watch.memory[-1][1], 1),
             "slope per hour": round(slope * 3600, 2),
-            "grown while settled": round(slope * options.seconds * (1 - WARM_UP), 2),
+            "grown while settled": round(slope * length * (1 - WARM_UP), 2),
         },
         "engine descriptors": {
             "first": watch.descriptors[0],

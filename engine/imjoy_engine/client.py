@@ -146,6 +146,8 @@ class EngineClient:
             socket = await open_socket(url, self._token, SUBPROTOCOL, tls, self._silence)
         except (OSError, asyncio.TimeoutError) as error:
             raise self._unreachable(error) from error
+        # A plugin that computes has to show its progress meanwhile; a client has its event loop to itself.
+        socket.gathers = True
         connection = Connection(socket, interface)
         try:
             await connection.open(timeout)

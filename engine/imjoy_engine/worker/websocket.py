@@ -8,10 +8,13 @@ on.
 
 import asyncio
 import contextlib
+import os
+import struct
 from typing import Any, Callable, List, Optional, Tuple, Union
 
 from websockets import client as websockets_client
 from websockets import uri as websockets_uri
+from websockets.frames import apply_mask  # type: ignore[attr-defined]
 
 from .wire import FRAME_BYTES
 
@@ -20,6 +23,13 @@ CLOSE_SECONDS = 5
 NO_STATUS = 1005
 ABNORMAL_CLOSE = 1006
 SWITCHING_PROTOCOLS = 101
+FINAL_BINARY, MASKED = 0x82, 0x80  # RFC 6455, section 5.2
+MASK_BYTES = 4
+MASKS_AT_ONCE = 64
+_SHORT, _MEDIUM, _LONG = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
+
+# Larger frames are sent at once, by themselves.
+GATHERED_BYTES = 4096
 # The transport takes this much before it asks us to wait.
 WRITE_BUFFER_BYTES = 1 << 20
 
@@ -48,11 +58,17 @@ def _new_protocol(url: str, subprotocol: str) -> Any:
 
 
 class ClientSocket(asyncio.Protocol):
-    """One connection. ``closed`` becomes ``(code, reason)``, whichever side ends it and however."""
+    """One connection. ``closed`` becomes ``(code, reason)``, whichever side ends it and however.
+
+    With ``gathers`` set, small messages that are sent in one turn of the event loop leave in one system call.
+    """
 
     def __init__(self, url: str, secret: str, subprotocol: str, silence: Optional[float] = None) -> None:
         self._protocol = _new_protocol(url, subprotocol)
         self._silence = silence
+        self._masks = b""
+        self._gathered: List[bytes] = []
+        self.gathers = False
         self._heard = True
         self._secret = secret
         self._transport: Any = None
@@ -81,9 +97,39 @@ class ClientSocket(asyncio.Protocol):
             return
         if isinstance(message, str):
             self._protocol.send_text(message.encode())
+            self._flush()
+            return
+        frame = self._binary_frame(message)
+        if not self.gathers or len(frame) > GATHERED_BYTES:
+            self._send_gathered()
+            self._transport.write(frame)
+            return
+        if not self._gathered:
+            asyncio.get_event_loop().call_soon(self._send_gathered)
+        self._gathered.append(frame)
+
+    def _binary_frame(self, message: bytes) -> bytes:
+        """Return the frame for a message, masked (RFC 6455, section 5.2).
+
+        The protocol's own way is 6 of the 45 microseconds that a call costs at each end, most of them for an object
+        that is thrown away and for four random bytes from the system at a time.
+        """
+        if len(self._masks) < MASK_BYTES:
+            self._masks = os.urandom(MASKS_AT_ONCE * MASK_BYTES)
+        mask, self._masks = self._masks[:MASK_BYTES], self._masks[MASK_BYTES:]
+        size = len(message)
+        if size < 126:
+            head = _SHORT.pack(FINAL_BINARY, MASKED | size)
+        elif size < 1 << 16:
+            head = _MEDIUM.pack(FINAL_BINARY, MASKED | 126, size)
         else:
-            self._protocol.send_binary(message)
-        self._flush()
+            head = _LONG.pack(FINAL_BINARY, MASKED | 127, size)
+        return b"".join((head, mask, apply_mask(message, mask)))
+
+    def _send_gathered(self) -> None:
+        if self._gathered:
+            gathered, self._gathered = b"".join(self._gathered), []
+            self._transport.write(gathered)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say good-bye, and wait a little for the other side to do so. May be repeated."""
@@ -207,6 +253,7 @@ class ClientSocket(asyncio.Protocol):
             self._handlers[0](message)
 
     def _flush(self) -> None:
+        self._send_gathered()
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
