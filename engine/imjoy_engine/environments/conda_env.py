@@ -16,13 +16,20 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
 from imjoy_engine.environments.package_cache import changed_packages
+from imjoy_engine.environments.pip_part import PipPart
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage
 from imjoy_engine.environments.store import remove_tree
 from imjoy_engine.environments.tethered import run_tethered
-from imjoy_engine.environments.venv_env import OUTPUT_LINES, build_variables, install_packages
+from imjoy_engine.environments.venv_env import (
+    FRESH_SECONDS,
+    OUTPUT_LINES,
+    Freshness,
+    build_variables,
+    install_packages,
+)
 
 BUILD_SECONDS = 3600.0
 SOLVE_SECONDS = 300.0
@@ -91,17 +98,44 @@ async def _build_with_rattler(
     report: Report,
 ) -> list[Path]:
     """Build; return the folders of the package cache whose files are not what their packages brought."""
-    records = await _Rattler(rattler, spec, settings, report).build(prefix)
+    builder = _Rattler(rattler, spec, settings, report)
+    cache = settings.package_cache
+    records = await builder.solve()
     python = next(str(record.version) for record in records if record.name.normalized == "python")
     names = [f"{record.name.normalized}-{record.version}-{record.build}" for record in records]
-    # The pip part is mostly waited for.
-    looking = asyncio.ensure_future(asyncio.to_thread(changed_packages, settings.package_cache, names))
+    packages = [f"{record.url} {(record.sha256 or b'').hex()}" for record in records]
+    fresh = Freshness(
+        build_variables(environ), "\n".join(packages), () if spec.local or spec.locked else spec.requirements
+    )
+    part = PipPart(prefix.parent, fresh.key)
+    if part.kept and fresh.holds():
+        if changed_packages(part.cache, [part.folder.name]):
+            return [part.folder]
+        try:
+            await builder.install(
+                [*records, part.record(rattler, spec.platform)], prefix, [cache, part.cache]
+            )
+        except ImJoyError:
+            return [part.folder]
+        part.strike(prefix)
+        report(Progress("pip", "What pip adds to them was linked as well", 0.95))
+        return await asyncio.to_thread(changed_packages, cache, names)
     try:
+        await builder.install(records, prefix, [cache])
+        # The pip part is mostly waited for.
+        looking = asyncio.ensure_future(asyncio.to_thread(changed_packages, cache, names))
         await _install_pip_part(prefix, spec, python, environ, report)
     except ImJoyError:
-        if not await looking:
+        # What is missing in the cache may be why.
+        changed = await asyncio.to_thread(changed_packages, cache, names)
+        if not changed:
             raise
-    return await looking
+        return changed
+    changed = await looking
+    if fresh.lasts and not changed:
+        await asyncio.to_thread(part.keep, prefix, spec.platform, FRESH_SECONDS)
+        fresh.renew()
+    return changed
 
 
 async def _install_pip_part(
@@ -172,8 +206,8 @@ class _Rattler:
         self._report = report
         self._channels = list(spec.channels)
 
-    async def build(self, prefix: Path) -> list[Any]:
-        """Solve, or take what the lock names, and install; return the records of the packages."""
+    async def solve(self) -> list[Any]:
+        """Solve, or take what the lock names; return the records of the packages."""
         if self._spec.locked:
             records = [locked_record(self._rattler, each) for each in self._spec.locked]
             text = f"The lock names {len(records)} conda packages"
@@ -182,7 +216,6 @@ class _Rattler:
             records = await self._solve_somehow()
             text = f"{len(records)} conda packages fit together"
         self._report(Progress("environment", text, DOWNLOAD_FRACTION))
-        await self._install(records, prefix)
         return records
 
     async def _solve_somehow(self) -> list[Any]:
@@ -250,12 +283,11 @@ class _Rattler:
                 fix='Write it as "numpy", "numpy=1.20" or "numpy>=1.20,<2".',
             ) from error
 
-    async def _install(self, records: Sequence[Any], prefix: Path) -> None:
+    async def install(self, records: Sequence[Any], prefix: Path, caches: Sequence[Path]) -> None:
+        """Download what none of the caches has, into the first one, and link all into ``prefix``."""
         rattler = self._rattler
-        # Whether a package in the cache has all its files; hashing them anew would take longer than all the rest.
-        cache = rattler.PackageCache.new_layered(
-            [self._settings.package_cache], validation_mode=rattler.ValidationMode.fast()
-        )
+        # We look ourselves, afterwards, while pip's part is waited for.
+        cache = rattler.PackageCache.new_layered(list(caches), validation_mode=rattler.ValidationMode.skip())
         news = _InstallNews(asyncio.get_running_loop(), records, self._report)
         try:
             await asyncio.wait_for(

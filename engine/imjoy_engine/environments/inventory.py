@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.pip_part import PIP_PARTS
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
 from imjoy_engine.environments.store import remove_tree
 from imjoy_engine.environments.uses import Use, read_uses
@@ -129,6 +130,8 @@ async def collect(root: Path, environ: Mapping[str, str], unused_seconds: float 
         except ImJoyError:
             continue
         removed.append(environment)
+    # Only a quicker way to make again what is gone now.
+    await remove_tree(root / PIP_PARTS)
     return removed
 
 

@@ -1,7 +1,7 @@
 """Whether what lies unpacked in a package cache is still what the packages brought.
 
 Environments are hard links into the cache, so a program that writes into its environment writes into the cache, and
-into every environment to come. py-rattler 0.28 sees a file that is missing, and no other change.
+into every environment to come. py-rattler 0.28 can tell that a file is missing, and no other change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def _is_changed(folder: Path) -> bool:
         listed = json.loads((folder / "info" / "paths.json").read_bytes())["paths"]
         unpacked = (folder / "info").stat().st_mtime_ns
     except (OSError, ValueError, KeyError):
-        return False
+        # Packages of old have no such list.
+        return folder.is_dir() and not (folder / "info" / "files").exists()
     # Texts and no Path: there are thousands of files, and somebody waits.
     return any(_differs(f"{folder}/{entry['_path']}", entry, unpacked) for entry in listed)
 
@@ -40,7 +41,7 @@ def _differs(path: str, entry: Mapping[str, object], unpacked: int) -> bool:
         if entry.get("size_in_bytes") not in (None, status.st_size):
             return True
         # Unpacked files keep the times that they had when the package was made.
-        touched = status.st_mtime_ns > unpacked and "sha256" in entry
-        return touched and hashlib.sha256(Path(path).read_bytes()).hexdigest() != entry["sha256"]
+        touched = status.st_mtime_ns > unpacked
+        return touched and hashlib.sha256(Path(path).read_bytes()).hexdigest() != entry.get("sha256")
     except OSError:
         return True

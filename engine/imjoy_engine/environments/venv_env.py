@@ -202,7 +202,7 @@ async def install_packages(
         code, lines = await _run(argv, variables, _PIP_STEPS, report)
     else:
         argv = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), *alone, "-r", str(listing)]
-        fresh = _Freshness(variables, target, [] if local else requirements)
+        fresh = Freshness(variables, target, [] if local else requirements)
         code, lines = 1, []
         if fresh.holds():
             code, lines = await _run([*argv, "--offline"], variables, _UV_STEPS, report)
@@ -231,8 +231,11 @@ def _absolute(local: Sequence[str], work_dir: Path | None) -> list[str]:
     return lines
 
 
-class _Freshness:
-    """Remembers, beside what uv remembers of its indexes, when a set of packages was last looked up there."""
+class Freshness:
+    """Remembers, beside what uv remembers of its indexes, when a set of packages was last looked up there.
+
+    ``key`` stands for the set, and ``lasts`` says whether anything is remembered of it.
+    """
 
     def __init__(self, variables: Mapping[str, str], target: str, requirements: Sequence[str]) -> None:
         places = [
@@ -240,23 +243,24 @@ class _Freshness:
         ]
         identity = "\n".join([target, *requirements, *places])
         # A url may have other content today; nothing is remembered of it.
-        self._lasts = bool(requirements) and not any("://" in requirement for requirement in requirements)
-        self._lasts = self._lasts and not {"UV_NO_CACHE", "UV_REFRESH", "UV_OFFLINE"} & variables.keys()
+        named = bool(requirements) and not any("://" in requirement for requirement in requirements)
+        self.lasts = named and not {"UV_NO_CACHE", "UV_REFRESH", "UV_OFFLINE"} & variables.keys()
         cache = variables.get("UV_CACHE_DIR") or Path(
             variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME") or Path.home(), ".cache"), "uv"
         )
-        self._file = Path(cache, "imjoy-looked-up", hashlib.sha256(identity.encode()).hexdigest()[:32])
+        self.key = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self._file = Path(cache, "imjoy-looked-up", self.key)
 
     def holds(self) -> bool:
         """Whether it was less than ``FRESH_SECONDS`` ago."""
         try:
-            return self._lasts and 0 <= time.time() - self._file.stat().st_mtime < FRESH_SECONDS
+            return self.lasts and 0 <= time.time() - self._file.stat().st_mtime < FRESH_SECONDS
         except OSError:
             return False
 
     def renew(self) -> None:
         """Note that it was just now."""
-        if self._lasts:
+        if self.lasts:
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 self._file.touch()

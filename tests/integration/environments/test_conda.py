@@ -18,6 +18,7 @@ import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import conda_env
+from imjoy_engine.environments.inventory import collect
 from imjoy_engine.environments.prefix import MARKER_NAME
 from imjoy_engine.environments.preparation import prepare
 from imjoy_engine.environments.progress import Progress
@@ -272,6 +273,51 @@ def test_where_py_rattler_is_missing_the_conda_command_makes_the_environment(
     error = failure(store, conda("3.11", "no-such-package"))
     assert error.id == "env.failed"
     assert "no-such-package" in error.why
+
+
+@pytest.fixture
+def with_a_command(store: EnvironmentStore) -> EnvironmentSpec:
+    """An environment that was made once and removed, with a command of pip's."""
+    spec = replace(conda("3.11", "small"), requirements=("charset-normalizer", "six"))
+    asyncio.run(store.ensure(spec, ignore))
+    shutil.rmtree(store.prefix(spec))
+    return spec
+
+
+def texts_of(store: EnvironmentStore, spec: EnvironmentSpec) -> str:
+    heard: list[Progress] = []
+    asyncio.run(store.ensure(spec, heard.append))
+    return " | ".join(progress.text for progress in heard)
+
+
+def test_what_pip_adds_is_linked_with_the_rest_the_second_time(
+    store: EnvironmentStore, with_a_command: EnvironmentSpec
+) -> None:
+    assert "was linked as well" in texts_of(store, with_a_command)
+    prefix = store.prefix(with_a_command)
+    said = subprocess.run([prefix / "bin" / "normalizer", "--version"], capture_output=True, check=True)
+    assert b"Python 3.11" in said.stdout
+    names = (
+        "import charset_normalizer, six, small; from importlib.metadata import version; print(version('six'))"
+    )
+    assert output_of(prefix / "bin" / "python", names)
+    assert not list(prefix.glob("conda-meta/imjoy-*"))
+    other = replace(with_a_command, requirements=("six",))
+    assert "was linked as well" not in texts_of(store, other)
+    assert not list(store.prefix(other).glob("lib/python3.11/site-packages/charset*"))
+
+
+def test_what_was_changed_in_what_pip_added_is_not_linked(
+    store: EnvironmentStore, root: Path, with_a_command: EnvironmentSpec
+) -> None:
+    [kept] = root.glob("pip-parts/*/lib/python3.11/site-packages/six.py")
+    text = kept.read_bytes()
+    kept.unlink()
+    kept.write_bytes(text.replace(b"import", b"IMPORT"))
+    assert "was linked as well" not in texts_of(store, with_a_command)
+    assert output_of(store.prefix(with_a_command) / "bin" / "python", "import six") == ""
+    asyncio.run(collect(root, os.environ, None))
+    assert not list(root.glob("pip-parts"))
 
 
 def test_an_environment_file_of_a_repository_is_built(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments.venv_env import _Freshness, build_variables
+from imjoy_engine.environments.venv_env import Freshness, build_variables
 
 USEFUL = {
     "PATH": "/bin",
@@ -63,17 +63,17 @@ def test_what_an_index_said_is_used_again_for_a_day_unless_it_may_have_changed(
     tmp_path: Path,
 ) -> None:
     variables = {"UV_CACHE_DIR": str(tmp_path)}
-    fresh = _Freshness(variables, "3.11", ["numpy"])
+    fresh = Freshness(variables, "3.11", ["numpy"])
     assert not fresh.holds()
     fresh.renew()
     assert fresh.holds()
-    assert _Freshness(variables, "3.11", ["numpy"]).holds()
-    assert not _Freshness(variables, "3.8", ["numpy"]).holds()
-    assert not _Freshness({**variables, "UV_INDEX": "http://other"}, "3.11", ["numpy"]).holds()
-    assert not _Freshness({**variables, "UV_REFRESH": "1"}, "3.11", ["numpy"]).holds()
+    assert Freshness(variables, "3.11", ["numpy"]).holds()
+    assert not Freshness(variables, "3.8", ["numpy"]).holds()
+    assert not Freshness({**variables, "UV_INDEX": "http://other"}, "3.11", ["numpy"]).holds()
+    assert not Freshness({**variables, "UV_REFRESH": "1"}, "3.11", ["numpy"]).holds()
     [note] = (tmp_path / "imjoy-looked-up").iterdir()
     os.utime(note, (0, 0))
     assert not fresh.holds()
-    url = _Freshness(variables, "3.11", ["git+https://host/x"])
+    url = Freshness(variables, "3.11", ["git+https://host/x"])
     url.renew()
     assert not url.holds()
