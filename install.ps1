@@ -653,12 +653,12 @@ function Get-Steps {
             'existing' { 'have conda make the environment' }
             default { "download $($State.Table.Title)"; "install $($State.Table.Title)" }
         }
-        'build imjoy'
+        if ($State.Source.kind -ne 'wheel') { 'build imjoy' }
         'install imjoy and what it needs'
         'check that it answers'
     } elseif ($State.Action -in 'upgrade', 'repair') {
         if (-not (Test-EnvironmentWorks)) { 'make the environment again' }
-        'build imjoy'
+        if ($State.Source.kind -ne 'wheel') { 'build imjoy' }
         'install imjoy and what it needs again'
         'check that it answers'
     }

@@ -1160,13 +1160,13 @@ plan_steps() {
       echo "install $INSTALLER_TITLE"
       ;;
     esac
-    echo "build imjoy"
+    [ "$SOURCE_KIND" = wheel ] || echo "build imjoy"
     echo "install imjoy and what it needs"
     echo "check that it answers"
     ;;
   upgrade | repair)
     environment_works || echo "make the environment again"
-    echo "build imjoy"
+    [ "$SOURCE_KIND" = wheel ] || echo "build imjoy"
     echo "install imjoy and what it needs again"
     echo "check that it answers"
     ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import get_args
 
 import click
 
-from imjoy import render
+from imjoy import __version__, render
 from imjoy.cli.options import json_option
 from imjoy.context import Context
 from imjoy.effects.lock import refuse_when_locked
@@ -21,6 +22,8 @@ from imjoy.path.operations import running_shell
 from imjoy.path.shells import Place, ShellName
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.finish import Installed, finish
+from imjoy.provision.installers import NAMES
+from imjoy.provision.installers import distribution as table_of
 from imjoy.provision.plan import Found, Plan, Wanted, Wish, look, make_plan
 from imjoy.provision.receipt import lock_folder
 from imjoy.provision.times import Took, measured, shares
@@ -35,7 +38,7 @@ SHA256_LENGTH = 64
     type=click.Choice(get_args(Wish)),
     envvar="IMJOY_DISTRIBUTION",
     default="auto",
-    help="Where its Python comes from. auto: a conda that is here, else Miniconda, else this Python.",
+    help="Where its Python comes from. auto: a conda that is here, else Miniconda, else Miniforge, else this Python.",
 )
 @click.option("--from", "source", metavar="SOURCE", help="A checkout's folder, a wheel, or a git url.")
 @click.option(
@@ -58,8 +61,10 @@ SHA256_LENGTH = 64
 @click.option("--start", is_flag=True, help="Afterwards start the engine and open the app.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Look, print the plan, change nothing.")
-@click.option("--quiet", is_flag=True, help="Print errors only.")
-@click.option("--verbose", is_flag=True, help="Show what the steps print.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+@click.option("--verbose", "-v", is_flag=True, help="Show what the steps print, and how long each took.")
+@click.argument("start_arguments", nargs=-1, metavar="[-- ARGUMENTS FOR IMJOY START]")
+@click.version_option(__version__, message="imjoy %(version)s")
 @click.option("--shell", type=click.Choice(get_args(ShellName)), hidden=True)
 @click.option("--finish", "handed", metavar="JSON", hidden=True)
 @json_option
@@ -81,6 +86,7 @@ def command(
     verbose: bool,
     shell: ShellName | None,
     handed: str | None,
+    start_arguments: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Make a folder that has Python, conda and imjoy, and edit nothing else.
@@ -95,6 +101,8 @@ def command(
         if as_json or not quiet:
             render.emit(result, as_json=as_json)
         return ExitCode.DONE
+    if start_arguments and not start:
+        raise click.UsageError("Arguments after -- go to imjoy start, and --start was not given.")
     if sha256 is not None and not (installer or mirror or offline):
         raise click.UsageError("--sha256 goes with --installer, --mirror or --offline.")
     _check_usage(distribution, installer, sha256)
@@ -141,6 +149,7 @@ def command(
                 "--open",
                 "--prefix",
                 str(folder),
+                *start_arguments,
             ],
         )
     return code
@@ -227,7 +236,7 @@ def _(result: Plan) -> None:
     }
     render.say(titles.get(result.action, "Install imjoy"))
     render.say(f"  into  {result.prefix}\n  from  {result.source.place}")
-    render.say(f"  with  {result.distribution}: {result.why}")
+    render.say(f"  with  {_described(result)}")
     if result.environment is not None:
         render.say(f"  in    {result.environment}, which {result.prefix} is a link to")
     for notice in result.notices:
@@ -236,6 +245,17 @@ def _(result: Plan) -> None:
         render.say("\nNothing to do: it is installed, works, and is up to date.")
     else:
         render.say("\n".join(["", "Steps:", *(f"  - {step}" for step in result.steps)]))
+
+
+def _described(plan: Plan) -> str:
+    if plan.conda is not None:
+        return f"conda {plan.conda.version} ({plan.conda.command})"
+    if plan.installer is not None and plan.distribution in NAMES:
+        table = table_of(plan.distribution)
+        return f"{table.title} {table.version}"
+    if plan.distribution == "venv" and plan.action in ("install", "finish"):
+        return f"Python {platform.python_version()} ({sys.executable})"
+    return f"its {plan.distribution}"
 
 
 @render.show.register

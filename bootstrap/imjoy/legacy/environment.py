@@ -40,7 +40,7 @@ def standing(prefix):
     marker = own_file(prefix, INCOMPLETE)
     if os.path.isfile(marker):
         with open(marker) as stream:
-            return INTERRUPTED if stream.read().strip() == INTERRUPTED else UNFINISHED
+            return INTERRUPTED if stream.readline().strip() == INTERRUPTED else UNFINISHED
     if os.path.isfile(own_file(prefix, RECEIPT)):
         return "ours"
     inside = os.listdir(prefix) if os.path.isdir(prefix) else []

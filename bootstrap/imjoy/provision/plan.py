@@ -102,7 +102,9 @@ class Plan(Result):
                 "venv": ("make the environment",),
                 "existing": ("have conda make the environment",),
             }.get(self.distribution, (f"download {title}", f"install {title}"))
-        return (*first, "build imjoy", "install imjoy and what it needs", "check that it answers")
+        built = () if self.source.kind == "wheel" else ("build imjoy",)
+        again = " again" if self.action in ("upgrade", "repair") else ""
+        return (*first, *built, f"install imjoy and what it needs{again}", "check that it answers")
 
     def as_json(self) -> dict[str, object]:
         """Return the same document as ``install.sh --dry-run --json``."""
