@@ -1,27 +1,15 @@
-"""The conda of this machine: found without a call, asked once, told to make an environment."""
+"""The conda of this machine: asked once, and told to make an environment."""
 
 import json
-import os
 import sys
 
 from imjoy.legacy.refusal import PREFLIGHT_REFUSED, Refusal
 from imjoy.legacy.sentence import install_line
 from imjoy.legacy.steps import capture, isolated
 from imjoy.legacy.texts import native
+from imjoy.legacy.where import conda_commands
 
 ASK_SECONDS = 120
-USUAL_FOLDERS = (
-    "miniconda3",
-    "miniforge3",
-    "mambaforge",
-    "anaconda3",
-    "miniconda",
-    "anaconda",
-    "miniconda2",
-    "anaconda2",
-)
-SYSTEM_FOLDERS = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
-COMMAND = os.path.join("Scripts", "conda.exe") if sys.platform == "win32" else os.path.join("bin", "conda")
 #: Never the default channels of Anaconda, whose terms only a person can accept.
 CHANNEL_ARGUMENTS = ["--override-channels", "--channel", "conda-forge"]
 #: What is solved for where the lock cannot serve: what the lock's own environment.yml allows, down to the floor.
@@ -51,39 +39,6 @@ class Conda(object):
         """Return the command that makes an environment at ``prefix``; ``what`` is specs, or options."""
         words = ["create", "--yes", "--quiet", "--prefix", prefix, "--no-default-packages"]
         return [self.command] + words + what
-
-
-def which(name):
-    # type: (str) -> str
-    """Return the command of that name on PATH, or an empty string."""
-    suffix = ".exe" if sys.platform == "win32" else ""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder, name + suffix)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return ""
-
-
-def conda_commands(environ):
-    # type: (dict[str, str]) -> list[str]
-    """Return the condas that may work, best first: CONDA_EXE, beside this interpreter, on PATH, the usual folders."""
-    prefixes = [sys.prefix, getattr(sys, "real_prefix", sys.prefix), getattr(sys, "base_prefix", sys.prefix)]
-    # An environment lies in `envs` of the conda that made it.
-    roots = prefixes + [os.path.dirname(os.path.dirname(prefix)) for prefix in prefixes]
-    usual = [os.path.join(os.path.expanduser("~"), folder) for folder in USUAL_FOLDERS] + list(SYSTEM_FOLDERS)
-    found = [environ.get("CONDA_EXE", "")]
-    found += [os.path.join(root, COMMAND) for root in roots]
-    found += [which("conda")]
-    found += [os.path.join(root, COMMAND) for root in usual]
-    commands = []  # type: list[str]
-    for command in found:
-        if (
-            command
-            and os.path.isfile(command)
-            and os.path.realpath(command) not in map(os.path.realpath, commands)
-        ):
-            commands.append(command)
-    return commands
 
 
 def ask_conda(environ):

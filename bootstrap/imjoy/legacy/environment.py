@@ -10,12 +10,15 @@ import os
 import re
 import sys
 
+from imjoy.legacy.running import Running  # noqa: F401 - in type comments
 from imjoy.legacy.texts import lines_of, native
 
 NAME = "imjoy"
 OWN_FOLDER = ".imjoy"
 RECEIPT = "receipt.json"
 INCOMPLETE = "incomplete"
+#: The kind of install in a receipt: an environment that a conda of this machine made.
+DISTRIBUTION = "existing"
 #: Which imjoy of an old Python was installed there last. An upgrade in the environment itself leaves it alone.
 ORIGIN = "origin"
 UNFINISHED = "unfinished"
@@ -124,6 +127,18 @@ def _required(metadata):
 def _one_spelling(name):
     # type: (str) -> str
     return re.sub("[-_.]+", "-", name).lower()
+
+
+def is_ready(prefix, running):
+    # type: (str, Running) -> bool
+    """Whether a prefix is ours, whole, and has the imjoy that runs here, or what it became by an upgrade."""
+    if standing(prefix) != "ours":
+        return False
+    if receipt(prefix).get("distribution") != DISTRIBUTION:
+        # IMJOY_PREFIX names an install of another kind, which `imjoy install` looks after.
+        return os.access(interpreter(prefix), os.X_OK)
+    same = origin(prefix) in ("", running.id)
+    return same and python_whole(prefix) and imjoy_whole(prefix)
 
 
 def _conda_files_there(record):

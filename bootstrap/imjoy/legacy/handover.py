@@ -1,12 +1,13 @@
 """Lets the imjoy of an environment take the place of this process."""
 
 import os
-import subprocess
 import sys
 
 from imjoy.legacy.environment import interpreter
 from imjoy.legacy.linked import is_known_by_home
-from imjoy.legacy.steps import LEAKS
+
+#: They would have a Python look for its modules elsewhere.
+LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 
 def replace(prefix, words, environ):
@@ -21,6 +22,8 @@ def replace(prefix, words, environ):
     sys.stderr.flush()
     if sys.platform != "win32":
         os.execve(command[0], command, variables)
+    import subprocess
+
     # A Python of conda finds its libraries by PATH there.
     folders = [prefix] + [os.path.join(prefix, part) for part in ("Library\\bin", "Scripts")]
     variables["PATH"] = os.pathsep.join(folders + [variables.get("PATH", "")])

@@ -1,7 +1,8 @@
-"""Has the environment ``imjoy`` be there, whole, with the imjoy that is running: made, mended or brought up to date."""
+"""Makes the environment ``imjoy`` with the imjoy that is running, mends it, or brings it up to date."""
 
 import ctypes
 import errno
+import glob
 import json
 import os
 import re
@@ -11,14 +12,12 @@ import sys
 
 from imjoy.legacy import environment, linked, packages
 from imjoy.legacy.claim import Claim
-from imjoy.legacy.conda import CHANNEL_ARGUMENTS, WANTED, Conda, ask_conda, conda_commands  # noqa: F401 - in type comments
+from imjoy.legacy.conda import CHANNEL_ARGUMENTS, WANTED, Conda, ask_conda  # noqa: F401 - in type comments
 from imjoy.legacy.refusal import FAILED, NETWORK_NEEDED, PREFLIGHT_REFUSED, Refusal
 from imjoy.legacy.running import Running  # noqa: F401 - in type comments
-from imjoy.legacy.sentence import sentence
+from imjoy.legacy.sentence import OFFER, sentence
 from imjoy.legacy.steps import Steps, capture, close_step, isolated, open_step
 
-#: The kind of install in a receipt: an environment that a conda of this machine made.
-DISTRIBUTION = "existing"
 #: The oldest that the packages of the lock run with.
 LOCK_GLIBC = (2, 17)
 NEEDED_MIB = 1000
@@ -26,7 +25,6 @@ BYTES_PER_MIB = 1 << 20
 PROBE_SECONDS = 120
 EVIDENCE_LINES = 12
 SEARCHED_LINES = 60
-OFFER = "`imjoy start` makes the conda environment imjoy for it, and runs there."
 #: They make no sense without an environment, and are no wish to have one made.
 ONLY_ASKING = ("stop", "status", "uninstall")
 
@@ -38,16 +36,13 @@ NETWORK_WORDS = re.compile(
 DISK_WORDS = re.compile("No space left on device|Errno 28|os error 28|NoSpaceLeftError|Disk quota exceeded")
 
 
-def ensure_environment(running, environ, words):
-    # type: (Running, dict[str, str], list[str]) -> str
-    """Return the prefix of the environment ``imjoy``; when it is whole and up to date nothing is called for that.
+def make_environment(prefix, running, environ, words):
+    # type: (str, Running, dict[str, str], list[str]) -> str
+    """Make the environment ``imjoy``, or mend the one of ours that is at ``prefix``; return where it is.
 
     Raises :class:`Refusal`: ``old.no-conda``, ``old.foreign``, ``old.disk`` and ``old.not-made`` (3),
     ``install.locked`` (7), ``download.checksum`` (6), ``install.network`` (4), ``install.step``.
     """
-    prefix = environment.find_ours(environ, conda_commands(environ))
-    if prefix and _is_ready(prefix, running):
-        return prefix
     if words[:1] and words[0] in ONLY_ASKING and not prefix:
         raise Refusal(
             "old.not-made",
@@ -64,7 +59,7 @@ def ensure_environment(running, environ, words):
     _say(sentence(sys.version_info, sys.executable, _intention(prefix, conda)))
     with Claim(os.path.join(prefix, environment.OWN_FOLDER)) as claim:
         # Somebody else may have been faster.
-        if not _is_ready(prefix, running):
+        if not environment.is_ready(prefix, running):
             _Making(prefix, running, environ, claim).make(conda)
     return prefix
 
@@ -83,6 +78,7 @@ class _Making(object):
         self._temporary = temporary
         self._environ = isolated(environ, temporary)
         self._downloads = os.path.join(self._own, "downloads")
+        self._stage = os.path.join(self._own, "stage")
         self._steps = Steps(os.path.join(self._own, "install.log"), self._environ, claim)
 
     def make(self, conda):
@@ -103,7 +99,8 @@ class _Making(object):
         except (IOError, OSError) as error:
             raise self._failure("writing", str(error), error.errno == errno.ENOSPC)
         finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            for folder in (self._temporary, self._stage):
+                shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self._downloads, ignore_errors=True)
 
     def _make_python(self, conda):
@@ -145,24 +142,37 @@ class _Making(object):
 
     def _install_imjoy(self, anew):
         # type: (bool) -> None
-        pip = [environment.interpreter(self._prefix), "-I", "-m", "pip", "install"]
-        wanted = self._running.arguments
+        pip = [environment.interpreter(self._prefix), "-I", "-m", "pip"]
+        wanted = ["--editable", self._running.what] if self._running.editable else [self._build_wheel(pip)]
         if anew:
-            commands = [pip + wanted]
+            commands = [pip + ["install"] + wanted]
         elif environment.imjoy_whole(self._prefix):
             # By its name imjoy is there already, so the second looks for what it requires alone.
-            commands = [pip + ["--force-reinstall", "--no-deps"] + wanted, pip + ["imjoy"]]
+            commands = [
+                pip + ["install", "--force-reinstall", "--no-deps"] + wanted,
+                pip + ["install", "imjoy"],
+            ]
         else:
-            commands = [pip + ["--force-reinstall"] + wanted]
+            commands = [pip + ["install", "--force-reinstall"] + wanted]
         for command in commands:
             if self._steps.run("installing imjoy and what it needs", command) != 0:
                 raise self._failure("installing imjoy")
+
+    def _build_wheel(self, pip):
+        # type: (list[str]) -> str
+        """Return a wheel of imjoy in our own folder: an upgrade then asks the receipt where imjoy comes from."""
+        command = pip + ["wheel", "--no-deps", "--wheel-dir", self._stage, self._running.what]
+        code = self._steps.run("building imjoy", command)
+        wheels = glob.glob(os.path.join(self._stage, "imjoy-*.whl"))
+        if code != 0 or not wheels:
+            raise self._failure("building imjoy")
+        return wheels[0]
 
     def _finish(self, conda):
         # type: (str) -> None
         handed = {
             "action": "install",
-            "distribution": DISTRIBUTION,
+            "distribution": environment.DISTRIBUTION,
             "source": self._running.place,
             "source_id": self._running.id,
             "made_folder": self._prefix,
@@ -222,17 +232,6 @@ class _Making(object):
                 shutil.rmtree(path)
             else:
                 os.remove(path)
-
-
-def _is_ready(prefix, running):
-    # type: (str, Running) -> bool
-    if environment.standing(prefix) != "ours":
-        return False
-    if environment.receipt(prefix).get("distribution") != DISTRIBUTION:
-        # IMJOY_PREFIX names an install of another kind, which `imjoy install` looks after.
-        return os.access(environment.interpreter(prefix), os.X_OK)
-    same = environment.origin(prefix) in ("", running.id)
-    return same and environment.python_whole(prefix) and environment.imjoy_whole(prefix)
 
 
 def _is_unfinished(prefix):

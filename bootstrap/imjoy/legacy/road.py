@@ -5,12 +5,11 @@ import sys
 
 from imjoy import __version__
 from imjoy.legacy import handover
-from imjoy.legacy.conda import conda_commands
-from imjoy.legacy.environment import find_ours
-from imjoy.legacy.making import OFFER, ensure_environment
+from imjoy.legacy.environment import find_ours, is_ready
 from imjoy.legacy.refusal import INTERRUPTED, Refusal, tell
 from imjoy.legacy.running import find_running
-from imjoy.legacy.sentence import sentence
+from imjoy.legacy.sentence import OFFER, sentence
+from imjoy.legacy.where import conda_commands
 
 VERSION_OPTIONS = ("--version", "-v", "-V")
 
@@ -26,15 +25,21 @@ def main(arguments=None):
     if words[:1] and words[0] in VERSION_OPTIONS:
         sys.stdout.write("imjoy {0}\n".format(__version__))
         return 0
-    if {"--help", "-h"} & set(words) and not find_ours(dict(os.environ), conda_commands(dict(os.environ))):
+    environ, running = dict(os.environ), find_running()
+    prefix = find_ours(environ, conda_commands(environ))
+    if {"--help", "-h"} & set(words) and not prefix:
         sys.stdout.write(sentence(sys.version_info, sys.executable, OFFER) + "\n")
         return 0
-    try:
-        prefix = ensure_environment(find_running(), dict(os.environ), words)
-    except Refusal as refusal:
-        tell(refusal, "--json" in words)
-        return refusal.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; the next start goes on from here\n")
-        return INTERRUPTED
-    return handover.replace(prefix, words, dict(os.environ))
+    if not (prefix and is_ready(prefix, running)):
+        # A tenth of a second that a start does without when all is there.
+        from imjoy.legacy.making import make_environment
+
+        try:
+            prefix = make_environment(prefix, running, environ, words)
+        except Refusal as refusal:
+            tell(refusal, "--json" in words)
+            return refusal.exit_code
+        except KeyboardInterrupt:
+            sys.stderr.write("\ninterrupted; the next start goes on from here\n")
+            return INTERRUPTED
+    return handover.replace(prefix, words, environ)

@@ -6,20 +6,27 @@ import json
 import os
 
 from imjoy import PROJECT_URL, __version__
-from imjoy.legacy.conda import which
 from imjoy.legacy.texts import native
+from imjoy.legacy.where import which
+
+if False:
+    from typing import Any  # noqa: F401 - Python 2.7 has no typing
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Running(object):
-    """``place`` is where it came from, ``id`` differs when its content does, ``arguments`` are what pip installs."""
+    """``place`` is where a later upgrade finds it, ``id`` differs when its content does, ``what`` is for pip to build.
 
-    def __init__(self, place, id, arguments):
-        # type: (str, str, list[str]) -> None
+    An ``editable`` one is a checkout, which is to be used as it lies.
+    """
+
+    def __init__(self, place, id, what, editable=False):
+        # type: (str, str, str, bool) -> None
         self.place = place
         self.id = id
-        self.arguments = arguments
+        self.what = what
+        self.editable = editable
 
 
 def find_running(package=PACKAGE):
@@ -30,24 +37,41 @@ def find_running(package=PACKAGE):
     """
     checkout = os.path.dirname(os.path.dirname(package))
     if os.path.isfile(os.path.join(checkout, "pyproject.toml")):
-        return Running(checkout, "folder:" + checkout, ["--editable", checkout])
-    url, commit = _recorded(package)
+        return Running(checkout, "folder:" + checkout, checkout, editable=True)
+    noted = _noted_by_pip(package)
+    url = native(noted.get("url", ""))
+    vcs = noted.get("vcs_info", {})
     packed = sorted(glob.glob(os.path.join(package, "legacy", "imjoy-*.zip")))
-    if commit and (which("git") or not packed):
-        return Running("git+" + url, "commit:" + commit, ["imjoy @ git+{0}@{1}".format(url, commit)])
-    place = "git+" + (url or PROJECT_URL)
+    if vcs:
+        commit = native(vcs["commit_id"])
+        ref = native(vcs.get("requested_revision") or "")
+        place = "git+{0}@{1}".format(url, ref) if ref else "git+" + url
+        what = packed[-1] if packed and not which("git") else "git+{0}@{1}".format(url, commit)
+        return Running(place, "commit:" + commit, what)
+    place = _path_of(url) if url.startswith("file:") else "git+" + PROJECT_URL
     if not packed:
-        return Running(place, "version:" + __version__, ["imjoy @ {0}@v{1}".format(place, __version__)])
+        return Running(place, "version:" + __version__, "git+{0}@v{1}".format(PROJECT_URL, __version__))
     with open(packed[-1], "rb") as archive:
-        digest = hashlib.sha256(archive.read()).hexdigest()
-    return Running(place, "commit:" + commit if commit else "sources:" + digest, [packed[-1]])
+        return Running(place, "sources:" + hashlib.sha256(archive.read()).hexdigest(), packed[-1])
 
 
-def _recorded(package):
-    # type: (str) -> tuple[str, str]
-    """Return the repository and the commit that pip noted (PEP 610), or empty strings."""
+def _noted_by_pip(package):
+    # type: (str) -> dict[str, Any]
+    """Return what pip noted of where it had imjoy from (PEP 610), or nothing."""
     for file in glob.glob(os.path.join(os.path.dirname(package), "imjoy-*.dist-info", "direct_url.json")):
         with open(file) as stream:
-            noted = json.load(stream)
-        return native(noted["url"]), native(noted.get("vcs_info", {}).get("commit_id", ""))
-    return "", ""
+            return dict(json.load(stream))
+    return {}
+
+
+def _path_of(url):
+    # type: (str) -> str
+    # Imported here, as each start comes by, and these take longer than all the rest.
+    try:
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname
+    except ImportError:
+        from urllib import url2pathname  # type: ignore[attr-defined,no-redef]
+
+        from urlparse import urlsplit  # type: ignore[import-not-found,no-redef]
+    return str(url2pathname(urlsplit(url).path))

@@ -2,6 +2,9 @@
 
 from imjoy import FLOOR, PROJECT_URL, __version__
 
+#: What can be done for an old Python, in the words of the sentence.
+OFFER = "`imjoy start` makes the conda environment imjoy for it, and runs there."
+
 
 def install_line(platform):
     # type: (str) -> str

@@ -8,6 +8,7 @@ import threading
 import time
 
 from imjoy.legacy.claim import Claim  # noqa: F401 - in type comments
+from imjoy.legacy.handover import LEAKS
 from imjoy.legacy.texts import lines_of
 
 if False:
@@ -18,8 +19,6 @@ END_SECONDS = 5
 POLL_SECONDS = 0.05
 TITLE_WIDTH = 44
 
-#: They would have a Python look for its modules elsewhere.
-LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 #: They would have pip install elsewhere, or nothing.
 PIP_LEAKS = ("TARGET", "PREFIX", "ROOT", "REQUIRE_VIRTUALENV", "NO_DEPS", "DRY_RUN", "QUIET")
 

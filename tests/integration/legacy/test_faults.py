@@ -123,7 +123,7 @@ def test_where_the_lock_cannot_serve_conda_solves(
             file.write_text(file.read_text().replace("/conda-forge/", "/elsewhere/"))
     done = conda_host.run("start", **NO_INDEX)
     assert "having conda solve and make the environment" in done.stderr
-    assert "installing imjoy" in done.stderr  # so the Python that was solved for runs
+    assert "building imjoy" in done.stderr  # so the Python that was solved for runs
     assert (conda_host.prefix / "conda-meta" / "history").exists()
 
 
@@ -190,7 +190,7 @@ def test_ctrl_c_ends_it_and_the_next_start_goes_on(
     assert not (conda_host.prefix / ".imjoy" / "install.lock").exists()
     channel.stall.clear()
     again = conda_host.run("start", **NO_INDEX)
-    assert "installing imjoy" in again.stderr
+    assert "building imjoy" in again.stderr
 
 
 def test_after_a_kill_the_next_start_takes_over(
@@ -201,7 +201,7 @@ def test_after_a_kill_the_next_start_takes_over(
     assert (conda_host.prefix / ".imjoy" / "install.lock").exists()
     channel.stall.clear()
     again = conda_host.run("start", **NO_INDEX)
-    assert "installing imjoy" in again.stderr
+    assert "building imjoy" in again.stderr
 
 
 def test_a_step_that_outlived_a_kill_is_ended_by_the_next_start(conda_host: OldHost, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -69,9 +68,12 @@ def test_the_first_start_ends_in_an_engine_of_the_environment_and_a_plugin_that_
 
     receipt = json.loads((conda_host.prefix / ".imjoy" / "receipt.json").read_text())
     assert (receipt["version"], receipt["distribution"]) == (__version__, "existing")
-    [noted] = conda_host.prefix.glob("lib/python3*/site-packages/imjoy-*.dist-info/direct_url.json")
-    commit = json.loads(noted.read_text())["vcs_info"]["commit_id"]
-    assert receipt["source_id"] == f"commit:{commit}"
+    [noted] = conda_host.package.parent.glob("imjoy-*.dist-info/direct_url.json")
+    origin = json.loads(noted.read_text())
+    assert receipt["source_id"] == f"commit:{origin['vcs_info']['commit_id']}"
+    assert receipt["source"] == f"git+{origin['url']}"
+    asked = conda_host.run("upgrade", "--check", "--json")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
     assert started["url"].startswith("http://127.0.0.1:")
     assert not (conda_host.prefix / ".imjoy" / "downloads").exists()
     assert (conda_host.home / "ImJoyApp").resolve() == conda_host.prefix
@@ -94,8 +96,9 @@ def test_a_second_start_calls_no_conda_and_takes_under_three_tenths_of_a_second_
     for _ in range(STARTS):
         old.append(seconds_of(finished_host.command(["--help"])))
         new.append(seconds_of(direct))
-    more = statistics.median(old) - statistics.median(new)
-    assert more < MOST_SECONDS_MORE, f"{more:.3f} s more than {statistics.median(new):.3f} s"
+    # The best of each: what a busy machine adds is not ours.
+    more = min(old) - min(new)
+    assert more < MOST_SECONDS_MORE, f"{more:.3f} s more than {min(new):.3f} s"
     assert not calls.exists()
 
 
@@ -161,3 +164,15 @@ def test_every_old_python_goes_on_in_the_same_environment(
         assert done.stderr == ""
     again = host.run("status")
     assert (again.returncode, again.stderr) == (1, "")
+
+
+def test_uninstall_takes_the_environment_and_the_link_away(finished_host: OldHost) -> None:
+    link = finished_host.home / "ImJoyApp"
+    if not link.is_symlink():
+        link.symlink_to(finished_host.prefix)
+    done = finished_host.run("uninstall", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not finished_host.prefix.exists()
+    assert not link.is_symlink()
+    assert (finished_host.home / "miniconda3" / "bin" / "conda").exists()
+    assert finished_host.run("status").returncode == 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import os
 import re
 from pathlib import Path
@@ -13,7 +15,7 @@ import yaml
 
 from imjoy import FLOOR, PROJECT_URL, __version__
 from imjoy.effects import conda, lock
-from imjoy.legacy import claim, environment, linked, making, refusal, running, steps
+from imjoy.legacy import claim, environment, linked, refusal, running, steps, where
 from imjoy.legacy import conda as old_conda
 from imjoy.legacy.packages import locked_packages
 from imjoy.legacy.sentence import install_line
@@ -66,7 +68,7 @@ def test_an_environment_is_marked_as_ours_in_the_same_way_under_the_floor(tmp_pa
     for state in (environment.UNFINISHED, environment.INTERRUPTED):
         receipt.write_state(prefix, "interrupted" if state == environment.INTERRUPTED else "unfinished")
         assert environment.standing(str(prefix)) == state == receipt.read_state(prefix)
-    assert making.DISTRIBUTION in get_args(Kind)
+    assert environment.DISTRIBUTION in get_args(Kind)
     assert environment.NAME == conda.ENVIRONMENT_NAME
     assert linked.PREFIX_NAME == DEFAULT_PREFIX_NAME
 
@@ -82,8 +84,8 @@ def test_what_is_started_is_isolated_in_the_same_way_under_the_floor() -> None:
 
 
 def test_conda_is_looked_for_and_spoken_to_in_the_same_way_under_the_floor() -> None:
-    assert set(conda.USUAL_FOLDERS) <= set(old_conda.USUAL_FOLDERS)
-    assert old_conda.SYSTEM_FOLDERS == conda.SYSTEM_FOLDERS
+    assert set(conda.USUAL_FOLDERS) <= set(where.USUAL_FOLDERS)
+    assert where.SYSTEM_FOLDERS == conda.SYSTEM_FOLDERS
     assert tuple(old_conda.CHANNEL_ARGUMENTS) == conda.CHANNEL_ARGUMENTS
 
 
@@ -112,10 +114,50 @@ def test_what_an_old_python_packs_is_what_an_install_copies() -> None:
 
 def test_a_checkout_is_what_an_imjoy_that_runs_from_one_installs() -> None:
     found = running.find_running()
-    assert found.arguments == ["--editable", str(ROOT)]
+    assert (found.what, found.editable) == (str(ROOT), True)
 
 
 def test_no_document_tells_to_install_the_other_program_of_this_name() -> None:
     other = re.compile(r"pip3? install (-U |--upgrade )?imjoy\b")
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert not other.search(page.read_text(encoding="utf-8")), page
+
+
+def installed(folder: Path, **noted: object) -> str:
+    """Write what an old Python has of imjoy; return the package's folder."""
+    (folder / "imjoy" / "legacy").mkdir(parents=True)
+    (folder / "imjoy" / "legacy" / "imjoy-1.0.zip").write_bytes(b"sources")
+    if noted:
+        (folder / "imjoy-1.0.dist-info").mkdir()
+        (folder / "imjoy-1.0.dist-info" / "direct_url.json").write_text(json.dumps(noted))
+    return str(folder / "imjoy")
+
+
+def test_an_imjoy_from_git_installs_its_commit_and_an_upgrade_follows_its_branch(tmp_path: Path) -> None:
+    vcs = {"vcs": "git", "commit_id": "ab" * 20, "requested_revision": "main"}
+    found = running.find_running(installed(tmp_path, url="https://host/imjoy", vcs_info=vcs))
+    assert found.what == f"git+https://host/imjoy@{'ab' * 20}"
+    assert (found.id, found.place) == (f"commit:{'ab' * 20}", "git+https://host/imjoy@main")
+
+
+def test_without_git_the_sources_that_it_carries_stand_for_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    package = installed(tmp_path, url="https://host/imjoy", vcs_info={"commit_id": "ab" * 20})
+    found = running.find_running(package)
+    assert found.what == str(Path(package) / "legacy" / "imjoy-1.0.zip")
+    assert found.id == f"commit:{'ab' * 20}"
+
+
+def test_an_imjoy_from_a_folder_installs_the_sources_of_then_and_an_upgrade_follows_the_folder(
+    tmp_path: Path,
+) -> None:
+    found = running.find_running(installed(tmp_path, url="file:///home/ada/my%20imjoy", dir_info={}))
+    assert found.what.endswith("imjoy-1.0.zip")
+    assert found.place == "/home/ada/my imjoy"
+    assert found.id == f"sources:{hashlib.sha256(b'sources').hexdigest()}"
+
+
+def test_an_imjoy_of_which_pip_noted_nothing_follows_the_project(tmp_path: Path) -> None:
+    assert running.find_running(installed(tmp_path)).place == f"git+{PROJECT_URL}"
