@@ -33,7 +33,7 @@ COUNTS = {1: 10, 16: 4, 64: 2, 256: 1}
 """How often each size is sent: the first array has the plugin import numpy."""
 CPU_SIZE = 64
 BIG = 256
-BIG_ROUNDS = 2
+BIG_ROUNDS = 1
 """256 MiB take some sides half a minute."""
 
 Samples = dict[str, dict[str, list[float]]]

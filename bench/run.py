@@ -16,7 +16,7 @@ from pathlib import Path
 import report
 from commands import measure_commands, measure_doctor
 from environments import measure_environments
-from figures import Bench
+from figures import BIG_ROUNDS, Bench
 
 OUT = Path(__file__).parents[1] / ".bench"
 
@@ -35,9 +35,8 @@ def main() -> None:
     load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory(prefix="imjoy-bench-") as folder:
         bench = Bench(options.venvs.absolute(), Path(folder) / "stores")
-        bench.round(
-            0, "before the first round"
-        )  # builds what is built once, and warms what a second start finds warm
+        # Builds what is built once, and warms what a second start finds warm.
+        bench.round(BIG_ROUNDS, "before the first round")
         bench.samples.clear()
         for number in range(options.rounds):
             bench.round(number, f"round {number + 1} of {options.rounds}")
