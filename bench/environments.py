@@ -26,7 +26,7 @@ from typing import Any
 from imjoy_engine.environments.spec import BASE_REQUIREMENTS, EnvironmentSpec
 from imjoy_engine.environments.store import EnvironmentStore
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.kit.channel import CondaChannel
 
 PIP_PACKAGES = ("matplotlib", "numpy", "scikit-image")

@@ -166,7 +166,7 @@ class LocalWorker:
 # (a group with stopped members loses its last parent in the session), which could not end itself.
 _OWN_GROUP: dict[str, Any] = {}
 if sys.platform != "win32":
-    _OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+    _OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 
 WORKER_SCRIPT = Path(__file__).parent.parent / "worker" / "__main__.py"
 
