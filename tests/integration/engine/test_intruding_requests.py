@@ -292,10 +292,10 @@ def test_ten_thousand_idle_and_trickling_sockets_keep_nobody_waiting_and_are_clo
     ) as intruder:
         assert intruder.stdin is not None and intruder.stdout is not None
         assert intruder.stdout.readline() == "open\n"
-        assert trickle(intruder) == wanted
         before = time.monotonic()
         assert ask(engine)[0] == 200
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 10  # 0.1 where nothing else runs
+        assert trickle(intruder) == wanted
 
         async def scenario() -> None:
             async with await engine.open(ECHO) as plugin:
@@ -332,7 +332,7 @@ def test_a_thousand_wrong_tokens_at_once_stop_nobody(engine: RunningEngine, play
         answer = await asyncio.to_thread(raw, engine, request(engine), source)
         assert status_of(answer) == 200
         assert not guesses.done()
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 10
         assert set(await guesses) == {401}
 
     play(scenario())
