@@ -16,8 +16,8 @@ pytest_plugins = ["tests.kit.fixtures"]
 
 # How long an example takes is the machine's matter, not a property of the code.
 settings.register_profile("imjoy", deadline=None)
-# `make fuzz`: five tests of the wire and the relay make 100,000 cases of it.
-settings.register_profile("fuzz", deadline=None, max_examples=20_000, print_blob=True)
+# `make fuzz`: ten tests of the wire, the relay and the reader of plugin files make 100,000 cases of it.
+settings.register_profile("fuzz", deadline=None, max_examples=10_000, print_blob=True)
 settings.load_profile("imjoy")
 
 ROOT = Path(__file__).resolve().parents[1]
