@@ -107,6 +107,8 @@ async def remove_environment(root: Path, environment: Environment, environ: Mapp
         # Without its marker it is no environment any more, however much of it is left.
         (environment.path / MARKER_NAME).unlink(missing_ok=True)
         await remove_tree(environment.path)
+        # Its files have names there too, and would still take their room.
+        await remove_tree(root / PIP_PARTS)
         _forget_at_conda(environment.path, environ)
     finally:
         lock.release()
@@ -130,7 +132,7 @@ async def collect(root: Path, environ: Mapping[str, str], unused_seconds: float 
         except ImJoyError:
             continue
         removed.append(environment)
-    # Only a quicker way to make again what is gone now.
+    # What it has is in the environments that are left; it only saves time when one is made again.
     await remove_tree(root / PIP_PARTS)
     return removed
 
