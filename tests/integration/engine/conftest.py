@@ -175,6 +175,15 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory, environments: Path) 
 
 
 @pytest.fixture
+def unshaken_engine(shared_engine: RunningEngine) -> Iterator[RunningEngine]:
+    """Return the engine that a file's tests share; it has to survive each of them, and not to fail within."""
+    before = len(shared_engine.log())
+    yield shared_engine
+    assert shared_engine.process.poll() is None
+    assert '"level": "error"' not in shared_engine.log()[before:]
+
+
+@pytest.fixture
 def engine(start_engine: StartEngine) -> RunningEngine:
     """Return a running engine with its default settings."""
     return start_engine()

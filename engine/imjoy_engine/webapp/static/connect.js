@@ -72,9 +72,9 @@ if (location.protocol === "https:") {
 } else {
   reason.textContent = isHere
     ? "From another machine an https page, such as imjoy.io, cannot reach this engine: browsers keep https pages from " +
-      "reaching plain http addresses, except those of their own machine. Bring the engine to that machine, or start it with --tls:"
+      "reaching plain http addresses, except those of their own machine. Start it with --tls, or bring it to that machine:"
     : "An https page, such as imjoy.io, cannot reach this engine from here: browsers keep https pages from reaching " +
-      "plain http addresses on the network. Bring it to this machine, or start it with --tls:";
+      "plain http addresses on the network. Start it with --tls, or bring it to this machine:";
   line.textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
 }
 const plugin = encodeURIComponent(`${location.origin}/imjoy-engine.imjoy.html`);

@@ -101,11 +101,8 @@ class DoublePlugin:
         return False
 
 
-async def relayed(
-    from_client: list[bytes | str], from_worker: list[bytes | str], order: random.Random
-) -> tuple[list[bytes], list[bytes], int | None]:
-    """Send both ways through real sockets, in any order; return what arrived there and there, and the client's code."""
-    plugin = DoublePlugin()
+def relay_app(plugin: DoublePlugin) -> web.Application:
+    """Return what joins a socket at /client with one at /worker."""
 
     async def client_side(request: web.Request) -> web.StreamResponse:
         return await serve_client(
@@ -118,6 +115,16 @@ async def relayed(
     app = web.Application()
     app.router.add_get("/client", client_side)
     app.router.add_get("/worker", worker_side)
+    return app
+
+
+async def relayed(
+    from_client: list[bytes | str], from_worker: list[bytes | str], order: random.Random
+) -> tuple[list[bytes], list[bytes], int | None]:
+    """Send both ways through real sockets, in any order; return what arrived there and there, and the client's code."""
+    plugin = DoublePlugin()
+
+    app = relay_app(plugin)
     async with TestClient(TestServer(app)) as http:
         client = await http.ws_connect("/client", protocols=("imjoy.v1",))
         await plugin.changed.wait()
@@ -166,17 +173,7 @@ def test_noise_in_a_socket_s_place_never_reaches_the_worker_as_anything_but_fram
     async def scenario() -> list[bytes]:
         plugin = DoublePlugin()
 
-        async def client_side(request: web.Request) -> web.StreamResponse:
-            return await serve_client(
-                request, cast("Plugin", plugin), cast("Registry", None), Limits(LIMIT, SECONDS)
-            )
-
-        async def worker_side(request: web.Request) -> web.StreamResponse:
-            return await serve_worker(request, plugin.links["link"], LIMIT)
-
-        app = web.Application()
-        app.router.add_get("/client", client_side)
-        app.router.add_get("/worker", worker_side)
+        app = relay_app(plugin)
         async with TestClient(TestServer(app)) as http:
             reader, writer = await asyncio.open_connection(http.host, http.port)
             writer.write(HANDSHAKE)
