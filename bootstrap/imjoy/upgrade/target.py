@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from imjoy.context import Context
@@ -50,6 +52,21 @@ class Target:
         if self.kind != "index":
             return self.source
         return f"{NAME}=={self.ref}" if self.ref else NAME
+
+    def direct_url(self, id: str) -> Mapping[str, object] | None:
+        """Return what pip writes down about its source (PEP 610); ``id`` is what was fetched. None for an index."""
+        if self.kind == "git":
+            commit = {"vcs": "git", "commit_id": id.removeprefix("commit:")}
+            asked = {"requested_revision": self.ref} if self.ref != "HEAD" else {}
+            return {"url": self.place, "vcs_info": {**asked, **commit}}
+        if self.kind == "wheel":
+            return {
+                "url": Path(self.place).as_uri(),
+                "archive_info": {"hash": f"sha256={id.removeprefix('wheel:')}"},
+            }
+        if self.kind == "checkout":
+            return {"url": Path(self.place).as_uri(), "dir_info": {}}
+        return None
 
 
 def is_pinned(source: str) -> bool:

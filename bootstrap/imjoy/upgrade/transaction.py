@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
-import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from imjoy import __version__
 from imjoy.context import Context
@@ -20,10 +17,9 @@ from imjoy.effects.lock import InstallLock
 from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.provision.machine import BYTES_PER_MIB
 from imjoy.provision.receipt import Receipt, lock_folder, own_folder, read_receipt, write_receipt
 from imjoy.provision.steps import Report, StepFailed, Steps
-from imjoy.signals import SIGNALS
+from imjoy.signals import signals_held
 from imjoy.upgrade.base import BaseChange, BasePlan, fetch_base, find_specs, plan_base
 from imjoy.upgrade.candidate import (
     Candidate,
@@ -35,6 +31,16 @@ from imjoy.upgrade.candidate import (
 from imjoy.upgrade.journal import GUARD, recover
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.plan import Action, Change, Upgrade
+from imjoy.upgrade.room import (
+    NO_ROOM,
+    NO_ROOM_WORDS,
+    UNTOUCHED,
+    is_full,
+    no_room,
+    refuse_little_room,
+    refuse_unwritable,
+    unwritable,
+)
 from imjoy.upgrade.running import find_running, start_again, stop_all
 from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
 from imjoy.upgrade.stage import Stage
@@ -42,12 +48,7 @@ from imjoy.upgrade.swap import Swap
 from imjoy.upgrade.target import Target
 from imjoy.upgrade.trial import VERSION_SECONDS, Health, examine, load_command, say_version
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-NO_ROOM_WORDS = "No space left on device"
-NO_MIB = 1
-NEEDED_MIB = 100
-"""The sources, a build, a trial that is mostly links, and a new dependency or two; the larger of ours are 40 MiB."""
-UNTOUCHED = "nothing was changed"
+LAST_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,7 @@ class Session:
         Raises :class:`ImJoyError` ``upgrade.unwritable`` (3), ``upgrade.disk`` and ``install.locked`` (7).
         """
         refuse_unwritable(self._origin)
-        free = _free_mib(self._origin.environment)
-        if free < NEEDED_MIB:
-            raise _no_room(self._origin.environment, f"{free} MiB are free, and {NEEDED_MIB} are needed")
+        refuse_little_room(self._origin.environment)
         with self._explained():
             self._lock.__enter__()
             try:
@@ -125,7 +124,7 @@ class Session:
             version=staged.version,
             source=target.source,
             id=staged.id,
-            direct_url=_direct_url(target, staged.id),
+            direct_url=target.direct_url(staged.id),
         )
         older = staged.older
         if older is None:
@@ -359,7 +358,7 @@ class Session:
         with suppress(OSError):
             self._steps.note(f"{id}\n{why}")
         evidence = self._steps.evidence(self._origin.home / "failed.log", "the old one is as it was")
-        text = "\n".join(lines[-12:])
+        text = "\n".join(lines[-LAST_LINES:])
         if id == "upgrade.trial":
             return ImJoyError(
                 "upgrade.trial",
@@ -389,60 +388,17 @@ class Session:
             yield
         except StepFailed as error:
             # A log on a full disk may lack its end.
-            if self._steps.says(NO_ROOM_WORDS) or _free_mib(self._origin.home) < NO_MIB:
-                raise _no_room(self._origin.home, NO_ROOM_WORDS) from error
+            if self._steps.says(NO_ROOM_WORDS) or is_full(self._origin.home):
+                raise no_room(self._origin.home, NO_ROOM_WORDS) from error
             evidence = self._steps.evidence(self._origin.home / "failed.log", UNTOUCHED)
             raise ImJoyError("upgrade.step", error.what, **evidence) from error
         except OSError as error:
             if error.errno in NO_ROOM:
-                raise _no_room(self._origin.home, str(error)) from error
-            raise _unwritable(error) from error
+                raise no_room(self._origin.home, str(error)) from error
+            raise unwritable(error) from error
 
     def _clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def refuse_unwritable(origin: Origin) -> None:
-    """Raise :class:`ImJoyError` ``upgrade.unwritable`` unless packages and commands can be changed, by trying."""
-    for folder in (origin.environment, origin.site, origin.scripts):
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                raise _no_room(folder, str(error)) from error
-            raise _unwritable(error) from error
-
-
-@contextmanager
-def signals_held() -> Iterator[Callable[[], bool]]:
-    """While it is entered, a Ctrl-C and its kin wait; yields a function that tells whether one came."""
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _direct_url(target: Target, id: str) -> Mapping[str, object] | None:
-    if target.kind == "git":
-        commit = {"vcs": "git", "commit_id": id.removeprefix("commit:")}
-        asked = {"requested_revision": target.ref} if target.ref != "HEAD" else {}
-        return {"url": target.place, "vcs_info": {**asked, **commit}}
-    if target.kind == "wheel":
-        return {
-            "url": Path(target.place).as_uri(),
-            "archive_info": {"hash": f"sha256={id.removeprefix('wheel:')}"},
-        }
-    if target.kind == "checkout":
-        return {"url": Path(target.place).as_uri(), "dir_info": {}}
-    return None
 
 
 def _is_older(version: str, than: str) -> bool:
@@ -452,27 +408,3 @@ def _is_older(version: str, than: str) -> bool:
         return Version(version) < Version(than)
     except InvalidVersion:
         return False
-
-
-def _free_mib(folder: Path) -> int:
-    return shutil.disk_usage(folder).free // BYTES_PER_MIB
-
-
-def _no_room(folder: Path, why: str) -> ImJoyError:
-    return ImJoyError(
-        "upgrade.disk",
-        f"There is no room on the disk of {folder}; {UNTOUCHED}.",
-        why=why.strip().rpartition("\n")[2],
-        fix="make room, then imjoy upgrade",
-        exit_code=ExitCode.PREFLIGHT_REFUSED,
-    )
-
-
-def _unwritable(error: OSError) -> ImJoyError:
-    return ImJoyError(
-        "upgrade.unwritable",
-        f"The installation cannot be changed; {UNTOUCHED}.",
-        why=str(error),
-        fix="run it as the user who installed imjoy, or mend the permissions",
-        exit_code=ExitCode.PREFLIGHT_REFUSED,
-    )
