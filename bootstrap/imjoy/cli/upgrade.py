@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -13,7 +15,7 @@ from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.provision.apply import works
+from imjoy.provision.apply import interpreter, works
 from imjoy.provision.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
 from imjoy.upgrade.check import check
@@ -67,6 +69,7 @@ def command(
     if only_check:
         render.emit(check(origin, source, to, layout, context), as_json=as_json)
         return ExitCode.DONE
+    _refuse_elsewhere(origin, prefix)
     requirement = (
         find_target(origin, source, to, context).requirement if _is_foreign(origin) and (source or to) else ""
     )
@@ -103,6 +106,18 @@ def command(
 def _layout(context: Context, origin: Origin, prefix: str | None, workspace: str | None) -> Layout:
     installed = prefix is None and read_receipt(origin.environment) is not None
     return context.layout(str(origin.environment) if installed else prefix, workspace)
+
+
+def _refuse_elsewhere(origin: Origin, prefix: str | None) -> None:
+    """An imjoy upgrades the environment that it runs in: only there it knows what it stands on."""
+    folder = Path(prefix).expanduser() if prefix else origin.environment
+    if folder.resolve() != origin.environment.resolve():
+        raise ImJoyError(
+            "upgrade.elsewhere",
+            f"This imjoy lives in {origin.environment}, and cannot upgrade the one in {folder}.",
+            fix=f"{shlex.quote(str(interpreter(folder)))} -m imjoy upgrade",
+            exit_code=ExitCode.PREFLIGHT_REFUSED,
+        )
 
 
 def _is_foreign(origin: Origin) -> bool:

@@ -176,3 +176,29 @@ def test_uninstall_takes_the_environment_and_the_link_away(finished_host: OldHos
     assert not link.is_symlink()
     assert (finished_host.home / "miniconda3" / "bin" / "conda").exists()
     assert finished_host.run("status").returncode == 3
+
+
+@pytest.mark.timeout(600)
+def test_upgrade_is_the_environment_s_matter(finished_host: OldHost, repository: Path) -> None:
+    def git(*words: str) -> str:
+        somebody = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        argv = ["git", "-C", str(repository), *somebody, *words]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    branch = git("symbolic-ref", "--short", "HEAD")
+    git("checkout", "--quiet", "-b", "newer")
+    facts = repository / "bootstrap" / "imjoy" / "__init__.py"
+    facts.write_text(facts.read_text().replace(f'"{__version__}"', '"99.1.0"'))
+    git("commit", "--quiet", "--all", "--message", "Be newer")
+    git("checkout", "--quiet", branch)
+
+    done = finished_host.run("upgrade", "--to", "newer", "--yes", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (json.loads(done.stdout)["new_version"], json.loads(done.stdout)["done"]) == ("99.1.0", True)
+    # The old Python has the old one; what is started is the environment's.
+    assert finished_host.run("--version").stdout == f"imjoy {__version__}\n"
+    assert finished_host.run("doctor", "--list").returncode == 0
+    inside = subprocess.run(
+        [finished_host.prefix / "bin" / "imjoy", "--version"], capture_output=True, text=True, check=True
+    )
+    assert inside.stdout == "imjoy 99.1.0\n"

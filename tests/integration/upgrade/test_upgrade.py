@@ -329,6 +329,11 @@ def test_a_branch_that_was_named_is_followed_from_then_on(machine: Machine) -> N
     assert json.loads(machine.imjoy("upgrade", "--check", "--json").stdout)["available"] is True
 
 
+def test_the_imjoy_of_another_prefix_is_named_not_touched(machine: Machine, tmp_path: Path) -> None:
+    error = machine.upgrade("--prefix", str(tmp_path), code=3)["error"]
+    assert (error["id"], error["fix"]) == ("upgrade.elsewhere", f"{tmp_path}/bin/python -m imjoy upgrade")
+
+
 def test_without_git_the_check_asks_the_server_itself(machine: Machine) -> None:
     assert shutil.which("git")
     machine.follow(GOOD)
