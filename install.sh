@@ -265,16 +265,16 @@ print_times() {
 
 # show_download TITLE: on a terminal, how much of the file is here while the step runs.
 show_download() {
-  local here filled bar="####################" empty="...................."
+  local here filled bar="############" empty="............"
   if [ -z "$DOWNLOADING" ] || [ "$REMOTE_BYTES" -le 0 ] || [ "$STEP_OPEN" = no ] || [ ! -t 2 ]; then return 0; fi
   while kill -0 "$CHILD" 2>/dev/null; do
-    here=$(wc -c <"$DOWNLOADING" 2>/dev/null || echo 0)
-    filled=$((here * 20 / REMOTE_BYTES))
+    here=$(wc -c 2>/dev/null <"$DOWNLOADING" || echo 0)
+    filled=$((here * ${#bar} / REMOTE_BYTES))
     printf '\r  %-44s%s%s %3d %% of %d MiB' "$1" "${bar:0:filled}" "${empty:filled}" \
       "$((here * 100 / REMOTE_BYTES))" "$((REMOTE_BYTES / 1048576))" >&2
     sleep 0.2
   done
-  printf '\r  %-44s%40s\r  %-44s' "$1" "" "$1" >&2
+  printf '\r  %-44s%30s\r  %-44s' "$1" "" "$1" >&2
 }
 
 open_step() {

@@ -47,45 +47,11 @@ untouched() {
   [ -z "$(find "$HOME" -mindepth 1 -maxdepth 1 ! -name .cache ! -name .rustup)" ]
 }
 
-@test "killed inside the installer, piped into bash again, used, uninstalled without its Python: the home is as it was" {
-  printf 'alias a=b' >"$HOME/.bashrc"
-  before=$(cksum "$HOME/.bashrc")
-  DOUBLE_PAUSES=1 bash "$INSTALL" --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL" 2>/dev/null 9>&- &
-  victim=$!
-  eventually test -d "$HOME/ImJoyApp/pkgs"
-  kill -KILL "$victim"
-  wait "$victim" || true
-  [ -f "$HOME/ImJoyApp/.imjoy/incomplete" ]
-  IMJOY_MIRROR="$SERVER/cutonce" bash -s -- --json --modify-path --sha256 "$SHA" --from "$WHEEL" \
-    <"$INSTALL" >"$BATS_TEST_TMPDIR/result"
-  [ "$(json 'd["action"], d["distribution"]' "$(cat "$BATS_TEST_TMPDIR/result")")" = "('finish', 'miniconda')" ]
-  [ "$("$HOME/ImJoyApp/bin/conda" -V)" = "conda 26.7.1" ]
-  [[ $("$HOME/ImJoyApp/bin/pip" --version) == *"$HOME/ImJoyApp"* ]]
-  [ "$(json 'd["action"]' "$(install ok --json)")" = none ]
-  run -0 bash --rcfile "$HOME/.bashrc" -ic 'imjoy --version'
-  [[ $output == *"imjoy "* ]]
-  rm "$HOME"/ImJoyApp/bin/python*
-  bash "$INSTALL" --uninstall --yes
-  [ ! -e "$HOME/ImJoyApp" ]
-  [ "$before" = "$(cksum "$HOME/.bashrc")" ]
-}
-
 @test "whoever says no to the conda that is here gets another road" {
   bash "$FILE" -b -p "$HOME/miniconda3"
   run python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "It is not changed itself. [Y/n]" n \
     bash "$INSTALL" --from "$BATS_TEST_TMPDIR/imjoy-9-py3-none-any.whl"
   [[ $output == *"there is no file"* ]]
-}
-
-@test "a server that does not deliver is exit 4, a wrong file exit 6, and nothing is left" {
-  run -6 --separate-stderr install wrong --json
-  [ "$(json 'd["error"]["id"]' "$output")" = download.checksum ]
-  untouched
-  run -4 --separate-stderr install 404 --json
-  [ "$(json 'd["problems"][0]["id"]' "$output")" = network.installer ]
-  run -4 --separate-stderr install loop --json
-  [ "$(json 'd["error"]["id"]' "$output")" = download.failed ]
-  untouched
 }
 
 @test "a server that stalls or trickles has failed" {
