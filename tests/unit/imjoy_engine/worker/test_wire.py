@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imjoy_engine.worker import wire
-from imjoy_engine.worker.wire import BUFFER_MIN_BYTES, FRAME_BYTES, Assembler, WireError, frames
+from imjoy_engine.worker.wire import BUFFER_MIN_BYTES, SENT_FRAME_BYTES, Assembler, WireError, frames
 
 small = st.one_of(
     st.none(),
@@ -39,7 +39,7 @@ messages = st.recursive(
 def small_frames() -> Iterator[None]:
     """Let frames and buffers be small while the block runs: the same edges, at a hundredth of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire, "FRAME_BYTES", SMALL_FRAME_BYTES)
+        patch.setattr(wire, "SENT_FRAME_BYTES", SMALL_FRAME_BYTES)
         patch.setattr(wire, "BUFFER_MIN_BYTES", SMALL_BUFFER_MIN_BYTES)
         yield
 
@@ -59,10 +59,10 @@ def test_every_message_arrives_as_it_was_sent(message: Any) -> None:
         there_and_back(message, SMALL_FRAME_BYTES)
 
 
-@pytest.mark.parametrize("size", [BUFFER_MIN_BYTES, FRAME_BYTES, 2 * FRAME_BYTES])
+@pytest.mark.parametrize("size", [BUFFER_MIN_BYTES, SENT_FRAME_BYTES, 2 * SENT_FRAME_BYTES])
 def test_messages_of_real_size_arrive_as_they_were_sent(size: int) -> None:
     for more in range(-20, 20):
-        there_and_back({"value": bytes([more & 255]) * (size + more)}, FRAME_BYTES)
+        there_and_back({"value": bytes([more & 255]) * (size + more)}, SENT_FRAME_BYTES)
 
 
 def there_and_back(message: Any, frame_bytes: int) -> None:
