@@ -142,7 +142,12 @@ def plot(rows: list[Row], conditions: str, path: Path) -> None:
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter
 
-    drawn = [row for row in rows if row.values.get(OURS.name) and len(row.values) > 1]
+    # What we hardly take at all would push everything else to one side.
+    drawn = [
+        row
+        for row in rows
+        if row.values.get(OURS.name) and len(row.values) > 1 and "over idle" not in row.figure
+    ]
     figure, axes = pyplot.subplots(figsize=(10, 0.42 * len(drawn) + 1.6), layout="constrained")
     names = [name for name in COLUMNS if any(name in row.values for row in drawn)]
     for name in names:

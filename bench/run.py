@@ -12,6 +12,7 @@ import os
 import platform
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import report
 from commands import measure_commands, measure_doctor
@@ -41,20 +42,26 @@ def main() -> None:
         for number in range(options.rounds):
             bench.round(number, f"round {number + 1} of {options.rounds}")
             load.append(os.getloadavg()[0])
+            write(options.out, bench, [], load)  # a run that is ended leaves what it has
         ours = measure_commands(options.rounds) + measure_doctor(options.rounds)
         if not options.no_environments:
             ours += measure_environments(options.rounds, Path(folder) / "environments-bench")
+    print(write(options.out, bench, ours, load))
+
+
+def write(folder: Path, bench: Bench, ours: list[dict[str, Any]], load: list[float]) -> str:
+    """Write table, plot and samples; return the table."""
     conditions = (
-        f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, {options.rounds} rounds, "
+        f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, {len(load) - 1} rounds, "
         f"load average {min(load):.1f} to {max(load):.1f}"
     )
     rows = report.rows(bench.samples)
     table = report.table(rows, ours, bench.missing, conditions)
-    (options.out / "table.md").write_text(table, encoding="utf-8")
+    (folder / "table.md").write_text(table, encoding="utf-8")
     figures = {"conditions": conditions, "samples": bench.samples, "ours": ours, "missing": bench.missing}
-    (options.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    report.plot(rows, conditions, options.out / "plot.svg")
-    print(table)
+    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    report.plot(rows, conditions, folder / "plot.svg")
+    return table
 
 
 if __name__ == "__main__":
