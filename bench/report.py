@@ -138,7 +138,7 @@ def plot(rows: list[Row], conditions: str, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "imjoy"
+    matplotlib.rcParams.update({"svg.hashsalt": "imjoy", "svg.fonttype": "none"})
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter
 
