@@ -219,7 +219,9 @@ class ClientSocket(asyncio.Protocol):
         self._flush()
 
     def _take_response(self, response: Any) -> None:
-        if response.status_code == SWITCHING_PROTOCOLS and self._protocol.state.name == "OPEN":
+        # The engine's good-bye may have come with its answer.
+        agreed = self._protocol.state.name in ("OPEN", "CLOSING")
+        if response.status_code == SWITCHING_PROTOCOLS and agreed:
             self.opened.set_result(None)
         else:
             self.opened.set_exception(SocketRefused(response.status_code))
