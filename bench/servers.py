@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -292,13 +294,19 @@ class DriverProcess:
 
     def __init__(self, command: Sequence[str], environ: dict[str, str], log: Any) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environ
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environ,
+            start_new_session=True,
         )
 
     def ask(self, do: str, seconds: float = 120.0, **arguments: object) -> list[float]:
         """Return the samples that ``do`` took. Raises NotMeasured; the driver is of no use after that."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        too_late = threading.Timer(seconds, self._process.kill)
+        too_late = threading.Timer(seconds, self._kill)
         too_late.start()
         try:
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
@@ -315,9 +323,13 @@ class DriverProcess:
         return samples
 
     def end(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
+        """End it, whatever it does, with the plugin or the browser that it started."""
+        self._kill()
         self._process.communicate()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class Peak(threading.Thread):
