@@ -19,6 +19,8 @@ from pathlib import Path
 
 GUARD = "imjoy-upgrade.pth"
 """Lies in the folder of packages while a journal is there; ``site`` runs the line in it."""
+MARK = "imjoy-upgrade.new"
+"""Lies in the newer folder of packages until the swap is final: by it one sees which of the two is in place."""
 JOURNAL = "journal.json"
 PATIENCE_SECONDS = 10.0
 """How long a Python that starts waits for a live upgrade to finish its swap."""
@@ -59,7 +61,7 @@ class Journal:
         self._document = {
             "live": str(live),
             "waiting": str(waiting),
-            "inode": live.stat().st_ino if exchanged else None,
+            "exchanged": exchanged,
             "files": [(str(target), str(saved) if saved else None) for target, saved in files],
             "trees": [(str(tree), str(saved)) for tree, saved in trees],
             "swapping": waited_for,
@@ -70,6 +72,9 @@ class Journal:
         shutil.copyfile(__file__, self.recovery)
         for folder in (live, waiting) if exchanged else (live,):
             (folder / GUARD).write_text(guard_line(self.recovery, self._home), encoding="utf-8")
+        if exchanged:
+            (live / MARK).unlink(missing_ok=True)
+            (waiting / MARK).touch()
         # Last, so that there is no journal that nobody looks at.
         self._write()
 
@@ -111,7 +116,7 @@ class Journal:
                 os.close(folder)
 
     def _tidy(self) -> None:
-        for path in (self._live / GUARD, self.recovery):
+        for path in (self._live / GUARD, self._live / MARK, self.recovery):
             with suppress(OSError):
                 path.unlink()
 
@@ -162,7 +167,7 @@ def undo(home: Path) -> bool:
     journal = home / JOURNAL
     document = json.loads(journal.read_text(encoding="utf-8"))
     live, waiting = Path(document["live"]), Path(document["waiting"])
-    if document["inode"] is not None and live.stat().st_ino != document["inode"]:
+    if document["exchanged"] and (live / MARK).exists():
         exchange(live, waiting)
     for target, saved in reversed(document["files"]):
         if saved is None:
