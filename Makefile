@@ -26,7 +26,7 @@ test-shell: $(READY)
 
 # Every old interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)
-	EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy
+	IMJOY_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -36,11 +36,11 @@ check: $(READY)
 	shellcheck $(SHELL_SOURCES)
 	shfmt -d $(SHELL_SOURCES)
 
-# Peers are installed, and table, plot and figures written, in .bench/.
 # What the ordinary run tries a part of: an install killed at each of its steps.
 every-step: $(READY)
 	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision/test_chain.py
 
+# Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]"
 	$(BIN)/python bench/run.py $(BENCH)

@@ -47,24 +47,11 @@ api.export(Where())
 def test_the_first_start_ends_in_an_engine_of_the_environment_and_a_plugin_that_runs(
     conda_host: OldHost, channel: ChannelServer, tmp_path: Path
 ) -> None:
-    plugin = tmp_path / "Where is it.imjoy.html"
-    plugin.write_text(PLUGIN)
-    engine = conda_host.start("start", "--port", "0", "--json")
-    try:
-        assert engine.stdout is not None
-        started = json.loads(engine.stdout.readline())
-        told = conda_host.run("run", str(plugin), "--json")
-    finally:
-        engine.send_signal(signal.SIGINT)
-        _, notes = engine.communicate(timeout=30)
+    started, notes = run_a_plugin_while_started(conda_host, tmp_path)
     assert "needs Python 3.10 or newer" in notes
     downloading = re.search(r"downloading (\d+) packages of the lock", notes)
     assert downloading, notes
     assert "solve" not in notes
-    assert engine.returncode == 130, notes  # it ends with Ctrl-C, as every start does
-    events = [json.loads(line) for line in told.stdout.splitlines()]
-    assert [each["value"] for each in events if each["event"] == "result"] == [{"major": 3}], told.stderr
-    assert told.returncode == 0
 
     receipt = json.loads((conda_host.prefix / ".imjoy" / "receipt.json").read_text())
     assert (receipt["version"], receipt["distribution"]) == (__version__, "existing")
@@ -81,6 +68,25 @@ def test_the_first_start_ends_in_an_engine_of_the_environment_and_a_plugin_that_
     assert {"python", "pip", "imjoy", "conda"} <= commands
     fetched = [path for path in channel.asked if path.endswith(".conda")]
     assert len(fetched) == len(set(fetched)) == int(downloading[1])
+
+
+def run_a_plugin_while_started(host: OldHost, folder: Path) -> tuple[dict[str, str], str]:
+    """Start an engine, have it run a plugin, stop it; return what the start said, and its notes."""
+    plugin = folder / "Where is it.imjoy.html"
+    plugin.write_text(PLUGIN)
+    engine = host.start("start", "--port", "0", "--json")
+    try:
+        assert engine.stdout is not None
+        started: dict[str, str] = json.loads(engine.stdout.readline())
+        told = host.run("run", str(plugin), "--json")
+    finally:
+        engine.send_signal(signal.SIGINT)
+        _, notes = engine.communicate(timeout=30)
+    assert engine.returncode == 130, notes  # it ends with Ctrl-C, as every start does
+    events = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [each["value"] for each in events if each["event"] == "result"] == [{"major": 3}], told.stderr
+    assert told.returncode == 0
+    return started, notes
 
 
 def test_a_second_start_calls_no_conda_and_takes_under_three_tenths_of_a_second_more(
@@ -148,9 +154,9 @@ def test_who_only_asks_gets_no_environment_made(conda_host: OldHost, verb: str) 
 
 @pytest.mark.parametrize("version", OLD_PYTHONS[1:])
 def test_every_old_python_goes_on_in_the_same_environment(
-    version: str, finished_host: OldHost, old_python: Callable[[str], Path]
+    version: str, finished_host: OldHost, old_python: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    if version != "3.6" and not os.environ.get("EVERY_PYTHON"):
+    if version != "3.6" and not os.environ.get("IMJOY_EVERY_PYTHON"):
         pytest.skip("one of them will do here; make test-every-python tries them all")
     host = host_of(old_python(version), finished_host.home)
     done = host.run("status")
@@ -164,6 +170,7 @@ def test_every_old_python_goes_on_in_the_same_environment(
         assert done.stderr == ""
     again = host.run("status")
     assert (again.returncode, again.stderr) == (1, "")
+    run_a_plugin_while_started(host, tmp_path)
 
 
 def test_uninstall_takes_the_environment_and_the_link_away(finished_host: OldHost) -> None:

@@ -50,7 +50,7 @@ def installed_modules(python: Path) -> set[str]:
 def test_an_old_python_gets_the_old_host_road_and_nothing_else(
     version: str, form: str, repository: Path, tmp_path: Path
 ) -> None:
-    if form == "folder" and version not in ("2.7", "3.6") and not os.environ.get("EVERY_PYTHON"):
+    if form == "folder" and version not in ("2.7", "3.6") and not os.environ.get("IMJOY_EVERY_PYTHON"):
         pytest.skip("the oldest two will do here; make test-every-python tries them all")
     python = make_environment(version, tmp_path / "old")
     source = str(repository) if form == "folder" else f"git+file://{repository}#egg=imjoy"
