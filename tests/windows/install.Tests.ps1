@@ -76,6 +76,13 @@ Describe 'what is in the way' {
         Get-Ids $done | Should -Be @('network.installer')
     }
 
+    It 'is a repository that cannot be reached, also for a branch whose name has slashes' {
+        $words = @('-Json', '-Distribution', 'venv', '-Prefix', (Join-Path $TestDrive 'branch'))
+        $done = Invoke-Script ($words + @('-From', 'git+https://me@127.0.0.1:9/a/b@feature/new')) $NoConda
+        $done.Code | Should -Be 4
+        ($done.Said | ConvertFrom-Json).error.what | Should -Match '^https://me@127\.0\.0\.1:9/a/b cannot be reached'
+    }
+
     It 'is an installer that is not what it should be, exit 6, and nothing is left' {
         $wrong = Join-Path $TestDrive 'wrong.exe'
         [IO.File]::WriteAllText($wrong, 'no installer')

@@ -50,7 +50,8 @@ needed = [one for one in needed if one.marker is None or one.marker.evaluate({"e
 sys.exit(not (whole and all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)))
 """
 PROBE_SECONDS = 60.0
-LEAST_FREE_BYTES = 1024 * 1024
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+"""A step that could not write its files takes them away again, and gives back what it had of the disk."""
 FULL_SIGNS = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded")
 
 

@@ -20,11 +20,12 @@ VENV_PARTS = (
     "share",
     "pyvenv.cfg",
     ".gitignore",
+    ".lock",
     "Include",
     "Lib",
     "Scripts",
 )
-"""What ``python -m venv`` and pip put into a prefix."""
+"""What ``python -m venv``, pip and uv put into a prefix; ``.lock`` is what uv leaves there."""
 CONDA_PARTS = (
     *VENV_PARTS,
     *(

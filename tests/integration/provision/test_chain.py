@@ -95,20 +95,26 @@ STANDS = {
 
 
 # The others are as much alike as their places in the code are near; `make every-step` tries them all.
-SLICE = ("a part of the download", "a part of Python", "a part of imjoy", "the receipt")
+SLICE = {
+    "miniconda": ("a part of the download", "a part of Python", "a part of imjoy", "the receipt"),
+    "venv": ("a part of imjoy",),
+}
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(("door", "road"), [*((each, "miniconda") for each in DOORS), ("install.sh", "venv")])
 def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
-    door: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
+    door: str, road: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     before = contents(home)
     prefix = home / "ImJoyApp"
-    options = ["--distribution", "miniconda", "--mirror", offer(mirror, doubles)]
-    options += ["--sha256", doubles.sha256, "--from", str(wheel)]
-    steps = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE
+    options = ["--distribution", road, "--from", str(wheel)]
+    steps: tuple[str, ...] = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE[road]
+    if road == "miniconda":
+        options += ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256]
+    else:
+        steps = tuple(each for each in steps if each != "a part of the download")
     for shows in steps:
         pattern = STANDS[shows]
         process = subprocess.Popen(

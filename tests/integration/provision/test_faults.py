@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,8 @@ import pytest
 from tests.integration.provision.doors import CACHES, DOORS, ROOT, command, contents, environ, install, run
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
+
+from imjoy.provision.receipt import Receipt, write_receipt
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
 
@@ -67,6 +71,39 @@ def test_a_server_that_misbehaves_leaves_nothing_behind(
     assert contents(home) == {}
 
 
+def impatient(door: str, folder: Path) -> list[str]:
+    """Return the command of a door that bears with silence for a second, and tries once: only its constants differ."""
+    if door == "install.sh":
+        text = (ROOT / "install.sh").read_text()
+        for name in ("STALL_SECONDS", "DOWNLOAD_ATTEMPTS"):
+            text, found = re.subn(rf"(?m)^{name}=\d+$", f"{name}=1", text)
+            assert found == 1
+        (folder / "impatient.sh").write_text(text)
+        return ["bash", str(folder / "impatient.sh")]
+    lines = (
+        "from functools import partial",
+        "from imjoy import __main__",
+        "from imjoy.effects import download",
+        "download.Patience = partial(download.Patience, silence=1.0, attempts=1)",
+        "raise SystemExit(__main__.main())",
+    )
+    return [sys.executable, "-c", "\n".join(lines), "install"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("how", ["stall", "trickle"])
+def test_a_server_that_stalls_or_trickles_has_failed_and_leaves_nothing_behind(
+    door: str, how: str, home: Path, mirror: Mirror, small: str, wheel: Path, tmp_path: Path
+) -> None:
+    options = ["--json", "--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", "--sha256", small]
+    done = run([*impatient(door, tmp_path), *options, "--from", wheel])
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert failure(json.loads(done.stdout)) == "download.failed"
+    (asked,) = mirror.requests
+    assert asked.startswith(f"/{how}/Miniconda3-")
+    assert contents(home) == {}
+
+
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("how", ["busy", "cutonce"])
 def test_a_server_that_mends_itself_is_believed_and_the_installer_is_run(
@@ -79,6 +116,24 @@ def test_a_server_that_mends_itself_is_believed_and_the_installer_is_run(
         "install.installer",
     )
     assert contents(home) == {}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_branch_may_have_slashes_in_its_name(door: str, home: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    git = ["git", "-C", str(repository), "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(repository)], check=True)
+    for branch in ("main", "feature/new"):
+        subprocess.run([*git, "checkout", "--quiet", "-B", branch], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", branch], check=True)
+    commit = run([*git, "rev-parse", "feature/new"]).stdout.strip()
+    plan = ["--dry-run", "--distribution", "venv", "--from"]
+    place = f"git+file://{repository}"
+    taken = install(door, *plan, f"{place}@feature/new")["source"]
+    assert taken == {"kind": "git", "place": place, "id": f"commit:{commit}"}
+    # The server's user is no branch.
+    named = install(door, *plan, f"git+https://me@127.0.0.1:9/a/b@{commit}")["source"]
+    assert named == {"kind": "git", "place": "git+https://me@127.0.0.1:9/a/b", "id": f"commit:{commit}"}
 
 
 def in_a_mount(script: str, words: list[str], **more: str) -> subprocess.CompletedProcess[str]:
@@ -119,15 +174,17 @@ def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(("road", "begun"), [("miniconda", "conda-meta"), ("venv", "pyvenv.cfg")])
 def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
-    door: str, home: Path, doubles: Doubles, wheel: Path
+    door: str, road: str, begun: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
     # Room enough for the look at the machine; then somebody else takes it.
-    wait = f"until [ -e {home}/ImJoyApp/conda-meta ]; do sleep 0.01; done"
+    wait = f"until [ -e {home}/ImJoyApp/{begun} ]; do sleep 0.01; done"
     fill = f"({wait}; head -c 2000M /dev/zero >{home}/film) 2>/dev/null &"
     script = f"mount -t tmpfs -o size=1200m tmpfs {home} && {{ {fill} }}"
     words = ["sh", "-c", '"$@"; code=$?; ls -A "$HOME" >&2; exit "$code"', "sh", *command(door), "--json"]
-    done = in_a_mount(script, [*words, *from_file(doubles, wheel)])
+    venv = ["--distribution", "venv", "--from", str(wheel)]
+    done = in_a_mount(script, [*words, *(venv if road == "venv" else from_file(doubles, wheel))])
     assert done.returncode == 1, done.stdout + done.stderr
     assert set(done.stderr.split("\n")[-2:]) - {*CACHES, ""} <= {"film"}
     assert '"host.disk"' in done.stdout
@@ -159,6 +216,43 @@ def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
     done = run(words)
     assert done.returncode == 130, done.stdout
     assert contents(home) == before
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_ctrl_c_at_the_prompt_of_the_uninstall_ends_with_130_and_removes_nothing(
+    door: str, home: Path
+) -> None:
+    (home / ".bashrc").write_text("alias a=b")
+    prefix = home / "ImJoyApp"
+    for each in ("bin", ".imjoy"):
+        (prefix / each).mkdir(parents=True)
+    (prefix / "bin" / "imjoy").write_text("#!/bin/sh\n")
+    parts = ("bin", ".imjoy")
+    write_receipt(prefix, Receipt("0.12.0", "venv", sys.executable, "here", "", parts, "today"))
+    before = contents(home)
+    words = [*command(door), "--uninstall"] if door == "install.sh" else [*command(door)[:-1], "uninstall"]
+    done = run([sys.executable, str(TERMINAL), "Remove all of it?", "^C", *words])
+    assert done.returncode == 130, done.stdout
+    assert "left behind" not in done.stdout
+    assert contents(home) == before
+
+
+@pytest.mark.parametrize(
+    ("door", "says"), [("install.sh", "#####"), ("imjoy install", "downloading Miniconda")]
+)
+def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
+    door: str, says: str, home: Path, mirror: Mirror, small: str, wheel: Path, tmp_path: Path
+) -> None:
+    (home / ".bashrc").write_text("alias a=b")
+    (scratch := tmp_path / "scratch").mkdir()
+    before = contents(home)
+    # Half of it comes and then nothing, so that it is still at it.
+    options = ["--distribution", "miniconda", "--mirror", f"{mirror.url}/stall", "--sha256", small]
+    words = [sys.executable, str(TERMINAL), says, "^C", *command(door), *options, "--from", str(wheel)]
+    done = run(words, TMPDIR=str(scratch))
+    assert done.returncode == 130, done.stdout
+    assert contents(home) == before
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -204,8 +298,6 @@ def test_a_path_without_commands_is_named_command_by_command(home: Path, wheel: 
 
 def install_with(words: list[str], *arguments: str, **more: str) -> dict[str, Any]:
     """Run a command that refuses, and return its plan."""
-    import json
-
     done = run([*words, "--json", *arguments], **more)
     assert done.returncode == 3, done.stdout + done.stderr
     plan: dict[str, Any] = json.loads(done.stdout)

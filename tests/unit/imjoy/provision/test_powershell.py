@@ -11,6 +11,7 @@ import pytest
 
 from imjoy import FLOOR, PROJECT_URL, __version__
 from imjoy.model.errors import ExitCode
+from imjoy.provision.source import split_ref
 
 ROOT = Path(__file__).resolve().parents[4]
 TEXT = (ROOT / "install.ps1").read_text(encoding="utf-8")
@@ -114,6 +115,15 @@ def test_facts_are_those_of_the_package() -> None:
 
 
 SHELL = (ROOT / "install.sh").read_text(encoding="utf-8")
+URLS = (
+    "https://host/a/b",
+    "https://host/a/b@main",
+    "https://host/a/b.git@feature/new",
+    "https://me@host/a/b",
+    "ssh://git@host:22/a/b@v1@2/x",
+    "file:///srv/a@b/c",
+    "https://me@host",
+)
 ELSEWHERE = {
     # What Windows has no such thing of, or does in another way.
     *("host.command", "host.hash", "host.venv", "prefix.noexec", "prefix.unknown"),
@@ -135,6 +145,14 @@ def test_the_help_is_that_of_the_other_script_in_the_words_of_powershell() -> No
 
 def test_the_variables_are_those_of_the_other_script() -> None:
     assert set(re.findall(r"\$env:(IMJOY_\w+)", TEXT)) == set(re.findall(r"\$\{(IMJOY_\w+)", SHELL))
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_branch_is_told_from_its_repository_as_by_the_command(url: str) -> None:
+    (pattern,) = re.findall(r"\$Url -match '(\^[^']*@[^']*)'", CODE)
+    found = re.search(pattern, url)
+    ref = found[1] if found else "HEAD"
+    assert (url.removesuffix(f"@{ref}"), ref) == split_ref(url)
 
 
 def test_the_ids_are_those_of_the_other_script() -> None:
