@@ -58,7 +58,7 @@ def examine(
     looks: dict[int, Look] = {}
     for number, check in sorted(enumerate(checks), key=lambda each: not each[1].long):
         if offline and check.kind is Kind.NETWORK:
-            looks[number] = _look(check, skip("Not looked at: --offline."), 0.0)
+            looks[number] = _look(check, skip("not looked at, because of --offline"), 0.0)
         else:
             # Daemons: one that hangs must not keep the process.
             threading.Thread(
