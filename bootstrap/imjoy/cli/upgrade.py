@@ -20,9 +20,11 @@ from imjoy.provision.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
 from imjoy.upgrade.check import check
 from imjoy.upgrade.origin import Origin, find_origin
-from imjoy.upgrade.plan import Available, Upgrade, refuse_foreign, refuse_pinned
+from imjoy.upgrade.plan import Available, Upgrade, is_behind, own_command, refuse_foreign, refuse_pinned
 from imjoy.upgrade.target import Target, find_target, short
 from imjoy.upgrade.transaction import Session
+
+UNCHANGED = "Nothing was changed."
 
 
 @click.command(name="upgrade")
@@ -79,7 +81,8 @@ def command(
         render.progress() as shown,
         Session(origin, layout, context, shown, verbose=verbose) as session,
     ):
-        asked = _Question(yes=yes or dry_run, as_json=as_json)
+        mode = ("--rollback",) if rollback else ("--base",) if base else ()
+        asked = _Question(yes or dry_run, as_json, own_command(source, to, *mode, "--yes"))
         if rollback:
             told = session.prepare_rollback()
         elif base:
@@ -88,10 +91,10 @@ def command(
             told = _prepare(session, origin, _target(origin, source, to, context), asked)
         shown.close()
         if told.action == "downgrade" and not allow_downgrade:
-            raise _downgrade(told)
+            raise _downgrade(told, own_command(source, to, "--allow-downgrade"))
         if told.action != "none" and not dry_run:
             if not asked.agreed(told):
-                render.note("Nothing was changed.")
+                render.note(UNCHANGED)
                 return ExitCode.FAILED
             told = session.carry_out(told)
     if told.done and not yes and not as_json:
@@ -100,6 +103,8 @@ def command(
             render.say(line)
     else:
         render.emit(told, as_json=as_json)
+        if dry_run and told.action != "none":
+            render.note(UNCHANGED)
     return ExitCode.DONE
 
 
@@ -136,7 +141,7 @@ def _target(origin: Origin, source: str | None, to: str | None, context: Context
 
 def _prepare(session: Session, origin: Origin, target: Target, asked: _Question) -> Upgrade:
     same = Upgrade("imjoy", "none", target.source, origin.version, origin.version, origin.id, origin.id)
-    if _is_there(origin, target.id):
+    if _is_there(origin, target.id) or is_behind(origin, target):
         return same
     asked.refuse_unanswerable()
     told = session.prepare(target)
@@ -146,7 +151,7 @@ def _prepare(session: Session, origin: Origin, target: Target, asked: _Question)
 
 def _is_there(origin: Origin, id: str) -> bool:
     """Whether what is to come is what is installed, and that is whole."""
-    return id != "" and id in (origin.id, f"version:{origin.version}") and works(origin.environment)
+    return id != "" and id == origin.id and works(origin.environment)
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,7 @@ class _Question:
 
     yes: bool
     as_json: bool
+    command: str
 
     def refuse_unanswerable(self) -> None:
         """Raise :class:`ImJoyError` ``upgrade.unconfirmed`` (2) before anything is fetched, when nobody is there."""
@@ -162,7 +168,7 @@ class _Question:
             raise ImJoyError(
                 "upgrade.unconfirmed",
                 "Nothing was upgraded, because nobody could be asked.",
-                fix="imjoy upgrade --yes",
+                fix=self.command,
                 exit_code=ExitCode.USAGE,
             )
 
@@ -172,15 +178,20 @@ class _Question:
         if self.yes:
             return True
         render.show(told)
-        return click.confirm("Do it?", default=True, err=True)
+        try:
+            return click.confirm("Do it?", default=True, err=True)
+        except click.Abort:
+            # The terminal stands right behind what was typed.
+            render.note(f"\n{UNCHANGED}")
+            raise
 
 
-def _downgrade(told: Upgrade) -> ImJoyError:
+def _downgrade(told: Upgrade, command: str) -> ImJoyError:
     return ImJoyError(
         "upgrade.downgrade",
         f"{_named(told.new_version, told.new_id)} is older than what is installed; nothing was changed.",
         why=f"Installed is {_named(told.old_version, told.old_id)}.",
-        fix="imjoy upgrade --allow-downgrade",
+        fix=command,
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )
 
@@ -211,7 +222,7 @@ def _lines(result: Upgrade) -> Iterator[str]:
         yield from _ending(result)
         return
     for url in result.engines:
-        yield f"  The engine at {url} is stopped, and started again afterwards."
+        yield f"  The engine at {url} will be stopped and started again."
     if result.plugins:
         yield f"  Plugins in use that end with it: {', '.join(result.plugins)}"
 
@@ -225,7 +236,8 @@ def _ending(result: Upgrade) -> Iterator[str]:
 def _(result: Available) -> None:
     old = _named(result.version, result.old_id)
     if result.available is None:
-        render.say(f"imjoy {old}: whether {result.source} is another one shows when it is fetched.")
+        place = result.source or "the package index"
+        render.say(f"imjoy {old} is installed; whether {place} has another one shows when it is fetched.")
     elif not result.available:
         render.say(f"imjoy {old} is up to date{' (pinned)' if result.pinned else ''}.")
     else:

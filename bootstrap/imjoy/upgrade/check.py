@@ -8,18 +8,13 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 
 from imjoy.context import Context
-from imjoy.effects import pip
 from imjoy.effects.files import write_private
-from imjoy.effects.process import CommandFailed
-from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.provision.machine import isolated
-from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.plan import Available, command_for, is_newer, refuse_foreign
+from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.plan import Available, command_for, is_newer, own_command, refuse_foreign
 from imjoy.upgrade.target import find_target
 
 KEPT_SECONDS = 24 * 3600.0
-INDEX_SECONDS = 60.0
 
 
 def check(origin: Origin, wanted: str | None, to: str | None, layout: Layout, context: Context) -> Available:
@@ -30,20 +25,17 @@ def check(origin: Origin, wanted: str | None, to: str | None, layout: Layout, co
     if origin.manager in ("editable", "checkout"):
         refuse_foreign(origin, "", platform=sys.platform)
     target = find_target(origin, wanted, to, context)
-    new_id = target.id
-    if target.kind == "index" and not new_id:
-        new_id = f"version:{_newest_version(origin, context)}"
-        available: bool | None = new_id != f"version:{origin.version}"
-    else:
-        available = is_newer(origin, target)
+    requirement = target.requirement if wanted or to else ""
     found = Available(
-        available=available,
+        available=is_newer(origin, target),
         version=origin.version,
         source=target.source,
         old_id=origin.id or f"version:{origin.version}",
-        new_id=new_id,
+        new_id=target.id,
         pinned=not target.moves,
-        command=command_for(origin, target.requirement if wanted or to else "", platform=sys.platform),
+        command=own_command(wanted, to)
+        if origin.manager == "pip"
+        else command_for(origin, requirement, platform=sys.platform),
         checked=context.clock(),
     )
     if wanted is None and to is None:
@@ -62,18 +54,3 @@ def remembered(origin: Origin, layout: Layout, context: Context) -> Available | 
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if fresh and found.old_id == (origin.id or f"version:{origin.version}") else None
-
-
-def _newest_version(origin: Origin, context: Context) -> str:
-    argv = pip.module_arguments(origin.interpreter, pip.newest_arguments(NAME))
-    try:
-        said = context.run(argv, timeout=INDEX_SECONDS, environ=isolated(context.environ), whole=True).output
-        return pip.read_versions(said[said.index("{") :])[NAME]
-    except (CommandFailed, ValueError, KeyError) as error:
-        raise ImJoyError(
-            "upgrade.index",
-            "The package index does not say which imjoy it has.",
-            why=error.why if isinstance(error, CommandFailed) else str(error),
-            fix="imjoy doctor --only net.index",
-            exit_code=ExitCode.NETWORK_NEEDED,
-        ) from error

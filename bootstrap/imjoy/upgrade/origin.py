@@ -54,6 +54,8 @@ def find_origin() -> Origin:
     manager = _manager(environment, packages, found, document)
     if manager == "checkout":
         source, id = str(Path(imjoy.__file__).resolve().parents[2]), ""
+    elif not document:
+        source, id = "", f"version:{found.version}" if found else ""
     else:
         source, id = _source(environment, document)
     return Origin(

@@ -10,7 +10,7 @@ from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.results import Result
 from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.target import Target, is_pinned
+from imjoy.upgrade.target import Target, is_older, is_pinned
 
 SCHEMA = 1
 WHOSE = {
@@ -89,7 +89,13 @@ def is_newer(origin: Origin, target: Target) -> bool | None:
     """Whether the target is another one than what is installed; None when only fetching it can tell."""
     if not target.id or not _comparable(origin.id, target.id):
         return None
-    return target.id != origin.id
+    return target.id != origin.id and not is_behind(origin, target)
+
+
+def is_behind(origin: Origin, target: Target) -> bool:
+    """Whether the newest version of a package index is older than what is installed."""
+    newest = target.id.removeprefix("version:")
+    return target.kind == "index" and target.moves and is_older(newest, origin.version)
 
 
 def _comparable(one: str, other: str) -> bool:
@@ -98,8 +104,15 @@ def _comparable(one: str, other: str) -> bool:
     return len(kinds) == 1 and (len(one) == len(other) or kinds == {"version"})
 
 
+def own_command(source: str | None, to: str | None, *options: str) -> str:
+    """Return the `imjoy upgrade` that asks for the same source and name again, with more options."""
+    named = [("--from", source), ("--to", to)]
+    words = [word for option, value in named if value is not None for word in (option, value)]
+    return shlex.join(["imjoy", "upgrade", *words, *options])
+
+
 def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
-    """Return the command that upgrades this imjoy, to ``requirement`` where one was asked for."""
+    """Return the other tool's command that upgrades this imjoy, to ``requirement`` where one was asked for."""
     wanted = shlex.quote(requirement or (origin.source if origin.source else NAME))
     if origin.manager == "pipx":
         # `pipx upgrade` does nothing for a repository whose version number is the same.
@@ -112,7 +125,7 @@ def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
         return install_line(platform)
     if origin.manager == "user":
         return f"{origin.interpreter} -m pip install --user --force-reinstall {wanted}"
-    return "imjoy upgrade"
+    return own_command(None, None)
 
 
 def refuse_foreign(origin: Origin, requirement: str, *, platform: str) -> None:

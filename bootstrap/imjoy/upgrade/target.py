@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from imjoy.context import Context
+from imjoy.effects import pip
 from imjoy.effects.git import COMMIT, find_reference
+from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.provision.machine import isolated
 from imjoy.provision.source import find_source, split_ref
 from imjoy.upgrade.origin import NAME, Origin
 
@@ -18,6 +21,10 @@ Kind = Literal["git", "index", "wheel", "checkout"]
 ARCHIVE = re.compile(r"(?P<url>https?://.+)/archive/(?P<ref>.+)\.(zip|tar\.gz)")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 SHORT = 7
+INDEX_SECONDS = 60.0
+NO_PIP = "No module named pip"
+# An index that is not reached has no versions either, as pip says it.
+NOT_AMONG_THEM = re.compile(r"\(from versions: (?!none\))|Invalid requirement")
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,14 @@ def is_pinned(source: str) -> bool:
 def find_target(origin: Origin, wanted: str | None, to: str | None, context: Context) -> Target:
     """Ask what there is at ``wanted``, by default where imjoy came from, under the name ``to``, by default as before.
 
-    Takes at most 15 s. Raises :class:`ImJoyError` ``upgrade.source`` (3), ``upgrade.no-version`` (3), and what asking a
-    repository raises.
+    Takes at most 15 s, a minute for a package index. Raises :class:`ImJoyError` ``upgrade.source`` (3),
+    ``upgrade.no-version`` (3), ``upgrade.index`` (4), and what asking a repository raises.
     """
     source = origin.source if wanted is None else wanted
     if archive := ARCHIVE.fullmatch(source):
         source = f"git+{archive['url']}@{archive['ref']}"
     if source in ("", NAME):
-        return Target("index", "", to or "", f"version:{to}" if to else "", moves=to is None)
+        return _in_index(origin, to or "", context)
     if source.startswith("git+") or ("://" in source and not source.endswith(".whl")):
         return _in_repository(source.removeprefix("git+"), to, context)
     if to is not None:
@@ -109,6 +116,33 @@ def find_target(origin: Origin, wanted: str | None, to: str | None, context: Con
     return Target("wheel" if found.kind == "wheel" else "checkout", found.place, "", found.id, moves=True)
 
 
+def _in_index(origin: Origin, version: str, context: Context) -> Target:
+    target = Target("index", "", version, "", moves=not version)
+    argv = pip.module_arguments(origin.interpreter, pip.newest_arguments(target.requirement))
+    try:
+        said = context.run(argv, timeout=INDEX_SECONDS, environ=isolated(context.environ), whole=True).output
+        return replace(target, id=f"version:{pip.read_versions(said[said.index('{') :])[NAME]}")
+    except (CommandFailed, ValueError, KeyError) as error:
+        why = error.why if isinstance(error, CommandFailed) else str(error)
+        if NO_PIP in why:
+            return target
+        if version and NOT_AMONG_THEM.search(why):
+            raise ImJoyError(
+                "upgrade.no-version",
+                f"The package index has no imjoy {version} for this Python.",
+                why=why,
+                fix="imjoy upgrade --check",
+                exit_code=ExitCode.PREFLIGHT_REFUSED,
+            ) from error
+        raise ImJoyError(
+            "upgrade.index",
+            "The package index does not say which imjoy it has.",
+            why=why,
+            fix="imjoy doctor --only net.index",
+            exit_code=ExitCode.NETWORK_NEEDED,
+        ) from error
+
+
 def _in_repository(url: str, to: str | None, context: Context) -> Target:
     url, before = split_ref(url)
     ref = to or before
@@ -127,6 +161,16 @@ def _in_repository(url: str, to: str | None, context: Context) -> Target:
         fix=f"git ls-remote {url} lists what there is",
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether a version comes before another one; of what is no version nobody knows."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(version) < Version(than)
+    except InvalidVersion:
+        return False
 
 
 def short(id: str) -> str:

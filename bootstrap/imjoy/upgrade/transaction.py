@@ -45,7 +45,7 @@ from imjoy.upgrade.running import find_running, start_again, stop_all
 from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
 from imjoy.upgrade.stage import Stage
 from imjoy.upgrade.swap import Swap
-from imjoy.upgrade.target import Target
+from imjoy.upgrade.target import Target, is_older
 from imjoy.upgrade.trial import VERSION_SECONDS, Health, examine, load_command, say_version
 
 LAST_LINES = 12
@@ -128,7 +128,7 @@ class Session:
         )
         older = staged.older
         if older is None:
-            older = staged.id != self._origin.id and _is_older(staged.version, self._origin.version)
+            older = staged.id != self._origin.id and is_older(staged.version, self._origin.version)
         told = self._told("downgrade" if older else "upgrade", self._prepared)
         return replace(told, commits=staged.commits, commit_count=staged.commit_count)
 
@@ -399,12 +399,3 @@ class Session:
 
     def _clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _is_older(version: str, than: str) -> bool:
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(version) < Version(than)
-    except InvalidVersion:
-        return False
