@@ -65,9 +65,7 @@ def start_again(engines: Iterable[RunningEngine], context: Context) -> tuple[str
                 f"the engine at {each.state.url} could not be started again ({error}): imjoy start"
             )
         else:
-            notices.append(
-                f"the engine at {event['url']} serves again, in the background: imjoy stop ends it"
-            )
+            notices.append(f"the engine at {event['url']} serves again; imjoy stop ends it")
     return tuple(notices)
 
 

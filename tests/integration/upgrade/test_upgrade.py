@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import resource
-import select
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.integration.upgrade.terminal import WAIT_SECONDS, Terminal
 from tests.kit.forge import git
 from tests.kit.upgrade_runs import (
     all_runs,
@@ -44,7 +42,6 @@ exhaustive = pytest.mark.skipif(
     "IMJOY_UPGRADE_MATRIX" not in os.environ, reason="make upgrade-matrix runs it"
 )
 SOME_CHANGES = (6, 11)
-WAIT_SECONDS = 60
 
 
 @pytest.mark.parametrize("name", SLICE)
@@ -244,43 +241,6 @@ def test_start_upgrade_without_a_network_starts_what_is_there(machine: Machine) 
     assert "ImJoy Plugin Engine 0.12.0" in done.stdout
 
 
-class Terminal:
-    """An installed `imjoy` under a pseudo-terminal."""
-
-    def __init__(self, machine: Machine, *arguments: str, **environ: str) -> None:
-        self.said = ""
-        self._terminal, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            arguments,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**machine.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environ},
-            start_new_session=True,
-        )
-        os.close(theirs)
-
-    def read_until(self, words: str) -> str:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while words not in self.said:
-            if not select.select([self._terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise AssertionError(f"{words!r} was not said:\n{self.said}")
-            try:
-                self.said += os.read(self._terminal, 65536).decode(errors="replace")
-            except OSError as error:
-                raise AssertionError(f"it ended without {words!r}:\n{self.said}") from error
-        return self.said
-
-    def type(self, text: str) -> None:
-        os.write(self._terminal, text.encode())
-
-    def end(self) -> int:
-        self.process.terminate()
-        code = self.process.wait(WAIT_SECONDS)
-        os.close(self._terminal)
-        return code
-
-
 def test_start_says_that_something_newer_is_there_once_the_engine_serves(machine: Machine) -> None:
     machine.follow(GOOD)
     python = str(machine.prefix / "bin" / "python")
@@ -294,15 +254,19 @@ def test_start_says_that_something_newer_is_there_once_the_engine_serves(machine
     assert re.search(r"\| +imjoy\.upgrade\.notifier", after)
 
 
-@exhaustive
-def test_a_question_answered_with_no_leaves_all_as_it_is(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("typed", "code"), [("\x03", 130), pytest.param("n\r", 1, marks=exhaustive)], ids=["Ctrl-C", "no"]
+)
+def test_a_question_not_answered_with_yes_leaves_all_as_it_is(
+    typed: str, code: int, machine: Machine
+) -> None:
     machine.follow(GOOD)
     terminal = Terminal(machine, *machine.command("upgrade"))
     said = terminal.read_until("Do it? [Y/n]")
     assert "Be good" in said
-    terminal.type("n\r")
-    terminal.read_until("Nothing was changed.")
-    assert terminal.process.wait(WAIT_SECONDS) == 1
+    assert (machine.upgrades / "stage").exists()
+    terminal.type(typed)
+    assert terminal.process.wait(WAIT_SECONDS) == code
     terminal.end()
     assert installed_commit(machine) == "old"
     assert not (machine.upgrades / "stage").exists()
