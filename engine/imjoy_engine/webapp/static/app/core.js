@@ -185,7 +185,8 @@ const observerOf = (url) => ({
 const observer = {
   onState(plugin, config) {
     const card = cardOf(plugin, config);
-    if (!card) return;
+    // Who pressed Stop reads "Stopped", whichever is told first: the answer to Stop or the end.
+    if (!card || card.state === "stopped") return;
     card.state = plugin.state;
     if (plugin.state !== "preparing") card.progress = null;
   },
@@ -206,9 +207,10 @@ const observer = {
     card.plugin = null;
     card.endedAt = Date.now();
     if (error) {
-      card.state = plugin && plugin.state === "exited" ? "exited" : "failed";
+      const how = plugin && plugin.state === "exited" ? "exited" : "failed";
+      if (card.state !== "stopped") card.state = how;
       // That somebody stopped it is no error, unless it was at work.
-      const isError = card.state === "failed" || card.runs > 0;
+      const isError = how === "failed" || card.runs > 0;
       card.error = isError ? readable(error, `${config.name} failed.`) : null;
       if (isError) addOutput({ plugin: config.name, kind: "error", error: card.error });
     }
