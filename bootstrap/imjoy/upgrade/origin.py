@@ -104,15 +104,14 @@ def _manager(
 def _source(environment: Path, document: dict[str, object]) -> tuple[str, str]:
     """Return source and id: what pip wrote down, but the receipt's where pip was given a wheel that we had built."""
     url = str(document.get("url", ""))
-    receipt = read_receipt(environment)
-    stages = [own_folder(each).as_uri() for each in (environment, environment.resolve())]
-    if receipt is not None and url.startswith(tuple(stages)):
+    receipt, path = read_receipt(environment), _path_of(url)
+    # By the folder's name alone: a home that was moved since still has its old place in what pip wrote down.
+    if receipt is not None and own_folder(environment).name in Path(path).parts:
         return receipt.source, receipt.source_id
     vcs, archive = document.get("vcs_info"), document.get("archive_info")
     if isinstance(vcs, dict):
         ref = str(vcs.get("requested_revision") or "")
         return f"git+{url}{f'@{ref}' if ref else ''}", f"commit:{vcs.get('commit_id', '')}"
-    path = _path_of(url)
     if isinstance(archive, dict) and url.endswith(".whl"):
         digest = str(archive.get("hash", "")).removeprefix("sha256=")
         return path or url, f"wheel:{digest}" if digest else ""
