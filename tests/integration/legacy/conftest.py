@@ -169,6 +169,14 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"folder": tmp_path_factory.mktemp("made")}
 
 
+def link_or_copy(source: str, target: str) -> None:
+    """Share a file with the copy of an environment, but for what imjoy notes there, which is written in place."""
+    if Path(source).parent.name == ".imjoy":
+        shutil.copy2(source, target)
+    else:
+        os.link(source, target)
+
+
 @pytest.fixture
 def finished_host(conda_host: OldHost, made_once: dict[str, Path]) -> OldHost:
     """A host on which the environment `imjoy` is ready: a copy, by hard links, of one that was made."""
@@ -177,9 +185,9 @@ def finished_host(conda_host: OldHost, made_once: dict[str, Path]) -> OldHost:
         done = conda_host.run("status")
         done = conda_host.run("doctor", "--list") if done.returncode == 3 else done
         assert done.returncode == 0, done.stderr
-        shutil.copytree(conda_host.prefix, kept, symlinks=True, copy_function=os.link)
+        shutil.copytree(conda_host.prefix, kept, symlinks=True, copy_function=link_or_copy)
     if not conda_host.prefix.exists():
-        shutil.copytree(kept, conda_host.prefix, symlinks=True, copy_function=os.link)
+        shutil.copytree(kept, conda_host.prefix, symlinks=True, copy_function=link_or_copy)
     return conda_host
 
 
