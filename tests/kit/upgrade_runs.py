@@ -210,32 +210,28 @@ def wait_for(process: subprocess.Popen[str], title: str) -> None:
     raise AssertionError(f"{title!r} was never said")
 
 
+def upgrade_killed_at(step: int, machine: Machine, *arguments: str) -> int:
+    """Run an upgrade that is killed at its N-th change of a file under the journal; return its exit code."""
+    return subprocess.run(
+        [str(machine.prefix / "bin" / "python"), "-c", KILLER, str(step), "upgrade", "--yes", *arguments],
+        env=machine.environ,
+        cwd=machine.home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=WAIT_SECONDS,
+        check=False,
+    ).returncode
+
+
 def killed_at(step: int, *arguments: str) -> Callable[[Machine], tuple[int, str]]:
     """Return an act: an upgrade that is killed at its N-th change of a file under the journal."""
 
     def act(machine: Machine) -> tuple[int, str]:
-        argv = [
-            str(machine.prefix / "bin" / "python"),
-            "-c",
-            KILLER,
-            str(step),
-            "upgrade",
-            "--yes",
-            *arguments,
-        ]
-        done = subprocess.run(
-            argv,
-            env=machine.environ,
-            cwd=machine.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-        )
+        code = upgrade_killed_at(step, machine, *arguments)
         # Before any Python has started that could mend it: whole already, as folders change places in one step.
         assert broken_records(machine.site) == []
         assert installed_commit(machine), "a mix"
-        return done.returncode, ""
+        return code, ""
 
     return act
 
@@ -450,27 +446,10 @@ def killed_anywhere(step: int, *arguments: str) -> Callable[[Machine], tuple[int
     """Return an act as :func:`killed_at`, but where files are replaced one by one, so that only a Python mends it."""
 
     def act(machine: Machine) -> tuple[int, str]:
-        argv = [
-            str(machine.prefix / "bin" / "python"),
-            "-c",
-            KILLER,
-            str(step),
-            "upgrade",
-            "--yes",
-            *arguments,
-        ]
-        done = subprocess.run(
-            argv,
-            env=machine.environ,
-            cwd=machine.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-        )
+        code = upgrade_killed_at(step, machine, *arguments)
         # What a person would do next.
         machine.imjoy("--version")
-        return done.returncode, ""
+        return code, ""
 
     return act
 
