@@ -69,7 +69,7 @@ def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     python = find_python(version)
     if python is None:
         pytest.skip(f"Python {version} is not installed (pyenv install {version})")
-    prefix = tmp_path_factory.mktemp(f"python{version}")
+    prefix = tmp_path_factory.mktemp(f"python-{version}-")
     subprocess.run([python, "-m", "venv", prefix], check=True)
     pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if version == "3.6":
@@ -135,5 +135,5 @@ def test_a_plugin_runs_on_this_python(client: EngineClient, interpreter: Path) -
             return str(await connection.call("version"))
 
     version = asyncio.run(asyncio.wait_for(scenario(), 60))
-    assert f"python{version}0" in str(interpreter)
+    assert f"python-{version}-" in str(interpreter)
     assert said == ["setting up", "from a thread"]

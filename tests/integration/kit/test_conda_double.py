@@ -52,7 +52,7 @@ def test_a_named_environment_is_made_listed_used_and_removed(conda: Path, home: 
 
 
 def test_an_explicit_list_makes_what_it_lists_and_nothing_that_is_damaged(
-    conda: Path, explicit_list: Callable[..., str], tmp_path: Path
+    conda: Path, explicit_list: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "explicit.txt"
     file.write_text(explicit_list("python=3.11", "pip"))
@@ -62,6 +62,8 @@ def test_an_explicit_list_makes_what_it_lists_and_nothing_that_is_damaged(
     assert sorted(again.split("@EXPLICIT")[1].split()) == sorted(file.read_text().split()[1:])
     url = explicit_list("small=2.0").split()[-1].partition("#")[0]
     file.write_text(f"@EXPLICIT\n{url}#{'0' * 32}\n")
+    # What another test fetched is not fetched again, and so not looked at again.
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "packages"))
     told(conda, "create", "-y", "-p", tmp_path / "two", *FORGE, "--file", file, code=1)
 
 
