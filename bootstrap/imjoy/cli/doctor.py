@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from imjoy import render
+from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.doctor.model import CheckResult, Examination, FixResult, Machine
@@ -192,9 +193,7 @@ def _agreed(result: CheckResult, *, yes: bool, as_json: bool) -> bool:
             fix="imjoy doctor --fix --yes",
             exit_code=ExitCode.USAGE,
         )
-    sys.stderr.write(f"{result.id}: do it? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return confirm(f"{result.id}: do it?", default=False)
 
 
 def _write_report(file: Path, result: Examination, context: Context, layout: Layout) -> None:

@@ -14,6 +14,7 @@ from typing import get_args
 import click
 
 from imjoy import __version__, render
+from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option
 from imjoy.context import Context
 from imjoy.effects.lock import refuse_when_locked
@@ -182,7 +183,7 @@ def _agreed_plan(wanted: Wanted, context: Context, *, ask: bool) -> Plan:
             f"There is a conda {found.conda.version}: {found.conda.command}\n"
             f"Shall it make the environment {first.environment} for imjoy? It is not changed itself."
         )
-        if not click.confirm(question, default=True, err=True):
+        if not confirm(question, default=True):
             return plan(use_conda=False)[1]
     return first
 
@@ -191,7 +192,7 @@ def _agree_to_rebuild(folder: Path) -> None:
     question = (
         f"The Python in {folder} is broken and has to be made anew; packages that you added to it go. Do it?"
     )
-    if not (sys.stdin.isatty() and click.confirm(question, err=True)):
+    if not (sys.stdin.isatty() and confirm(question, default=False)):
         raise ImJoyError(
             "install.broken",
             f"The Python in {folder} is broken and was left as it is.",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from imjoy import render
+from imjoy.cli.asking import ask
 
 Answer = Callable[[object, object], None]
 SPOKEN = ("alert", "log", "showMessage", "showSnackbar")
@@ -188,15 +189,11 @@ def _number(text: str) -> object:
 
 
 def _ask(question: str, default: str) -> str | None:
-    sys.stderr.write(f"{question}{f' [{default}]' if default else ''}: ")
-    sys.stderr.flush()
-    line = sys.stdin.readline()
-    if not line or not sys.stdin.isatty():
+    line = ask(f"{question}{f' [{default}]' if default else ''}: ")
+    if line is None or not sys.stdin.isatty():
         # Nobody has pressed Enter where it would show.
         render.note("")
-    if not line:
-        return None
-    return line.rstrip("\r\n") or default
+    return None if line is None else line or default
 
 
 def _readable(value: object) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from imjoy import render
+from imjoy.cli.asking import ask
 from imjoy.listeners import (
     Listener,
     PortHolders,
@@ -20,8 +20,6 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import DEFAULT_HOST
 from imjoy.ports import first_free_port
-
-Ask = Callable[[str], str]
 
 
 def list_port(port: int, *, as_json: bool) -> int:
@@ -71,7 +69,7 @@ def stop_by_hand(port: int, pid: int, *, yes: bool, as_json: bool) -> int:
                 exit_code=ExitCode.USAGE,
             )
         render.note(f"{listener.described()}: {listener.command}")
-        if ask(f"Type {pid} to stop it: ") != str(pid):
+        if not _typed(pid):
             render.note("It was left alone.")
             return ExitCode.FAILED
     stopped = stop_listener(listener, port, DEFAULT_HOST)
@@ -134,7 +132,7 @@ def ask_for_port(error: ImJoyError, host: str, port: int, layout: Layout) -> int
     choices = [f"[1] use {free}"] if free else []
     if holders:
         choices.append(f"[2] stop {'that engine' if engine else f'pid {holders[0].pid}'}")
-    answer = ask("  ".join([*choices, "[3] quit"]) + ": ")
+    answer = (ask("  ".join([*choices, "[3] quit"]) + ": ") or "").strip()
     if answer == "1" and free:
         return free
     if answer != "2" or not holders:
@@ -146,11 +144,8 @@ def ask_for_port(error: ImJoyError, host: str, port: int, layout: Layout) -> int
     return port
 
 
-def ask(question: str) -> str:
-    """Ask on the terminal; return the answer, empty when the terminal ends."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip()
+def _typed(pid: int, before: str = "") -> bool:
+    return (ask(f"{before}Type {pid} to stop it: ") or "").strip() == str(pid)
 
 
 def _our_engine(listener: Listener, layout: Layout) -> Layout | None:
@@ -166,7 +161,7 @@ def _our_engine(listener: Listener, layout: Layout) -> Layout | None:
 
 def _stop_stranger(error: ImJoyError, listener: Listener, host: str, port: int) -> None:
     refuse_protected(listener, port)
-    if ask(f"It is not ours. Type {listener.pid} to stop it: ") != str(listener.pid):
+    if not _typed(listener.pid, "It is not ours. "):
         raise error
     stopped = stop_listener(listener, port, host)
     render.note(f"Process {stopped.pid} {'had ended' if stopped.how == 'gone' else f'was {stopped.how}'}.")

@@ -208,13 +208,13 @@ class PortConflict:
 
     def restart_hung(self, error: ImJoyError, layout: Layout) -> None:
         """Stop an engine of ours that hangs, when the person agrees; raises ``error`` when not."""
-        from imjoy.cli import port_dialogue
+        from imjoy.cli.asking import confirm
         from imjoy.engines import stop_engine
 
         if not self.may_ask:
             raise error
         with signals_as_interrupt():
-            if port_dialogue.ask(f"{error.what} Restart it? [Y/n] ").lower() not in ("", "y", "yes"):
+            if not confirm(f"{error.what} Restart it?", default=True):
                 raise error
         stop_engine(layout)
 

@@ -7,6 +7,7 @@ import sys
 import click
 
 from imjoy import bug_report, render  # noqa: F401  (loaded now: the files they lie in are about to go)
+from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -48,7 +49,7 @@ def _agreed(plan: Uninstall, *, as_json: bool) -> bool:
             exit_code=ExitCode.USAGE,
         )
     render.show(plan)
-    return click.confirm("Remove all of it?", err=True)
+    return confirm("Remove all of it?", default=False)
 
 
 @render.show.register

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from imjoy import render
+from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -179,7 +180,7 @@ class _Question:
             return True
         render.show(told)
         try:
-            return click.confirm("Do it?", default=True, err=True)
+            return confirm("Do it?", default=True)
         except click.Abort:
             # The terminal stands right behind what was typed.
             render.note(f"\n{UNCHANGED}")

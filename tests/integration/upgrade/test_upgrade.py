@@ -254,7 +254,6 @@ def test_start_says_that_something_newer_is_there_once_the_engine_serves(machine
     assert re.search(r"\| +imjoy\.upgrade\.notifier", after)
 
 
-@exhaustive
 @pytest.mark.parametrize(("typed", "code"), [("\x03", 130), ("n\r", 1)], ids=["Ctrl-C", "no"])
 def test_a_question_not_answered_with_yes_leaves_all_as_it_is(
     typed: str, code: int, machine: Machine
