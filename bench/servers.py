@@ -86,8 +86,6 @@ def _bare(port: int, folder: Path) -> list[str]:
 
 
 _CLASSIC = ("imjoy[engine]==0.8.22", "janus==0.4.0", "psutil", "numpy", "websockets")
-# It has pip upgrade pip at each start. That finds no index here: the version stays, and no network is waited for.
-_FIXED = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
 
 OURS = Side(
     "imjoy",
@@ -109,8 +107,9 @@ OURS_PAGE = replace(
 BARE = Side("bare echo", _bare, "bare.py")
 BARE_PAGE = replace(BARE, name="bare echo, Chromium", driver="bare_page.py", in_browser=True)
 PEERS = (
-    # --freeze spares it half of its pip calls: one at its own start, one at each plugin's.
-    Side("ImJoy-Engine 0.8.22", _classic("--freeze"), "classic.py", "3.7", _CLASSIC, "classic", _FIXED),
+    # --freeze spares it half of its pip calls: one at its own start, one at each plugin's. It still has pip upgrade pip
+    # at each start; after the first time that only asks the index, and its user waits for it.
+    Side("ImJoy-Engine 0.8.22", _classic("--freeze"), "classic.py", "3.7", _CLASSIC, "classic"),
     Side(
         "jupyter_server",
         _jupyter,
