@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from hashlib import sha256
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -219,7 +216,9 @@ def rotate_token(layout: Layout) -> ConnectionToken:
 
     Raises :class:`ImJoyError` ``workspace.unwritable``.
     """
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    from secrets import token_urlsafe
+
+    token = token_urlsafe(TOKEN_BYTES)
     try:
         write_private(layout.token_file, token + "\n")
         layout.welcome_file.unlink(missing_ok=True)
@@ -254,6 +253,11 @@ def _fingerprint(state: EngineState | None) -> str:
 
 
 def _proves(state: EngineState) -> bool:
+    # Not for every `imjoy start`, which stays as long as its engine: they are 1 MiB of its memory.
+    import hmac
+    import secrets
+    from hashlib import sha256
+
     nonce = secrets.token_hex(NONCE_BYTES)
     code, body = _ask(state, "GET", f"/api/v1/prove?nonce={nonce}")
     message = f"imjoy-engine:{nonce}:{state.instance}"

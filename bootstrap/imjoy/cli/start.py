@@ -339,12 +339,13 @@ def _present(
         render.started(result, token=token, log=context.tilde(result.log_file))
     # What follows can wait until the person has read the above.
     from imjoy.effects.browser import browser_at_hand, open_file
-    from imjoy.engines import connected_url
-    from imjoy.welcome import write_welcome_page
 
     wanted = result.first_launch if open_browser is None else open_browser
     somebody_watches = sys.stdout.isatty() or open_browser
     if wanted and somebody_watches and browser_at_hand(context.environ):
+        from imjoy.engines import connected_url
+        from imjoy.welcome import write_welcome_page
+
         try:
             link = connected_url(layout)
             write_welcome_page(layout.welcome_file, url=result.url, link=link, token=token)
