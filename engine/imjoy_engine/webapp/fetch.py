@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import sys
 import tarfile
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from imjoy.effects.process import CommandFailed, run_command
+from imjoy.effects.npm import npm_registry
 from imjoy.model.errors import ExitCode, ImJoyError
 
 if sys.version_info >= (3, 11):
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 CDN_URL = "https://cdn.jsdelivr.net/npm"
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
-NPM_SECONDS = 10
 CHUNK_BYTES = 64 * 1024
 
 Report = Callable[[str, int, int], None]
@@ -126,32 +124,6 @@ def ensure_webapp(root: Path, report: Report, *, environ: Mapping[str, str], cdn
             ) from error
 
 
-def npm_registry(environ: Mapping[str, str]) -> str | None:
-    """Return the registry that npm is set to, without a slash at its end; None when npm has no say here.
-
-    Looks where npm looks, without needing npm: the environment, then ``~/.npmrc``; then it asks npm itself.
-    """
-    for key in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
-        if environ.get(key):
-            return environ[key].rstrip("/")
-    home = environ.get("HOME") or environ.get("USERPROFILE")
-    npmrc = Path(environ.get("NPM_CONFIG_USERCONFIG") or Path(home or ".") / ".npmrc")
-    if npmrc.is_file():
-        match = re.search(r"^\s*registry\s*=\s*(\S+)", npmrc.read_text("utf-8", "replace"), re.MULTILINE)
-        if match:
-            return match[1].strip("\"'").rstrip("/")
-    npm = shutil.which("npm", path=environ.get("PATH"))
-    if npm is None:
-        return None
-    try:
-        said = run_command([npm, "config", "get", "registry"], timeout=NPM_SECONDS).output
-    except CommandFailed:
-        return None
-    # Its warnings come before.
-    urls = re.findall(r"^https?://\S+$", said, re.MULTILINE)
-    return urls[-1].rstrip("/") if urls else None
-
-
 def _is_complete(package: Package, root: Path) -> bool:
     for file in package.files:
         try:
@@ -182,7 +154,8 @@ def _download(package: Package, registry: str | None, cdn: str, report: Report) 
         f"The web app needs {package.name} {package.version}, and nobody who has it can be reached.",
         why="\n".join(reasons),
         fix="Connect to the network once and type: imjoy start --serve\n"
-        "Behind a proxy set HTTPS_PROXY; with a mirror of the npm registry set npm_config_registry.",
+        "Behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE to its certificates where it opens https; with a\n"
+        "mirror of the npm registry set npm_config_registry.",
         exit_code=ExitCode.NETWORK_NEEDED,
     )
 

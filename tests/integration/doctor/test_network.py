@@ -16,7 +16,6 @@ import pytest
 from imjoy.doctor import network
 from imjoy.doctor.checks.net_conda import channel_alias
 from imjoy.doctor.checks.net_index import index_url
-from imjoy.doctor.checks.net_webapp import registry_url
 from imjoy.doctor.condas import Conda
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.network import reach
@@ -202,7 +201,7 @@ def test_the_channels_are_those_that_conda_is_set_to(
 
 
 def test_the_app_comes_from_the_registry_that_npm_is_set_to(
-    look: Callable[..., Finding], machine: MakeMachine, home: Path, remote: Callable[..., DoubleRemote]
+    look: Callable[..., Finding], home: Path, remote: Callable[..., DoubleRemote]
 ) -> None:
     double = remote()
     assert look("net.webapp", npm_config_registry=double.url).status is Status.OK
@@ -210,8 +209,9 @@ def test_the_app_comes_from_the_registry_that_npm_is_set_to(
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
     assert look("net.webapp", npm_config_registry=nobody).status is Status.FAIL
-    (home / ".npmrc").write_text("registry=http://127.0.0.1:9/npm/\n")
-    assert registry_url(machine(PATH="/nowhere")) == "http://127.0.0.1:9/npm"
+    (home / ".npmrc").write_text(f"registry={double.url}/npm/\n")
+    assert look("net.webapp", PATH="/nowhere").status is Status.OK
+    assert double.asked[1:] == ["GET /npm/imjoy-core HTTP/1.1"]
 
 
 def test_the_repository_is_asked_as_git_asks(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-from pathlib import Path
-
 from imjoy.doctor.model import Check, Finding, Kind, Machine, ok
 from imjoy.doctor.network import reach
 from imjoy.doctor.webapp import CDN_URL, look_at_files
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.npm import npm_registry
 
 NPM_SECONDS = 3.0
 
@@ -19,42 +15,12 @@ def look(machine: Machine) -> Finding:
     state = look_at_files(machine.layout.webapp)
     if state.complete:
         return ok("every file of the app is here already")
+    registry = npm_registry(machine.context.environ, run=machine.context.run, seconds=NPM_SECONDS)
     return reach(
-        f"{registry_url(machine) or CDN_URL}/imjoy-core",
+        f"{registry or CDN_URL}/imjoy-core",
         machine,
         need="`imjoy start --serve` cannot fetch the app",
     )
-
-
-def registry_url(machine: Machine) -> str | None:
-    """Return the registry by npm's own rules: the variable, else ``~/.npmrc``, else what npm itself says."""
-    environ = machine.context.environ
-    for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
-        if environ.get(name):
-            return environ[name].rstrip("/")
-    file = Path(environ.get("NPM_CONFIG_USERCONFIG") or machine.context.home / ".npmrc")
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    match = re.search(r"^\s*registry\s*=\s*(\S+)", text, re.MULTILINE)
-    if match:
-        return match[1].strip("\"'").rstrip("/")
-    return _asked_of_npm(machine)
-
-
-def _asked_of_npm(machine: Machine) -> str | None:
-    environ = machine.context.environ
-    npm = shutil.which("npm", path=environ.get("PATH", ""))
-    if npm is None:
-        return None
-    try:
-        said = machine.context.run([npm, "config", "get", "registry"], timeout=NPM_SECONDS).output
-    except CommandFailed:
-        return None
-    # Its warnings come before.
-    urls = re.findall(r"^https?://\S+$", said, re.MULTILINE)
-    return str(urls[-1]).rstrip("/") if urls else None
 
 
 CHECK = Check(

@@ -17,7 +17,7 @@ import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.webapp import fetch
-from imjoy_engine.webapp.fetch import Package, PackageFile, ensure_webapp, library_files, npm_registry
+from imjoy_engine.webapp.fetch import Package, PackageFile, ensure_webapp, library_files
 
 CONTENT = b"export const answer = 42;\n"
 NOBODY = "http://127.0.0.1:9"
@@ -163,15 +163,6 @@ def test_a_folder_that_cannot_be_written_is_named(package: Package, mirror: Mirr
     with pytest.raises(ImJoyError) as raised:
         ensure_webapp(in_the_way, Reports(), environ={"npm_config_registry": mirror.url}, cdn=NOBODY)
     assert raised.value.id == "webapp.unwritable"
-
-
-def test_the_registry_is_read_from_npmrc_without_npm(tmp_path: Path) -> None:
-    (tmp_path / ".npmrc").write_text("audit=false\nregistry = https://mirror.example/npm/\n")
-    assert npm_registry({"HOME": str(tmp_path), "PATH": ""}) == "https://mirror.example/npm"
-
-
-def test_where_npm_has_no_say_there_is_no_registry(tmp_path: Path) -> None:
-    assert npm_registry({"HOME": str(tmp_path), "PATH": str(tmp_path)}) is None
 
 
 def test_every_pinned_file_has_a_name_of_its_own() -> None:
