@@ -637,7 +637,10 @@ function Set-Plan {
             $same = $State.Source.id -and (Get-ReceiptValue 'source_id') -eq $State.Source.id
             if (-not (Test-Works)) { $State.Action = 'repair' }
             elseif (-not (Test-Path -LiteralPath $State.Prefix)) { $State.Action = 'upgrade' }
-            elseif ($State.Unreachable -or $same) { $State.Action = 'none' }
+            elseif ($State.Unreachable) {
+                $State.Action = 'none'
+                Add-Notice "$($State.Source.place -replace '^git\+', '') could not be asked for a newer one"
+            } elseif ($same) { $State.Action = 'none' }
             else { $State.Action = 'upgrade' }
         }
     }
@@ -705,7 +708,7 @@ function Write-Plan {
     if ($Json) { Write-Output (Get-PlanJson); return }
     Get-PlanText | Write-Output
     Write-Output ''
-    if ($State.Action -eq 'none') { Write-Output 'Nothing to do: it is installed, works, and is up to date.' }
+    if ($State.Action -eq 'none') { Write-Output 'Nothing to do: it is installed and works.' }
     else { Write-Output 'Steps:'; Get-Steps | ForEach-Object { Write-Output "  - $_" } }
 }
 
@@ -1036,6 +1039,7 @@ function Complete-Install {
     if ($Json) { $words += '--json' }
     if ($Quiet) { $words += '--quiet' }
     if ($ModifyPath) { $words += '--modify-path' }
+    if ($Start) { $words += '--start' }
     $watch = [Diagnostics.Stopwatch]::StartNew()
     & (Get-Python $State.Environment) @words
     $code = $LASTEXITCODE
@@ -1191,7 +1195,6 @@ function Invoke-Install {
     Stop-WhenLocked
     if ($DryRun) { Write-Plan; return }
     if ($State.Action -eq 'none') {
-        if ($State.Unreachable) { Add-Notice "$($State.Source.place -replace '^git\+', '') could not be asked for a newer one" }
         Complete-Install
     } else {
         Get-PlanText | ForEach-Object { Say $_ }

@@ -1120,7 +1120,10 @@ make_plan() {
       ACTION=repair
     elif [ ! "$PREFIX" -ef "$ENVIRONMENT" ]; then
       ACTION=upgrade
-    elif [ -n "$NETWORK_EVIDENCE" ] || [ -n "$SOURCE_ID" ] && [ "$(receipt_value source_id)" = "$SOURCE_ID" ]; then
+    elif [ -n "$NETWORK_EVIDENCE" ]; then
+      ACTION=none
+      NOTICES+=("${SOURCE_PLACE#git+} could not be asked for a newer one")
+    elif [ -n "$SOURCE_ID" ] && [ "$(receipt_value source_id)" = "$SOURCE_ID" ]; then
       ACTION=none
     else
       ACTION=upgrade
@@ -1223,7 +1226,7 @@ print_plan_text() {
   describe_plan
   echo
   if [ "$ACTION" = none ]; then
-    echo "Nothing to do: it is installed, works, and is up to date."
+    echo "Nothing to do: it is installed and works."
   else
     echo "Steps:"
     plan_steps | sed 's/^/  - /'
@@ -1663,6 +1666,7 @@ hand_over() {
   [ "$JSON" = no ] || set -- "$@" --json
   [ "$QUIET" = no ] || set -- "$@" --quiet
   [ "$MODIFY_PATH" = no ] || set -- "$@" --modify-path
+  [ "$START" = no ] || set -- "$@" --start
   started=$(now)
   set -m
   "$ENVIRONMENT/bin/python" -I -m imjoy install "$@" </dev/null &
@@ -1905,7 +1909,6 @@ main() {
     exit 0
   fi
   if [ "$ACTION" = none ]; then
-    [ -z "$NETWORK_EVIDENCE" ] || NOTICES+=("${SOURCE_PLACE#git+} could not be asked for a newer one")
     hand_over
   else
     say "$(describe_plan)"

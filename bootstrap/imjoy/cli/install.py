@@ -99,8 +99,11 @@ def command(
     chosen = shell or running_shell(place)
     if handed is not None:
         result = finish(_handed(handed), folder, chosen, context, place, modify_path=modify_path)
-        if as_json or not quiet:
-            render.emit(result, as_json=as_json)
+        if as_json:
+            render.emit_json(result.as_json())
+        elif not quiet:
+            for line in _told(result, starting=start):
+                render.say(line)
         return ExitCode.DONE
     if start_arguments and not start:
         raise click.UsageError("Arguments after -- go to imjoy start, and --start was not given.")
@@ -130,6 +133,10 @@ def command(
     arguments = ["--shell", chosen]
     arguments += [word for word, given in (("--json", as_json), ("--quiet", quiet)) if given]
     arguments += ["--modify-path"] if modify_path else []
+    arguments += ["--start"] if start else []
+    if plan.action != "none" and not (quiet or as_json):
+        for line in (*_plan_lines(plan), ""):
+            render.note(line)
     with render.progress() as shown:
         report = (lambda text, fraction: None) if quiet else shown
         installation = Installation(plan, context, report, verbose=verbose)
@@ -228,24 +235,29 @@ def _handed(text: str) -> dict[str, object]:
 
 @render.show.register
 def _(result: Plan) -> None:
+    for line in _plan_lines(result):
+        render.say(line)
+    if result.action == "none":
+        render.say("\nNothing to do: it is installed and works.")
+    else:
+        render.say("\n".join(["", "Steps:", *(f"  - {step}" for step in result.steps)]))
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
     titles = {
-        "install": "Install imjoy",
         "finish": "Finish an interrupted install of imjoy",
         "upgrade": "Bring imjoy up to date",
         "repair": "Repair imjoy",
         "none": "Look at imjoy",
     }
-    render.say(titles.get(result.action, "Install imjoy"))
-    render.say(f"  into  {result.prefix}\n  from  {result.source.place}")
-    render.say(f"  with  {_described(result)}")
-    if result.environment is not None:
-        render.say(f"  in    {result.environment}, which {result.prefix} is a link to")
-    for notice in result.notices:
-        render.say(f"  note  {notice}")
-    if result.action == "none":
-        render.say("\nNothing to do: it is installed, works, and is up to date.")
-    else:
-        render.say("\n".join(["", "Steps:", *(f"  - {step}" for step in result.steps)]))
+    yield titles.get(plan.action, "Install imjoy")
+    yield f"  into  {plan.prefix}"
+    yield f"  from  {plan.source.place}"
+    yield f"  with  {_described(plan)}"
+    if plan.environment is not None:
+        yield f"  in    {plan.environment}, which {plan.prefix} is a link to"
+    for notice in plan.notices:
+        yield f"  note  {notice}"
 
 
 def _described(plan: Plan) -> str:
@@ -259,19 +271,14 @@ def _described(plan: Plan) -> str:
     return f"its {plan.distribution}"
 
 
-@render.show.register
-def _(result: Installed) -> None:
-    for line in _next_steps(result):
-        render.say(line)
-
-
-def _next_steps(result: Installed) -> Iterator[str]:
+def _told(result: Installed, *, starting: bool) -> Iterator[str]:
     if result.action == "none":
-        yield f"imjoy {result.version} in {result.prefix} works and is up to date; nothing was changed."
+        yield f"imjoy {result.version} in {result.prefix} works; nothing was changed."
+        # Otherwise the plan, which was shown before, has them.
+        for notice in result.notices:
+            yield f"Note: {notice}."
     else:
         yield f"\nimjoy {result.version} is in {result.prefix}."
-    for notice in result.notices:
-        yield f"Note: {notice}."
     if result.edited:
         yield f"\n{result.edited} puts it on PATH from the next session on. In this {result.shell}, type"
         yield f"    {result.path_line}"
@@ -279,4 +286,5 @@ def _next_steps(result: Installed) -> Iterator[str]:
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
         command = shlex.quote(str(result.command)) if os.name == "posix" else f'& "{result.command}"'
         yield f"and for every one to come\n    {command} path --apply"
-    yield "\nStart the engine and open the app with\n    imjoy start --serve --open"
+    if not starting:
+        yield "\nStart the engine and open the app with\n    imjoy start --serve --open"

@@ -186,9 +186,13 @@ def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
 
 def _plan_again(wanted: Wanted, found: Found, receipt: Receipt, problems: list[Finding]) -> Plan:
     action: Action = "upgrade"
+    told: tuple[str, ...] = ()
     if not found.works:
         action = "repair"
-    elif found.source.unreachable or (found.source.id and found.source.id == receipt.source_id):
+    elif found.source.unreachable:
+        action = "none"
+        told = (f"{found.source.place.removeprefix('git+')} could not be asked for a newer one",)
+    elif found.source.id and found.source.id == receipt.source_id:
         action = "none"
     kind: Kind = receipt.distribution if receipt.distribution in (*NAMES, "existing", "venv") else "venv"  # type: ignore[assignment]
     if not found.python_works:
@@ -198,7 +202,8 @@ def _plan_again(wanted: Wanted, found: Found, receipt: Receipt, problems: list[F
         return replace(anew, action="repair", environment=linked)
     why = "it is what the prefix has"
     other = wanted.distribution not in ("auto", kind)
-    told = (f"the prefix has {kind}; --distribution chooses for a new one",) if other else ()
+    if other:
+        told = (*told, f"the prefix has {kind}; --distribution chooses for a new one")
     return Plan(action, wanted.prefix, kind, why, found.source, offline=wanted.offline, notices=told)
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypedDict
+from threading import Thread
+from typing import IO, TypedDict
 
 from imjoy.bug_report import scrub
 from imjoy.context import Context
@@ -19,6 +20,8 @@ from imjoy.provision.times import Took, measured
 
 STEP_SECONDS = 3600.0
 """No step may take longer; a slow disk and a slow network are well under it."""
+LAST_WORDS_SECONDS = 2.0
+"""A step that left something running, which holds its output open, is not waited for longer than this."""
 EVIDENCE_LINES = 12
 SEARCHED_LINES = 60
 NETWORK_WORDS = (
@@ -49,7 +52,7 @@ class Evidence(TypedDict):
 class Steps:
     """Runs steps, and notes in ``times`` how long each took.
 
-    ``temporary`` is their folder for scratch files; with ``verbose`` they write to stderr instead of the log.
+    ``temporary`` is their folder for scratch files; with ``verbose`` what they print is shown on stderr, too.
     """
 
     def __init__(
@@ -98,14 +101,19 @@ class Steps:
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
-                    stdout=sys.stderr if self._verbose else log,
+                    stdout=subprocess.PIPE if self._verbose else log,
                     stderr=subprocess.STDOUT,
                     env={**isolated(self._context.environ, self._temporary), **(environ or {})},
                     start_new_session=True,
                 )
             except OSError as error:
                 raise StepFailed(f"{title}: it could not be started: {error}") from error
+            shown = Thread(target=_show, args=(process.stdout, self.log), daemon=True)
+            if self._verbose:
+                shown.start()
             code = self._wait(title, process)
+        if self._verbose:
+            shown.join(LAST_WORDS_SECONDS)
         if code != 0:
             raise StepFailed(f"{title}: it failed with exit code {code}.")
 
@@ -140,6 +148,15 @@ class Steps:
             "fix": f"{state}; the log is {kept}",
             "exit_code": ExitCode.NETWORK_NEEDED if network else ExitCode.FAILED,
         }
+
+
+def _show(output: IO[bytes], log: Path) -> None:
+    with output, log.open("ab") as kept:
+        for line in output:
+            kept.write(line)
+            kept.flush()
+            sys.stderr.write(line.decode("utf-8", "replace"))
+            sys.stderr.flush()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

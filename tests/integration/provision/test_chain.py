@@ -15,6 +15,7 @@ import pytest
 from tests.integration.provision.doors import (
     CACHES,
     DOORS,
+    NOBODY_LISTENS,
     ROOT,
     command,
     contents,
@@ -138,6 +139,9 @@ def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one
     assert install(door, *options)["action"] == "none"
     assert worked() - began < SECOND_RUN_SECONDS
     assert contents(home) == there
+    unasked = install(door, *options, "--from", f"git+{NOBODY_LISTENS}")
+    assert unasked["action"] == "none"
+    assert f"{NOBODY_LISTENS} could not be asked for a newer one" in unasked["notices"]
     if door == "install.sh":
         # The script does it without a Python too.
         for each in prefix.glob("bin/python*"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -140,18 +141,38 @@ def test_an_installer_that_is_not_the_right_one_is_never_run(
     assert left_in(home) == []
 
 
-def test_an_installer_that_fails_leaves_nothing_and_names_the_log(home: Path, tmp_path: Path) -> None:
-    file = tmp_path / "Miniconda3-broken.sh"
+def upset_installer(folder: Path) -> list[str]:
+    """Return the options that run an installer which fails with a word on the disk."""
+    file = folder / "Miniconda3-broken.sh"
     file.write_text("#!/bin/sh\necho the disk is upset >&2\nmkdir -p $HOME/ImJoyApp/pkgs\nexit 1\n")
-    import hashlib
-
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    options = ["--distribution", "miniconda", "--installer", str(file), "--sha256", sha256]
-    document = install(*options, code=1, TMPDIR=str(tmp_path))
+    return ["--distribution", "miniconda", "--installer", str(file), "--sha256", sha256]
+
+
+def test_an_installer_that_fails_leaves_nothing_and_names_the_log(home: Path, tmp_path: Path) -> None:
+    document = install(*upset_installer(tmp_path), code=1, TMPDIR=str(tmp_path))
     assert error_id(document) == "install.step"
     assert left_in(home) == []
     fix = str(document["error"]["fix"])  # type: ignore[index]
     assert "the disk is upset" in Path(fix.rpartition("the log is ")[2]).read_text()
+
+
+def test_the_plan_is_shown_first_and_what_steps_print_is_shown_and_logged_with_verbose(
+    home: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy", "install", "--verbose", *upset_installer(tmp_path)],
+        env={**os.environ, **NO_CONDA, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Install imjoy\n  into  {home / 'ImJoyApp'}\n")
+    shown, _, told = done.stderr.partition("error: ")
+    assert "\nthe disk is upset\n" in shown
+    assert "the disk is upset" in told
 
 
 def test_everything_in_the_way_is_told_at_once(home: Path) -> None:
