@@ -279,16 +279,23 @@ def install(options: argparse.Namespace) -> int:
             solved(options, [*specs, *(each for each in kept if each not in moved)], locked)
         )
     if options.dry_run:
-        tell_actions(records, prefix)
+        there = {archive_of(each) for each in installed}
+        tell_actions([each for each in records if archive_of(each) not in there], prefix)
         return 0
     if options.download_only:
-        # py-rattler fetches what it links, so this links it where nobody looks.
+        # py-rattler fetches what it links, so this links it where nobody looks, and the rest is said to be there.
         with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(prefix / "conda-meta", Path(folder, "conda-meta"))
             asyncio.run(link(records, Path(folder)))
         return 0
     anew = [rattler.MatchSpec(each).name.normalized for each in specs] if options.force_reinstall else []
     asyncio.run(link(records, prefix, anew))
     return 0
+
+
+def archive_of(record: Any) -> tuple[str, str, str]:
+    """Return what makes a package the same as an installed one, wherever that came from."""
+    return record.name.normalized, str(record.version), record.build
 
 
 def remove(options: argparse.Namespace) -> int:

@@ -72,6 +72,20 @@ def test_the_base_is_brought_up_to_date_from_conda_forge(conda: Path) -> None:
     assert told(conda, "-V") == "conda 26.9.0\n"
 
 
+def test_nothing_is_asked_of_the_place_that_the_base_came_from(conda: Path, tmp_path: Path) -> None:
+    for file in (conda.parents[1] / "conda-meta").glob("*.json"):
+        document = json.loads(file.read_text())
+        place = (tmp_path / "gone" / document["subdir"]).as_uri()
+        file.unlink()  # shared with every other copy
+        file.write_text(json.dumps({**document, "url": f"{place}/{document['fn']}"}))
+    update = ("update", "-y", "-n", "base", *FORGE, "conda", "pip")
+    actions = json.loads(told(conda, *update, "--dry-run", "--json"))["actions"]
+    assert [(each["name"], each["version"]) for each in actions["LINK"]] == [("conda", "26.9.0")]
+    told(conda, *update, "--download-only")
+    told(conda, *update, "--offline")
+    assert told(conda, "-V") == "conda 26.9.0\n"
+
+
 def test_default_channels_are_refused_as_nobody_accepted_their_terms(conda: Path) -> None:
     assert "Terms of Service" in told(conda, "create", "-y", "-n", "x", "python", code=1)
     assert "At least one -c" in told(
