@@ -53,7 +53,7 @@ soak: $(READY)
 faults: $(READY)
 	IMJOY_FAULT_EXAMPLES=150 $(BIN)/python -m pytest tests/integration/engine/test_fault_machine.py
 
-# About five minutes on two cores; a test that takes ten is stopped. `make test` runs a slice, 100 cases of each.
+# Took 8 min 25 s on two cores; a test that takes ten minutes is stopped. `make test` runs a slice, 100 cases of each.
 FUZZ := $(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=600
 FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/test_wire.py web/test_relay.py plugins)
 

@@ -27,6 +27,7 @@ from .events import EventLog
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from ..web.socket import Socket
     from .manifest import Manifest, Script
 
 log = logging.getLogger("imjoy.engine.plugins")
@@ -144,9 +145,9 @@ class Link:
     ``done`` is set when the two part, for the reason in ``close``; ``drained`` when all it sent is passed on.
     """
 
-    def __init__(self, client: web.WebSocketResponse) -> None:
+    def __init__(self, client: Socket) -> None:
         self.client = client
-        self.worker: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
+        self.worker: asyncio.Future[Socket] = asyncio.get_running_loop().create_future()
         self.close = DONE
         self.done = asyncio.Event()
         self.drained = asyncio.Event()

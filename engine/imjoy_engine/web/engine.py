@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -49,6 +50,7 @@ async def status(request: web.Request) -> web.Response:
             "workspace": str(context.settings.workspace),
             "freeze": context.settings.freeze,
             "memory": _memory_bytes(),
+            "tasks": len(asyncio.all_tasks()),
             "plugins": [plugin.as_json() for plugin in context.registry if not plugin.final],
         }
     )

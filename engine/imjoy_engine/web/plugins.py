@@ -19,7 +19,8 @@ from ..environments.spec import plan_environment
 from ..plugins.events import Event
 from ..plugins.lifecycle import Plugin, PluginRequest
 from .context import CONTEXT
-from .relay import Limits, new_socket, serve_client, serve_worker
+from .relay import Limits, serve_client, serve_worker
+from .socket import Socket
 
 if TYPE_CHECKING:
     from ..plugins.manifest import PluginFile
@@ -179,7 +180,7 @@ def _worker_plugin(request: web.Request, secret_of: Callable[[Plugin], str]) -> 
 async def worker_control(request: web.Request) -> web.StreamResponse:
     """Serve a worker's control socket."""
     plugin = _worker_plugin(request, lambda plugin: plugin.worker_secret)
-    socket = new_socket(CONTROL_SUBPROTOCOL)
+    socket = Socket(CONTROL_SUBPROTOCOL)
     await socket.prepare(request)
     if not plugin.attach_control(socket):
         await socket.close(code=1008, message=b"this plugin has its worker already")

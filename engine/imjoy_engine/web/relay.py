@@ -17,18 +17,20 @@ from aiohttp.http import WSMessage, WSMsgType
 
 from ..plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
 from ..plugins.registry import Registry
+from .socket import Socket
 
 log = logging.getLogger("imjoy.engine.web")
 
 SUBPROTOCOL = "imjoy.v1"
 SILENT = 4408
-FRAME_BYTES = 1 << 20
-CLOSE_SECONDS = 2.0
+GONE_SECONDS = 4.0
 DRAIN_SECONDS = 5.0
 EXIT_SECONDS = 2.0
 LAST = 0
 MORE = 1
 PINGS_BEFORE_SILENCE = 3
+
+LOST = Close(1000, "its connection broke")
 
 Receive = Callable[[], Awaitable[WSMessage]]
 
@@ -40,24 +42,13 @@ class Limits(NamedTuple):
     silence: float
 
 
-def new_socket(*subprotocols: str, autoping: bool = True) -> web.WebSocketResponse:
-    """Return a socket as every socket here is: frames of at most 1 MiB, never compressed (that made it 5 x slower)."""
-    return web.WebSocketResponse(
-        autoping=autoping,
-        protocols=subprotocols,
-        max_msg_size=FRAME_BYTES + 1,  # aiohttp refuses what is not below it
-        compress=False,
-        timeout=CLOSE_SECONDS,
-    )
-
-
 class Ear:
     """Receives from a client, and notices when it has gone without a word: a laptop that sleeps, a cable, a tunnel.
 
     Its socket is one without ``autoping``.
     """
 
-    def __init__(self, socket: web.WebSocketResponse, silence: float) -> None:
+    def __init__(self, socket: Socket, silence: float) -> None:
         self._socket = socket
         self._silence = silence
         self._listening = False
@@ -77,24 +68,38 @@ class Ear:
         finally:
             self._listening = False
 
+    async def _ping(self) -> None:
+        # It may have gone before we were told.
+        with contextlib.suppress(ConnectionError):
+            await self._socket.ping()
+
     async def wait_for_silence(self) -> Close:
-        """Ping now and then; return how to close when nothing has come for the seconds of silence."""
+        """Ping now and then; return how to close when nothing has come for the seconds of silence, or can come.
+
+        A client that was killed while we do not listen, as its plugin takes no more, is found by the pings that its
+        system refuses; one whose machine has gone by what :meth:`Socket.give_up_after` set.
+        """
         interval = self._silence / PINGS_BEFORE_SILENCE
         quiet = 0
-        while quiet < PINGS_BEFORE_SILENCE:
-            self._heard = False
-            # A client that takes nothing any more blocks this too. It may have gone before we were told.
-            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._socket.ping(), interval)
-            await asyncio.sleep(interval)
-            # While its plugin takes no more, we do not listen, and hear no answer either.
-            quiet = 0 if self._heard or not self._listening else quiet + 1
+        pinging = asyncio.ensure_future(self._ping())
+        try:
+            while quiet < PINGS_BEFORE_SILENCE:
+                self._heard = False
+                # A client that takes nothing any more blocks a ping too. To cancel it would cancel, in aiohttp, whoever
+                # else waits to send.
+                if pinging.done():
+                    pinging = asyncio.ensure_future(self._ping())
+                await asyncio.sleep(interval)
+                if self._socket.broken:
+                    return LOST
+                # While its plugin takes no more, we do not listen, and hear no answer either.
+                quiet = 0 if self._heard or not self._listening else quiet + 1
+        finally:
+            pinging.cancel()
         return Close(SILENT, f"nothing was heard of this client for {self._silence:g} s")
 
 
-async def pass_frames(
-    receive: Receive, target: web.WebSocketResponse, limit: int, first: WSMessage | None = None
-) -> Close:
+async def pass_frames(receive: Receive, target: Socket, limit: int, first: WSMessage | None = None) -> Close:
     """Pass what ``receive`` gives to ``target`` until one of the two ends; return how to close both.
 
     ``limit`` is the largest message in bytes; ``first`` is a frame that was received before.
@@ -126,12 +131,11 @@ def _how_to_close(message: WSMessage) -> Close:
     return Close(1008, "only binary frames travel here") if message.type is WSMsgType.TEXT else DONE
 
 
-async def serve_client(
-    request: web.Request, plugin: Plugin, registry: Registry, limits: Limits
-) -> web.WebSocketResponse:
+async def serve_client(request: web.Request, plugin: Plugin, registry: Registry, limits: Limits) -> Socket:
     """Serve one client's RPC socket until either side or the plugin ends."""
-    socket = new_socket(SUBPROTOCOL, autoping=False)
+    socket = Socket(SUBPROTOCOL, autoping=False)
     await socket.prepare(request)
+    socket.give_up_after(limits.silence)
     if plugin.final or plugin.state is PluginState.STOPPING:
         await socket.close(code=ENDED.code, message=ENDED.reason.encode())
         return socket
@@ -162,17 +166,18 @@ async def serve_client(
         if plugin.remove_link(link_id):
             # A worker that leaves first is about to end by itself; its own exit code says more than our signal.
             registry.stop_later(plugin, after=EXIT_SECONDS if link.close is ENDED else 0.0)
-        await _close_both(link)
+        await _close_both(link, limits.silence)
     return socket
 
 
-async def _close_both(link: Link) -> None:
+async def _close_both(link: Link, silence: float) -> None:
     sockets = [link.client]
     if link.worker.done() and not link.worker.cancelled():
         sockets.append(link.worker.result())
-    for socket in sockets:
-        if not socket.closed:
-            await socket.close(code=link.close.code, message=link.close.reason.encode())
+    # What a client said before it left in order still goes to its plugin; of one that broke off, nobody waits for it.
+    gone = link.close.code == SILENT or link.close is LOST
+    seconds = GONE_SECONDS if gone else silence
+    await asyncio.gather(*(socket.end(link.close, seconds) for socket in sockets))
 
 
 async def _client_to_worker(link: Link, receive: Receive, limit: int) -> Close:
@@ -189,9 +194,9 @@ async def _client_to_worker(link: Link, receive: Receive, limit: int) -> Close:
         receiving.cancel()
 
 
-async def serve_worker(request: web.Request, link: Link, limit: int) -> web.WebSocketResponse:
+async def serve_worker(request: web.Request, link: Link, limit: int) -> Socket:
     """Serve the worker's socket that belongs to ``link``."""
-    socket = new_socket(SUBPROTOCOL)
+    socket = Socket(SUBPROTOCOL)
     await socket.prepare(request)
     if link.worker.done():
         await socket.close(code=1008, message=b"this client has its worker already")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.client import Connection
 
 from .conftest import RunningEngine, serve
+from .holding import SETTLE_SECONDS, comes_back_to, held
 
 EXAMPLES = int(os.environ.get("IMJOY_FAULT_EXAMPLES", "6"))
 SAME_ORDERS = "IMJOY_FAULT_EXAMPLES" not in os.environ
 STEPS = 14
 DEADLINE_SECONDS = 40.0
 """Far more than anything here takes; what ends only by it is a failure, unless its worker was suspended."""
-SETTLE_SECONDS = 15.0
 
 WORKS = """
 import time
@@ -98,10 +97,7 @@ class Faults(RuleBasedStateMachine):
         self._suspended: set[str] = set()
         self._calls: list[tuple[str, asyncio.Task[Any]]] = []
         self._open: list[Connection] = []
-        self._descriptors = self._process().num_fds()
-
-    def _process(self) -> psutil.Process:
-        return psutil.Process(self._engines.now.process.pid)
+        self._before = self._run(held(self._engines.now))
 
     def _run(self, work: Any) -> Any:
         return self._loop.run_until_complete(asyncio.wait_for(work, DEADLINE_SECONDS + 10))
@@ -177,7 +173,7 @@ class Faults(RuleBasedStateMachine):
     def kill_engine(self) -> None:
         family = self._engines.kill()
         assert psutil.wait_procs(family, timeout=SETTLE_SECONDS)[1] == [], "orphans"
-        self._descriptors = self._process().num_fds()
+        self._before = self._run(held(self._engines.now))
 
     def teardown(self) -> None:
         """End everything, and see that it has."""
@@ -201,7 +197,7 @@ class Faults(RuleBasedStateMachine):
             await connection.close()
         async with await self._engines.now.open(WORKS) as plugin:
             assert await plugin.call("echo", "it serves on", timeout=DEADLINE_SECONDS) == "it serves on"
-        await self._nothing_is_left()
+        await comes_back_to(self._engines.now, self._before)
 
     async def _ended_well(self, plugin: str, task: asyncio.Task[Any]) -> None:
         await asyncio.wait({task}, timeout=DEADLINE_SECONDS)
@@ -209,13 +205,6 @@ class Faults(RuleBasedStateMachine):
         error = task.exception()
         assert error is None or isinstance(error, ImJoyError), error
         assert error is None or error.id != "plugin.no-answer" or plugin in self._suspended
-
-    async def _nothing_is_left(self) -> None:
-        process = self._process()
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while (children := process.children(recursive=True)) or process.num_fds() > self._descriptors:
-            assert time.monotonic() < deadline, (children, process.num_fds(), self._descriptors)
-            await asyncio.sleep(0.05)
 
 
 def test_whatever_is_killed_whenever_every_call_ends_and_nothing_is_left(engines: Engines) -> None:

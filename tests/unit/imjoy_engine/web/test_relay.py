@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from imjoy_engine.plugins.lifecycle import DONE, Link, Plugin
 from imjoy_engine.plugins.registry import Registry
-from imjoy_engine.web.relay import FRAME_BYTES, Limits, pass_frames, serve_client, serve_worker
+from imjoy_engine.web.relay import Limits, pass_frames, serve_client, serve_worker
+from imjoy_engine.web.socket import FRAME_BYTES, Socket
 
 LIMIT = 200
 SECONDS = 20
@@ -69,7 +70,7 @@ def test_frames_arrive_as_they_were_sent_up_to_the_first_that_may_not(
 
     async def relay() -> Any:
         first = await source.receive() if first_was_received else None
-        return await pass_frames(source.receive, cast("web.WebSocketResponse", target), LIMIT, first)
+        return await pass_frames(source.receive, cast("Socket", target), LIMIT, first)
 
     close = asyncio.run(relay())
     passed, code = expected(sent)
@@ -200,5 +201,5 @@ HANDSHAKE = (
 
 def test_what_is_done_is_closed_without_a_reason() -> None:
     source, target = DoubleSocket([]), DoubleSocket([])
-    close = asyncio.run(pass_frames(source.receive, cast("web.WebSocketResponse", target), LIMIT))
+    close = asyncio.run(pass_frames(source.receive, cast("Socket", target), LIMIT))
     assert close == DONE
