@@ -112,26 +112,40 @@ def export(context: Context, name: str, workspace: str | None, prefix: str | Non
 
 @command.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
 @layout_options
 @json_option
 @click.pass_obj
 def remove(
-    context: Context, names: tuple[str, ...], workspace: str | None, prefix: str | None, as_json: bool
+    context: Context,
+    names: tuple[str, ...],
+    dry_run: bool,
+    workspace: str | None,
+    prefix: str | None,
+    as_json: bool,
 ) -> None:
     """Remove environments; a plugin that needs one makes it again."""
-    _show_removed(ask_environments(["remove", *names], context.layout(prefix, workspace), context), as_json)
+    arguments = ["remove", *names, *(["--dry-run"] if dry_run else [])]
+    _show_removed(ask_environments(arguments, context.layout(prefix, workspace), context), as_json)
 
 
 @command.command()
 @click.option("--unused-days", type=float, metavar="DAYS", help="Also what no plugin has used for so long.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, remove nothing.")
 @layout_options
 @json_option
 @click.pass_obj
 def gc(
-    context: Context, unused_days: float | None, workspace: str | None, prefix: str | None, as_json: bool
+    context: Context,
+    unused_days: float | None,
+    dry_run: bool,
+    workspace: str | None,
+    prefix: str | None,
+    as_json: bool,
 ) -> None:
     """Remove the environments that no plugin uses any more."""
     arguments = ["gc", *([] if unused_days is None else ["--unused-days", str(unused_days)])]
+    arguments += ["--dry-run"] if dry_run else []
     _show_removed(ask_environments(arguments, context.layout(prefix, workspace), context), as_json)
 
 
@@ -147,10 +161,12 @@ def _passed_on(events: Sequence[Mapping[str, Any]], as_json: bool) -> bool:
 def _show_removed(events: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if _passed_on(events, as_json):
         return
-    removed = [each for event in events for each in event["removed"]]
-    for each in removed:
-        render.say(f"Removed {each['id']} ({_size(each)}).")
-    if not removed:
+    for event in events:
+        removed = "Would be removed:" if event["dry_run"] else "Removed"
+        for each in event["removed"]:
+            users = _users(each)
+            render.say(f"{removed} {each['id']} ({_size(each)}){f', which {users} used' if users else ''}.")
+    if not any(event["removed"] for event in events):
         render.say("Nothing to remove.")
 
 
@@ -160,7 +176,7 @@ def _show_list(environments: Sequence[Mapping[str, Any]]) -> None:
         return
     rows = [("id", "size", "state", "python", "plugins")]
     for each in environments:
-        plugins = ", ".join(dict.fromkeys(str(use["name"]) for use in each["plugins"])) or "-"
+        plugins = _users(each) or "-"
         python = str(each["spec"].get("python") or "engine's")
         rows.append((each["id"][:12], _size(each), _state(each), python, plugins))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -176,7 +192,7 @@ def _rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("state", _state(environment)),
         ("size", _size(environment)),
         ("made", time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if created else ""),
-        ("plugins", ", ".join(str(use["name"]) for use in environment["plugins"])),
+        ("plugins", _users(environment)),
     ]
 
 
@@ -220,6 +236,10 @@ def _state(environment: Mapping[str, Any]) -> str:
     if not environment["ready"]:
         return "incomplete"
     return "in use" if environment["in_use"] else "ready"
+
+
+def _users(environment: Mapping[str, Any]) -> str:
+    return ", ".join(dict.fromkeys(str(use["name"]) for use in environment["plugins"]))
 
 
 def _size(environment: Mapping[str, Any]) -> str:

@@ -25,6 +25,8 @@ class TerminalInterface:
     def __init__(self, report: render.Progress) -> None:
         self._report = report
         self._within_a_line = False
+        # The engine tells a plugin's state again with each change of it; a step that is shown says more.
+        self._state = ""
         # What the plugin said last of how far it is, in words and as a part of 1.
         self._status = "progress"
         self._share: float | None = None
@@ -37,7 +39,10 @@ class TerminalInterface:
             return
         self._end_line()
         if kind == "state" and event.get("state") in ("queued", "preparing", "starting"):
-            self._report(f"{event.get('name', 'plugin')}: {event['state']}", None)
+            state = f"{event.get('name', 'plugin')}: {event['state']}"
+            if state != self._state:
+                self._report(state, None)
+            self._state = state
         elif kind == "progress":
             fraction = event.get("fraction")
             self._report(str(event.get("text", "")), fraction if isinstance(fraction, int | float) else None)

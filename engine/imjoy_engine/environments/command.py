@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--platform", action="append")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--unused-days", type=float)
+    parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--workspace", type=Path, default=Path.home() / DEFAULT_WORKSPACE_NAME)
     return parser
 
@@ -62,8 +63,8 @@ def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) ->
     elif options.action == "gc":
         days = options.unused_days
         unused = None if days is None else days * SECONDS_PER_DAY
-        removed = asyncio.run(inventory.collect(root, environ, unused))
-        _say("result", {"removed": [each.as_json() for each in removed]})
+        removed = asyncio.run(inventory.collect(root, environ, unused, dry_run=options.dry_run))
+        _say("result", {"removed": [each.as_json() for each in removed], "dry_run": options.dry_run})
     else:
         for name in options.names:
             environment = inventory.find_environment(root, name)
@@ -74,8 +75,8 @@ def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) ->
 
                 _say("result", {"file": environment_file(environment)})
             else:
-                asyncio.run(inventory.remove_environment(root, environment, environ))
-                _say("result", {"removed": [environment.as_json()]})
+                asyncio.run(inventory.remove_environment(root, environment, environ, dry_run=options.dry_run))
+                _say("result", {"removed": [environment.as_json()], "dry_run": options.dry_run})
 
 
 def _plan(file: Path, tag: str | None) -> dict[str, object]:

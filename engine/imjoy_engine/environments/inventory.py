@@ -88,8 +88,10 @@ def find_environment(root: Path, name: str) -> Environment:
     return matching[0]
 
 
-async def remove_environment(root: Path, environment: Environment, environ: Mapping[str, str]) -> None:
-    """Delete an environment; the next plugin that needs it builds it again.
+async def remove_environment(
+    root: Path, environment: Environment, environ: Mapping[str, str], *, dry_run: bool = False
+) -> None:
+    """Delete an environment; the next plugin that needs it builds it again. With ``dry_run`` only look whether it can.
 
     Raises:
         ImJoyError: ``env.in-use`` when a process runs in it, or builds it.
@@ -104,6 +106,8 @@ async def remove_environment(root: Path, environment: Environment, environ: Mapp
     try:
         if environment.in_use:
             raise _in_use(environment, "A plugin runs in it.")
+        if dry_run:
+            return
         # Without its marker it is no environment any more, however much of it is left.
         (environment.path / MARKER_NAME).unlink(missing_ok=True)
         await remove_tree(environment.path)
@@ -114,8 +118,10 @@ async def remove_environment(root: Path, environment: Environment, environ: Mapp
         lock.release()
 
 
-async def collect(root: Path, environ: Mapping[str, str], unused_seconds: float | None) -> list[Environment]:
-    """Delete what no plugin uses any more; return it.
+async def collect(
+    root: Path, environ: Mapping[str, str], unused_seconds: float | None, *, dry_run: bool = False
+) -> list[Environment]:
+    """Delete what no plugin uses any more; return it. With ``dry_run`` nothing is deleted.
 
     That is what was never finished, what no plugin used last, and, with ``unused_seconds``, what none used for so long.
     What is in use or being built stays.
@@ -128,12 +134,13 @@ async def collect(root: Path, environ: Mapping[str, str], unused_seconds: float 
         if environment.ready and fresh:
             continue
         try:
-            await remove_environment(root, environment, environ)
+            await remove_environment(root, environment, environ, dry_run=dry_run)
         except ImJoyError:
             continue
         removed.append(environment)
-    # What it has is in the environments that are left; it only saves time when one is made again.
-    await remove_tree(root / PIP_PARTS)
+    if not dry_run:
+        # What it has is in the environments that are left; it only saves time when one is made again.
+        await remove_tree(root / PIP_PARTS)
     return removed
 
 

@@ -93,6 +93,9 @@ def test_environments_are_listed_with_their_size_and_users_shown_and_removed(
     assert "Mine" in capsys.readouterr().out
     for name in (found["id"], found["id"][:6], "Mine"):
         assert asked(capsys, "show", name)["environment"]["spec"]["pip"] == ["foo"]
+    assert main(["env", "remove", "--dry-run", "Mine"]) == 0
+    assert f"Would be removed: {found['id']}" in capsys.readouterr().out
+    assert python.exists()
     assert [each["id"] for each in asked(capsys, "remove", "Mine")["removed"]] == [found["id"]]
     assert not python.parent.parent.exists()
     assert asked(capsys, "list")["environments"] == []
@@ -109,6 +112,9 @@ def test_a_plugin_that_changes_its_requirements_leaves_the_old_environment_until
     note_use(new, "Changing", "", "default")
     assert old.exists()
     assert len(asked(capsys, "list")["environments"]) == 3
+    would = asked(capsys, "gc", "--dry-run")
+    assert ([each["id"] for each in would["removed"]], would["dry_run"]) == ([old.parent.parent.name], True)
+    assert old.exists()
     assert [each["id"] for each in asked(capsys, "gc")["removed"]] == [old.parent.parent.name]
     assert new.exists()
     assert shared.exists()

@@ -28,6 +28,16 @@ def ask(monkeypatch: pytest.MonkeyPatch, typed: str, method: str, *args: object)
     return answers.given[7]
 
 
+def test_a_state_that_is_told_again_does_not_hide_the_step_that_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal = TerminalInterface(render.Progress())
+    preparing = {"event": "state", "name": "Sum", "state": "preparing"}
+    for event in (preparing, {"event": "progress", "text": "Making an environment"}, preparing):
+        terminal.show(event)
+    assert capsys.readouterr().err == "Sum: preparing\nMaking an environment\n"
+
+
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [("3\n", "3"), ("\n", "1.5"), ("", None)],
