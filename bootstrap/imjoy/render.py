@@ -225,6 +225,7 @@ def _(result: EngineStatus) -> None:
             ("up", duration(uptime) if isinstance(uptime, int | float) else ""),
             ("memory", f"{memory / BYTES_PER_MIB:.0f} MiB" if isinstance(memory, int | float) else ""),
             ("workspace", str(result.workspace)),
+            ("log", f"cannot be written: {details['log_error']}" if details.get("log_error") else ""),
             ("note", result.note),
         ]
     )

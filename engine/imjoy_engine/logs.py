@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import logging.handlers
@@ -59,12 +60,59 @@ class MalformedRequests(logging.Filter):
 
 
 class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
-    """A rotating log file with mode 0600 from its first byte on."""
+    """A rotating log file with mode 0600 from its first byte on.
+
+    When it cannot be written (a full disk), lines are lost, never torn; once it can be again, it says so first.
+    """
+
+    error = ""
+    """Why it could not be written the last time; empty while it can."""
+    _since = 0.0
 
     def _open(self):  # type: ignore[no-untyped-def]
         return open(  # the handler closes it
             self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
         )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record if that is possible."""
+        if self.can_be_written():
+            super().emit(record)
+
+    def can_be_written(self) -> bool:
+        """Whether the log can be written; where it could not, try again."""
+        if self.error:
+            error, self.error = self.error, ""
+            clock = time.strftime("%H:%M:%S", time.localtime(self._since))
+            said = f"what was to be said from {clock} on is missing: {error}"
+            super().emit(logging.LogRecord("imjoy.engine", logging.WARNING, "", 0, said, None, None))
+            if not self.error:
+                self._since = 0.0
+        return not self.error
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Note that the file could not be written; leave no half line in it, and nothing to be written later."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.error = error.strerror or str(error)
+        self._since = self._since or record.created
+        with contextlib.suppress(OSError):
+            stream, self.stream = self.stream, None
+            if stream is not None:
+                stream.close()
+        with contextlib.suppress(OSError):
+            file = Path(self.baseFilename)
+            os.truncate(file, file.read_bytes().rfind(b"\n") + 1)
+
+
+def log_error() -> str:
+    """Return why the log cannot be written at this moment; empty when it can."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrivateRotatingFile) and not handler.can_be_written():
+            return handler.error
+    return ""
 
 
 def set_up(path: Path, debug: bool) -> None:

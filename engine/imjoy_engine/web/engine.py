@@ -13,6 +13,7 @@ from imjoy import __version__
 from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, proof
+from ..logs import log_error
 from .context import CONTEXT
 from .guard import answer_late
 
@@ -50,6 +51,7 @@ async def status(request: web.Request) -> web.Response:
             "workspace": str(context.settings.workspace),
             "freeze": context.settings.freeze,
             "memory": _memory_bytes(),
+            "log_error": log_error(),
             "tasks": len(asyncio.all_tasks()),
             "plugins": [plugin.as_json() for plugin in context.registry if not plugin.final],
         }

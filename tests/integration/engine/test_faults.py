@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -207,6 +208,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+async def log_error(engine: RunningEngine) -> str:
+    """Return what the engine's status says of its log."""
+    return str((await engine.client.request("GET", "/api/v1/status"))["log_error"])
+
+
 def test_a_full_disk_is_said_and_survived(small_disk: Path, environments: Path, play: Play) -> None:
     engine = serve(new_workspace(small_disk, environments))
     writes = "def write():\n    open('big', 'wb').write(bytes(1 << 20))\n\napi.export({'write': write})"
@@ -222,9 +228,17 @@ def test_a_full_disk_is_said_and_survived(small_disk: Path, environments: Path, 
                 with pytest.raises(ImJoyError) as caught:
                     await full.call("write", timeout=10)
                 assert "No space left on device" in caught.value.why
+            # The log's last block has room for some lines more.
+            while not (error := await log_error(engine)):
+                with pytest.raises(ImJoyError):
+                    await engine.client.request("GET", f"/api/v1/plugins/{'x' * 200}")
+            assert error == "No space left on device"
             filler.unlink()
             async with await engine.open(writes) as again:
                 await again.call("write", timeout=10)
+            assert await log_error(engine) == ""
+        said = [json.loads(line)["text"] for line in engine.log().splitlines()]
+        assert len([text for text in said if text.endswith("is missing: No space left on device")]) == 1
 
     try:
         play(scenario())

@@ -83,6 +83,14 @@ def test_status_lists_the_plugins(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Blur    ready  -    default    abc" in out
 
 
+def test_status_says_when_the_log_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    details: dict[str, object] = {"log_error": "No space left on device"}
+    render.emit(EngineStatus(True, Path("/w"), "http://u", 3, "", details), as_json=False)
+    assert "cannot be written: No space left on device" in capsys.readouterr().out
+    render.emit(EngineStatus(True, Path("/w"), "http://u", 3, "", {"log_error": ""}), as_json=False)
+    assert "cannot be written" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.2, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3599, "59 min 59 s"), (90061, "25 h 1 min")],
