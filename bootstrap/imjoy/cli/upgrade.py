@@ -19,6 +19,7 @@ from imjoy.model.layout import Layout
 from imjoy.provision.apply import interpreter, works
 from imjoy.provision.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
+from imjoy.upgrade.base import CONDA_FORGE
 from imjoy.upgrade.check import check
 from imjoy.upgrade.origin import Origin, find_origin
 from imjoy.upgrade.plan import Available, Upgrade, is_behind, own_command, refuse_foreign, refuse_pinned
@@ -206,7 +207,8 @@ def _(result: Upgrade) -> None:
 def _lines(result: Upgrade) -> Iterator[str]:
     old, new = _named(result.old_version, result.old_id), _named(result.new_version, result.new_id)
     if result.action == "none":
-        yield f"imjoy {old} is up to date." if result.what == "imjoy" else "conda and pip are up to date."
+        base = "conda and pip are" if result.source == CONDA_FORGE else "pip is"
+        yield f"{f'imjoy {old} is' if result.what == 'imjoy' else base} up to date."
         return
     yield f"imjoy {old} -> {new}" if result.what == "imjoy" else "What imjoy stands on:"
     if result.what == "imjoy":

@@ -18,6 +18,7 @@ from imjoy.upgrade.journal import Journal, link_or_copy
 from imjoy.upgrade.origin import Origin
 from imjoy.upgrade.plan import Change
 
+CONDA_FORGE = "conda-forge"
 SOLVE_SECONDS = 600.0
 LEFT_ALONE = ("pkgs", "envs")
 """Caches and other environments, which nothing of this touches."""

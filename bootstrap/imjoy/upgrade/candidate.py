@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imjoy.provision.apply import interpreter
 from imjoy.provision.steps import Steps
+from imjoy.upgrade.journal import link_or_copy
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.tree import (
     copy_tree,
@@ -64,15 +65,25 @@ def make_candidate(
     remove_files(going, site)
     # Its commands too, though their first lines name the live Python: an imjoy without them is not whole.
     put_into(layer, folder)
+    replaced_files = frozenset(_relative(going, folder, origin.environment))
+    _keep_commands(origin, folder, replaced_files)
     named = name_origin(site, NAME, direct_url) if direct_url is not None else None
     return Candidate(
         environment=folder,
         site=site,
-        replaced=frozenset(_relative(going, folder, origin.environment)),
+        replaced=replaced_files,
         new=frozenset(file.relative_to(layer) for file in files_in(layer))
         | {inside / each for each in named or ()},
         entries=entries,
     )
+
+
+def _keep_commands(origin: Origin, trial: Path, replaced: frozenset[Path]) -> None:
+    """Give the trial the commands of what stays: whose RECORD names one that is missing is not whole either."""
+    for command in origin.scripts.iterdir():
+        inside = command.relative_to(origin.environment)
+        if inside not in replaced and not os.path.lexists(trial / inside) and not command.is_dir():
+            link_or_copy(command, trial / inside)
 
 
 def entries_of(site: Path) -> frozenset[str]:

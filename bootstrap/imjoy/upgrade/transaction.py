@@ -20,7 +20,7 @@ from imjoy.model.layout import Layout
 from imjoy.provision.receipt import Receipt, lock_folder, own_folder, read_receipt, write_receipt
 from imjoy.provision.steps import Report, StepFailed, Steps
 from imjoy.signals import signals_held
-from imjoy.upgrade.base import BaseChange, BasePlan, fetch_base, find_specs, plan_base
+from imjoy.upgrade.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_specs, plan_base
 from imjoy.upgrade.candidate import (
     Candidate,
     changed_outside,
@@ -177,7 +177,7 @@ class Session:
             if self._base.changes:
                 before_fetching()
                 fetch_base(self._base, self._origin, self._steps)
-        nothing = Prepared(self._folder, {}, (), self._origin.version, "conda-forge", self._origin.id, None)
+        nothing = Prepared(self._folder, {}, (), self._origin.version, CONDA_FORGE, self._origin.id, None)
         told = self._told("upgrade" if self._base.changes else "none", nothing)
         return replace(told, packages=self._base.changes)
 
