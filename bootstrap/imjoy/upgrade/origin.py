@@ -104,7 +104,7 @@ def _manager(
 def _source(environment: Path, document: dict[str, object]) -> tuple[str, str]:
     """Return source and id: what pip wrote down, but the receipt's where pip was given a wheel that we had built."""
     url = str(document.get("url", ""))
-    receipt, path = read_receipt(environment), _path_of(url)
+    receipt, path = read_receipt(environment), path_of(url)
     # By the folder's name alone: a home that was moved since still has its old place in what pip wrote down.
     if receipt is not None and own_folder(environment).name in Path(path).parts:
         return receipt.source, receipt.source_id
@@ -119,7 +119,8 @@ def _source(environment: Path, document: dict[str, object]) -> tuple[str, str]:
     return path or url, known
 
 
-def _path_of(url: str) -> str:
+def path_of(url: str) -> str:
+    """Return the path that a ``file`` url names, and of any other text an empty string."""
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 

@@ -93,9 +93,10 @@ def is_newer(origin: Origin, target: Target) -> bool | None:
 
 
 def is_behind(origin: Origin, target: Target) -> bool:
-    """Whether the newest version of a package index is older than what is installed."""
+    """Whether the newest version of the package index that is followed is older than what is installed."""
     newest = target.id.removeprefix("version:")
-    return target.kind == "index" and target.moves and is_older(newest, origin.version)
+    followed = target.kind == "index" and target.moves and not origin.source
+    return followed and is_older(newest, origin.version)
 
 
 def _comparable(one: str, other: str) -> bool:

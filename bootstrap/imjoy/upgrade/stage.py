@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import hashlib
 import re
 import shutil
 import zipfile
@@ -10,6 +11,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
@@ -21,7 +23,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.provision.apply import interpreter as interpreter_of
 from imjoy.provision.source import copy_checkout, is_checkout
-from imjoy.provision.steps import Steps
+from imjoy.provision.steps import Report, Steps
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.target import Target
 
@@ -57,8 +59,9 @@ class Staged:
 class Stage:
     """The folder in which an upgrade is prepared; it lies on the disk of the environment."""
 
-    def __init__(self, origin: Origin, context: Context, steps: Steps, folder: Path) -> None:
+    def __init__(self, origin: Origin, context: Context, steps: Steps, report: Report, folder: Path) -> None:
         self.folder = folder
+        self._report = report
         self._origin = origin
         self._context = context
         self._steps = steps
@@ -74,6 +77,9 @@ class Stage:
         fetched = Fetched(self.folder, target.id)
         if target.kind == "index":
             wheel = self._wheel_of_index(pip_command, target)
+        elif target.is_remote:
+            wheel = self._wheel_of_server(target.place)
+            fetched = Fetched(self.folder, f"wheel:{hashlib.sha256(wheel.read_bytes()).hexdigest()}")
         elif target.kind == "wheel":
             wheel = Path(target.place)
         else:
@@ -129,7 +135,7 @@ class Stage:
             return self._clone(target, folder)
         archive = self.folder / "source.zip"
         url = git.archive_url(target.place, target.commit or target.ref)
-        download(url, archive, None, lambda done, total: None)
+        self._download(url, archive)
         with zipfile.ZipFile(archive) as files:
             files.extractall(folder)
         # The forge puts all of it into one folder, whose name is its own matter.
@@ -172,6 +178,24 @@ class Stage:
         arguments = pip.build_arguments([target.requirement], self._wheels, only_wheels=True)
         self._steps.run("fetching imjoy", [*pip_command, *arguments])
         return _only_wheel(self._wheels)
+
+    def _wheel_of_server(self, url: str) -> Path:
+        self._wheels.mkdir()
+        return self._download(url, self._wheels / Path(unquote(url)).name)
+
+    def _download(self, url: str, target: Path) -> Path:
+        def tell(done: int, total: int) -> None:
+            self._report("fetching imjoy", done / total if total else None)
+
+        tell(0, 0)
+        try:
+            return download(url, target, None, tell)
+        except ImJoyError as error:
+            # An install has ways round the network that an upgrade has not.
+            fix = "imjoy doctor --only net"
+            raise ImJoyError(
+                error.id, error.what, why=error.why, fix=fix, exit_code=error.exit_code
+            ) from error
 
     def _missing(self, pip_command: list[str], wheel: Path) -> dict[str, str]:
         """Fetch what imjoy needs and the environment does not have, and return its versions."""

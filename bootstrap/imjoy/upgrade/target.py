@@ -15,10 +15,11 @@ from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.machine import isolated
 from imjoy.provision.source import find_source, split_ref
-from imjoy.upgrade.origin import NAME, Origin
+from imjoy.upgrade.origin import NAME, Origin, path_of
 
 Kind = Literal["git", "index", "wheel", "checkout"]
 ARCHIVE = re.compile(r"(?P<url>https?://.+)/archive/(?P<ref>.+)\.(zip|tar\.gz)")
+WHEEL_ON_SERVER = re.compile(r"https?://[^?#]+\.whl")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 SHORT = 7
 INDEX_SECONDS = 60.0
@@ -29,7 +30,9 @@ NOT_AMONG_THEM = re.compile(r"\(from versions: (?!none\))|Invalid requirement")
 
 @dataclass(frozen=True)
 class Target:
-    """What is there. ``place`` is a git url, a path, or empty for the package index; ``id`` differs when it does.
+    """What is there. ``id`` differs when it does.
+
+    ``place`` is a git url, a path, the url of a wheel on a server, or empty for the package index.
 
     ``ref`` is the branch, tag, commit or version that was asked for; ``moves`` whether it may be another one later.
     An empty ``id`` cannot be known before it was fetched.
@@ -45,6 +48,11 @@ class Target:
     def commit(self) -> str:
         """The commit, or an empty string."""
         return self.id.removeprefix("commit:") if self.kind == "git" else ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a wheel that a server has."""
+        return self.kind == "wheel" and WHEEL_ON_SERVER.fullmatch(self.place) is not None
 
     @property
     def source(self) -> str:
@@ -67,10 +75,8 @@ class Target:
             asked = {"requested_revision": self.ref} if self.ref != "HEAD" else {}
             return {"url": self.place, "vcs_info": {**asked, **commit}}
         if self.kind == "wheel":
-            return {
-                "url": Path(self.place).as_uri(),
-                "archive_info": {"hash": f"sha256={id.removeprefix('wheel:')}"},
-            }
+            url = self.place if self.is_remote else Path(self.place).as_uri()
+            return {"url": url, "archive_info": {"hash": f"sha256={id.removeprefix('wheel:')}"}}
         if self.kind == "checkout":
             return {"url": Path(self.place).as_uri(), "dir_info": {}}
         return None
@@ -104,7 +110,9 @@ def find_target(origin: Origin, wanted: str | None, to: str | None, context: Con
             fix=f"imjoy upgrade --from {source}",
             exit_code=ExitCode.USAGE,
         )
-    found = find_source(source, context, None)
+    if WHEEL_ON_SERVER.fullmatch(source):
+        return Target("wheel", source, "", "", moves=True)
+    found = find_source(path_of(source) or source, context, None)
     if found.finding is not None:
         raise ImJoyError(
             "upgrade.source",

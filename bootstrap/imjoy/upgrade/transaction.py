@@ -116,7 +116,7 @@ class Session:
         ``upgrade.disk`` and what fetching raises.
         """
         with self._explained():
-            staged = Stage(self._origin, self._context, self._steps, self._folder).prepare(target)
+            staged = self._stage().prepare(target)
         self._prepared = Prepared(
             layer=staged.layer,
             versions=staged.versions,
@@ -163,7 +163,7 @@ class Session:
         specs = find_specs(self._origin)
         if not specs:
             with self._explained():
-                layer, versions = Stage(self._origin, self._context, self._steps, self._folder).prepare_pip()
+                layer, versions = self._stage().prepare_pip()
             origin = self._origin
             self._prepared = Prepared(layer, versions, (), origin.version, origin.source, origin.id, None)
             return self._told("upgrade" if versions else "none", self._prepared)
@@ -219,6 +219,9 @@ class Session:
                 notices = start_again(engines, self._context) if engines else ()
         self._keep(prepared, swap, names)
         return replace(told, done=True, notices=notices)
+
+    def _stage(self) -> Stage:
+        return Stage(self._origin, self._context, self._steps, self._report, self._folder)
 
     def _try(self, candidate: Candidate, prepared: Prepared) -> Health:
         """Return the health of the installed imjoy, which the candidate's is not worse than."""
