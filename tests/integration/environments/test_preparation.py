@@ -213,9 +213,11 @@ def test_a_command_that_hangs_is_ended_with_all_it_started(
     store: EnvironmentStore, work_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparation, "COMMAND_SECONDS", 0.5)
-    error = refused(store, EnvironmentSpec(None, (), commands=("sleep 4711 & sleep 4711",)), work_dir)
+    # A time of its own, so that nobody else's sleep is taken for it.
+    own = f"4711.{os.getpid()}"
+    error = refused(store, EnvironmentSpec(None, (), commands=(f"sleep {own} & sleep {own}",)), work_dir)
     assert "did not end within" in error.what
-    left = [each for each in psutil.process_iter(["cmdline"]) if "4711" in (each.info["cmdline"] or [])]
+    left = [each for each in psutil.process_iter(["cmdline"]) if own in (each.info["cmdline"] or [])]
     assert not left or not psutil.wait_procs(left, timeout=5)[1]
 
 

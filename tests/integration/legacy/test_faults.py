@@ -209,7 +209,12 @@ def test_a_step_that_outlived_a_kill_is_ended_by_the_next_start(conda_host: OldH
     lock = own / "install.lock"
     lock.mkdir(parents=True)
     (lock / "owner").write_text(f"{2**22 + 1} {os.uname().nodename} 1\n")
-    left = subprocess.Popen(["sh", "-c", "sleep 100; true", str(own)], start_new_session=True)
+    left = subprocess.Popen(
+        ["sh", "-c", "sleep 100 & echo $!; wait", str(own)], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert left.stdout is not None
+    with left.stdout:
+        started = psutil.Process(int(left.stdout.readline()))
     try:
         (lock / "step").write_text(f"{left.pid}\n")
         (own / "incomplete").write_text("unfinished\n")
@@ -218,7 +223,8 @@ def test_a_step_that_outlived_a_kill_is_ended_by_the_next_start(conda_host: OldH
     finally:
         if left.poll() is None:
             os.killpg(left.pid, signal.SIGKILL)
-    assert not [each for each in psutil.process_iter() if each.ppid() == left.pid]
+    _, alive = psutil.wait_procs([started], timeout=WAIT_SECONDS)
+    assert alive == []
 
 
 @pytest.fixture

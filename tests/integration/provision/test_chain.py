@@ -70,7 +70,7 @@ def test_curl_into_bash_then_start_then_uninstall_leaves_the_home_as_it_was(
         told = run([imjoy, "uninstall", "--yes", "--workspace", "--json"])
         assert told.returncode == 0, told.stderr
         assert json.loads(told.stdout)["engine"]
-        started.wait(20)
+        started.wait(60)
     finally:
         started.kill()
         started.communicate()

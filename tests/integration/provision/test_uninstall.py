@@ -163,6 +163,6 @@ def test_a_running_engine_is_stopped_first(home: Path, prefix: Path) -> None:
         try:
             url = json.loads(engine.stdout.readline())["url"]
             assert run("uninstall", "--yes")["engine"] == url
-            assert engine.wait(10) == 0
+            assert engine.wait(60) == 0
         finally:
             engine.kill()
