@@ -192,10 +192,8 @@ class Stage:
             return download(url, target, None, tell)
         except ImJoyError as error:
             # An install has ways round the network that an upgrade has not.
-            fix = "imjoy doctor --only net"
-            raise ImJoyError(
-                error.id, error.what, why=error.why, fix=fix, exit_code=error.exit_code
-            ) from error
+            document = {**error.as_json(), "fix": "imjoy doctor --only net"}
+            raise ImJoyError.from_json(document) from error
 
     def _missing(self, pip_command: list[str], wheel: Path) -> dict[str, str]:
         """Fetch what imjoy needs and the environment does not have, and return its versions."""
