@@ -533,7 +533,9 @@ function Use-ThisPython([string]$Why) {
 function Find-Source {
     $place = $From
     if (-not $place -and $Offline) {
-        $place = "$(@(Get-ChildItem -LiteralPath $Offline -Filter 'imjoy-*.whl' | ForEach-Object { $_.FullName }) | Select-Object -Last 1)"
+        # The pattern where there is none, so that this is what is missed.
+        $wheels = @(Join-Path $Offline 'imjoy-*.whl') + @(Get-ChildItem -LiteralPath $Offline -Filter 'imjoy-*.whl' | ForEach-Object { $_.FullName })
+        $place = $wheels[-1]
     }
     if (-not $place -and $PSCommandPath -and (Test-Checkout (Split-Path -Parent $PSCommandPath))) { $place = Split-Path -Parent $PSCommandPath }
     if (-not $place) { $place = "git+$ProjectUrl" }
@@ -560,7 +562,9 @@ function Find-Source {
         $State.Followed = $State.Source.place
         $State.Source.id = "wheel:$((Get-FileHash -LiteralPath $place -Algorithm SHA256).Hash.ToLower())"
     } elseif ($place -like '*.whl') {
-        Add-Problem 'source.missing' "there is no file $place" "give a wheel, a checkout's folder or a git url: -From SOURCE"
+        $fix = "give a wheel, a checkout's folder or a git url: -From SOURCE"
+        if ($Offline -and -not $From) { $fix = "where there is a network, this makes all wheels: py -3 -m pip wheel --wheel-dir DIR git+$ProjectUrl" }
+        Add-Problem 'source.missing' "there is no file $place" $fix
     } else {
         Add-Problem 'source.missing' "$place is no folder, no wheel and no git url" 'give one of these: -From SOURCE'
     }

@@ -967,8 +967,9 @@ own_checkout() {
   if is_checkout "$folder"; then printf '%s' "$folder"; fi
 }
 
+# The wheel in the folder of --offline; its pattern where there is none, so that this is what is missed.
 offline_wheel() {
-  local file last=""
+  local file last="$OFFLINE/imjoy-*.whl"
   [ -n "$OFFLINE" ] || return 0
   for file in "$OFFLINE"/imjoy-*.whl; do if [ -f "$file" ]; then last=$file; fi; done
   printf '%s' "$last"
@@ -1006,12 +1007,20 @@ look_at_source() {
       SOURCE_KIND=wheel
       SOURCE_ID=$(named wheel "$(sha256 <"$SOURCE_PLACE")")
     else
-      problem source.missing "there is no file $SOURCE_PLACE" "give a wheel, a checkout's folder or a git url: --from SOURCE"
+      problem source.missing "there is no file $SOURCE_PLACE" "$(how_to_have_one)"
     fi
     ;;
   *) problem source.missing "$SOURCE_PLACE is no folder, no wheel and no git url" \
     "give one of these: --from SOURCE" ;;
   esac
+}
+
+how_to_have_one() {
+  if [ -n "$OFFLINE" ] && [ -z "$SOURCE" ]; then
+    echo "where there is a network, this makes all wheels: python3 -m pip wheel --wheel-dir DIR git+$PROJECT_URL"
+  else
+    echo "give a wheel, a checkout's folder or a git url: --from SOURCE"
+  fi
 }
 
 # A number that changes when any file that would be installed does: the SHA-256 of a line for each file, with its own

@@ -17,6 +17,10 @@ from imjoy.model.errors import ImJoyError
 from imjoy.provision.preflight import Finding
 
 Kind = Literal["checkout", "wheel", "git", "url", "unknown"]
+HOW_TO_NAME_ONE = "give a wheel, a checkout's folder or a git url: --from"
+HOW_TO_HAVE_ALL = (
+    f"where there is a network, this makes all wheels: python3 -m pip wheel --wheel-dir DIR git+{PROJECT_URL}"
+)
 CHECKOUT_PARTS = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap", "engine")
 """What is copied from a checkout to be built; building writes beside its sources."""
 
@@ -58,7 +62,8 @@ def find_source(wanted: str | None, context: Context, offline: Path | None) -> S
         return Source("checkout", str(real), f"tree:{fingerprint(real)}")
     if place.endswith(".whl") and "://" not in place:
         if not folder.is_file():
-            return _nothing(place, "source.missing", f"there is no file {place}")
+            fix = HOW_TO_HAVE_ALL if offline and not wanted else HOW_TO_NAME_ONE
+            return _nothing(place, "source.missing", f"there is no file {place}", fix)
         digest = hashlib.sha256(folder.read_bytes()).hexdigest()
         return Source("wheel", str(folder.resolve()), f"wheel:{digest}")
     if place.startswith("git+"):
@@ -123,8 +128,10 @@ def _own_checkout() -> str:
 
 
 def _wheel_in(offline: Path | None) -> str:
-    wheels = sorted(offline.glob("imjoy-*.whl")) if offline else []
-    return str(wheels[-1]) if wheels else ""
+    if offline is None:
+        return ""
+    # The pattern where there is none, so that this is what is missed.
+    return str([offline / "imjoy-*.whl", *sorted(offline.glob("imjoy-*.whl"))][-1])
 
 
 def _in_repository(url: str, context: Context) -> Source:
@@ -148,7 +155,5 @@ def _in_repository(url: str, context: Context) -> Source:
     return Source("git", place, f"commit:{found.commit}", ref=ref)
 
 
-def _nothing(
-    place: str, id: str, what: str, fix: str = "give a wheel, a checkout's folder or a git url: --from"
-) -> Source:
+def _nothing(place: str, id: str, what: str, fix: str = HOW_TO_NAME_ONE) -> Source:
     return Source("unknown", place, finding=Finding(id, what, fix))

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.provision.doors import offer
+from tests.integration.provision import doors
+from tests.integration.provision.doors import ROOT, offer
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
 
@@ -89,6 +90,28 @@ def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_t
     assert done.returncode == 0, done.stderr
     assert left_in(home) == [".bashrc"]
     assert (home / ".bashrc").read_text() == "alias a=b"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", doors.DOORS)
+def test_a_folder_stands_in_for_the_network(
+    door: str, home: Path, doubles: Doubles, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "offline"
+    folder.mkdir()
+    for each in (wheel, *doubles.folder.iterdir()):
+        (folder / each.name).symlink_to(each)
+    # The double of Miniconda brings what else imjoy needs.
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "uv"]
+    subprocess.run(download, check=True)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    options = ["--offline", folder, "--sha256", doubles.sha256]
+    result = doors.install(door, *options)
+    assert (result["action"], result["distribution"]) == ("install", "miniconda")
+    assert says(home / "ImJoyApp" / "bin" / "imjoy", "--version").startswith("imjoy ")
+    assert doors.install(door, *options)["action"] == "none"
 
 
 def test_the_double_refuses_what_miniconda_refuses(doubles: Doubles, tmp_path: Path) -> None:
@@ -189,7 +212,8 @@ def test_everything_in_the_way_is_told_at_once(home: Path) -> None:
         (["--prefix", "{home}/file/below"], "prefix.not_a_folder"),
         (["--prefix", "{home}/a:b"], "prefix.name"),
         (["--prefix", "/proc/imjoy"], "host.disk"),
-        (["--offline", "{home}", "--distribution", "miniconda"], "network.installer"),
+        (["--offline", "{home}", "--distribution", "miniconda", "--from", str(ROOT)], "network.installer"),
+        (["--offline", "{home}"], "source.missing"),
     ],
 )
 def test_what_is_in_the_way_has_an_id(arguments: list[str], id: str, home: Path) -> None:
