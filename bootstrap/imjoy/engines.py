@@ -33,13 +33,13 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True)
 class EngineState:
-    """What an engine wrote down about itself (``engine.json``); ``create_time`` in seconds since the epoch.
+    """What an engine wrote down about itself (``engine.json``); ``birth`` as :func:`birth_of` tells it.
 
     ``certificate`` is PEM, empty for plain http; ``names`` are the host names that it answers to besides its addresses.
     """
 
     pid: int
-    create_time: float
+    birth: str
     instance: str
     secret: str
     host: str
@@ -85,11 +85,18 @@ def read_state(layout: Layout) -> EngineState | None:
     right = (
         isinstance(state.pid, int)
         and isinstance(state.serve, bool)
-        and isinstance(state.create_time, int | float)
         and isinstance(state.port, int)
         and all(
             isinstance(text, str)
-            for text in (state.instance, state.secret, state.host, state.url, state.certificate, *state.names)
+            for text in (
+                state.birth,
+                state.instance,
+                state.secret,
+                state.host,
+                state.url,
+                state.certificate,
+                *state.names,
+            )
         )
     )
     return state if right else None
@@ -100,15 +107,15 @@ def find_engine(layout: Layout) -> Sighting:
     state = read_state(layout)
     if state is None:
         return Sighting(Condition.ABSENT)
-    process = find_process(state.pid, state.create_time)
+    process = find_process(state.pid, state.birth)
     if process is not None and is_suspended(process):
         # It would not answer however long we wait.
         return Sighting(Condition.SILENT, state)
     if _proves(state):
-        # Whatever the process table says: when the clock was set, the system tells other start times than before.
+        # Whatever the process table says, which not every system tells the same after its clock was set.
         return Sighting(Condition.PROVEN, state)
     # It may have ended while it was asked.
-    alive = find_process(state.pid, state.create_time) is not None
+    alive = find_process(state.pid, state.birth) is not None
     return Sighting(Condition.SILENT if alive else Condition.STALE, state)
 
 
@@ -171,7 +178,7 @@ def stop_engine(layout: Layout) -> EngineStopped:
         return EngineStopped(None, None, "none")
     if sighting.condition is Condition.PROVEN:
         code, _ = _ask(state, "POST", "/api/v1/stop", token=read_token(layout))
-        if code == 202 and wait_for_end(state.pid, state.create_time, timeout=STOP_SECONDS):
+        if code == 202 and wait_for_end(state.pid, state.birth, timeout=STOP_SECONDS):
             return EngineStopped(state.url, state.pid, "asked")
     return _end_by_ladder(layout, state)
 
@@ -287,7 +294,7 @@ def _ask(
 
 
 def _end_by_ladder(layout: Layout, state: EngineState) -> EngineStopped:
-    process = find_process(state.pid, state.create_time)
+    process = find_process(state.pid, state.birth)
     if process is None:
         return EngineStopped(state.url, state.pid, "asked")
     if not any(ENGINE_MODULE in part for part in command_line(process)):
@@ -297,8 +304,8 @@ def _end_by_ladder(layout: Layout, state: EngineState) -> EngineStopped:
             why=f"{layout.state_file} names it, but its command line is another program's.",
             fix="imjoy status",
         )
-    how = end_process_tree(state.pid, state.create_time)
-    if find_process(state.pid, state.create_time) is not None:
+    how = end_process_tree(state.pid, state.birth)
+    if find_process(state.pid, state.birth) is not None:
         raise ImJoyError(
             "engine.immortal",
             f"The engine (process {state.pid}) could not be stopped.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from imjoy.context import Context
-from imjoy.effects.process import end_process_tree, module_command, spawn
+from imjoy.effects.process import birth_of, end_process_tree, module_command, spawn
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (
@@ -129,13 +129,7 @@ class EngineProcess:
     def end_now(self) -> None:
         """End the engine and all that it started, by terminate (5 s) and kill (3 s)."""
         if self._process.poll() is None:
-            import psutil
-
-            try:
-                create_time = psutil.Process(self._process.pid).create_time()
-            except psutil.NoSuchProcess:
-                return
-            end_process_tree(self._process.pid, create_time)
+            end_process_tree(self._process.pid, birth_of(self._process.pid))
 
     def wait(self) -> int:
         """Wait for the engine to end, however long it serves, and return its exit code."""

@@ -21,6 +21,7 @@ from imjoy.effects.process import (
     POLL_SECONDS,
     CommandFailed,
     Ending,
+    birth_of,
     command_line,
     end_process_tree,
     find_process,
@@ -58,7 +59,7 @@ CONTAINER_PROXIES = (
 
 @dataclass(frozen=True)
 class Listener(Result):
-    """A process that holds a listening socket; ``create_time`` in seconds since the epoch tells it from a later one."""
+    """A process that holds a listening socket; ``birth`` tells it from a later one."""
 
     pid: int
     name: str
@@ -66,7 +67,7 @@ class Listener(Result):
     mine: bool
     command: str
     address: str
-    create_time: float
+    birth: str
 
     def described(self) -> str:
         """Return who it is, in words."""
@@ -157,10 +158,10 @@ def stop_listener(listener: Listener, port: int, host: str) -> ListenerStopped:
 
     refuse_protected(listener, port)
     try:
-        how = end_process_tree(listener.pid, listener.create_time)
+        how = end_process_tree(listener.pid, listener.birth)
     except psutil.AccessDenied as error:
         raise _protected(listener, port, "The system does not let you end it.") from error
-    if find_process(listener.pid, listener.create_time) is not None:
+    if find_process(listener.pid, listener.birth) is not None:
         raise ImJoyError(
             "port.immortal",
             f"{listener.described()} survived terminate and kill.",
@@ -194,7 +195,7 @@ def engine_layout_of(listener: Listener, prefix: Path) -> Layout | None:
 
     A seeming engine is proven by :func:`imjoy.engines.find_engine` with these paths.
     """
-    process = find_process(listener.pid, listener.create_time)
+    process = find_process(listener.pid, listener.birth)
     argv = command_line(process) if process else []
     if ENGINE_MODULE not in argv or "--workspace" not in argv[:-1]:
         return None
@@ -294,7 +295,7 @@ def _listener(pid: int, address: str) -> Listener | None:
 
     try:
         process = psutil.Process(pid)
-        create_time, name = process.create_time(), process.name()
+        birth, name = birth_of(pid), process.name()
     except psutil.Error:
         # It ended while we looked.
         return None
@@ -306,7 +307,7 @@ def _listener(pid: int, address: str) -> Listener | None:
     command = SECRET_OPTION.sub(r"\1<hidden>", line)
     if len(command) > WIDEST_COMMAND:
         command = command[:WIDEST_COMMAND] + "…"
-    return Listener(pid, name, user, mine, command, address, create_time)
+    return Listener(pid, name, user, mine, command, address, birth)
 
 
 def _owner(process: psutil.Process) -> tuple[str, bool]:

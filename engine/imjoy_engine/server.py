@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -23,6 +22,7 @@ from filelock import FileLock, Timeout
 from imjoy import __version__
 from imjoy.effects.files import ensure_private_folder, write_private
 from imjoy.effects.listening import BindFailure, CannotListen, listen
+from imjoy.effects.process import birth_of
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .auth import Gate, ensure_token
@@ -248,25 +248,10 @@ async def _answer(app: web.Application, listener: socket.socket, tls: ssl.SSLCon
     return runner
 
 
-def process_started() -> float:
-    """Return when this process began, in seconds since the epoch, as psutil would without its 15 ms of import.
-
-    Where the system does not say it in a file it is now, and so later by what Python took to come here.
-    """
-    try:
-        stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
-        # Field 22 of proc(5): clock ticks after boot. The second field may hold anything, in brackets.
-        ticks = int(stat.rpartition(")")[2].split()[19])
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    except OSError:
-        return time.time()
-    return time.time() - age
-
-
 def _write_state(context: Context, certificate: str) -> None:
     state = {
         "pid": os.getpid(),
-        "create_time": process_started(),
+        "birth": birth_of(os.getpid()),
         "instance": context.instance,
         "secret": context.secret,
         "host": context.settings.host,

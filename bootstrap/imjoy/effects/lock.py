@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from imjoy.effects.process import end_process_tree
+from imjoy.effects.process import birth_of, end_process_tree, start_ticks
 from imjoy.model.errors import ExitCode, ImJoyError
 
 NAMELESS_SECONDS = 1.0
@@ -105,8 +105,7 @@ def identity(pid: int) -> str:
 def _started(pid: int) -> str:
     if sys.platform.startswith("linux"):
         try:
-            # The fields behind the command's name, which may hold anything: the 20th is the start in clock ticks.
-            return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].split()[19]
+            return start_ticks(pid)
         except (OSError, IndexError):
             return ""
     if sys.platform == "win32":
@@ -149,4 +148,4 @@ def _end_step(pid: int, prefix: Path) -> None:
         process = psutil.Process(pid)
         # The number may have been given away since.
         if any(str(prefix) in part for part in process.cmdline()):
-            end_process_tree(pid, process.create_time())
+            end_process_tree(pid, birth_of(pid))

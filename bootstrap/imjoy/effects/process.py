@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 TERMINATE_GRACE_SECONDS = 5.0
 KILL_GRACE_SECONDS = 3.0
-CREATE_TIME_TOLERANCE_SECONDS = 2.0
-"""Clocks step and boot times are rounded: two readings of one process's start may differ by this much."""
 POLL_SECONDS = 0.02
 OUTPUT_TAIL_CHARACTERS = 4000
 
@@ -133,13 +132,43 @@ def spawn(
     )
 
 
-def find_process(pid: int, create_time: float) -> psutil.Process | None:
+def start_ticks(pid: int) -> str:
+    """Return when a process began, in clock ticks after boot (Linux). Raises OSError, IndexError when there is none."""
+    # Field 22 of proc(5). The second field may hold anything, in brackets.
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return stat.rpartition(") ")[2].split()[19]
+
+
+def birth_of(pid: int) -> str:
+    """Return what tells a process from every other that has its number; empty when there is none of that number.
+
+    It is the same whoever asks, and whatever the clock was set to since: on Linux the machine's boot and the clock
+    ticks after it, elsewhere the start as the system noted it, in seconds since the epoch.
+    """
+    if sys.platform.startswith("linux"):
+        boot = ""
+        # Some sandboxes hide it.
+        with suppress(OSError):
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        try:
+            return f"{boot} {start_ticks(pid)}"
+        except (OSError, IndexError):
+            return ""
+    import psutil
+
+    try:
+        return repr(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return ""
+
+
+def find_process(pid: int, birth: str) -> psutil.Process | None:
     """Return the live process that is really this one, or None; a pid given away again does not count."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - create_time) <= CREATE_TIME_TOLERANCE_SECONDS
+        same = birth != "" and birth_of(pid) == birth
         # A zombie has ended; only its parent has not looked yet.
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError):
@@ -156,10 +185,10 @@ def command_line(process: psutil.Process) -> list[str]:
         return []
 
 
-def wait_for_end(pid: int, create_time: float, *, timeout: float) -> bool:
+def wait_for_end(pid: int, birth: str, *, timeout: float) -> bool:
     """Wait up to ``timeout`` seconds for a process that need not be a child; tell whether it has ended."""
     deadline = time.monotonic() + timeout
-    while find_process(pid, create_time) is not None:
+    while find_process(pid, birth) is not None:
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS)
@@ -176,7 +205,7 @@ def is_suspended(process: psutil.Process) -> bool:
         return False
 
 
-def end_process_tree(pid: int, create_time: float) -> Ending:
+def end_process_tree(pid: int, birth: str) -> Ending:
     """End a process and what it started: terminate, 5 s later kill, and at most 3 s for the kill to take.
 
     Terminates only the process itself, so that it can end its own children in order; kills all that are left. A
@@ -184,7 +213,7 @@ def end_process_tree(pid: int, create_time: float) -> Ending:
     """
     import psutil
 
-    process = find_process(pid, create_time)
+    process = find_process(pid, birth)
     if process is None:
         return "gone"
     try:
@@ -194,12 +223,12 @@ def end_process_tree(pid: int, create_time: float) -> Ending:
             process.resume()
     except psutil.NoSuchProcess:
         return "gone"
-    ended_itself = wait_for_end(pid, create_time, timeout=TERMINATE_GRACE_SECONDS)
+    ended_itself = wait_for_end(pid, birth, timeout=TERMINATE_GRACE_SECONDS)
     for member in family:
         if member.is_running():
             try:
                 member.kill()
             except psutil.NoSuchProcess:
                 continue
-    wait_for_end(pid, create_time, timeout=KILL_GRACE_SECONDS)
+    wait_for_end(pid, birth, timeout=KILL_GRACE_SECONDS)
     return "terminated" if ended_itself else "killed"

@@ -13,7 +13,7 @@ from typing import IO, TypedDict
 from imjoy.bug_report import scrub
 from imjoy.context import Context
 from imjoy.effects.lock import InstallLock
-from imjoy.effects.process import end_process_tree
+from imjoy.effects.process import birth_of, end_process_tree
 from imjoy.model.errors import ExitCode
 from imjoy.provision.machine import isolated
 from imjoy.provision.times import Took, measured
@@ -163,5 +163,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     import psutil
 
     with suppress(psutil.Error):
-        end_process_tree(process.pid, psutil.Process(process.pid).create_time())
+        end_process_tree(process.pid, birth_of(process.pid))
     process.wait()

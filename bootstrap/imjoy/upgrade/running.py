@@ -39,7 +39,7 @@ def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
         sighting = find_engine(each)
         if sighting.state is None or not sighting.alive:
             continue
-        process = find_process(sighting.state.pid, sighting.state.create_time)
+        process = find_process(sighting.state.pid, sighting.state.birth)
         argv = command_line(process) if process else []
         if _is_of(argv, environment):
             found.append(RunningEngine(each, sighting.state, tuple(argv), _plugins(each)))

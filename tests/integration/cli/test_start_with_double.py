@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from imjoy.effects.process import birth_of
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 
 
@@ -89,7 +91,7 @@ def test_stop_never_touches_a_process_whose_command_line_is_not_an_engine_s(
     try:
         private = workspace / ".imjoy"
         private.mkdir(parents=True)
-        state = {"pid": bystander.pid, "create_time": bystander.create_time(), "instance": "1", "secret": "2"}
+        state = {"pid": bystander.pid, "birth": birth_of(bystander.pid), "instance": "1", "secret": "2"}
         state |= {"host": "127.0.0.1", "port": 1, "url": "http://127.0.0.1:1", "serve": False}
         (private / "engine.json").write_text(json.dumps(state))
         done = imjoy("stop")
@@ -106,7 +108,7 @@ def test_a_stale_state_file_is_no_engine_and_stop_removes_it(
 ) -> None:
     private = workspace / ".imjoy"
     private.mkdir(parents=True)
-    state = {"pid": os.getpid(), "create_time": 1.0, "instance": "1", "secret": "2"}
+    state = {"pid": os.getpid(), "birth": "long ago", "instance": "1", "secret": "2"}
     state |= {"host": "127.0.0.1", "port": 1, "url": "http://127.0.0.1:1", "serve": False}
     (private / "engine.json").write_text(json.dumps(state))
     assert imjoy("status").returncode == 1

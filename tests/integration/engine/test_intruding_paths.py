@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import psutil
 import pytest
+
+from imjoy.effects.process import birth_of
 
 from .conftest import RunningEngine, StartEngine
 from .knocking import SECONDS, ask, error_id, post
@@ -133,8 +134,8 @@ def test_a_state_file_that_names_somebody_else_s_process_harms_nobody(
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         stale = {"instance": "i", "secret": "s", "host": "127.0.0.1", "port": 1, "url": "http://127.0.0.1:1"}
         lies = (
-            {"pid": bystander.pid, "create_time": 1.0},
-            {"pid": bystander.pid, "create_time": psutil.Process(bystander.pid).create_time()},
+            {"pid": bystander.pid, "birth": "long ago"},
+            {"pid": bystander.pid, "birth": birth_of(bystander.pid)},
         )
         for lie in lies:
             state = {**stale, **lie, "serve": False}

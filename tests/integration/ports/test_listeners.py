@@ -16,6 +16,7 @@ import pytest
 
 from imjoy import listeners
 from imjoy.effects.listening import BindFailure
+from imjoy.effects.process import birth_of
 from imjoy.listeners import find_listeners, port_holders, stop_listener
 from imjoy.model.errors import ImJoyError
 from imjoy.ports import try_bind
@@ -117,16 +118,15 @@ def test_a_number_that_was_given_to_another_process_is_left_alone(holder: StartH
     held = holder()
     [found] = find_listeners(held.port)
     # What remains of a listener that ended, whose number the system gave to this holder.
-    earlier = replace(found, create_time=found.create_time - 60)
+    earlier = replace(found, birth=birth_of(1))
     assert stop_listener(earlier, held.port, HOST).how == "gone"
     assert held.alive
 
 
 # Runs as the first process of a namespace of its own, where the next number can be chosen.
 REUSE_A_NUMBER = """
-import subprocess, sys, time
+import subprocess, sys
 from pathlib import Path
-from imjoy.effects.process import CREATE_TIME_TOLERANCE_SECONDS
 from imjoy.listeners import find_listeners, stop_listener
 
 CODE = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));" \
@@ -139,8 +139,6 @@ def listen(port):
 
 first, port = listen(0)
 [found] = find_listeners(port)
-# What the clock and the kernel's ticks say of a start may differ a little.
-time.sleep(CREATE_TIME_TOLERANCE_SECONDS + 0.1)
 first.kill()
 first.wait()
 Path("/proc/sys/kernel/ns_last_pid").write_text(str(found.pid - 1))

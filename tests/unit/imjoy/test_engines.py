@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
+from imjoy.effects.process import birth_of
 from imjoy.engines import (
     Condition,
     engine_started,
@@ -23,7 +23,7 @@ from imjoy.model.layout import Layout
 
 STATE = {
     "pid": 1,
-    "create_time": 1.0,
+    "birth": "long ago",
     "instance": "i",
     "secret": "s",
     "host": "127.0.0.1",
@@ -58,14 +58,14 @@ def test_fields_of_a_later_version_are_passed_over(layout: Layout) -> None:
 
 
 def test_a_pid_that_was_given_away_again_is_stale(layout: Layout) -> None:
-    later = psutil.Process().create_time() + 10
-    layout.state_file.write_text(json.dumps({**STATE, "pid": os.getpid(), "create_time": later}))
+    later = birth_of(os.getpid()) + "0"
+    layout.state_file.write_text(json.dumps({**STATE, "pid": os.getpid(), "birth": later}))
     assert find_engine(layout).condition is Condition.STALE
 
 
 def test_a_process_that_does_not_prove_itself_is_silent(layout: Layout) -> None:
-    now = psutil.Process().create_time()
-    layout.state_file.write_text(json.dumps({**STATE, "pid": os.getpid(), "create_time": now}))
+    birth = birth_of(os.getpid())
+    layout.state_file.write_text(json.dumps({**STATE, "pid": os.getpid(), "birth": birth}))
     assert find_engine(layout).condition is Condition.SILENT
 
 

@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from imjoy import __version__
@@ -24,7 +23,7 @@ from imjoy.doctor import webapp
 from imjoy.doctor.checks.port_reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
-from imjoy.effects.process import CommandResult
+from imjoy.effects.process import CommandResult, birth_of
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
@@ -521,7 +520,7 @@ def write_state(home: Path, **values: object) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     state = {
         "pid": os.getpid(),
-        "create_time": psutil.Process().create_time(),
+        "birth": birth_of(os.getpid()),
         "instance": "1",
         "secret": "2",
     }
@@ -534,7 +533,7 @@ def write_state(home: Path, **values: object) -> Path:
 def test_engine_state_fires_for_a_file_that_was_left_behind_and_deletes_it(
     look: Look, home: Path, content: str | None
 ) -> None:
-    file = write_state(home, create_time=1.0)
+    file = write_state(home, birth="long ago")
     if content:
         file.write_text(content)
     finding = look("engine.state")

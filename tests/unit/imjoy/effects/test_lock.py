@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects.lock import InstallLock, identity
-from imjoy.effects.process import find_process
+from imjoy.effects.process import birth_of, find_process
 from imjoy.model.errors import ImJoyError
 
 
@@ -48,16 +48,14 @@ def test_a_dead_owner_is_taken_over(folder: Path, owner: str) -> None:
 
 
 def test_what_a_dead_owner_left_running_is_ended(folder: Path) -> None:
-    import psutil
-
     prefix = folder.parent.parent
     folder.mkdir(parents=True)
     with subprocess.Popen([sys.executable, "-c", "input()", str(prefix)], stdin=subprocess.PIPE) as left:
-        began = psutil.Process(left.pid).create_time()
+        birth = birth_of(left.pid)
         (folder / "step").write_text(f"{left.pid}\n")
         with InstallLock(folder):
             left.wait(10)
-            assert find_process(left.pid, began) is None
+            assert find_process(left.pid, birth) is None
 
 
 def test_a_process_of_somebody_else_with_that_number_is_left_alone(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from imjoy.effects.process import (
     CommandFailed,
+    birth_of,
     command_line,
     end_process_tree,
     find_process,
@@ -53,11 +54,14 @@ def test_a_file_in_the_current_folder_never_stands_in_for_a_library(tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
 
-def test_a_process_is_known_again_by_its_start() -> None:
-    myself = psutil.Process()
-    assert find_process(os.getpid(), myself.create_time() + 1.5) is not None
-    assert find_process(os.getpid(), myself.create_time() + 2.5) is None
-    assert find_process(2**22 + 1, 0.0) is None
+def test_a_process_is_known_again_by_its_birth_and_never_taken_for_another() -> None:
+    birth = birth_of(os.getpid())
+    assert birth
+    assert find_process(os.getpid(), birth) is not None
+    assert find_process(os.getpid(), f"{birth}0") is None
+    assert find_process(os.getpid(), "") is None
+    assert birth_of(2**22 + 1) == ""
+    assert find_process(2**22 + 1, "") is None
 
 
 def test_the_command_line_of_a_process_can_be_read() -> None:
@@ -96,8 +100,9 @@ def test_a_tree_is_ended_with_the_children_that_were_left() -> None:
     )
     with process:
         assert process.stdout is not None
-        child = psutil.Process(int(process.stdout.readline()))
-        born = psutil.Process(process.pid).create_time()
-        assert end_process_tree(process.pid, born) == "terminated"
-        assert wait_for_end(child.pid, child.create_time() if child.is_running() else 0.0, timeout=5)
-    assert end_process_tree(process.pid, born) == "gone"
+        child = int(process.stdout.readline())
+        child_birth = birth_of(child)
+        birth = birth_of(process.pid)
+        assert end_process_tree(process.pid, birth) == "terminated"
+        assert wait_for_end(child, child_birth, timeout=5)
+    assert end_process_tree(process.pid, birth) == "gone"

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import psutil
+from imjoy.effects.process import birth_of
 
 SECRET = "s" * 64
 INSTANCE = "1" * 32
@@ -93,7 +93,7 @@ def serve(options: argparse.Namespace) -> int:
     server.token = token_file.read_text().strip()  # type: ignore[attr-defined]
     port = server.server_address[1]
     url = f"http://127.0.0.1:{port}"
-    state = {"pid": os.getpid(), "create_time": psutil.Process().create_time(), "instance": INSTANCE}
+    state = {"pid": os.getpid(), "birth": birth_of(os.getpid()), "instance": INSTANCE}
     state |= {"secret": SECRET, "host": options.host, "port": port, "url": url, "version": "0.0.0"}
     state_file.write_text(json.dumps({**state, "started": time.time(), "serve": options.serve}))
     stop = threading.Thread(target=server.shutdown)
