@@ -380,4 +380,5 @@ def _same_files(machine: Machine, hash: str) -> bool:
         content = file.read_bytes()
         if hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() != object:
             return False
-    return True
+    # A stranger has none of them, and is never what is installed.
+    return bool(wanted)
