@@ -20,9 +20,17 @@ from imjoy.provision.apply import interpreter, works
 from imjoy.provision.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
 from imjoy.upgrade.base import CONDA_FORGE
-from imjoy.upgrade.check import check
+from imjoy.upgrade.check import check, requirement
 from imjoy.upgrade.origin import Origin, find_origin
-from imjoy.upgrade.plan import Available, Upgrade, is_behind, own_command, refuse_foreign, refuse_pinned
+from imjoy.upgrade.plan import (
+    Available,
+    Upgrade,
+    is_behind,
+    older_requirement,
+    own_command,
+    refuse_foreign,
+    refuse_pinned,
+)
 from imjoy.upgrade.target import Target, find_target, short
 from imjoy.upgrade.transaction import Session
 
@@ -74,10 +82,12 @@ def command(
         render.emit(check(origin, source, to, layout, context), as_json=as_json)
         return ExitCode.DONE
     _refuse_elsewhere(origin, prefix)
-    requirement = (
-        find_target(origin, source, to, context).requirement if _is_foreign(origin) and (source or to) else ""
-    )
-    refuse_foreign(origin, requirement, platform=sys.platform)
+    if origin.manager != "pip":
+        refuse_foreign(
+            origin,
+            older_requirement(origin) if rollback else requirement(origin, source, to, context),
+            platform=sys.platform,
+        )
     with (
         signals_as_interrupt(),
         render.progress() as shown,
@@ -125,10 +135,6 @@ def _refuse_elsewhere(origin: Origin, prefix: str | None) -> None:
             fix=f"{shlex.quote(str(interpreter(folder)))} -m imjoy upgrade",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
-
-
-def _is_foreign(origin: Origin) -> bool:
-    return origin.manager != "pip"
 
 
 def _target(origin: Origin, source: str | None, to: str | None, context: Context) -> Target:

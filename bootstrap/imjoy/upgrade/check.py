@@ -11,7 +11,14 @@ from imjoy.context import Context
 from imjoy.effects.files import write_private
 from imjoy.model.layout import Layout
 from imjoy.upgrade.origin import Origin
-from imjoy.upgrade.plan import Available, command_for, is_newer, own_command, refuse_foreign
+from imjoy.upgrade.plan import (
+    CHECKOUTS,
+    Available,
+    command_for,
+    is_newer,
+    own_command,
+    refuse_foreign,
+)
 from imjoy.upgrade.target import find_target
 
 KEPT_SECONDS = 24 * 3600.0
@@ -22,10 +29,10 @@ def check(origin: Origin, wanted: str | None, to: str | None, layout: Layout, co
 
     Takes the network's time, at most 15 s (a minute for a package index). Raises :class:`ImJoyError` as asking does.
     """
-    if origin.manager in ("editable", "checkout"):
-        refuse_foreign(origin, "", platform=sys.platform)
+    if origin.manager in CHECKOUTS:
+        refuse_foreign(origin, requirement(origin, wanted, to, context), platform=sys.platform)
     target = find_target(origin, wanted, to, context)
-    requirement = target.requirement if wanted or to else ""
+    named = target.requirement if wanted or to else ""
     found = Available(
         available=is_newer(origin, target),
         version=origin.version,
@@ -35,7 +42,7 @@ def check(origin: Origin, wanted: str | None, to: str | None, layout: Layout, co
         pinned=not target.moves,
         command=own_command(wanted, to)
         if origin.manager == "pip"
-        else command_for(origin, requirement, platform=sys.platform),
+        else command_for(origin, named, platform=sys.platform),
         checked=context.clock(),
     )
     if wanted is None and to is None:
@@ -43,6 +50,13 @@ def check(origin: Origin, wanted: str | None, to: str | None, layout: Layout, co
         with suppress(OSError):
             write_private(layout.upgrade_check_file, json.dumps(asdict(found)))
     return found
+
+
+def requirement(origin: Origin, wanted: str | None, to: str | None, context: Context) -> str:
+    """Return what another tool is to be asked for; empty when nothing was named. Raises as asking for it does."""
+    if origin.manager in CHECKOUTS:
+        return to or ""
+    return find_target(origin, wanted, to, context).requirement if wanted or to else ""
 
 
 def remembered(origin: Origin, layout: Layout, context: Context) -> Available | None:

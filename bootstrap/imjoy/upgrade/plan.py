@@ -9,10 +9,12 @@ from typing import Literal
 from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.results import Result
+from imjoy.provision.source import split_ref
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.target import Target, is_older, is_pinned
 
 SCHEMA = 1
+CHECKOUTS = ("editable", "checkout")
 WHOSE = {
     "pipx": "pipx installed it and looks after it",
     "uv": "uv installed it as a tool and looks after it",
@@ -113,20 +115,33 @@ def own_command(source: str | None, to: str | None, *options: str) -> str:
 
 
 def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
-    """Return the other tool's command that upgrades this imjoy, to ``requirement`` where one was asked for."""
+    """Return the other tool's command that upgrades this imjoy, to ``requirement`` where one was asked for.
+
+    For a checkout that is the name of a branch, a tag or a commit.
+    """
     wanted = shlex.quote(requirement or (origin.source if origin.source else NAME))
     if origin.manager == "pipx":
         # `pipx upgrade` does nothing for a repository whose version number is the same.
         return f"pipx install --force {wanted}" if requirement or origin.source else f"pipx upgrade {NAME}"
     if origin.manager == "uv":
         return f"uv tool install --force {wanted}" if requirement else f"uv tool upgrade {NAME}"
-    if origin.manager in ("editable", "checkout"):
-        return f"git -C {shlex.quote(origin.source)} pull"
+    if origin.manager in CHECKOUTS:
+        what = f"checkout {wanted}" if requirement else "pull"
+        return f"git -C {shlex.quote(origin.source)} {what}"
     if origin.manager == "system":
         return install_line(platform)
     if origin.manager == "user":
         return f"{origin.interpreter} -m pip install --user --force-reinstall {wanted}"
     return own_command(None, None)
+
+
+def older_requirement(origin: Origin) -> str:
+    """Return what :func:`command_for` takes for an older imjoy, with a word in place of what only a person can say."""
+    if origin.manager in CHECKOUTS:
+        return "COMMIT"
+    if origin.source.startswith("git+"):
+        return f"git+{split_ref(origin.source.removeprefix('git+'))[0]}@COMMIT"
+    return f"{NAME}==VERSION"
 
 
 def refuse_foreign(origin: Origin, requirement: str, *, platform: str) -> None:

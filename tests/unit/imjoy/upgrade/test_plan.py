@@ -8,7 +8,7 @@ import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.upgrade.origin import Manager, Origin
-from imjoy.upgrade.plan import command_for, is_newer, refuse_foreign, refuse_pinned
+from imjoy.upgrade.plan import command_for, is_newer, older_requirement, refuse_foreign, refuse_pinned
 from imjoy.upgrade.target import ARCHIVE, Target, is_pinned, short
 
 ONE, OTHER = "a" * 40, "b" * 40
@@ -48,7 +48,28 @@ def test_each_way_of_installing_has_a_command_of_its_own(
 
 
 def test_a_checkout_with_a_space_in_its_name_can_be_pulled() -> None:
-    assert command_for(origin("editable", "/my code"), platform="linux") == "git -C '/my code' pull"
+    mine = origin("editable", "/my code")
+    assert command_for(mine, platform="linux") == "git -C '/my code' pull"
+    assert command_for(mine, "v2", platform="linux") == "git -C '/my code' checkout v2"
+
+
+@pytest.mark.parametrize(
+    ("manager", "source", "command"),
+    [
+        (
+            "pipx",
+            "git+https://example.org/imjoy@main",
+            "pipx install --force git+https://example.org/imjoy@COMMIT",
+        ),
+        ("uv", "", "uv tool install --force imjoy==VERSION"),
+        ("checkout", "/code", "git -C /code checkout COMMIT"),
+    ],
+)
+def test_another_tool_is_asked_for_an_older_one_by_its_name(
+    manager: Manager, source: str, command: str
+) -> None:
+    installed = origin(manager, source)
+    assert command_for(installed, older_requirement(installed), platform="linux") == command
 
 
 @pytest.mark.parametrize("manager", ["pipx", "uv", "editable", "checkout", "system", "user"])
