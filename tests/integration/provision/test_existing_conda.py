@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -44,6 +45,8 @@ def test_imjoy_lives_in_the_environment_imjoy_and_goes_without_a_trace(
     within = run([conda / "bin" / "conda", "run", "-n", "imjoy", "imjoy", "--version"])
     assert within.stdout.startswith("imjoy ")
     assert install(door, "--from", wheel)["action"] == "none"
+    doctor = run([prefix / "bin" / "imjoy", "doctor", "--offline", "--json"]).stdout
+    assert [each["what"] for each in json.loads(doctor)["checks"] if each["status"] == "fail"] == []
     # What an older Python finds there, by conda's own list.
     assert (environment / ".imjoy" / "receipt.json").is_file()
     prefix.unlink()

@@ -83,6 +83,7 @@ def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_t
         "receipt.json",
     ]
     assert github.read_text() == f"{prefix / 'bin'}\n"
+    assert json.loads(says(prefix / "bin" / "imjoy", "doctor", "--offline", "--json"))["ok"]
     assert install(*options)["action"] == "none"
     done = subprocess.run(
         [prefix / "bin" / "imjoy", "uninstall", "--yes"], capture_output=True, text=True, check=False

@@ -7,6 +7,7 @@ import json
 from imjoy.doctor.installed import receipt_of, reinstall_fix
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, skip, warn
 from imjoy.legacy.sentence import install_line
+from imjoy.path.shells import command_folders
 
 
 def look(machine: Machine) -> Finding:
@@ -31,10 +32,11 @@ def look(machine: Machine) -> Finding:
         return skip(f"nothing is installed in {prefix}; imjoy runs from elsewhere")
     try:
         document = json.loads(receipt.read_text(encoding="utf-8"))
-        parts, version = document["parts"], str(document["version"])
-        expected = [prefix / str(part) for part in parts if str(part) in ("bin", "pyvenv.cfg", "conda-meta")]
+        version, distribution = str(document["version"]), str(document["distribution"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         return fail("The receipt of the installation cannot be read.", f"{receipt}: {error}", command)
+    mark_of_kind = "pyvenv.cfg" if distribution == "venv" else "conda-meta"
+    expected = [command_folders(prefix, machine.platform)[-1], prefix / mark_of_kind]
     gone = [str(each) for each in expected if not each.exists()]
     if gone:
         return fail(

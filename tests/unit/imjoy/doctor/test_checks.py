@@ -24,6 +24,8 @@ from imjoy.doctor.checks.port_reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
 from imjoy.effects.process import CommandResult, birth_of
+from imjoy.provision import receipt as receipts
+from imjoy.provision.receipt import Receipt
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
@@ -100,10 +102,10 @@ def installed(home: Path) -> Path:
     return command
 
 
-def write_receipt(prefix: Path) -> None:
+def write_receipt(prefix: Path, distribution: str = "venv") -> None:
     (prefix / ".imjoy").mkdir(exist_ok=True)
-    receipt = {"schema": 1, "version": __version__, "parts": ["bin", "pyvenv.cfg", ".imjoy"]}
-    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps(receipt))
+    receipt = Receipt(__version__, distribution, sys.executable, "here", "", ("bin", ".imjoy"), "today")
+    receipts.write_receipt(prefix, receipt)
     (prefix / "pyvenv.cfg").write_text("")
 
 
@@ -239,6 +241,15 @@ def test_install_receipt_fires_for_an_interrupted_install(look: Look, installed:
 def test_install_receipt_fires_when_the_prefix_is_not_what_it_says(look: Look, installed: Path) -> None:
     (installed.parents[1] / "pyvenv.cfg").unlink()
     assert_fires(look("install.receipt"), Status.FAIL, "pyvenv.cfg")
+
+
+def test_install_receipt_knows_what_a_conda_has_in_place_of_a_venv(look: Look, installed: Path) -> None:
+    prefix = installed.parents[1]
+    write_receipt(prefix, "existing")
+    (prefix / "pyvenv.cfg").unlink()
+    assert_fires(look("install.receipt"), Status.FAIL, "conda-meta")
+    (prefix / "conda-meta").mkdir()
+    assert look("install.receipt").status is Status.OK
 
 
 def test_install_receipt_fires_when_it_cannot_be_read(look: Look, installed: Path) -> None:
