@@ -19,8 +19,8 @@ from imjoy.path.shells import Place, ShellName
 @click.option(
     "--shell", type=click.Choice(get_args(ShellName)), help="For this one, not for the shell that runs."
 )
-@click.option("--apply", "change", flag_value="apply", help="Write it into the shell's start-up file.")
-@click.option("--remove", "change", flag_value="remove", help="Take away what --apply wrote.")
+@click.option("--apply", "adds", is_flag=True, help="Write it into the shell's start-up file.")
+@click.option("--remove", "removes", is_flag=True, help="Take away what --apply wrote.")
 @click.option("--dry-run", is_flag=True, help="With these: say what would change, change nothing.")
 @click.option("--prefix", metavar="DIR", help="Where ImJoy is installed. [IMJOY_PREFIX; default: ~/ImJoyApp]")
 @json_option
@@ -28,7 +28,8 @@ from imjoy.path.shells import Place, ShellName
 def command(
     context: Context,
     shell: ShellName | None,
-    change: str | None,
+    adds: bool,
+    removes: bool,
     dry_run: bool,
     prefix: str | None,
     as_json: bool,
@@ -37,12 +38,14 @@ def command(
 
     Without --apply nothing is written. --apply adds a marked block once, --remove takes exactly that away.
     """
+    if adds and removes:
+        raise click.UsageError("--apply and --remove exclude each other.")
     place = Place(context.home, context.environ, sys.platform)
     folder = context.layout(prefix).prefix
     chosen = shell or running_shell(place)
-    if change == "apply":
+    if adds:
         render.emit(apply(folder, chosen, place, dry_run=dry_run), as_json=as_json)
-    elif change == "remove":
+    elif removes:
         render.emit(remove(folder, chosen, place, dry_run=dry_run), as_json=as_json)
     else:
         render.emit(tell(folder, chosen, place), as_json=as_json)

@@ -147,3 +147,15 @@ def test_a_folder_in_place_of_the_file_is_told(prefix: Path, home: Path) -> None
     error = imjoy_path("--shell", "bash", "--apply", code=1)["error"]
     assert isinstance(error, dict)
     assert error["id"] == "path.unreadable"
+
+
+def test_what_cannot_be_both_is_asked_for_again_and_changes_nothing(prefix: Path, home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy", "path", "--shell", "bash", "--apply", "--remove"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--apply and --remove" in done.stderr
+    assert not (home / ".bashrc").exists()
