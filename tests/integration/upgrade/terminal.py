@@ -10,9 +10,7 @@ import sys
 import time
 
 from tests.integration.cli.conftest import TAKE_TERMINAL
-from tests.kit.upgrades import Machine
-
-WAIT_SECONDS = 60
+from tests.kit.upgrades import WAIT_SECONDS, Machine
 
 
 class Terminal:

@@ -7,8 +7,8 @@ import json
 
 import pytest
 from tests.integration.engine.conftest import plugin_source
-from tests.integration.upgrade.terminal import WAIT_SECONDS, Terminal
-from tests.kit.upgrades import GOOD, NEW_VERSION, Machine, installed_commit
+from tests.integration.upgrade.terminal import Terminal
+from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Machine, installed_commit
 
 from imjoy_engine.client import EngineClient
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.upgrade.terminal import WAIT_SECONDS, Terminal
+from tests.integration.upgrade.terminal import Terminal
 from tests.kit.forge import git
 from tests.kit.upgrade_runs import (
     all_runs,
@@ -23,7 +23,7 @@ from tests.kit.upgrade_runs import (
     namespaces,
     verify,
 )
-from tests.kit.upgrades import GOOD, NEW_VERSION, Kit, Machine, broken_records, installed_commit
+from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Kit, Machine, broken_records, installed_commit
 
 from imjoy.effects.lock import InstallLock
 
