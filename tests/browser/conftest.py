@@ -147,15 +147,15 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-def profile() -> dict[str, object]:
+def profile_options() -> dict[str, object]:
     """What else the browser's profile is, in Playwright's words."""
     return {}
 
 
 @pytest.fixture
-def context(browser: Any, seen: Seen, profile: dict[str, object]) -> Iterator[Any]:
+def context(browser: Any, seen: Seen, profile_options: dict[str, object]) -> Iterator[Any]:
     """A browser's profile, empty at first; fails the test when anything in it reaches beyond loopback."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, **profile)
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, **profile_options)
     context.on("request", lambda request: seen.requests.append(request.url))
     context.on("console", lambda message: _complain(seen, message.type, message.text))
     context.on("weberror", lambda error: seen.complaints.append(str(error.error)))

@@ -16,7 +16,7 @@ ON_THE_NETWORK = "http://192.0.2.1:8080"
 
 
 @pytest.fixture
-def profile() -> dict[str, object]:
+def profile_options() -> dict[str, object]:
     """Return a profile that has accepted the certificate."""
     return {"ignore_https_errors": True}
 
