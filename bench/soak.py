@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import linear_regression
+from statistics import linear_regression, mean
 from typing import Any
 
 import numpy
@@ -239,6 +239,8 @@ def figures(options: argparse.Namespace, watch: Watch, answers: list[Answer]) ->
         kinds[answer.kind].append(answer.seconds)
     length = watch.memory[-1][0]
     settled = [sample for sample in watch.memory if sample[0] >= length * WARM_UP]
+    count = len(watch.memory)
+    quarters = [watch.memory[count * part // 4 : count * (part + 1) // 4] for part in range(4)]
     slope = linear_regression(*zip(*settled, strict=True)).slope if len(settled) > 2 else 0.0
     return {
         "clients": options.clients,
@@ -261,6 +263,7 @@ def figures(options: argparse.Namespace, watch: Watch, answers: list[Answer]) ->
             "first": round(watch.memory[0][1], 1),
             "peak": round(max(memory for _, memory in watch.memory), 1),
             "last": round(watch.memory[-1][1], 1),
+            "by quarter": [round(mean(memory for _, memory in part), 1) for part in quarters if part],
             "slope per hour": round(slope * 3600, 2),
             "grown while settled": round(slope * length * (1 - WARM_UP), 2),
         },
