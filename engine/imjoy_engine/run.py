@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import sys
 import threading
 import uuid
@@ -116,13 +117,19 @@ class Answers:
 
 
 class Values:
-    """Values as JSON: arrays as ``.npy`` files in one folder, bytes by their size, the rest as it is."""
+    """Values as JSON: arrays as ``.npy`` files in one folder, bytes by their size, the rest as it is.
+
+    JSON has no number for what is not finite: that is ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which both
+    JavaScript's ``Number`` and Python's ``float`` read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def to_json(self, value: object) -> object:
         """Return ``value`` in a form that JSON has; arrays are written, and named by ``{"npy", "shape", "dtype"}``."""
+        if isinstance(value, float) and not math.isfinite(value):
+            return json.dumps(value)
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         if isinstance(value, Mapping):

@@ -27,7 +27,7 @@ def run(engine: RunningEngine, *arguments: str, answers: str = "") -> tuple[int,
         env={**os.environ, "IMJOY_ENGINE_URL": engine.url, "IMJOY_ENGINE_TOKEN": engine.token},
         check=False,
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
     assert lines[-1] == {"event": "done", "exit_code": done.returncode}
     return done.returncode, lines
 
@@ -87,6 +87,13 @@ def test_a_function_is_called_with_arguments_and_arrays_by_their_path(
     value = of(lines, "result")[0]["value"]
     assert (value["shape"], value["dtype"]) == ([6], "float32")
     assert (numpy.load(value["npy"]) == numpy.arange(6) * 3).all()
+
+
+def test_numbers_that_json_has_not_come_as_their_names(engine: RunningEngine, write: Any) -> None:
+    file = write("api.export({'odd': lambda: {'mean': float('nan'), 'range': [float('-inf'), float('inf'), 0.5]}})")
+    code, lines = run(engine, file, "--call", "odd")
+    assert code == 0
+    assert of(lines, "result")[0]["value"] == {"mean": "NaN", "range": ["-Infinity", "Infinity", 0.5]}
 
 
 def test_questions_are_answered_from_standard_input(engine: RunningEngine, write: Any) -> None:
