@@ -1228,7 +1228,7 @@ describe_plan() {
     ;;
   *) printf '  with  Python %s (%s)\n' "$PYTHON_VERSION" "$(short "$PYTHON")" ;;
   esac
-  for ((i = 0; i < ${#NOTICES[@]}; i++)); do printf '  note  %s\n' "${NOTICES[i]}"; done
+  for ((i = 0; i < ${#NOTICES[@]}; i++)); do printf '  note  %s\n' "$(wrapped 8 "${NOTICES[i]}")"; done
 }
 
 print_plan_text() {
@@ -1278,6 +1278,27 @@ json_notices() {
     separator=", "
   done
   printf ']'
+}
+
+# wrapped INDENT TEXT: in lines as wide as the terminal, all but the first with INDENT spaces before them; where there is
+# no terminal, as it is.
+wrapped() {
+  local words word line="" width
+  width=$(stty size <&2 2>/dev/null) || width=""
+  width=$((${width#* } - $1))
+  if [ "$width" -le 0 ]; then
+    printf '%s' "$2"
+    return
+  fi
+  read -r -a words <<<"$2"
+  for word in "${words[@]}"; do
+    if [ -n "$line" ] && [ $((${#line} + 1 + ${#word})) -gt "$width" ]; then
+      printf '%s\n%*s' "$line" "$1" ""
+      line=""
+    fi
+    line="$line${line:+ }$word"
+  done
+  printf '%s' "$line"
 }
 
 # short PATH: with ~ for the home folder, for people.

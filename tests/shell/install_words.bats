@@ -17,6 +17,12 @@ setup() {
   run -1 grep -nE '^.{81,}$' "$REPOSITORY/tests/shell/golden/help.txt"
 }
 
+@test "notes are broken between words, at the width of the terminal" {
+  run -0 python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "Install imjoy" "" \
+    bash -c "stty cols 60; bash '$INSTALL' --dry-run --distribution venv"
+  [[ $output == *"  note  without a conda, plugins that name conda packages or"*$'\n        another Python will not find one'* ]]
+}
+
 @test "--version is the version of the package" {
   run -0 bash "$INSTALL" --version
   grep -qx "__version__ = \"${output#imjoy }\"" "$REPOSITORY/bootstrap/imjoy/__init__.py"
