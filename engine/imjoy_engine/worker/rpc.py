@@ -1,8 +1,8 @@
 """imjoy-rpc's RPC, with what the engine's wire and published plugins need of it.
 
 Differences from the class in imjoy-rpc 0.5.59: numpy is not imported before there is an array; arrays are received
-without a copy, and writable; a request for the interface that comes before ``api.export`` is held back (there it makes
-the export raise).
+without a copy, and writable; an answer is kept by nobody but who asked; a request for the interface that comes before
+``api.export`` is held back (there it makes the export raise).
 """
 
 import asyncio
@@ -95,13 +95,26 @@ class ThreadPromise:
 
 
 class _CallbackStore(ReferenceStore):  # type: ignore[misc]
-    """imjoy-rpc's store of callbacks, with numbers for names: they are looked up by this conversation only."""
+    """imjoy-rpc's store of callbacks, with numbers for names: they are looked up by this conversation only.
+
+    Whoever calls puts two functions in, ``resolve`` and then ``reject``. When one of them is fetched the call has
+    ended, and the other goes too. imjoy-rpc means to do that, but its 0.5.59 notes each one's own name where the
+    other's is meant, and looks for it under another attribute: what is left holds the answer as long as the connection
+    lasts.
+    """
 
     _numbers = itertools.count(1)
 
     @staticmethod
     def _gen_id() -> str:
         return str(next(_CallbackStore._numbers))
+
+    def fetch(self, search_id: str) -> Any:
+        """Return a callback, or None for one that is not there; each is there once."""
+        found = super().fetch(search_id)
+        if hasattr(found, "_RPC__promise_pair"):
+            self._store.pop(str(int(search_id) + (1 if found.__name__ == "resolve" else -1)), None)
+        return found
 
 
 class PeerRPC(RPC):  # type: ignore[misc]

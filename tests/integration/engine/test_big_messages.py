@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -93,5 +95,30 @@ def test_calls_go_on_while_another_plugin_moves_a_big_array(engine: RunningEngin
                 answered += 1
             assert (await moving).nbytes == array.nbytes
             assert answered > 1
+
+    play(scenario())
+
+
+def test_an_answer_that_nobody_has_any_more_is_gone(engine: RunningEngine, play: Play) -> None:
+    script = """
+import asyncio
+import gc
+import weakref
+
+async def is_gone():
+    answer = weakref.ref(await api.make())
+    await asyncio.sleep(0)  # the loop holds it as long as this step runs
+    gc.collect()
+    return answer() is None
+
+api.export({"echo": lambda value: value, "is_gone": is_gone})
+"""
+
+    async def scenario() -> None:
+        async with await engine.open(script, {"make": lambda: numpy.zeros(MIB, dtype="uint8")}) as plugin:
+            answer = weakref.ref(await plugin.call("echo", numpy.zeros(MIB, dtype="uint8")))
+            gc.collect()
+            assert answer() is None
+            assert await plugin.call("is_gone")
 
     play(scenario())
