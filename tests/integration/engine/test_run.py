@@ -90,7 +90,9 @@ def test_a_function_is_called_with_arguments_and_arrays_by_their_path(
 
 
 def test_numbers_that_json_has_not_come_as_their_names(engine: RunningEngine, write: Any) -> None:
-    file = write("api.export({'odd': lambda: {'mean': float('nan'), 'range': [float('-inf'), float('inf'), 0.5]}})")
+    file = write(
+        "api.export({'odd': lambda: {'mean': float('nan'), 'range': [float('-inf'), float('inf'), 0.5]}})"
+    )
     code, lines = run(engine, file, "--call", "odd")
     assert code == 0
     assert of(lines, "result")[0]["value"] == {"mean": "NaN", "range": ["-Infinity", "Infinity", 0.5]}
