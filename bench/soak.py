@@ -156,27 +156,43 @@ async def drive(task: dict[str, Any]) -> list[Answer]:
 
 
 class Watch(threading.Thread):
-    """Samples the engine's memory and descriptors."""
+    """Samples the memory of engine, plugins and clients, in MiB, and the engine's descriptors."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, engine: int, clients: Sequence[int]) -> None:
         super().__init__(daemon=True)
-        self._process = psutil.Process(pid)
+        self._engine = psutil.Process(engine)
+        self._processes = {
+            "engine": [self._engine],
+            "plugins": self._engine.children(recursive=True),
+            "clients": [psutil.Process(pid) for pid in clients],
+        }
         self._done = threading.Event()
-        self.started = time.monotonic()
-        self.memory: list[tuple[float, float]] = []
+        self._begun = time.monotonic()
+        self.times: list[float] = []
+        self.memory: dict[str, list[float]] = {whose: [] for whose in self._processes}
         self.descriptors: list[int] = []
         self.load: list[float] = []
         self.start()
 
     def run(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
-            self.memory.append((time.monotonic() - self.started, self._process.memory_info().rss / MIB))
-            self.descriptors.append(self._process.num_fds())
+            self.times.append(time.monotonic() - self._begun)
+            for whose, processes in self._processes.items():
+                self.memory[whose].append(sum(map(resident, processes)) / MIB)
+            self.descriptors.append(self._engine.num_fds())
             self.load.append(os.getloadavg()[0])
 
     def end(self) -> None:
         self._done.set()
         self.join()
+
+
+def resident(process: psutil.Process) -> int:
+    """Return a process's resident bytes; none for one that has ended."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
@@ -214,7 +230,6 @@ def soak(options: argparse.Namespace, workspace: Path) -> dict[str, Any]:
     token = Path(ready["token_file"]).read_text(encoding="utf-8").strip()
     engine = EngineClient(ready["url"], token)
     plugins = asyncio.run(start_plugins(engine, options.plugins))
-    watch = Watch(server.pid)
     chosen = [plugins[number % len(plugins)] for number in range(options.clients)]
     drivers = []
     for number in range(min(DRIVERS, options.clients)):
@@ -225,7 +240,14 @@ def soak(options: argparse.Namespace, workspace: Path) -> dict[str, Any]:
                 [sys.executable, __file__, "--drive", json.dumps(task)], stdout=subprocess.PIPE, text=True
             )
         )
-    answers = [Answer(**each) for driver in drivers for each in json.loads(driver.communicate()[0])]
+    watch = Watch(server.pid, [driver.pid for driver in drivers])
+    answers = []
+    for driver in drivers:
+        said = driver.communicate()[0]
+        if driver.returncode:
+            answers.append(Answer("clients", 0.0, f"a process of theirs ended with {driver.returncode}"))
+        else:
+            answers += [Answer(**each) for each in json.loads(said)]
     watch.end()
     server.stdin.close()
     server.wait(60)
@@ -237,11 +259,11 @@ def figures(options: argparse.Namespace, watch: Watch, answers: list[Answer]) ->
     kinds: dict[str, list[float]] = defaultdict(list)
     for answer in answers:
         kinds[answer.kind].append(answer.seconds)
-    length = watch.memory[-1][0]
-    settled = [sample for sample in watch.memory if sample[0] >= length * WARM_UP]
-    count = len(watch.memory)
-    quarters = [watch.memory[count * part // 4 : count * (part + 1) // 4] for part in range(4)]
-    slope = linear_regression(*zip(*settled, strict=True)).slope if len(settled) > 2 else 0.0
+    count = len(watch.times)
+    settled = slice(int(count * WARM_UP), count)
+    slope = (
+        linear_regression(watch.times[settled], watch.memory["engine"][settled]).slope if count > 2 else 0.0
+    )
     return {
         "clients": options.clients,
         "plugins": options.plugins,
@@ -259,19 +281,28 @@ def figures(options: argparse.Namespace, watch: Watch, answers: list[Answer]) ->
             }
             for kind, samples in sorted((kind, sorted(samples)) for kind, samples in kinds.items())
         },
-        "engine memory, MiB": {
-            "first": round(watch.memory[0][1], 1),
-            "peak": round(max(memory for _, memory in watch.memory), 1),
-            "last": round(watch.memory[-1][1], 1),
-            "by quarter": [round(mean(memory for _, memory in part), 1) for part in quarters if part],
-            "slope per hour": round(slope * 3600, 2),
-            "grown while settled": round(slope * length * (1 - WARM_UP), 2),
+        "memory, MiB": {whose: course(samples) for whose, samples in watch.memory.items()},
+        "engine's growth, MiB": {
+            "per hour": round(slope * 3600, 2),
+            "while settled": round(slope * watch.times[-1] * (1 - WARM_UP), 2),
         },
         "engine descriptors": {
             "first": watch.descriptors[0],
             "most": max(watch.descriptors),
             "last": watch.descriptors[-1],
         },
+    }
+
+
+def course(samples: list[float]) -> dict[str, object]:
+    """Return how something went in the course of the run."""
+    count = len(samples)
+    quarters = [samples[count * part // 4 : count * (part + 1) // 4] for part in range(4)]
+    return {
+        "first": round(samples[0], 1),
+        "by quarter": [round(mean(part), 1) for part in quarters if part],
+        "most": round(max(samples), 1),
+        "last": round(samples[-1], 1),
     }
 
 
@@ -293,7 +324,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="imjoy-soak-") as folder:
         found = soak(options, options.workspace or Path(folder))
     print(json.dumps(found, indent=1))
-    grown = found["engine memory, MiB"]["grown while settled"]
+    grown = found["engine's growth, MiB"]["while settled"]
     return 1 if found["lost"] or grown > MAX_SLOPE_MIB else 0
 
 
