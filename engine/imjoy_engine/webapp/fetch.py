@@ -154,8 +154,8 @@ def _download(package: Package, registry: str | None, cdn: str, report: Report) 
         f"The web app needs {package.name} {package.version}, and nobody who has it can be reached.",
         why="\n".join(reasons),
         fix="Connect to the network once and type: imjoy start --serve\n"
-        "Behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE to its certificates where it opens https; with a\n"
-        "mirror of the npm registry set npm_config_registry.",
+        "Behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE to its certificates where it opens https.\n"
+        "With a mirror of the npm registry set npm_config_registry.",
         exit_code=ExitCode.NETWORK_NEEDED,
     )
 
