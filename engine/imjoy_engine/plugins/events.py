@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ MAX_EVENTS = 2000
 MAX_TEXT_CHARACTERS = 256 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened. ``number`` grows by one each time; ``data`` is JSON text."""
 
@@ -26,23 +25,34 @@ class EventLog:
     """Keeps the newest events; a reader that falls behind is told how many it missed."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+        self._events: dict[int, Event] = {}
         self._characters = 0
         self._next = 1
+        self._passing = 0
+        self._lost = 0
         self._closed = False
         self._changed = asyncio.Event()
 
-    def add(self, kind: str, data: Mapping[str, object]) -> None:
-        """Record an event; the oldest ones make room."""
+    def add(self, kind: str, data: Mapping[str, object], *, passing: bool = False) -> None:
+        """Record an event; the oldest ones make room. Of those in ``passing`` only the newest is kept."""
         event = Event(self._next, kind, json.dumps({"time": time.time(), **data}))
         self._next += 1
-        self._events.append(event)
+        if passing:
+            self._forget(self._passing)
+            self._passing = event.number
+        self._events[event.number] = event
         self._characters += len(event.data)
         while len(self._events) > MAX_EVENTS or (
             self._characters > MAX_TEXT_CHARACTERS and len(self._events) > 1
         ):
-            self._characters -= len(self._events.popleft().data)
+            self._lost = next(iter(self._events))
+            self._forget(self._lost)
         self._wake()
+
+    def _forget(self, number: int) -> None:
+        event = self._events.pop(number, None)
+        if event is not None:
+            self._characters -= len(event.data)
 
     def close(self) -> None:
         """Let every reader end once it has read all."""
@@ -58,12 +68,13 @@ class EventLog:
         seen = after if 0 <= after < self._next else 0
         while True:
             changed = self._changed
-            for event in [kept for kept in self._events if kept.number > seen]:
-                missed = event.number - seen - 1
-                if missed > 0:
-                    text = f"({missed} events were left out)\n"
-                    note = json.dumps({"time": time.time(), "stream": "engine", "text": text})
-                    yield Event(event.number - 1, "log", note)
+            missed = self._lost - seen
+            if missed > 0:
+                text = f"({missed} events were left out)\n"
+                note = json.dumps({"time": time.time(), "stream": "engine", "text": text})
+                seen = self._lost
+                yield Event(seen, "log", note)
+            for event in [kept for kept in self._events.values() if kept.number > seen]:
                 seen = event.number
                 yield event
             if changed is self._changed:

@@ -435,6 +435,9 @@ class Plugin:
     def _add_state_event(self) -> None:
         self.events.add("state", self.as_json())
 
+    def _add_clients_event(self) -> None:
+        self.events.add("state", self.as_json(), passing=True)
+
     # What the worker and the clients do
 
     def attach_control(self, socket: web.WebSocketResponse) -> bool:
@@ -468,7 +471,7 @@ class Plugin:
         self.links[link_id] = link
         if not self._first_client.done():
             self._first_client.set_result(None)
-        self._add_state_event()
+        self._add_clients_event()
         if self._loaded and not self.final:
             await self._control.result().send_json({"type": "client", "client": link_id})
         return link_id
@@ -478,7 +481,7 @@ class Plugin:
         self.links.pop(link_id, None)
         if self.final:
             return False
-        self._add_state_event()
+        self._add_clients_event()
         return not self.links and not self.request.allows_detach and self.state is not PluginState.STOPPING
 
     # What it writes, and what is said about it
