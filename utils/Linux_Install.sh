@@ -32,4 +32,4 @@ main() {
 }
 
 # Nothing is done before the whole of it has arrived.
-main "$@"
+{ main "$@"; }
