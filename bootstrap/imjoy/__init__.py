@@ -8,5 +8,8 @@ __version__ = "0.12.0"
 #: The oldest Python that runs imjoy; anything older takes the road in ``imjoy.legacy``.
 FLOOR = (3, 10)
 
+#: The oldest Python that plans and carries out an install: ``imjoy.provision`` with the standard library alone.
+PLANNER_FLOOR = (3, 9)
+
 #: The project's home: a git repository, and on the same address a page for people.
 PROJECT_URL = "https://github.com/oeway/ImJoy-Engine"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, Union
 
 from imjoy.model.errors import ImJoyError
 
@@ -20,8 +23,10 @@ TERMINATE_GRACE_SECONDS = 5.0
 KILL_GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.02
 OUTPUT_TAIL_CHARACTERS = 4000
+MOST_ANSWER_BYTES = 16 * 1024 * 1024
+ASK_POLL_SECONDS = 0.05
 
-Stream = int | IO[bytes] | None
+Stream = Union[int, IO[bytes], None]  # noqa: UP007 - the planner of an install runs on Python 3.9
 Ending = Literal["gone", "terminated", "killed"]
 
 # Without -P, `-m` would let a file in the current folder stand in for a library. Python 3.10 has no -P.
@@ -38,6 +43,25 @@ class CommandResult:
     exit_code: int
     output: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said when it was asked: its exit code, and all of stdout and of stderr, apart.
+
+    ``failure`` says why there is no answer (it could not start, did not end in time, said too much) and is empty
+    otherwise; the exit code is -1 then.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
+    failure: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself with exit code 0."""
+        return not self.failure and self.code == 0
 
 
 class CommandFailed(ImJoyError):
@@ -98,6 +122,77 @@ def run_command(
     if done.returncode != 0:
         raise CommandFailed(result, "failed")
     return result
+
+
+def ask(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    environ: Mapping[str, str] | None = None,
+    most: int = MOST_ANSWER_BYTES,
+) -> Answer:
+    """Ask a program that belongs to somebody else, and return whatever comes of it: it never raises for the program.
+
+    Guarantees an end within ``timeout`` seconds and a moment, whatever the program and its children do: they are killed
+    when they take longer, or write more than ``most`` bytes. Nothing waits for who holds its output open.
+    """
+    # Files, not pipes: a child that lives on may hold a pipe for ever.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=None if environ is None else dict(environ),
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except (OSError, ValueError) as error:
+            return Answer(-1, "", "", f"it could not be started: {error}")
+        failure = _watch(process, (out, err), timeout, most)
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read(most).decode("utf-8", "replace"))
+        return Answer(-1 if failure else process.returncode, said[0], said[1], failure)
+
+
+def _watch(process: subprocess.Popen[bytes], files: Sequence[IO[bytes]], timeout: float, most: int) -> str:
+    """Wait for a program that was asked, and kill it with its group when it overdoes it; return why, or nothing."""
+    deadline = time.monotonic() + timeout
+    failure = ""
+    try:
+        while process.poll() is None and not failure:
+            if any(os.fstat(file.fileno()).st_size > most for file in files):
+                failure = f"it wrote more than {most} bytes"
+            elif time.monotonic() > deadline:
+                failure = f"it did not end within {timeout:g} s"
+            else:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(ASK_POLL_SECONDS)
+    finally:
+        if process.returncode is None:
+            kill_group(process)
+    return failure
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a session, with all that is in it, and wait for it."""
+    if sys.platform == "win32":
+        subprocess.run(
+            ["taskkill", "/PID", str(process.pid), "/T", "/F"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    else:
+        # On macOS a group whose leader is a zombie answers EPERM.
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    with suppress(OSError):
+        process.kill()
+    process.wait()
 
 
 def module_command(module: str, arguments: Sequence[str], *, interpreter: str = sys.executable) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from imjoy.effects.process import (
     CommandFailed,
+    ask,
     birth_of,
     command_line,
     end_process_tree,
@@ -106,3 +107,36 @@ def test_a_tree_is_ended_with_the_children_that_were_left() -> None:
         assert end_process_tree(process.pid, birth) == "terminated"
         assert wait_for_end(child, child_birth, timeout=5)
     assert end_process_tree(process.pid, birth) == "gone"
+
+
+def test_ask_keeps_what_is_said_on_both_streams_apart_and_whole() -> None:
+    program = "import sys; print('x' * 100_000); print('warning', file=sys.stderr); sys.exit(3)"
+    answer = ask([sys.executable, "-c", program], timeout=30)
+    assert (answer.code, len(answer.stdout), answer.stderr) == (3, 100_001, "warning\n")
+    assert not answer.ok
+    assert answer.failure == ""
+
+
+def test_ask_ends_a_program_that_hangs_with_its_children(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    program = (
+        "import pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    answer = ask([sys.executable, "-c", program], timeout=3)
+    assert answer.failure == "it did not end within 3 s"
+    assert answer.code == -1
+    child = int(told.read_text())
+    assert wait_for_end(child, birth_of(child), timeout=10)
+
+
+def test_ask_ends_a_program_that_floods() -> None:
+    answer = ask([sys.executable, "-c", "while True: print('y' * 65536)"], timeout=60, most=1 << 20)
+    assert "more than 1048576 bytes" in answer.failure
+    assert len(answer.stdout) <= 1 << 20
+
+
+def test_ask_says_why_a_program_did_not_start() -> None:
+    assert "could not be started" in ask(["/nowhere/at/all"], timeout=1).failure
