@@ -1,89 +1,203 @@
-"""The conda command of this machine: found, asked for its version and its folders, told to make an environment."""
+"""The conda command of this machine: found, asked what it is, told to make or change an environment.
+
+Standard library alone, from Python 3.9 on: the planner of an install imports it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.process import CommandFailed, CommandResult
+from imjoy.effects.process import Answer, ask
 
-VERSION_SECONDS = 20.0
 INFO_SECONDS = 60.0
+MOST_INFO_BYTES = 4 * 1024 * 1024
+"""What `conda info --json` of somebody with thousands of environments does not reach."""
+MOST_STARTS = 50
+"""In how many places of an answer a document is looked for."""
+SCRIPT_BYTES = 4096
+REASON_CHARACTERS = 200
 ENVIRONMENT_NAME = "imjoy"
 """The environment that imjoy lives in, of a conda that was there before."""
-USUAL_FOLDERS = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", "miniconda", "anaconda")
-SYSTEM_FOLDERS = ("/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
+OWN_CONDA = "conda"
+"""The folder in a prefix that a Miniconda or Miniforge is installed into: its base belongs to conda."""
+USUAL_NAMES = (
+    *("miniconda3", "miniforge3", "mambaforge", "anaconda3", "miniconda", "anaconda"),
+    *("miniconda2", "anaconda2"),
+)
+USUAL_PLACES = ("", "opt", ".local", ".local/share")
+"""Below the home."""
+SYSTEM_FOLDERS = (
+    *(
+        "/opt/conda",
+        "/opt/miniconda3",
+        "/opt/miniforge3",
+        "/opt/anaconda3",
+        "/opt/miniconda2",
+        "/opt/anaconda2",
+    ),
+    *("/opt/homebrew/Caskroom/miniconda/base", "/opt/homebrew/Caskroom/miniforge/base"),
+    *("/opt/homebrew/Caskroom/anaconda/base", "/opt/homebrew/anaconda3", "/usr/local/anaconda3"),
+    *("/usr/local/Caskroom/miniconda/base", "/usr/local/Caskroom/miniforge/base", "/usr/local/miniconda3"),
+)
+WINDOWS_FOLDERS = ("ProgramData", "LOCALAPPDATA", "SystemDrive")
+"""Variables that name where installers on Windows put a conda."""
 CHANNEL_ARGUMENTS = ("--override-channels", "--channel", "conda-forge")
 """Never the default channels of Anaconda, whose terms only a person can accept."""
+LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS", "VIRTUAL_ENV")
+"""They would have conda's Python look for its modules elsewhere."""
+_WRAPPED = re.compile(r'^(?:exec |@)"([^"]+)" (?:"\$@"|%\*)\s*$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Conda:
-    """A conda that answers. ``version`` is what ``conda -V`` says behind its name."""
+    """A conda that answers, and what it says of itself: only absolute folders, in conda's order."""
 
     command: Path
     version: str
+    platform: str = ""
+    root: Path = Path()
+    envs_dirs: tuple[Path, ...] = ()
+    pkgs_dirs: tuple[Path, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Return ``(4, 8, 3)`` for ``4.8.3``, and for ``4.8.3.post1+g12`` too."""
+        found = re.match(r"\d+(\.\d+)*", self.version)
+        return tuple(map(int, found[0].split("."))) if found else ()
 
 
-def find_conda(
-    home: Path,
-    environ: Mapping[str, str],
-    run: Callable[..., CommandResult],
-    *,
-    except_in: Path | None = None,
-) -> Conda | None:
-    """Return the first conda that works: CONDA_EXE, PATH, the usual folders. Those under ``except_in`` do not count."""
-    seen: set[Path] = set()
-    for candidate in _candidates(home, environ):
-        real = candidate.resolve()
-        if real in seen or (except_in is not None and real.is_relative_to(except_in.resolve())):
-            continue
-        seen.add(real)
+def find_condas(
+    home: Path, environ: Mapping[str, str], *, except_in: Path | None = None
+) -> tuple[Conda | None, tuple[str, ...]]:
+    """Return the first conda that answers, and why each one before it was passed over, a sentence for each.
+
+    Looks at CONDA_EXE, PATH and the usual folders; what lies under ``except_in`` does not count. Each is asked once,
+    for a minute at most.
+    """
+    passed: list[str] = []
+    for command in _candidates(home, environ, except_in):
+        found = ask_conda(command, environ)
+        if isinstance(found, Conda):
+            return found, tuple(passed)
+        passed.append(found)
+    return None, tuple(passed)
+
+
+def find_conda(home: Path, environ: Mapping[str, str], *, except_in: Path | None = None) -> Conda | None:
+    """Return the first conda that answers, as :func:`find_condas` does."""
+    return find_condas(home, environ, except_in=except_in)[0]
+
+
+def ask_conda(command: Path, environ: Mapping[str, str]) -> Conda | str:
+    """Ask a conda what it is; return that, or in a sentence why it cannot be used."""
+    answer = ask(
+        [str(command), "info", "--json"],
+        timeout=INFO_SECONDS,
+        environ=calm(environ),
+        most=MOST_INFO_BYTES,
+    )
+    document = find_document(answer.stdout)
+    if not answer.ok:
+        return f"{command} is passed over: {_failure(answer, document)}"
+    try:
+        version = document["conda_version"]
+        root = document["root_prefix"] if document.get("root_prefix") else str(root_of(command))
+        if not isinstance(version, str):
+            raise KeyError("conda_version")
+        return Conda(
+            command,
+            version,
+            str(document.get("platform") or ""),
+            Path(str(root)),
+            _absolute(document["envs_dirs"]),
+            _absolute(document.get("pkgs_dirs") or []),
+        )
+    except (KeyError, TypeError):
+        return f"{command} is passed over: `conda info --json` does not say what a conda says"
+
+
+def calm(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return variables for a conda that is run for us: nothing of another Python leaks in, nothing advertises."""
+    kept = {name: value for name, value in environ.items() if name not in LEAKS}
+    return {
+        **kept,
+        "PYTHONNOUSERSITE": "1",
+        "CONDA_NOTIFY_OUTDATED_CONDA": "false",
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+def find_document(text: str) -> dict[str, object]:
+    """Return the JSON object in what a program said, whatever it said before and after; empty when there is none.
+
+    Of several the longest is meant: a warning may hold a pair of braces.
+    """
+    decoder = json.JSONDecoder()
+    best: dict[str, object] = {}
+    longest = position = 0
+    for _ in range(MOST_STARTS):
+        position = text.find("{", position)
+        if position < 0:
+            break
         try:
-            said = run([str(candidate), "-V"], timeout=VERSION_SECONDS).output.split()
-        except CommandFailed:
+            found, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            position += 1
             continue
-        if len(said) >= 2 and said[0] == "conda":
-            return Conda(candidate, said[1])
+        if isinstance(found, dict) and end - position > longest:
+            best, longest = found, end - position
+        position = end
+    return best
+
+
+def environment_of_imjoy(conda: Conda) -> Path | None:
+    """Return where this conda keeps the environment ``imjoy``: where one of ours is, else where it may make one.
+
+    That is the first of its folders that can be written to. None where there is none.
+    """
+    for folder in conda.envs_dirs:
+        if (folder / ENVIRONMENT_NAME / ".imjoy").is_dir():
+            return folder / ENVIRONMENT_NAME
+    for folder in conda.envs_dirs:
+        # On a drive that is not there, no folder of its path is.
+        nearest = next((each for each in (folder, *folder.parents) if each.exists()), None)
+        if nearest is not None and os.access(nearest, os.W_OK | os.X_OK):
+            return folder / ENVIRONMENT_NAME
     return None
 
 
-def environment_of_imjoy(conda: Conda, run: Callable[..., CommandResult]) -> Path | None:
-    """Return where this conda keeps the environment ``imjoy``: in the first of its folders that can be written to.
+def root_of(command: Path) -> Path:
+    """Return the folder of the conda that a command belongs to; a wrapper of ours is followed to the conda it runs."""
+    return _unwrapped(command).resolve().parent.parent
 
-    None when it does not say.
+
+def conda_of_prefix(prefix: Path, recorded: str = "") -> Path | None:
+    """Return the conda that belongs to a prefix: its own one, else the one ``recorded`` in its receipt, if it is there.
+
+    Up to 0.12 the prefix was the base itself.
     """
-    try:
-        said = run([str(conda.command), "info", "--json"], timeout=INFO_SECONDS).output
-        folders = [Path(each) for each in json.loads(said[said.index("{") :])["envs_dirs"]]
-    except (CommandFailed, ValueError, KeyError, TypeError):
-        return None
-    writable = (each for each in folders if os.access(_nearest(each), os.W_OK))
-    folder = next(writable, None)
-    return folder / ENVIRONMENT_NAME if folder else None
+    for root in (prefix / OWN_CONDA, prefix):
+        command = root / command_name()
+        if (root / "conda-meta").is_dir() and os.path.lexists(command) and _unwrapped(command) == command:
+            return command
+    return Path(recorded) if recorded and Path(recorded).is_absolute() and os.path.lexists(recorded) else None
+
+
+def command_name() -> str:
+    """Return where the command lies in a conda's folder."""
+    return "Scripts/conda.exe" if sys.platform == "win32" else "bin/conda"
 
 
 def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> list[str]:
     """Return the arguments that make an environment with Python and pip, from conda-forge and nothing else."""
-    words = [
-        "create",
-        "--yes",
-        "--quiet",
-        "--prefix",
-        str(prefix),
-        "--no-default-packages",
-        *CHANNEL_ARGUMENTS,
-    ]
-    return [*words, *(["--offline"] if offline else []), f"python={python}", "pip"]
-
-
-def _nearest(folder: Path) -> Path:
-    return next(each for each in (folder, *folder.parents) if each.exists())
+    words = ["create", "--yes", "--quiet", "--prefix", str(prefix), "--no-default-packages"]
+    return [*words, *CHANNEL_ARGUMENTS, *(["--offline"] if offline else []), f"python={python}", "pip"]
 
 
 def update_arguments(prefix: Path, specs: Sequence[str]) -> list[str]:
@@ -96,12 +210,69 @@ def download_arguments(prefix: Path, specs: Sequence[str]) -> list[str]:
     return [*update_arguments(prefix, specs), "--download-only"]
 
 
-def _candidates(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+def _failure(answer: Answer, document: Mapping[str, object]) -> str:
+    """Return why a conda gave no answer, in its own words where it has any."""
+    if answer.failure:
+        return answer.failure
+    said = document.get("message") or document.get("error") or answer.stderr or answer.stdout
+    lines = [" ".join(line.split()) for line in str(said).splitlines() if line.strip()]
+    words = " ".join(lines)
+    if len(words) > REASON_CHARACTERS:
+        words = words[:REASON_CHARACTERS].rpartition(" ")[0] + " ..."
+    return f"`conda info --json` fails with exit code {answer.code}" + (f": {words}" if words else "")
+
+
+def _absolute(folders: object) -> tuple[Path, ...]:
+    named = folders if isinstance(folders, list) else []
+    return tuple(Path(each) for each in named if isinstance(each, str) and Path(each).is_absolute())
+
+
+def _unwrapped(command: Path) -> Path:
+    """Return the command that a wrapper of ours runs, else the command itself."""
+    try:
+        with command.open("rb") as file:
+            text = file.read(SCRIPT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return command
+    wrapped = _WRAPPED.search(text) if text.startswith(("#!/bin/sh\n", "@")) else None
+    return Path(wrapped[1]) if wrapped else command
+
+
+def _candidates(home: Path, environ: Mapping[str, str], except_in: Path | None) -> Iterator[Path]:
+    """Yield commands that may be a conda, each real one once."""
+    barred = except_in.resolve() if except_in is not None else None
+    seen: set[Path] = set()
+    for candidate in _places(home, environ):
+        if not candidate.is_absolute() or not candidate.is_file() or not os.access(candidate, os.X_OK):
+            continue
+        real = _unwrapped(candidate).resolve()
+        lies_in = (candidate.resolve(), real)
+        if real in seen or (barred is not None and any(each.is_relative_to(barred) for each in lies_in)):
+            continue
+        seen.add(real)
+        yield candidate
+
+
+def _places(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
     if named := environ.get("CONDA_EXE"):
         yield Path(named)
-    if found := shutil.which("conda", path=environ.get("PATH", "")):
-        yield Path(found)
-    command = "Scripts/conda.exe" if sys.platform == "win32" else "bin/conda"
-    for folder in (*(home / each for each in USUAL_FOLDERS), *map(Path, SYSTEM_FOLDERS)):
-        if (folder / command).is_file():
-            yield folder / command
+    names = ("conda.exe", "conda.bat") if sys.platform == "win32" else ("conda",)
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        for name in names:
+            if folder:
+                yield Path(folder.strip('"'), name)
+    for root in _usual_roots(home, environ):
+        yield root / command_name()
+
+
+def _usual_roots(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    for place in USUAL_PLACES:
+        for name in USUAL_NAMES:
+            yield home / place / name
+    if sys.platform != "win32":
+        yield from map(Path, SYSTEM_FOLDERS)
+        return
+    for variable in WINDOWS_FOLDERS:
+        if parent := environ.get(variable):
+            for name in USUAL_NAMES:
+                yield Path(parent + "\\", name)

@@ -29,7 +29,7 @@ def require_conda_lock(home: Path, environ: Mapping[str, str]) -> Path:
             fix=f'{sys.executable} -m pip install "imjoy[lock] @ git+{PROJECT_URL}"',
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
-    conda = find_conda(home, environ, run_command)
+    conda = find_conda(home, environ)
     if conda is None:
         raise ImJoyError(
             "lock.no-conda",

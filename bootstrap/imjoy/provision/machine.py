@@ -92,7 +92,7 @@ def look_at_prefix(prefix: Path) -> PrefixFound:
 
 def look_for_conda(context: Context, prefix: Path) -> Conda | None:
     """Return a conda of this machine that works, the prefix's own not counted."""
-    return find_conda(context.home, context.environ, context.run, except_in=prefix)
+    return find_conda(context.home, context.environ, except_in=prefix)
 
 
 def conda_platform(system: str, architecture: str) -> str:

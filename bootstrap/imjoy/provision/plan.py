@@ -148,7 +148,7 @@ def look(
     kind = receipt.distribution if receipt is not None and changes else wanted.distribution
     search = use_conda and kind in ("auto", "existing") and not runs
     conda = look_for_conda(context, wanted.prefix) if search else None
-    environment = environment_of_imjoy(conda, context.run) if conda else None
+    environment = environment_of_imjoy(conda) if conda else None
     machine = look_at_machine(context)
     return Found(
         machine=machine,
