@@ -87,7 +87,7 @@ sys.exit(main(sys.argv[1:]))
 
 '@
 
-# --- installers: written by .ci/installer-tables from installers.toml, do not edit
+# --- installers: written by .ci/installer-tables from installers.json, do not edit
 $VenvParts = 'bin', 'include', 'lib', 'lib64', 'share', 'pyvenv.cfg', '.gitignore', '.lock', 'Include', 'Lib',
     'Scripts'
 $CondaParts = 'bin', 'include', 'lib', 'lib64', 'share', 'pyvenv.cfg', '.gitignore', '.lock', 'Include', 'Lib',

@@ -89,7 +89,7 @@ from imjoy.provision.packages import main
 sys.exit(main(sys.argv[1:]))
 '
 
-# --- installers: written by .ci/installer-tables from installers.toml, do not edit
+# --- installers: written by .ci/installer-tables from installers.json, do not edit
 # What Python, conda and their installers put into a prefix, and so what may be removed again.
 VENV_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore .lock Include Lib Scripts"
 CONDA_PARTS="bin include lib lib64 share pyvenv.cfg .gitignore .lock Include Lib Scripts .condarc .messages.txt

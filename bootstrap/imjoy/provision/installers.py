@@ -1,17 +1,16 @@
-"""The table of installers, ``installers.toml``, as values."""
+"""The table of what imjoy downloads to have a Python, ``installers.json``, as values.
+
+It is read from a folder and from inside a wheel, and is JSON because no Python before 3.11 reads TOML.
+"""
 
 from __future__ import annotations
 
-import sys
+import json
+import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Literal
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from typing import Any, Literal
+from urllib.parse import quote
 
 Name = Literal["miniconda", "miniforge"]
 NAMES: tuple[Name, ...] = ("miniconda", "miniforge")
@@ -47,10 +46,30 @@ class Distribution:
         return self.name.capitalize()
 
 
+@dataclass(frozen=True)
+class PythonBuild:
+    """A whole Python in an archive (``tar.gz``, all of it in a folder ``python``), for one platform.
+
+    The folder may be moved anywhere. ``url`` is that of the archive, of which ``file`` is the name on a disk; a
+    mirror has it under the same last part. Sizes are estimates in MiB.
+    """
+
+    version: str
+    platform: str
+    file: str
+    url: str
+    sha256: str
+    glibc: tuple[int, ...]
+    macos: tuple[int, ...]
+    windows_build: int
+    download_mib: int
+    unpacked_mib: int
+
+
 @cache
 def distribution(name: Name) -> Distribution:
     """Return a distribution from the table."""
-    table = tomllib.loads(files(__package__).joinpath("installers.toml").read_text(encoding="utf-8"))[name]
+    table = _table()[name]
     minimum = table["minimum"]
     return Distribution(
         name=name,
@@ -66,6 +85,44 @@ def distribution(name: Name) -> Distribution:
             for platform, each in table["platforms"].items()
         },
     )
+
+
+@cache
+def python_build(platform: str) -> PythonBuild | None:
+    """Return the Python that is brought where there is none, or None where nobody builds one.
+
+    ``platform`` is conda's name of it (``osx-arm64``), with ``-musl`` behind it on a Linux without glibc.
+    """
+    table = _table()["python"]
+    minimum = table["minimum"]
+    entry = table["platforms"].get(platform)
+    if entry is None:
+        return None
+    return PythonBuild(
+        version=table["version"],
+        platform=platform,
+        file=entry["file"],
+        url=table["base_url"] + quote(entry["file"]),
+        sha256=entry["sha256"],
+        glibc=version_numbers(minimum["glibc"]),
+        macos=version_numbers(minimum["macos"]),
+        windows_build=minimum["windows"],
+        download_mib=minimum["download_mib"],
+        unpacked_mib=minimum["unpacked_mib"],
+    )
+
+
+def python_platforms() -> tuple[str, ...]:
+    """Return the names of the platforms that :func:`python_build` knows, in order."""
+    return tuple(sorted(_table()["python"]["platforms"]))
+
+
+@cache
+def _table() -> Any:
+    data = pkgutil.get_data(__package__, "installers.json")
+    if data is None:
+        raise FileNotFoundError("installers.json")
+    return json.loads(data)
 
 
 def version_numbers(text: str) -> tuple[int, ...]:
