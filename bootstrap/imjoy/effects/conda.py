@@ -51,7 +51,9 @@ CHANNEL_ARGUMENTS = ("--override-channels", "--channel", "conda-forge")
 """Never the default channels of Anaconda, whose terms only a person can accept."""
 LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS", "VIRTUAL_ENV")
 """They would have conda's Python look for its modules elsewhere."""
-_WRAPPED = re.compile(r'^(?:exec |@)"([^"]+)" (?:"\$@"|%\*)\s*$', re.MULTILINE)
+CHANNEL_ALIAS = "https://conda.anaconda.org"
+_WRAPPED = re.compile(r'^(?:exec |@)"((?:[^"\\]|\\.)+)" (?:"\$@"|%\*)\s*$', re.MULTILINE)
+_SETTINGS_FILE = re.compile(r'in "([^"\n]+)", line (\d+)')
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,26 @@ class Conda:
         """Return ``(4, 8, 3)`` for ``4.8.3``, and for ``4.8.3.post1+g12`` too."""
         found = re.match(r"\d+(\.\d+)*", self.version)
         return tuple(map(int, found[0].split("."))) if found else ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a conda tells of its channels, and of how the network is reached; without passwords in what is recorded."""
+
+    channel_alias: str = CHANNEL_ALIAS
+    custom_channels: tuple[tuple[str, str], ...] = ()
+    proxy_servers: tuple[tuple[str, str], ...] = ()
+    ssl_verify: bool | str = True
+    offline: bool = False
+
+    def url(self, channel: str) -> str:
+        """Return the url of a channel that is named, or given by url."""
+        if "://" in channel:
+            return channel
+        for name, base in self.custom_channels:
+            if name in (channel, channel.partition("/")[0]):
+                return f"{base.rstrip('/')}/{channel}"
+        return f"{self.channel_alias.rstrip('/')}/{channel}"
 
 
 def find_condas(
@@ -120,6 +142,35 @@ def ask_conda(command: Path, environ: Mapping[str, str]) -> Conda | str:
         )
     except (KeyError, TypeError):
         return f"{command} is passed over: `conda info --json` does not say what a conda says"
+
+
+def ask_settings(command: Path, environ: Mapping[str, str]) -> Settings | None:
+    """Return what a conda says of its channels and its network, whichever file or variable that stands in.
+
+    None where it does not say.
+    """
+    # Names behind --show are not known to the conda of 2017.
+    answer = ask(
+        [str(command), "config", "--show", "--json"],
+        timeout=INFO_SECONDS,
+        environ=calm(environ),
+        most=MOST_INFO_BYTES,
+    )
+    told = find_document(answer.stdout)
+    if not answer.ok or "channel_alias" not in told:
+        return None
+    custom, proxies, verify = (told.get(name) for name in ("custom_channels", "proxy_servers", "ssl_verify"))
+    return Settings(
+        _url_of(told["channel_alias"]) or CHANNEL_ALIAS,
+        tuple((name, _url_of(each)) for name, each in custom.items() if _url_of(each))
+        if isinstance(custom, dict)
+        else (),
+        tuple((str(name), str(url)) for name, url in proxies.items() if url)
+        if isinstance(proxies, dict)
+        else (),
+        verify if isinstance(verify, (bool, str)) and verify != "truststore" else True,
+        told.get("offline") is True,
+    )
 
 
 def calm(environ: Mapping[str, str]) -> dict[str, str]:
@@ -194,6 +245,25 @@ def command_name() -> str:
     return "Scripts/conda.exe" if sys.platform == "win32" else "bin/conda"
 
 
+def write_wrapper(folder: Path, command: Path) -> Path:
+    """Put a ``conda`` among the commands of an environment that runs another conda's; return it.
+
+    A script, not a link: conda finds its own root from where it lies. Raises ``OSError``.
+    """
+    if sys.platform == "win32":
+        wrapper = folder / "Scripts" / "conda.bat"
+        text = f'@"{command}" %*\r\n'
+    else:
+        wrapper = folder / "bin" / "conda"
+        quoted = re.sub(r'(["\\$`])', r"\\\1", str(command))
+        text = f'#!/bin/sh\nexec "{quoted}" "$@"\n'
+    # Whoever holds the old one open, or has a link to it, keeps it.
+    wrapper.unlink(missing_ok=True)
+    wrapper.write_text(text, encoding="utf-8", newline="")
+    wrapper.chmod(0o755)
+    return wrapper
+
+
 def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> list[str]:
     """Return the arguments that make an environment with Python and pip, from conda-forge and nothing else."""
     words = ["create", "--yes", "--quiet", "--prefix", str(prefix), "--no-default-packages"]
@@ -214,12 +284,28 @@ def _failure(answer: Answer, document: Mapping[str, object]) -> str:
     """Return why a conda gave no answer, in its own words where it has any."""
     if answer.failure:
         return answer.failure
-    said = document.get("message") or document.get("error") or answer.stderr or answer.stdout
-    lines = [" ".join(line.split()) for line in str(said).splitlines() if line.strip()]
-    words = " ".join(lines)
+    failed = f"`conda info --json` fails with exit code {answer.code}"
+    told = document.get("message") or document.get("error")
+    evidence = f"{document.get('traceback') or ''}\n{answer.stderr}\n{answer.stdout}"
+    if settings := _SETTINGS_FILE.search(evidence):
+        return f"{failed}: it cannot read {settings[1]}, line {settings[2]}"
+    # What a program says when it breaks, it says last; a document's sentence begins with what matters.
+    words = " ".join(str(told or answer.stderr or answer.stdout).split())
     if len(words) > REASON_CHARACTERS:
-        words = words[:REASON_CHARACTERS].rpartition(" ")[0] + " ..."
-    return f"`conda info --json` fails with exit code {answer.code}" + (f": {words}" if words else "")
+        first = words[:REASON_CHARACTERS].rpartition(" ")[0] + " ..."
+        words = first if told else "... " + words[-REASON_CHARACTERS:].partition(" ")[2]
+    return f"{failed}: {words}" if words else failed
+
+
+def _url_of(channel: object) -> str:
+    """Return the url that a channel's document, or a text, stands for; empty when there is none."""
+    if isinstance(channel, str):
+        return channel if "://" in channel or not channel else f"https://{channel}"
+    if not isinstance(channel, dict) or not channel.get("location"):
+        return ""
+    who = f"{channel['auth']}@" if channel.get("auth") else ""
+    token = f"/t/{channel['token']}" if channel.get("token") else ""
+    return f"{channel.get('scheme') or 'https'}://{who}{channel['location']}{token}"
 
 
 def _absolute(folders: object) -> tuple[Path, ...]:
@@ -235,7 +321,9 @@ def _unwrapped(command: Path) -> Path:
     except OSError:
         return command
     wrapped = _WRAPPED.search(text) if text.startswith(("#!/bin/sh\n", "@")) else None
-    return Path(wrapped[1]) if wrapped else command
+    if wrapped is None:
+        return command
+    return Path(re.sub(r"\\(.)", r"\1", wrapped[1]) if text.startswith("#!") else wrapped[1])
 
 
 def _candidates(home: Path, environ: Mapping[str, str], except_in: Path | None) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
 from imjoy.provision import receipt
+from imjoy.provision.conda_environment import RATTLER
 from imjoy.provision.machine import isolated
 from imjoy.provision.plan import Kind
 from imjoy.provision.source import CHECKOUT_PARTS
@@ -36,6 +37,7 @@ FLOOR_TEXT = ".".join(map(str, FLOOR))
     [
         ("pyproject.toml", f'requires-python = ">={FLOOR_TEXT}"'),
         ("pyproject.toml", f'python_version = "{FLOOR_TEXT}"'),
+        ("pyproject.toml", f'  "{RATTLER}",'),
         ("pyproject.toml", f'target-version = "py{FLOOR[0]}{FLOOR[1]}"'),
         ("install.sh", f'FLOOR="{FLOOR_TEXT}"'),
         ("install.sh", f'VERSION="{__version__}"'),
@@ -84,8 +86,8 @@ def test_what_is_started_is_isolated_in_the_same_way_under_the_floor() -> None:
 
 
 def test_conda_is_looked_for_and_spoken_to_in_the_same_way_under_the_floor() -> None:
-    assert set(conda.USUAL_FOLDERS) <= set(where.USUAL_FOLDERS)
-    assert where.SYSTEM_FOLDERS == conda.SYSTEM_FOLDERS
+    assert set(conda.USUAL_NAMES) == set(where.USUAL_FOLDERS)
+    assert set(where.SYSTEM_FOLDERS) <= set(conda.SYSTEM_FOLDERS)
     assert tuple(old_conda.CHANNEL_ARGUMENTS) == conda.CHANNEL_ARGUMENTS
 
 
