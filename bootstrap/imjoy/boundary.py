@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from contextlib import suppress
 import click
 
 from imjoy.context import Context
+from imjoy.effects.streams import give_up_output, output_failure
 from imjoy.model.errors import ExitCode, ImJoyError
 
 NOBODY_READS = (errno.EPIPE, errno.EIO)
@@ -32,11 +32,13 @@ def guard(action: Callable[[], int], context: Context, arguments: Sequence[str])
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except OSError as error:
-        if error.errno not in NOBODY_READS:
-            return _tell_bug(error, context, arguments, as_json)
-        # Keep the interpreter from flushing into what is closed when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        if error.errno in NOBODY_READS:
+            give_up_output()
+            return ExitCode.DONE
+        if (failure := output_failure()) is not None:
+            give_up_output()
+            return _tell(_no_output(failure), as_json=False)
+        return _tell_bug(error, context, arguments, as_json)
     except Exception as error:
         return _tell_bug(error, context, arguments, as_json)
 
@@ -54,6 +56,15 @@ def _tell(error: ImJoyError, as_json: bool) -> int:
     with suppress(OSError):
         render.error(error, as_json=as_json)
     return error.exit_code
+
+
+def _no_output(failure: OSError) -> ImJoyError:
+    return ImJoyError(
+        "output.unwritable",
+        "What was to be printed cannot be written.",
+        why=f"Standard output: {failure.strerror or failure}",
+        fix="Send it to a place that has room and may be written.",
+    )
 
 
 def _usage_error(error: click.ClickException) -> ImJoyError:

@@ -59,7 +59,9 @@ def emit(result: Result, *, as_json: bool) -> None:
 
 def emit_json(document: Mapping[str, object]) -> None:
     """Print one line of JSON to stdout."""
-    _print(json.dumps(document, ensure_ascii=False), sys.stdout)
+    # Elsewhere a letter that the stream lacks would be spelt in a way that JSON does not know.
+    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    _print(json.dumps(document, ensure_ascii=not readable), sys.stdout)
 
 
 def say(text: str) -> None:
@@ -363,9 +365,5 @@ def _console(stream: TextIO) -> Console:
 
 
 def _print(text: str, stream: TextIO) -> None:
-    try:
-        stream.write(text + "\n")
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.write(text + "\n")
     stream.flush()

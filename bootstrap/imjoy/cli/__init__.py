@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from imjoy import __version__
+from imjoy.effects.streams import give_up_output, prepare_streams
 
 VERSION_OPTIONS = ("--version", "-v", "-V")
 
@@ -13,10 +14,16 @@ VERSION_OPTIONS = ("--version", "-v", "-V")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run imjoy with ``argv``, by default the process's arguments, and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    prepare_streams()
     if arguments and arguments[0] in VERSION_OPTIONS:
-        # Before anything is imported: scripts ask for the version often.
+        # Before anything else is imported: scripts ask for the version often.
         text = f'{{"version": "{__version__}"}}' if "--json" in arguments else f"imjoy {__version__}"
-        sys.stdout.write(text + "\n")
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except OSError:
+            give_up_output()
+            return 1
         return 0
     from imjoy.cli.group import run
 

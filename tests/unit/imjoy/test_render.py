@@ -105,15 +105,3 @@ def test_a_log_line_is_readable_and_keeps_its_traceback() -> None:
     )
     assert line.splitlines()[0].endswith("error   imjoy: it failed")
     assert line.splitlines()[1] == "Traceback"
-
-
-def test_what_the_terminal_cannot_encode_is_replaced(
-    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import io
-    import sys
-
-    raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
-    render.say("Müller")
-    assert raw.getvalue() == b"M?ller\n"
