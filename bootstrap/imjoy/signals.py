@@ -17,10 +17,16 @@ SIGNALS = tuple(
 )
 
 
+def heeded() -> list[int]:
+    """Return the signals that end us. What was ignored when we were started stays ignored: that is how nohup works."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 class StopSignals:
     """While it is entered, a first signal asks the engine to stop in order, a second one ends it by force.
 
-    ``because`` tells what came first. The engine may be attached after the signal has come.
+    ``because`` tells what came first. The engine may be attached after the signal has come. A signal that was ignored
+    before stays ignored.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -36,7 +42,7 @@ class StopSignals:
             engine.hang_up()
 
     def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in heeded()}
         return self
 
     def __exit__(
@@ -67,7 +73,7 @@ def signals_as_interrupt() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    before = {number: signal.signal(number, interrupt) for number in heeded()}
     try:
         yield
     finally:
@@ -83,7 +89,7 @@ def signals_held() -> Iterator[Callable[[], bool]]:
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, note) for number in heeded()}
     try:
         yield lambda: bool(came)
     finally:
