@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.home import home_folder, typed_path
 from imjoy.effects.process import CommandResult, run_command
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
 
@@ -24,7 +25,7 @@ class Context:
     @classmethod
     def of_this_process(cls) -> Context:
         """Read the context of the running process."""
-        return cls(home=Path("~").expanduser(), environ=dict(os.environ))
+        return cls(home=home_folder(), environ=dict(os.environ))
 
     def layout(self, prefix: str | None = None, workspace: str | None = None) -> Layout:
         """Return the paths: from the options, else IMJOY_PREFIX and IMJOY_WORKSPACE, else in the home."""
@@ -35,7 +36,7 @@ class Context:
 
     def _folder(self, option: str | None, variable: str, default: str) -> Path:
         chosen = option or self.environ.get(variable)
-        return Path(chosen).expanduser().absolute() if chosen else self.home / default
+        return typed_path(chosen) if chosen else self.home / default
 
     def tilde(self, path: Path) -> str:
         """Return ``path`` as a person would type it, with ``~`` for the home."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from imjoy.context import Context
+from imjoy.effects.home import typed_path
 from imjoy.effects.process import module_command, spawn
 from imjoy.engines import Condition, find_engine, read_token
 from imjoy.launch import Event, ServeOptions, launch_engine
@@ -156,7 +157,7 @@ def _environ(address: EngineAddress, context: Context) -> dict[str, str]:
 
 def absolute_files(files: Sequence[str]) -> tuple[Path, ...]:
     """Return the plugin files as absolute paths. Raises :class:`ImJoyError` ``run.no-file``."""
-    paths = tuple(Path(file).expanduser().absolute() for file in files)
+    paths = tuple(typed_path(file) for file in files)
     for path in paths:
         if not path.is_file():
             raise ImJoyError(

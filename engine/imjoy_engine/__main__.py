@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from imjoy.effects.home import home_folder
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
 from imjoy.model.project import (
@@ -26,6 +27,7 @@ from imjoy.model.project import (
     DEFAULT_PORT,
     TOKEN_VARIABLE,
 )
+from imjoy.user_site import look_there_last
 
 from .deferred import defer_aiohttp_client
 from .settings import SILENCE_SECONDS, Settings
@@ -33,7 +35,7 @@ from .settings import SILENCE_SECONDS, Settings
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``serve``, ``fetch`` and ``run``; ``env`` has its own."""
-    home = Path.home()
+    home = home_folder()
     top = argparse.ArgumentParser(prog="python -m imjoy_engine", description=__doc__, allow_abbrev=False)
     commands = top.add_subparsers(dest="command", required=True)
 
@@ -187,6 +189,7 @@ def _running_url(settings: Settings) -> str | None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that ``argv`` names; return the exit code."""
+    look_there_last()
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["env"]:
         from .environments.command import env_command

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from imjoy.effects.home import typed_path
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 
@@ -171,7 +172,7 @@ class Values:
     @staticmethod
     def _load(path: str) -> object:
         try:
-            return npy.load(Path(path).expanduser())
+            return npy.load(typed_path(path))
         except (OSError, ValueError) as error:
             raise ImJoyError(
                 "run.no-array",

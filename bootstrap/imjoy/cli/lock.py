@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from imjoy import render
 from imjoy.cli.options import json_option
 from imjoy.context import Context
+from imjoy.effects.home import typed_path
 from imjoy.environments import ask_environments
 from imjoy.plugin_runs import absolute_files
 
@@ -78,7 +77,7 @@ def lock_plugin_file(
     """Write the lock of a plugin file, and show what it has."""
     words = ["lock", str(absolute_files([file])[0]), *(["--tag", tag] if tag else [])]
     words += [word for each in platforms for word in ("--platform", each)]
-    words += ["--output", str(Path(output).expanduser().absolute())] if output else []
+    words += ["--output", str(typed_path(output))] if output else []
     with render.progress() as report:
         report("Solving for every platform", None)
         [event] = ask_environments(words, context.layout(), context, seconds=SOLVE_SECONDS)

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
@@ -14,6 +13,7 @@ from imjoy import render
 from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
+from imjoy.effects.home import typed_path
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.provision.apply import interpreter, works
@@ -127,7 +127,7 @@ def _layout(context: Context, origin: Origin, prefix: str | None, workspace: str
 
 def _refuse_elsewhere(origin: Origin, prefix: str | None) -> None:
     """An imjoy upgrades the environment that it runs in: only there it knows what it stands on."""
-    folder = Path(prefix).expanduser() if prefix else origin.environment
+    folder = typed_path(prefix) if prefix else origin.environment
     if folder.resolve() != origin.environment.resolve():
         raise ImJoyError(
             "upgrade.elsewhere",

@@ -13,6 +13,8 @@ from configparser import Error as ConfigError
 from configparser import RawConfigParser
 from pathlib import Path
 
+from imjoy.effects.home import home_folder, typed_path
+
 SYSTEM_FOLDER = Path("/etc")
 
 _SECTIONS = ("global", "install")
@@ -92,7 +94,7 @@ def _pip_config_files(environ: Mapping[str, str]) -> Iterator[Path]:
     override = environ.get("PIP_CONFIG_FILE", "")
     if override == os.devnull:
         return
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     name = "pip.ini" if sys.platform == "win32" else "pip.conf"
     if sys.platform == "win32":
         yield Path(environ.get("PROGRAMDATA", "C:/ProgramData"), "pip", name)
@@ -117,7 +119,7 @@ def _pip_config_files(environ: Mapping[str, str]) -> Iterator[Path]:
 def _configured_for_uv(environ: Mapping[str, str]) -> bool:
     if _INDEX_VARIABLES & environ.keys():
         return True
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     folders = [Path(environ.get("APPDATA", home) if sys.platform == "win32" else SYSTEM_FOLDER)]
     folders.append(Path(environ.get("XDG_CONFIG_HOME") or home / ".config"))
     return any(_names_an_index(folder / "uv" / "uv.toml") for folder in folders)
@@ -140,5 +142,5 @@ def _as_uv_takes_it(option: str, value: str) -> str:
         return value.partition(".")[0]
     if option not in _LOCAL_OPTIONS or "://" in value.replace("file://", ""):
         return value
-    path = Path(value.removeprefix("file://")).expanduser().absolute()
+    path = typed_path(value.removeprefix("file://"))
     return str(path) if path.exists() else ""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imjoy.effects.home import home_folder
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
 
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--unused-days", type=float)
     parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--workspace", type=Path, default=Path.home() / DEFAULT_WORKSPACE_NAME)
+    parser.add_argument("--workspace", type=Path, default=home_folder() / DEFAULT_WORKSPACE_NAME)
     return parser
 
 

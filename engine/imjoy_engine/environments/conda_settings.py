@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.home import home_folder, typed_path
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
 
 CHANNEL_ALIAS = "https://conda.anaconda.org"
@@ -59,12 +60,12 @@ def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Pat
         environ.get("CONDA_PKGS_DIRS", "").split(os.pathsep if sys.platform == "win32" else ",")[0].strip()
     )
     if named:
-        return Path(named).expanduser().absolute()
+        return typed_path(named)
     if conda_prefix is not None and (conda_prefix / "conda-meta").is_dir():
         return conda_prefix / "pkgs"
     if environ.get("RATTLER_CACHE_DIR"):
         return Path(environ["RATTLER_CACHE_DIR"], "pkgs")
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     if sys.platform == "win32":
         caches = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -76,7 +77,7 @@ def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Pat
 
 def _condarc_files(environ: Mapping[str, str], conda_prefix: Path | None) -> Iterator[Path]:
     """Yield the files in conda's order: a later one replaces an earlier one."""
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     if sys.platform != "win32":
         yield Path("/etc/conda/.condarc")
         yield Path("/etc/conda/condarc")
@@ -88,7 +89,7 @@ def _condarc_files(environ: Mapping[str, str], conda_prefix: Path | None) -> Ite
     yield home / ".conda" / "condarc"
     yield home / ".condarc"
     if environ.get("CONDARC"):
-        yield Path(environ["CONDARC"]).expanduser()
+        yield typed_path(environ["CONDARC"])
 
 
 def _load(path: Path) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from imjoy.effects.conda_lock import require_conda_lock, solve
+from imjoy.effects.home import home_folder
 from imjoy.effects.pip_settings import uv_options
 from imjoy.effects.process import CommandFailed, run_command
 from imjoy.model.errors import ImJoyError
@@ -66,7 +67,7 @@ def lock_plugin(plugin: str, specs: Sequence[EnvironmentSpec], environ: Mapping[
                 why=f"There are {', '.join(UV_PLATFORMS)}.",
                 fix="imjoy lock FILE --platform linux-64",
             )
-    conda = require_conda_lock(Path.home(), environ)
+    conda = require_conda_lock(home_folder(), environ)
     uv = find_uv()
     if uv is None:
         raise ImJoyError("lock.no-uv", "The pip part of a lock is made by uv, which is not installed here.")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.home import home_folder
 from imjoy.effects.pip_settings import uv_options, uv_variables
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.prefix import interpreter_of
@@ -246,7 +247,7 @@ class Freshness:
         named = bool(requirements) and not any("://" in requirement for requirement in requirements)
         self.lasts = named and not {"UV_NO_CACHE", "UV_REFRESH", "UV_OFFLINE"} & variables.keys()
         cache = variables.get("UV_CACHE_DIR") or Path(
-            variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME") or Path.home(), ".cache"), "uv"
+            variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME") or home_folder(), ".cache"), "uv"
         )
         self.key = hashlib.sha256(identity.encode()).hexdigest()[:32]
         self._file = Path(cache, "imjoy-looked-up", self.key)

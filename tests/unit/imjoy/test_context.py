@@ -41,3 +41,14 @@ def test_a_tilde_in_a_setting_is_the_home(home: Path) -> None:
 def test_a_path_in_the_home_is_told_with_a_tilde() -> None:
     assert Context(HOME, {}).tilde(HOME / "a" / "b") == str(Path("~/a/b"))
     assert Context(HOME, {}).tilde(Path("/elsewhere")) == str(Path("/elsewhere"))
+
+
+def test_without_a_home_there_is_docker_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    context = Context.of_this_process()
+    assert context.layout(workspace="/data/w").workspace == Path("/data/w")
+    assert context.layout(prefix="~ada/app").prefix == Path("~ada/app").absolute()
+    assert context.layout().workspace == Path("/ImJoyWorkspace")
