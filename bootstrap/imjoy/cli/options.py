@@ -15,13 +15,42 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
 
 
+def in_the_form_of_browsers(form: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback that brings values into a form of :mod:`imjoy.model.web_names`, or refuses them."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is None or value == parameter.default or value == ():
+            return value
+        from imjoy.model import web_names
+
+        put = getattr(web_names, form)
+        try:
+            return tuple(map(put, value)) if parameter.multiple else put(value)
+        except web_names.NotMeant as error:
+            shown = value if isinstance(value, str) else " ".join(value)
+            raise click.BadParameter(f"{shown!r:.200} cannot be meant: {error}.") from error
+
+    return check
+
+
+def not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty value: it comes from a variable that was not set, and would silently mean something else."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty. Leave the option away for its default.")
+    return value
+
+
 def layout_options(function: F) -> F:
     """Add ``--workspace`` and ``--prefix``."""
     function = click.option(
-        "--prefix", metavar="DIR", help="Where ImJoy is installed. [IMJOY_PREFIX; default: ~/ImJoyApp]"
+        "--prefix",
+        metavar="DIR",
+        callback=not_empty,
+        help="Where ImJoy is installed. [IMJOY_PREFIX; default: ~/ImJoyApp]",
     )(function)
     return click.option(
         "--workspace",
         metavar="DIR",
+        callback=not_empty,
         help="What plugins own: files, token, log. [IMJOY_WORKSPACE; default: ~/ImJoyWorkspace]",
     )(function)

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from imjoy import render
-from imjoy.cli.options import json_option
+from imjoy.cli.options import json_option, not_empty
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode
 from imjoy.path.operations import PathChanged, PathGuidance, apply, remove, running_shell, tell
@@ -22,7 +22,12 @@ from imjoy.path.shells import Place, ShellName
 @click.option("--apply", "adds", is_flag=True, help="Write it into the shell's start-up file.")
 @click.option("--remove", "removes", is_flag=True, help="Take away what --apply wrote.")
 @click.option("--dry-run", is_flag=True, help="With these: say what would change, change nothing.")
-@click.option("--prefix", metavar="DIR", help="Where ImJoy is installed. [IMJOY_PREFIX; default: ~/ImJoyApp]")
+@click.option(
+    "--prefix",
+    metavar="DIR",
+    callback=not_empty,
+    help="Where ImJoy is installed. [IMJOY_PREFIX; default: ~/ImJoyApp]",
+)
 @json_option
 @click.pass_obj
 def command(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from imjoy.cli.options import json_option, layout_options
+from imjoy.cli.options import in_the_form_of_browsers, json_option, layout_options, not_empty
 from imjoy.context import Context
 from imjoy.effects.process import module_command
 from imjoy.launch import EngineProcess, ServeOptions, launch_engine
@@ -44,10 +44,17 @@ CLASSIC_OPTIONS = {
     "--serve", is_flag=True, help="Serve the ImJoy app too; fetched once, then no network is needed."
 )
 @click.option(
-    "--app-dir", type=click.Path(exists=True, file_okay=False), help="Serve this static app instead."
+    "--app-dir",
+    type=click.Path(exists=True, file_okay=False),
+    callback=not_empty,
+    help="Serve this static app instead.",
 )
 @click.option(
-    "--host", default=DEFAULT_HOST, show_default=True, help="The address to listen on; 0.0.0.0 for all."
+    "--host",
+    default=DEFAULT_HOST,
+    show_default=True,
+    callback=in_the_form_of_browsers("listening_host"),
+    help="The address to listen on; 0.0.0.0 for all.",
 )
 @click.option(
     "--port",
@@ -56,7 +63,11 @@ CLASSIC_OPTIONS = {
     show_default=True,
     help="0: any free one.",
 )
-@click.option("--token", help="Use this connection token. Safer in the environment: IMJOY_ENGINE_TOKEN.")
+@click.option(
+    "--token",
+    callback=not_empty,
+    help="Use this connection token. Safer in the environment: IMJOY_ENGINE_TOKEN.",
+)
 @layout_options
 @click.option("--freeze", is_flag=True, help="Install nothing for plugins: they get what is there.")
 @click.option("--debug", is_flag=True, help="Say more, on the terminal too.")
@@ -71,10 +82,20 @@ CLASSIC_OPTIONS = {
     help="How long a plugin may take to end.",
 )
 @click.option(
-    "--allow-origin", "allow_origins", multiple=True, metavar="ORIGIN", help="Let this web page connect."
+    "--allow-origin",
+    "allow_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    callback=in_the_form_of_browsers("origin"),
+    help="Let the pages of this site connect: https://lab.example.org.",
 )
 @click.option(
-    "--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Answer to this host name too."
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    callback=in_the_form_of_browsers("allowed_host"),
+    help="Answer to this host name too.",
 )
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate that is made for you and kept.")
 @click.option(
