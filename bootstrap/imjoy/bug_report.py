@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 from imjoy import PROJECT_URL, __version__
@@ -37,7 +36,7 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
             f"imjoy {__version__}, Python {platform.python_version()}, {platform.platform()}",
             f"imjoy {' '.join(arguments)}",
             "",
-            "".join(traceback.format_exception(error)),
+            "".join(traceback.format_exception(type(error), error, error.__traceback__)),
         ]
     )
     text = scrub(report, context, secrets=known_secrets(layout, context, arguments))
@@ -61,7 +60,7 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
 def known_secrets(layout: Layout, context: Context, arguments: Sequence[str]) -> list[str]:
     """Return the tokens that a text could hold: from the environment, the arguments and the token file."""
     found = [context.environ.get(TOKEN_VARIABLE, "")]
-    found += [value for name, value in pairwise(arguments) if name == "--token"]
+    found += [arguments[at + 1] for at, word in enumerate(arguments[:-1]) if word == "--token"]
     found += [word.partition("=")[2] for word in arguments if word.startswith("--token=")]
     with suppress(OSError, UnicodeDecodeError):
         found.append(layout.token_file.read_text(encoding="utf-8").strip())

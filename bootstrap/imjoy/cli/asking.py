@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import sys
-import threading
 
 import click
+
+from imjoy.effects.terminal import wait_for_line
 
 
 def ask(question: str) -> str | None:
@@ -18,7 +16,7 @@ def ask(question: str) -> str | None:
     """
     sys.stderr.write(question)
     sys.stderr.flush()
-    _wait_for_line()
+    wait_for_line(sys.stdin)
     line = sys.stdin.readline()
     return line.rstrip("\r\n") if line else None
 
@@ -36,25 +34,3 @@ def confirm(question: str, *, default: bool) -> bool:
         if word in ("", "y", "yes", "n", "no"):
             return word[0] == "y" if word else default
         sys.stderr.write("Please answer with y or n.\n")
-
-
-def _wait_for_line() -> None:
-    """Wait until a line was typed.
-
-    A signal that comes between Python's last look at its signals and the system call of a read leaves the read waiting,
-    for ever if nothing is typed; `select` is told of it by the descriptor that signals write to.
-    """
-    if sys.platform == "win32" or not sys.stdin.isatty():
-        return
-    if threading.current_thread() is not threading.main_thread():
-        return  # no signal comes here
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
-    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
-    try:
-        while sys.stdin not in select.select([sys.stdin, ours], [], [])[0]:
-            os.read(ours, 1)
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(theirs)
-        os.close(ours)

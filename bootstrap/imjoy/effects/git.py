@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imjoy.effects.developer_tools import is_unusable_stub
+from imjoy.effects.http import Failures, open_url, told_by
 from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 15.0
 LOCAL_SECONDS = 30.0
-VERSION_SECONDS = 10.0
-MACOS_STUB = "/usr/bin/git"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # A server that stalls counts as one that is not there.
 PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=15")
@@ -41,14 +41,7 @@ class Reference:
 def find_git(context: Context, platform: str = sys.platform) -> str | None:
     """Return the git command, or None. The stub of macOS, which only opens a dialog, does not count."""
     git = shutil.which("git", path=context.environ.get("PATH", ""))
-    if git is None:
-        return None
-    try:
-        if platform == "darwin" and git == MACOS_STUB:
-            context.run(["xcode-select", "-p"], timeout=VERSION_SECONDS)
-    except CommandFailed:
-        return None
-    return git
+    return None if git is None or is_unusable_stub(Path(git), platform) else git
 
 
 def unattended(environ: Mapping[str, str]) -> dict[str, str]:
@@ -132,14 +125,12 @@ def _asked_by_http(url: str) -> dict[str, str]:
             fix="imjoy doctor --only git.present",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
-    import requests
-
     try:
-        answer = requests.get(f"{url}/info/refs?service=git-upload-pack", timeout=ASK_SECONDS)
-        answer.raise_for_status()
-    except (requests.exceptions.RequestException, OSError) as error:
-        raise _unreachable(url, str(error)) from error
-    found = re.findall(rf"^(?:0000)?[0-9a-f]{{4}}({COMMIT.pattern}) ([^\0\n]+)", answer.text, re.M)
+        with open_url(f"{url}/info/refs?service=git-upload-pack", timeout=ASK_SECONDS) as answer:
+            text = answer.read().decode("utf-8", "replace")
+    except (*Failures, ValueError) as error:
+        raise _unreachable(url, told_by(error, url)) from error
+    found = re.findall(rf"^(?:0000)?[0-9a-f]{{4}}({COMMIT.pattern}) ([^\0\n]+)", text, re.M)
     return {name: commit for commit, name in found}
 
 

@@ -1,8 +1,8 @@
-"""The lock on a prefix, shared with ``install.sh`` and ``install.ps1``: a folder, as making one is atomic everywhere.
+"""The lock on a prefix: a folder, as making one is atomic on every file system.
 
 ``owner`` in it holds the owner's identity: its pid, the machine's name and the moment it was started. ``step`` holds
-the pid of the command that it runs just now, the leader of a process group. A lock whose owner has ended is taken over,
-and what its last step left running is ended.
+the identity of the command that it runs just now, the leader of a session. A lock whose owner has ended is taken over,
+and what its last step left running is ended first. Standard library only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from imjoy.effects.process import birth_of, end_process_tree, start_ticks
+from imjoy.effects.process import start_ticks
+from imjoy.effects.supervised import end_session, is_zombie
 from imjoy.model.errors import ExitCode, ImJoyError
 
 NAMELESS_SECONDS = 1.0
@@ -25,23 +26,31 @@ NAMELESS_SECONDS = 1.0
 POLL_SECONDS = 0.05
 MOST_TRIES = 5
 PS_SECONDS = 10
+WINDOWS_EPOCH_SECONDS = 11_644_473_600
+WINDOWS_TICKS_PER_SECOND = 10_000_000
+QUERY_LIMITED_INFORMATION = 0x1000
+"""https://learn.microsoft.com/windows/win32/procthread/process-security-and-access-rights"""
 
 
 class InstallLock:
-    """Holds the lock of one prefix while it is entered."""
+    """Holds the lock ``folder`` on ``target`` while it is entered."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, target: Path) -> None:
         self.folder = folder
+        self.target = target
 
     def __enter__(self) -> InstallLock:
         """Take the lock. Raises :class:`ImJoyError` ``install.locked`` when a live process holds it."""
         for _ in range(MOST_TRIES):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                self.folder.mkdir()
+                self.folder.mkdir(mode=0o700)
             except FileExistsError:
-                refuse_when_locked(self.folder)
+                refuse_when_locked(self.folder, self.target)
                 self._break()
+                continue
+            except FileNotFoundError:
+                # Whoever was before us has just swept the folder away.
                 continue
             (self.folder / "owner").write_text(identity(os.getpid()) + "\n", encoding="utf-8")
             return self
@@ -62,10 +71,11 @@ class InstallLock:
         Without the lock it does nothing.
         """
         step = self.folder / "step"
-        if pid is None:
-            step.unlink(missing_ok=True)
-        elif self.folder.is_dir():
-            step.write_text(f"{pid}\n", encoding="utf-8")
+        with suppress(FileNotFoundError):
+            if pid is None:
+                step.unlink()
+            else:
+                step.write_text(f"{identity(pid)}\n", encoding="utf-8")
 
     def _break(self) -> None:
         dead = _read(self.folder / "owner")
@@ -78,53 +88,98 @@ class InstallLock:
         if _read(aside / "owner") != dead and not self.folder.exists():
             aside.rename(self.folder)
             return
-        step = _read(aside / "step")
-        if step.isdigit():
-            _end_step(int(step), self.folder.parent.parent)
+        _end_step(_read(aside / "step"))
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def refuse_when_locked(folder: Path) -> None:
+def refuse_when_locked(folder: Path, target: Path) -> None:
     """Raise :class:`ImJoyError` ``install.locked`` when a live process holds the lock. Takes at most a second."""
     owner = _owner_once_written(folder)
-    pid = owner.partition(" ")[0]
-    if pid.isdigit() and identity(int(pid)) == owner:
+    if lives(owner):
         raise ImJoyError(
             "install.locked",
-            f"Another install into {folder.parent.parent} is at work (process {pid}).",
+            f"Another install into {target} is at work (process {owner.partition(' ')[0]}).",
             fix="wait until it is done, then run this again",
             exit_code=ExitCode.LOCKED,
         )
 
 
 def identity(pid: int) -> str:
-    """Return who a process is: pid, machine and start; without a start when there is no such process."""
+    """Return who a process is: pid, machine and start; without a start when there is none, or nobody may look."""
     return f"{pid} {platform.node()} {_started(pid)}"
+
+
+def lives(owner: str) -> bool:
+    """Whether the process of this identity is there.
+
+    The machine's name does not count where the start tells enough: on macOS it changes with the network.
+    """
+    pid, _, rest = owner.partition(" ")
+    start = rest.partition(" ")[2]
+    if not pid.isdigit():
+        return False
+    now = _started(int(pid))
+    # Where nobody may look, a number that is taken has to do.
+    return now == start if now or start else _is_taken(int(pid))
+
+
+def _is_taken(pid: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _started(pid: int) -> str:
     if sys.platform.startswith("linux"):
         try:
-            return start_ticks(pid)
+            return "" if is_zombie(pid) else start_ticks(pid)
         except (OSError, IndexError):
             return ""
     if sys.platform == "win32":
-        import psutil
+        return _started_on_windows(pid)
+    try:
+        done = subprocess.run(
+            ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
+            env={"TZ": "UTC", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PS_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
 
-        try:
-            return str(int(psutil.Process(pid).create_time()))
-        except psutil.Error:
+
+def _started_on_windows(pid: int) -> str:
+    """Return the start in seconds since 1970; empty when there is no such process, or it may not be looked at."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        handle = kernel.OpenProcess(QUERY_LIMITED_INFORMATION, False, pid)
+        if not handle:
             return ""
-    done = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],
-        env={**os.environ, "TZ": "UTC", "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PS_SECONDS,
-        check=False,
-    )
-    return done.stdout.rstrip("\n")
+        times = [ctypes.c_ulonglong() for _ in range(4)]
+        code = ctypes.c_ulong()
+        try:
+            process = ctypes.c_void_p(handle)
+            known = kernel.GetProcessTimes(process, *[ctypes.byref(each) for each in times])
+            # A process that has ended keeps its number while somebody holds it: 259 is STILL_ACTIVE.
+            alive = kernel.GetExitCodeProcess(process, ctypes.byref(code)) and code.value == 259
+            if known and alive:
+                return str(times[0].value // WINDOWS_TICKS_PER_SECOND - WINDOWS_EPOCH_SECONDS)
+        finally:
+            kernel.CloseHandle(ctypes.c_void_p(handle))
+    return ""
 
 
 def _owner_once_written(folder: Path) -> str:
@@ -136,16 +191,13 @@ def _owner_once_written(folder: Path) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        return file.read_text(encoding="utf-8", errors="replace").rstrip("\n\0")
     except OSError:
         return ""
 
 
-def _end_step(pid: int, prefix: Path) -> None:
-    import psutil
-
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        # The number may have been given away since.
-        if any(str(prefix) in part for part in process.cmdline()):
-            end_process_tree(pid, birth_of(pid))
+def _end_step(step: str) -> None:
+    """End what a dead owner left running. The number may have been given away since; its start tells."""
+    pid = step.partition(" ")[0]
+    if pid.isdigit() and lives(step) and _started(int(pid)):
+        end_session(int(pid))

@@ -42,6 +42,24 @@ _INDEX_VARIABLES = frozenset(
         "UV_INDEX_URL",
     }
 )
+_ELSEWHERE = frozenset(
+    {
+        "config-file",
+        "dry-run",
+        "ignore-installed",
+        "no-deps",
+        "only-deps",
+        "prefix",
+        "python",
+        "quiet",
+        "report",
+        "require-virtualenv",
+        "root",
+        "target",
+        "user",
+    }
+)
+"""Options that have pip install into another place, or not at all, or not tell."""
 _TRUE = frozenset({"1", "on", "true", "y", "yes"})
 
 
@@ -70,6 +88,20 @@ def uv_options(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the options for ``uv pip install`` that pip's settings ask for and that have no variable."""
     alone = read_pip_settings(environ).get("no-index", "").lower() in _TRUE
     return ("--no-index",) if alone and not _configured_for_uv(environ) else ()
+
+
+def with_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return variables under which pip reads none of its files, and obeys them all the same but for where to install.
+
+    ``target`` in a ``pip.conf`` would have everything written there, ``require-virtualenv`` or ``dry-run`` nothing; a
+    variable cannot take such a setting back, as pip passes over empty ones.
+    """
+    settings = read_pip_settings(environ)
+    kept = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
+    for option, value in settings.items():
+        if option not in _ELSEWHERE:
+            kept["PIP_" + option.upper().replace("-", "_")] = " ".join(value.split())
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_USER": "0"}
 
 
 def read_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:

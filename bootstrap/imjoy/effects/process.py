@@ -26,7 +26,7 @@ OUTPUT_TAIL_CHARACTERS = 4000
 MOST_ANSWER_BYTES = 16 * 1024 * 1024
 ASK_POLL_SECONDS = 0.05
 
-Stream = Union[int, IO[bytes], None]  # noqa: UP007 - the planner of an install runs on Python 3.9
+Stream = Union[int, IO[bytes], None]
 Ending = Literal["gone", "terminated", "killed"]
 
 # Without -P, `-m` would let a file in the current folder stand in for a library. Python 3.10 has no -P.

@@ -1,4 +1,4 @@
-"""Carries a plan out: one lock, one log, a mark while it is not whole, and a way back when a first install fails."""
+"""Carries a plan out, one effect after another: one lock, one log, a record while it is not whole, and a way back."""
 
 from __future__ import annotations
 
@@ -6,37 +6,45 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 import sys
+import tarfile
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy import __version__
 from imjoy.context import Context
-from imjoy.effects.conda import create_arguments
+from imjoy.effects.conda import write_wrapper
 from imjoy.effects.download import download, file_sha256
-from imjoy.effects.lock import InstallLock
+from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision import packages
-from imjoy.provision.linked import ensure_link, environment_of, forget, is_link, remove_link, remove_parts
+from imjoy.provision.conda_environment import make_environment
+from imjoy.provision.linked import ensure_link, forget, is_link, remove_link
+from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.plan import Plan
-from imjoy.provision.receipt import (
-    CONDA_PARTS,
-    VENV_PARTS,
-    lock_folder,
-    own_folder,
+from imjoy.provision.receipt import own_folder, parts_of, read_receipt
+from imjoy.provision.record import (
+    begin_record,
+    forget_record,
+    install_lock,
+    note_folder,
     read_made_folder,
-    read_receipt,
-    write_state,
+    remove,
+    state_folder,
+    sweep_state_folder,
 )
 from imjoy.provision.source import copy_checkout
 from imjoy.provision.steps import Evidence, Report, StepFailed, Steps
 from imjoy.provision.times import Took, measured
 
-CONDA_PYTHON = "3.13"
-"""What an existing conda is asked for."""
+CONDA_FOLDER = "conda"
+"""Where Miniconda or Miniforge lives in a prefix: its base belongs to conda, and imjoy's environment is another."""
+KEPT_IN_CONDA = ("envs", "pkgs")
+"""What people made with the conda of a prefix: it outlives a conda that is installed again."""
+PYTHON_FOLDER = "python"
 WINDOWS_INSTALLER = "/InstallationType=JustMe /AddToPath=0 /RegisterPython=0 /NoShortcuts=1 /S /D="
 PROBE = """
 import csv, sys
@@ -52,7 +60,21 @@ sys.exit(not (whole and all(one.specifier.contains(version(one.name), prerelease
 PROBE_SECONDS = 60.0
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 """A step that could not write its files takes them away again, and gives back what it had of the disk."""
-FULL_SIGNS = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded")
+FULL_SIGNS = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded", "WinError 112")
+FULL_ERRORS = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One change of the machine. Between any two of them, and within any one, we may be killed."""
+
+    name: str
+    do: Callable[[], object]
+
+
+def perform(effect: Effect) -> None:
+    """Do one effect. Every change of an install comes through here, so that tests can count them and fail any."""
+    effect.do()
 
 
 def interpreter(prefix: Path) -> Path:
@@ -81,13 +103,16 @@ class Installation:
         self.prefix = plan.prefix
         self._context = context
         self._report = report
-        # Where the Python lies: its scripts name it, so it is called by that and not by the link.
-        self._root = plan.environment or environment_of(plan.prefix)
+        self._root = plan.target
         self._ours = own_folder(self._root)
-        self._stage = self._ours / "stage"
-        self._undo = False
-        self._lock = InstallLock(lock_folder(self._root))
-        log = self._ours / "install.log.new"
+        self._state = state_folder(self._root)
+        self._stage = self._state / "stage"
+        self._undo = plan.action in ("install", "finish")
+        self._lock = install_lock(self._root)
+        self._wheel = ""
+        self._notices: list[str] = []
+        self._installer: Path | None = None
+        log = self._state / "install.log"
         self._steps = Steps(log, self._stage / "tmp", self._lock, context, report, verbose=verbose)
 
     def run(self, arguments: Sequence[str]) -> int:
@@ -100,78 +125,131 @@ class Installation:
         try:
             return self._run(arguments)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL_ERRORS:
                 raise
             raise self._no_room("It was broken off", str(error)) from error
 
     def _run(self, arguments: Sequence[str]) -> int:
         if self.plan.action == "none":
-            return self.hand_over(self._handed(None), arguments)
+            return self._hand_over(self._handed(None), arguments)
         made = self._topmost_new()
         try:
             with self._lock:
-                self._undo = self.plan.action in ("install", "finish")
-                write_state(self._root, "unfinished" if self._undo else "interrupted", made)
-                try:
-                    if self.plan.environment is not None:
-                        ensure_link(self.prefix, self._root)
-                    self._ensure_stage()
-                    self._ensure_python()
-                    self._install(self._wheel())
-                    # A kill from here on may be one that leaves nothing to mend.
-                    shutil.rmtree(self._stage, ignore_errors=True)
-                    return self.hand_over(self._handed(made), arguments)
-                except BaseException:
-                    if self._undo:
-                        self._take_back()
-                    raise
-                finally:
-                    shutil.rmtree(self._stage, ignore_errors=True)
-                    with suppress(OSError):
-                        self._steps.log.replace(self._ours / "install.log")
-        except BaseException:
-            if self._undo:
+                self._look_again()
+                code = self._carry_out(made, arguments)
+        except BaseException as error:
+            if self._undo and not _is_locked(error):
                 self._remove_empty(made)
             raise
+        sweep_state_folder(self._root)
+        return code
+
+    def _look_again(self) -> None:
+        """Refuse what came there while the lock was somebody else's."""
+        if self.plan.action == "install" and self._root.is_dir() and foreign_names(self._root):
+            raise ImJoyError(
+                "prefix.foreign",
+                f"{self._root} holds files that no install of imjoy put there.",
+                fix="run this again, or choose another folder: --prefix DIR",
+                exit_code=ExitCode.PREFLIGHT_REFUSED,
+            )
+
+    def _carry_out(self, made: Path | None, arguments: Sequence[str]) -> int:
+        try:
+            for effect in self._effects(made):
+                perform(effect)
+            with self._settled():
+                code = self._hand_over(self._handed(made), arguments)
+            if code != ExitCode.DONE:
+                raise _SecondHalfFailed(code)
+        except _SecondHalfFailed as failed:
+            self._end_badly()
+            return failed.code
+        except BaseException:
+            self._end_badly()
+            raise
+        for effect in self._last_effects():
+            perform(effect)
+        return code
+
+    def _effects(self, made: Path | None) -> Iterator[Effect]:
+        """Yield everything that is done up to the second half, in order."""
+        linked = self.prefix if self.plan.environment is not None else None
+        existed = self._root.is_dir()
+        state = "unfinished" if self._undo else "interrupted"
+        yield Effect(
+            "record",
+            lambda: begin_record(self._root, state, made=made, link=linked, existed=existed),  # type: ignore[arg-type]
+        )
+        if self.plan.action == "finish":
+            yield Effect("clear", self._clear)
+        yield Effect("folder", lambda: self._root.mkdir(parents=True, exist_ok=True))
+        yield Effect("note the folder", lambda: note_folder(self._root))
+        if linked is not None:
+            yield Effect("link", lambda: ensure_link(linked, self._root))
+        yield Effect("stage", self._ensure_stage)
+        if self.plan.make_python:
+            yield from self._python_effects()
+        yield Effect("own folder", lambda: self._ours.mkdir(mode=0o700, exist_ok=True))
+        yield Effect("wheel", self._build_wheel)
+        yield Effect("packages", self._install)
+        # A kill from here on may be one that leaves nothing to mend.
+        yield Effect("clear the stage", lambda: shutil.rmtree(self._stage, ignore_errors=True))
+
+    def _python_effects(self) -> Iterator[Effect]:
+        if self.plan.action == "repair":
+            yield Effect("remove the broken Python", self._remove_python)
+        if self.plan.distribution in ("miniconda", "miniforge"):
+            if not self._has_conda():
+                yield Effect("fetch the installer", self._fetch_installer)
+                yield Effect("install conda", self._install_conda)
+            yield Effect("environment", lambda: self._make_venv(self._python_of_conda()))
+            yield Effect("link conda", lambda: write_wrapper(self._root, self._conda_command()))
+        elif self.plan.distribution == "existing":
+            yield from self._fetch_effects(self._stage / PYTHON_FOLDER)
+            yield Effect("environment", self._make_conda_environment)
+        else:
+            yield from self._fetch_effects(self._ours / PYTHON_FOLDER)
+            yield Effect("environment", lambda: self._make_venv(self._base_python()))
+        yield Effect("check Python", self._check_python)
+
+    def _fetch_effects(self, folder: Path) -> Iterator[Effect]:
+        if self.plan.python_build is not None:
+            yield Effect("fetch Python", lambda: self._fetch_python(folder))
+        elif self.plan.brought_python is not None:
+            yield Effect("copy Python", lambda: self._copy_python(folder))
+
+    def _last_effects(self) -> Iterator[Effect]:
+        """Yield what is done once the install is whole."""
+        yield Effect("keep the log", lambda: self._keep_log(self._ours / "install.log"))
+        yield Effect("forget the record", lambda: forget_record(self._root))
 
     @property
     def times(self) -> tuple[Took, ...]:
         """How long each step has taken so far."""
         return tuple(self._steps.times)
 
-    def hand_over(self, handed: dict[str, object], arguments: Sequence[str]) -> int:
+    def _hand_over(self, handed: dict[str, object], arguments: Sequence[str]) -> int:
         """Run the second half in the prefix's own Python, with its output for the person; return its exit code."""
-        command = [
-            str(interpreter(self._root)),
-            "-I",
-            "-m",
-            "imjoy",
-            "install",
-            "--prefix",
-            str(self.prefix),
-        ]
+        command = [str(interpreter(self._root)), "-I", "-m", "imjoy", "install", "--prefix", str(self.prefix)]
         command += ["--finish", json.dumps(handed), *arguments]
         return self._steps.run_shown("starting the engine once", command)
+
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        """What fails after the receipt is written is no reason to take the install back."""
+        try:
+            yield
+        finally:
+            if self._undo and (self._ours / "receipt.json").exists():
+                self._undo = False
 
     def _ensure_stage(self) -> None:
         shutil.rmtree(self._stage, ignore_errors=True)
         (self._stage / "tmp").mkdir(parents=True)
         self._steps.begin(f"imjoy {__version__}, {self.plan.action}, {self.plan.distribution}")
 
-    def _ensure_python(self) -> None:
-        if not self._undo and environment_works(self._root):
-            return
-        self._remove_parts()
-        if self.plan.distribution == "venv":
-            base = getattr(sys, "_base_executable", None) or sys.executable
-            self._step("making the environment", [base, "-m", "venv", "--prompt", "imjoy", str(self._root)])
-        elif self.plan.distribution == "existing" and self.plan.conda is not None:
-            offline = self.plan.offline is not None
-            arguments = create_arguments(self._root, CONDA_PYTHON, offline=offline)
-            self._step("having conda make the environment", [str(self.plan.conda.command), *arguments])
-            self._link_conda(self.plan.conda.command)
-        else:
-            self._run_installer(self._fetch_installer())
+    def _check_python(self) -> None:
         if not environment_works(self._root):
             raise ImJoyError(
                 "install.installer",
@@ -179,76 +257,167 @@ class Installation:
                 **self._evidence(),
             )
 
-    def _fetch_installer(self) -> Path:
+    # --- where the Python comes from ---
+
+    def _base_python(self) -> Path:
+        """Return the Python that makes the environment: one that is here, or the one that was brought."""
+        if self.plan.python is not None:
+            return Path(self.plan.python.base)
+        folder = self._stage if self.plan.distribution == "existing" else self._ours
+        inside = "python.exe" if sys.platform == "win32" else "bin/python3"
+        return folder / PYTHON_FOLDER / inside
+
+    def _make_venv(self, base: Path) -> None:
+        words = [str(base), "-I", "-m", "venv", "--prompt", "imjoy", str(self._root)]
+        self._step("making the environment", words)
+
+    def _make_conda_environment(self) -> None:
+        if self.plan.conda is None:
+            raise self._unrepairable()
+        make_environment(
+            self._root,
+            self.plan.conda,
+            self._base_python(),
+            self._stage,
+            self._step,
+            offline=self.plan.offline,
+            environ=isolated(self._context.environ, self._stage / "tmp"),
+            notices=self._notices,
+        )
+
+    def _fetch_python(self, folder: Path) -> None:
+        build = self.plan.python_build
+        if build is None:
+            raise self._unrepairable()
+        archive = self._stage / build.file
+        if self.plan.offline is not None:
+            archive = self.plan.offline / build.file
+            self._check_hash(archive, build.sha256, "--offline DIR with the right file")
+        else:
+            self._download("downloading Python", build.url, archive, build.sha256)
+        remove(folder)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with measured("unpacking Python", self._steps.times), tarfile.open(archive) as tar:
+            # Its hash is known, so it is what its makers packed: links, modes and all.
+            options = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+            tar.extractall(folder.parent, **options)  # type: ignore[arg-type]
+
+    def _copy_python(self, folder: Path) -> None:
+        if self.plan.brought_python is None:
+            raise self._unrepairable()
+        remove(folder)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with measured("copying Python", self._steps.times):
+            shutil.copytree(self.plan.brought_python, folder, symlinks=True)
+
+    def _conda_root(self) -> Path:
+        return self._root / CONDA_FOLDER
+
+    def _conda_command(self) -> Path:
+        inside = "Scripts/conda.exe" if sys.platform == "win32" else "bin/conda"
+        return self._conda_root() / inside
+
+    def _python_of_conda(self) -> Path:
+        return self._conda_root() / ("python.exe" if sys.platform == "win32" else "bin/python")
+
+    def _has_conda(self) -> bool:
+        return _answers([str(self._python_of_conda()), "-I", "-B", "-c", "import conda, venv"])
+
+    def _fetch_installer(self) -> None:
         installer, local = self.plan.installer, self.plan.local_installer
         if installer is None:
-            raise ImJoyError(
-                "install.unrepairable",
-                f"The Python in {self.prefix} is broken, and the plan names nothing to replace it with.",
-                fix="imjoy uninstall, then install again",
-            )
+            raise self._unrepairable()
         if local is not None:
-            found = file_sha256(local)
-            if found != installer.sha256.lower():
-                raise ImJoyError(
-                    "download.checksum",
-                    f"{local} is not what it should be; nothing of it was used.",
-                    why=f"its SHA-256 is {found}\nand has to be  {installer.sha256.lower()}",
-                    fix="--installer FILE --sha256 HASH",
-                    exit_code=ExitCode.CHECKSUM_MISMATCH,
-                )
-            return local
+            self._check_hash(local, installer.sha256, "--installer FILE --sha256 HASH")
+            self._installer = local
+            return
         title = f"downloading {self.plan.distribution.capitalize()}"
-        self._report(title, 0.0)
-        with measured(title, self._steps.times):
-            return download(
-                installer.url,
-                self._stage / installer.file,
-                installer.sha256,
-                lambda done, total: self._report(title, done / total if total else None),
-            )
+        self._installer = self._stage / installer.file
+        self._download(title, installer.url, self._installer, installer.sha256)
 
-    def _run_installer(self, file: Path) -> None:
+    def _install_conda(self) -> None:
+        root, kept = self._conda_root(), self._state / "kept"
+        if root.is_dir():
+            # What people made with it goes aside, and comes back.
+            kept.mkdir(exist_ok=True)
+            for name in KEPT_IN_CONDA:
+                if (root / name).is_dir() and not (kept / name).exists():
+                    (root / name).rename(kept / name)
+            remove(root)
         title = f"installing {self.plan.distribution.capitalize()}"
         if sys.platform == "win32":
             # One text, because /D= has to be last, without quotes, and may hold spaces.
-            self._step(title, f'"{file}" {WINDOWS_INSTALLER}{self.prefix}')
+            self._step(title, f'"{self._installer}" {WINDOWS_INSTALLER}{root}')
         else:
-            # -f, because our own folder is in the prefix already.
-            self._step(title, ["bash", str(file), "-b", "-f", "-p", str(self.prefix)])
+            self._step(title, ["bash", str(self._installer), "-b", "-p", str(root)])
+        if not self._has_conda():
+            raise ImJoyError(
+                "install.installer",
+                f"The Python that {self.plan.distribution.capitalize()} put into {root} does not run.",
+                **self._evidence(),
+            )
+        for name in KEPT_IN_CONDA if kept.is_dir() else ():
+            if (kept / name).is_dir():
+                remove(root / name)
+                (kept / name).rename(root / name)
 
-    def _link_conda(self, conda: Path) -> None:
-        # A script, not a link: conda finds its own root from where it lies.
-        if sys.platform == "win32":
-            (self._root / "Scripts" / "conda.bat").write_text(f'@"{conda}" %*\r\n', encoding="utf-8")
-            return
-        command = self._root / "bin" / "conda"
-        if not command.exists():
-            command.write_text(f'#!/bin/sh\nexec "{conda}" "$@"\n', encoding="utf-8")
-            command.chmod(0o755)
+    def _download(self, title: str, url: str, target: Path, sha256: str) -> None:
+        self._report(title, 0.0)
 
-    def _wheel(self) -> str:
+        def report(done: int, total: int) -> None:
+            self._report(title, done / total if total else None)
+
+        with measured(title, self._steps.times):
+            fix = "try again, or another --mirror; for a file that is meant to be another: --sha256 HASH"
+            download(url, target, sha256, report, hash_fix=fix)
+
+    def _check_hash(self, file: Path, sha256: str, fix: str) -> None:
+        found = file_sha256(file)
+        if found != sha256.lower():
+            raise ImJoyError(
+                "download.checksum",
+                f"{file} is not what it should be; nothing of it was used.",
+                why=f"its SHA-256 is {found}\nand has to be  {sha256.lower()}",
+                fix=fix,
+                exit_code=ExitCode.CHECKSUM_MISMATCH,
+            )
+
+    # --- imjoy ---
+
+    def _build_wheel(self) -> None:
         source = self.plan.source
-        place = source.place
-        if source.kind == "wheel":
-            return place
-        if source.kind == "checkout":
+        place = source.local or source.place
+        if place.endswith(".whl") and "://" not in place:
+            self._wheel = place
+            return
+        if source.local or source.kind == "checkout":
             copy_checkout(Path(place), self._stage / "source")
             place = str(self._stage / "source")
         elif source.kind == "git" and source.id:
-            place = f"{place}@{source.id.removeprefix('commit:')}"
+            place = f"{place}@{source.id[len('commit:') :]}"
         wheels = self._stage / "wheels"
-        pip = [str(interpreter(self._root)), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(wheels)]
+        pip = [
+            str(interpreter(self._root)),
+            "-I",
+            "-m",
+            "pip",
+            "wheel",
+            "--no-deps",
+            "--wheel-dir",
+            str(wheels),
+        ]
         local = [] if self.plan.offline is None else ["--no-index", "--find-links", str(self.plan.offline)]
         self._step("building imjoy", [*pip, *local, place])
         built = sorted(wheels.glob("imjoy-*.whl"))
         if not built:
             raise ImJoyError("install.not-imjoy", f"{source.place} is not imjoy.", **self._evidence())
-        return str(built[-1])
+        self._wheel = str(built[-1])
 
-    def _install(self, wheel: str) -> None:
-        words = [*(() if self._undo else ("--again",)), *self._offline_arguments()]
-        command = [str(interpreter(self._root)), "-I", "-c", packages.STARTER, wheel, *words]
+    def _install(self) -> None:
+        words = [] if self._undo else ["--again"]
+        if self.plan.offline is not None:
+            words += ["--offline", str(self.plan.offline)]
+        command = [str(interpreter(self._root)), "-I", "-c", packages.STARTER, self._wheel, *words]
         self._step("installing imjoy and what it needs", command)
         self._report("checking that it answers", None)
         if not works(self._root):
@@ -258,29 +427,36 @@ class Installation:
                 **self._evidence(),
             )
 
-    def _offline_arguments(self) -> list[str]:
-        return [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
-
     def _handed(self, made: Path | None) -> dict[str, object]:
-        receipt = read_receipt(self._root)
+        receipt, source = read_receipt(self._root), self.plan.source
+        conda = str(self.plan.conda.command) if self.plan.conda else receipt.conda if receipt else ""
+        if self.plan.distribution in ("miniconda", "miniforge") and self._conda_root().is_dir():
+            conda = str(self._conda_command())
+        known = str(made or read_made_folder(self._root) or "")
         return {
             "action": self.plan.action,
             "distribution": self.plan.distribution,
-            "python": sys.executable if self.plan.distribution == "venv" else "",
-            "source": self.plan.source.followed,
-            "source_id": self.plan.source.id,
-            "made_folder": str(made or (receipt.made_folder if receipt else "") or ""),
-            "conda": str(self.plan.conda.command) if self.plan.conda else receipt.conda if receipt else "",
-            "notices": list(self.plan.notices),
+            "python": str(self._base_python())
+            if self.plan.distribution == "venv" and self.plan.make_python
+            else receipt.python
+            if receipt
+            else "",
+            "source": source.followed,
+            "source_id": source.id,
+            "made_folder": known or (receipt.made_folder if receipt else ""),
+            "conda": conda,
+            "notices": [*self.plan.notices, *self._notices],
         }
 
-    def _step(self, title: str, command: Sequence[str] | str) -> None:
+    # --- when it fails ---
+
+    def _step(self, title: str, command: Sequence[str] | str, **options: object) -> None:
         try:
-            self._steps.run(title, command)
+            self._steps.run(title, command, **options)  # type: ignore[arg-type]
         except StepFailed as error:
             evidence = self._evidence()
             if self._disk_is_full(evidence["why"]):
-                raise self._no_room(error.what.removesuffix("."), evidence["why"]) from error
+                raise self._no_room(error.what.rstrip("."), evidence["why"]) from error
             raise ImJoyError("install.step", error.what, **evidence) from error
 
     def _disk_is_full(self, said: str) -> bool:
@@ -290,61 +466,114 @@ class Installation:
         return free < LEAST_FREE_BYTES or any(sign in said for sign in FULL_SIGNS)
 
     def _no_room(self, what: str, why: str) -> ImJoyError:
-        state = "nothing was left behind" if self._undo else "the next run goes on from here"
-        fix = f"make room; {state}"
-        return ImJoyError("host.disk", f"{what}: the disk of {self.prefix} is full.", why=why, fix=fix)
+        return ImJoyError(
+            "host.disk",
+            f"{what}: the disk of {self.prefix} is full.",
+            why=why,
+            fix=f"make room; {self._outcome}",
+        )
+
+    @property
+    def _outcome(self) -> str:
+        return "nothing was left behind" if self._undo else "the next run goes on from here"
 
     def _evidence(self) -> Evidence:
-        kept, state = self._ours / "failed.log", "the next run goes on from here"
+        kept = self._ours / "failed.log"
         if self._undo:
             descriptor, name = tempfile.mkstemp(prefix="imjoy-install-", suffix=".log")
             os.close(descriptor)
-            kept, state = Path(name), "nothing was left behind"
-        return self._steps.evidence(kept, state)
+            kept = Path(name)
+        with suppress(OSError):
+            return self._steps.evidence(kept, self._outcome)
+        return {"why": "", "fix": self._outcome, "exit_code": ExitCode.FAILED}
 
-    def _remove_parts(self) -> None:
-        remove_parts(self._root, VENV_PARTS if self.plan.distribution == "venv" else CONDA_PARTS)
+    def _unrepairable(self) -> ImJoyError:
+        return ImJoyError(
+            "install.unrepairable",
+            f"The Python in {self.prefix} is broken, and the plan names nothing to replace it with.",
+            fix="imjoy uninstall, then install again",
+        )
+
+    def _keep_log(self, file: Path) -> None:
+        with suppress(OSError):
+            shutil.copyfile(self._steps.log, file)
+            file.chmod(0o600)
+
+    def _end_badly(self) -> None:
+        """Take back a first install; leave a changed one marked, with its log."""
+        if self._undo:
+            self._take_back()
+            return
+        shutil.rmtree(self._stage, ignore_errors=True)
+        if self._ours.is_dir():
+            self._keep_log(self._ours / "install.log")
 
     def _take_back(self) -> None:
-        with suppress(OSError):
-            self._remove_parts()
-        for name in ("incomplete", "receipt.json", "install.log", "install.log.new", "stage"):
-            path = self._ours / name
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        """Remove all that is in the target, which was not there or empty before; what cannot go keeps the record."""
+        try:
+            self._clear()
+            if self.plan.environment is not None:
+                forget(self._root, self._context.home)
+            if is_link(self.prefix) and self.plan.environment is not None:
+                remove_link(self.prefix)
+            forget_record(self._root)
+        except OSError as error:
+            raise ImJoyError(
+                "install.left-over",
+                f"What was begun in {self._root} could not be taken back whole.",
+                why=str(error),
+                fix="end what uses it, then run this again: it goes on from here",
+                exit_code=ExitCode.PREFLIGHT_REFUSED,
+            ) from error
+
+    def _clear(self) -> None:
+        """Remove everything in the target: only ever called where all of it is ours. Raises ``OSError``."""
+        for path in sorted(self._root.iterdir()) if self._root.is_dir() else []:
+            if path != self._state.parent and path not in (self._state, *self._state.parents):
+                remove(path)
+
+    def _remove_python(self) -> None:
+        """Remove the broken Python of an install that is ours; what people made with its conda stays."""
+        receipt = read_receipt(self._root)
+        for path in parts_of(self._root, receipt) if receipt is not None else ():
+            if path.name not in (".imjoy", CONDA_FOLDER, *KEPT_IN_CONDA):
+                remove(path)
 
     def _topmost_new(self) -> Path | None:
         new = [each for each in (self.prefix, *self.prefix.parents) if not each.exists()]
         # One that was killed before this one may have begun.
-        return new[-1] if new else read_made_folder(self._root)
+        return read_made_folder(self._root) or (new[-1] if new else None)
 
     def _remove_empty(self, made: Path | None) -> None:
+        """Remove the empty folders that were made for the prefix, once our own beside it is gone."""
+        sweep_state_folder(self._root)
+        if state_folder(self._root).exists():
+            return
         with suppress(OSError):
-            self._ours.rmdir()
             if self.plan.environment is not None:
-                forget(self._root, self._context.home)
                 self._root.rmdir()
             folders = [self.prefix, *self.prefix.parents]
-            if is_link(self.prefix):
-                remove_link(folders.pop(0))
-            for folder in folders:
-                if made is None or not folder.is_relative_to(made):
+            if self.prefix.is_symlink():
+                folders.pop(0)
+            for folder in folders if made is not None else ():
+                if folder.exists():
+                    folder.rmdir()
+                if folder == made:
                     return
-                folder.rmdir()
 
 
-def _answers(command: Sequence[str]) -> bool:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=PROBE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+class _SecondHalfFailed(Exception):
+    """The second half has told what went wrong; this is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, ImJoyError) and error.exit_code == ExitCode.LOCKED
+
+
+def _answers(command: list[str]) -> bool:
+    environ = isolated({**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    return ask(command, timeout=PROBE_SECONDS, environ=environ).ok

@@ -1,6 +1,6 @@
 """The second half of every install, in the prefix's own Python: receipt, health check, PATH, and what to do next.
 
-``install.sh`` and ``install.ps1`` hand over to it by absolute path, with what they know as one JSON document.
+The planner hands over to it by absolute path, with what it knows as one JSON document.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from imjoy.model.project import TOKEN_VARIABLE
 from imjoy.model.results import Result
 from imjoy.path.operations import PathChanged, apply, tell
 from imjoy.path.shells import Place, ShellName, command_folders
-from imjoy.provision.receipt import CONDA_PARTS, VENV_PARTS, Receipt, own_folder, write_receipt, write_state
+from imjoy.provision.receipt import Receipt, own_folder, write_receipt
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def finish(
     *,
     modify_path: bool,
 ) -> Installed:
-    """Check that the engine serves, write the receipt, take the mark of the unfinished away, edit PATH if asked.
+    """Check that the engine serves, write the receipt, edit PATH if asked.
 
     ``handed`` has what the first half knows: ``action`` (``none`` when there was nothing to do, so that nothing is
     written), ``distribution``, ``python``, ``source``, ``source_id``, ``made_folder``, ``conda``, ``notices``. It may
@@ -63,7 +63,6 @@ def finish(
     name = str(handed.get("distribution", "venv"))
     if action != "none":
         _check_engine(prefix, context)
-        known = CONDA_PARTS if name != "venv" else VENV_PARTS
         write_receipt(
             prefix,
             Receipt(
@@ -72,13 +71,14 @@ def finish(
                 python=str(handed.get("python", "")),
                 source=str(handed.get("source", "")),
                 source_id=str(handed.get("source_id", "")),
-                parts=(*known, ".imjoy"),
+                parts=tuple(sorted(each.name for each in prefix.iterdir())),
                 installed=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 made_folder=str(handed.get("made_folder", "")),
                 conda=str(handed.get("conda", "")),
             ),
         )
-        write_state(prefix, None)
+        # The mark of imjoy 0.12, which lay inside.
+        (own_folder(prefix) / "incomplete").unlink(missing_ok=True)
     _tell_github(prefix, context, place)
     changed = apply(prefix, shell, place, dry_run=False) if modify_path else None
     return _result(handed, action, name, tell(prefix, shell, place).session, prefix, shell, place, changed)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from imjoy.effects.conda import ENVIRONMENT_NAME
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.receipt import CONDA_PARTS, own_folder, read_state
+from imjoy.provision.receipt import own_folder
+from imjoy.provision.record import read_state, remove
 
 
 def is_link(prefix: Path) -> bool:
@@ -47,8 +47,9 @@ def ensure_link(prefix: Path, environment: Path) -> None:
             remove_link(prefix)
         elif prefix.is_dir() and not is_link(prefix):
             if read_state(prefix) == "unfinished":
-                remove_parts(prefix, CONDA_PARTS)
-            if read_state(prefix) is not None or not any(own_folder(prefix).glob("receipt.json")):
+                for path in list(prefix.iterdir()):
+                    remove(path)
+            elif not any(own_folder(prefix).glob("receipt.json")):
                 shutil.rmtree(own_folder(prefix), ignore_errors=True)
             prefix.rmdir()
         prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -70,16 +71,6 @@ def remove_link(prefix: Path) -> None:
         prefix.rmdir()
     else:
         prefix.unlink()
-
-
-def remove_parts(folder: Path, names: Iterable[str]) -> None:
-    """Remove these from a folder, as far as they are there. Raises ``OSError``."""
-    for name in names:
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def forget(environment: Path, home: Path) -> None:

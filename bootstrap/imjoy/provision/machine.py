@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imjoy.context import Context
-from imjoy.effects.conda import Conda, find_conda
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.pip_settings import with_pip_settings
+from imjoy.effects.process import ask
 from imjoy.provision.installers import version_numbers
 from imjoy.provision.linked import is_left_over, is_link
-from imjoy.provision.receipt import own_folder, read_receipt, read_state
+from imjoy.provision.receipt import own_folder, read_receipt
+from imjoy.provision.record import read_state
 
 BYTES_PER_MIB = 1024**2
 ASK_SECONDS = 10
@@ -63,11 +63,15 @@ class PrefixFound:
     runs_programs: bool
 
 
-def look_at_machine(context: Context) -> Machine:
+def look_at_machine() -> Machine:
     """Read the facts. Takes well under a second."""
     libc, libc_version = _libc()
-    macos = version_numbers(platform.mac_ver()[0]) if sys.platform == "darwin" else ()
-    rosetta = sys.platform == "darwin" and _says(context, ["sysctl", "-n", "sysctl.proc_translated"]) == "1"
+    # An old Python says 10.16 of everything newer, so the system is asked.
+    macos = (
+        version_numbers(_says(["/usr/bin/sw_vers", "-productVersion"])) if sys.platform == "darwin" else ()
+    )
+    translated = ["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"]
+    rosetta = sys.platform == "darwin" and _says(translated) == "1"
     return Machine(
         platform=conda_platform(sys.platform, "arm64" if rosetta else platform.machine()),
         libc=libc,
@@ -84,15 +88,20 @@ def look_at_machine(context: Context) -> Machine:
 def look_at_prefix(prefix: Path) -> PrefixFound:
     """Read where a prefix stands."""
     nearest = prefix
-    while not nearest.exists() and nearest != nearest.parent:
+    while not there(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
-    free = shutil.disk_usage(nearest).free // BYTES_PER_MIB if nearest.is_dir() else 0
-    return PrefixFound(prefix, _standing(prefix, nearest), nearest, free, _runs_programs(nearest))
+    free = 0
+    with suppress(OSError):
+        free = shutil.disk_usage(nearest).free // BYTES_PER_MIB
+    return PrefixFound(prefix, standing_of(prefix, nearest), nearest, free, _runs_programs(nearest))
 
 
-def look_for_conda(context: Context, prefix: Path) -> Conda | None:
-    """Return a conda of this machine that works, the prefix's own not counted."""
-    return find_conda(context.home, context.environ, except_in=prefix)
+def there(path: Path) -> bool:
+    """Whether something is at a path; false, too, where nobody may look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def conda_platform(system: str, architecture: str) -> str:
@@ -109,20 +118,22 @@ def isolated(environ: Mapping[str, str], temporary: Path | None = None) -> dict[
         "PYTHONHOME",
         "PYTHONSTARTUP",
         "PYTHONUSERBASE",
+        "PYTHONINSPECT",
+        "PYTHONEXECUTABLE",
         "VIRTUAL_ENV",
         "__PYVENV_LAUNCHER__",
     )
-    pip = ("TARGET", "PREFIX", "ROOT", "REQUIRE_VIRTUALENV", "NO_DEPS", "DRY_RUN", "QUIET")
-    gone = {*leaks, *(f"PIP_{name}" for name in pip)}
-    kept = {name: value for name, value in environ.items() if name not in gone}
-    kept |= {"PYTHONNOUSERSITE": "1", "PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off"}
+    kept = {name: value for name, value in environ.items() if name not in leaks}
+    kept = with_pip_settings(kept)
+    kept |= {"PYTHONNOUSERSITE": "1", "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off"}
     kept |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "GIT_TERMINAL_PROMPT": "0"}
     if temporary is not None:
         kept |= {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
     return kept
 
 
-def _standing(prefix: Path, nearest: Path) -> Standing:
+def standing_of(prefix: Path, nearest: Path) -> Standing:
+    """Return whose a prefix is; ``nearest`` is the lowest folder of its path that is there."""
     if not nearest.is_dir() or (is_link(prefix) and not prefix.exists() and not is_left_over(prefix)):
         return "file"
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -133,8 +144,13 @@ def _standing(prefix: Path, nearest: Path) -> Standing:
         return state
     if read_receipt(prefix) is not None:
         return "installed"
-    others = [each for each in prefix.iterdir() if each != own_folder(prefix)]
-    return "foreign" if others else "new"
+    return "foreign" if foreign_names(prefix) else "new"
+
+
+def foreign_names(prefix: Path) -> list[str]:
+    """Return what stands in a folder besides our own, and besides what a Mac's Finder leaves anywhere."""
+    names = sorted(each.name for each in prefix.iterdir() if each != own_folder(prefix))
+    return [name for name in names if name != ".DS_Store" and not name.startswith("._")]
 
 
 def _runs_programs(folder: Path) -> bool:
@@ -161,13 +177,27 @@ def _windows_build() -> int:
 
 
 def _memory_mib() -> int:
-    import psutil
+    """Return how much there is, or 0 where nobody says."""
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:")) // 1024
+    if sys.platform == "win32":
+        import ctypes
 
-    return int(psutil.virtual_memory().total // BYTES_PER_MIB)
+        class Status(ctypes.Structure):
+            _fields_ = (
+                ("length", ctypes.c_ulong),
+                ("load", ctypes.c_ulong),
+                ("rest", ctypes.c_ulonglong * 7),
+            )
+
+        status = Status(length=ctypes.sizeof(Status))
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status.rest[0] // BYTES_PER_MIB)
+    with suppress(OSError, ValueError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // BYTES_PER_MIB
+    return 0
 
 
-def _says(context: Context, argv: list[str]) -> str:
-    try:
-        return context.run(argv, timeout=ASK_SECONDS).output.strip()
-    except CommandFailed:
-        return ""
+def _says(argv: list[str]) -> str:
+    return ask(argv, timeout=ASK_SECONDS).stdout.strip()

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.provision.installers import Distribution
-from imjoy.provision.machine import Machine, PrefixFound
+from imjoy.provision.installers import Distribution, PythonBuild
+from imjoy.provision.machine import Machine, PrefixFound, foreign_names
 
 LONGEST_CONDA_PREFIX = 100
 """Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name."""
 IMJOY_MIB = 300
 """imjoy with what it needs, and the room that pip wants meanwhile."""
 VENV_MIB = 400
+PYTHON_MIB = 200
+"""A downloaded Python, unpacked, beside its archive."""
+MOST_NAMES = 3
 LITTLE_MEMORY_MIB = 2000
 FORBIDDEN = frozenset(':"$`\\\n')
 
@@ -46,6 +49,17 @@ def unsuited(distribution: Distribution, machine: Machine) -> str:
     return ""
 
 
+def unsuited_build(build: PythonBuild, machine: Machine) -> str:
+    """Return why a Python that can be downloaded cannot run on a machine, or an empty string."""
+    if machine.libc == "glibc" and machine.libc_version < build.glibc:
+        needed, there = _dotted(build.glibc), _dotted(machine.libc_version)
+        return f"the Python that could be downloaded needs glibc {needed}, and this is {there}"
+    if machine.platform.startswith("osx") and machine.macos < build.macos:
+        needed, there = _dotted(build.macos), _dotted(machine.macos)
+        return f"the Python that could be downloaded needs macOS {needed}, and this is {there}"
+    return ""
+
+
 def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: Path) -> Iterator[Finding]:
     """Yield what is wrong with a prefix; ``better`` is the one to offer, ``conda`` whether conda is to live there."""
     prefix = found.path
@@ -65,7 +79,10 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
             "prefix.unwritable", f"{prefix} cannot be made or changed: {found.nearest} is read-only", offer
         )
     if found.standing == "foreign":
-        yield Finding("prefix.foreign", f"{prefix} holds files that no install of imjoy put there", offer)
+        names = foreign_names(prefix)
+        told = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+        what = f"{prefix} holds files that no install of imjoy put there ({told})"
+        yield Finding("prefix.foreign", what, offer)
     if not found.runs_programs:
         yield Finding("prefix.noexec", f"the disk of {found.nearest} forbids programs (noexec)", offer)
     if conda and (reason := unsuited_for_conda(prefix)):
@@ -95,7 +112,7 @@ def notices(machine: Machine) -> Iterator[str]:
         yield "this is WSL: programs on the Windows side do not see what is installed here"
     if machine.root:
         yield "you are root: what is installed belongs to root"
-    if machine.memory_mib < LITTLE_MEMORY_MIB:
+    if 0 < machine.memory_mib < LITTLE_MEMORY_MIB:
         yield f"this machine has {machine.memory_mib} MiB of memory; plugins may want more"
 
 

@@ -1,85 +1,20 @@
-"""What an install wrote down in ``<prefix>/.imjoy``, so that the next one can go on from it and uninstall can undo it.
-
-``install.sh`` writes and reads the same files: ``receipt.json`` once an install is whole, with one field a line, and
-``incomplete`` while one is at work: its state, and on a second line the topmost folder that it made.
-"""
+"""What a whole install wrote down in ``<prefix>/.imjoy``: the next one goes on from it, uninstall undoes it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 SCHEMA = 1
-VENV_PARTS = (
-    "bin",
-    "include",
-    "lib",
-    "lib64",
-    "share",
-    "pyvenv.cfg",
-    ".gitignore",
-    ".lock",
-    "Include",
-    "Lib",
-    "Scripts",
-)
-"""What ``python -m venv``, pip and uv put into a prefix; ``.lock`` is what uv leaves there."""
-CONDA_PARTS = (
-    *VENV_PARTS,
-    *(
-        ".condarc",
-        ".messages.txt",
-        ".nonadmin",
-        "LICENSE.txt",
-        "_conda",
-        "_conda.exe",
-        "cmake",
-        "compiler_compat",
-    ),
-    *(
-        "conda-meta",
-        "condabin",
-        "construct.yaml",
-        "envs",
-        "etc",
-        "install.log",
-        "man",
-        "mkspecs",
-        "pkgs",
-        "plugins",
-    ),
-    *(
-        "sbin",
-        "shell",
-        "ssl",
-        "var",
-        "x86_64-conda-linux-gnu",
-        "x86_64-conda_cos6-linux-gnu",
-        "Library",
-        "DLLs",
-    ),
-    *(
-        "aarch64-conda-linux-gnu",
-        "Menu",
-        "Tools",
-        "libs",
-        "python.exe",
-        "pythonw.exe",
-        "Uninstall-Miniconda3.exe",
-    ),
-    *("Uninstall-Miniforge3.exe", "conda.exe", "pre_install.bat", ".installer"),
-)
-"""What the installers of Miniconda and Miniforge, and conda itself, put into a prefix."""
-
-State = Literal["unfinished", "interrupted"]
-"""A first install that is not whole yet, or a change of one that was."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """An install that is whole. ``made_folder`` is the topmost folder that was made for the prefix, if any."""
+    """An install that is whole. ``made_folder`` is the topmost folder that was made for the prefix, if any.
+
+    ``parts`` names what lay in the prefix when it was finished.
+    """
 
     version: str
     distribution: str
@@ -97,11 +32,6 @@ def own_folder(prefix: Path) -> Path:
     return prefix / ".imjoy"
 
 
-def lock_folder(prefix: Path) -> Path:
-    """Return the lock that all who change a prefix take."""
-    return own_folder(prefix) / "install.lock"
-
-
 def read_receipt(prefix: Path) -> Receipt | None:
     """Return the receipt, or None when there is none that can be read."""
     try:
@@ -114,39 +44,38 @@ def read_receipt(prefix: Path) -> Receipt | None:
 
 
 def write_receipt(prefix: Path, receipt: Receipt) -> None:
-    """Replace the receipt; a reader sees the old one or the new one."""
-    rows = {"schema": SCHEMA, **asdict(receipt)}
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in rows.items())
+    """Replace the receipt; a reader sees the old one or the new one. Raises ``OSError``."""
+    own_folder(prefix).mkdir(mode=0o700, exist_ok=True)
     beside = own_folder(prefix) / "receipt.json.new"
-    beside.write_text("{\n" + lines + "\n}\n", encoding="utf-8")
+    beside.write_text(json.dumps({"schema": SCHEMA, **asdict(receipt)}, indent=2) + "\n", encoding="utf-8")
     beside.replace(own_folder(prefix) / "receipt.json")
 
 
-def read_state(prefix: Path) -> State | None:
-    """Return the state of an install that was not finished, or None."""
-    lines = _incomplete(prefix)
-    if lines is None:
-        return None
-    return "interrupted" if lines[:1] == ["interrupted"] else "unfinished"
+def parts_of(prefix: Path, receipt: Receipt) -> tuple[Path, ...]:
+    """Return what stands in the prefix and is ours: what the receipt names, and what conda put there since.
+
+    A receipt of imjoy 0.12 has names that were known beforehand and none of those that constructor writes since 3.16,
+    which begin with a dot; a receipt that somebody changed must not lead out of the prefix.
+    """
+    names = {name for name in receipt.parts if name == Path(name).name and name not in ("", ".", "..")} | {
+        ".imjoy"
+    }
+    if (prefix / "conda-meta").is_dir():
+        names |= _recorded_by_conda(prefix)
+    return tuple(
+        each
+        for each in sorted(prefix.iterdir())
+        if each.name in names or (each.name.startswith(".") and "conda-meta" in names)
+    )
 
 
-def read_made_folder(prefix: Path) -> Path | None:
-    """Return the topmost folder that an install which was not finished has made, or None."""
-    lines = _incomplete(prefix) or []
-    return Path(lines[1]) if len(lines) > 1 and lines[1] else None
-
-
-def _incomplete(prefix: Path) -> list[str] | None:
-    try:
-        return (own_folder(prefix) / "incomplete").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def write_state(prefix: Path, state: State | None, made: Path | None = None) -> None:
-    """Write down that an install is at work, and what it has made, or, with None, that it is whole."""
-    marker = own_folder(prefix) / "incomplete"
-    if state is None:
-        marker.unlink(missing_ok=True)
-    else:
-        marker.write_text(f"{state}\n{made or ''}\n", encoding="utf-8")
+def _recorded_by_conda(prefix: Path) -> set[str]:
+    """Return the topmost names of the files that conda's records list, and conda's own."""
+    names = {"conda-meta", "condabin", "envs", "pkgs"}
+    for record in (prefix / "conda-meta").glob("*.json"):
+        try:
+            files = json.loads(record.read_text(encoding="utf-8"))["files"]
+            names |= {str(file).replace("\\", "/").partition("/")[0] for file in files}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return names - {"", ".", ".."}

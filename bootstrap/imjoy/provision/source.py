@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,9 @@ from typing import Literal
 import imjoy
 from imjoy import PROJECT_URL
 from imjoy.context import Context
-from imjoy.effects.git import COMMIT, find_git, find_reference
+from imjoy.effects.git import COMMIT, find_git, find_reference, resolve
 from imjoy.model.errors import ImJoyError
+from imjoy.provision.door import Door
 from imjoy.provision.preflight import Finding
 
 Kind = Literal["checkout", "wheel", "git", "url", "unknown"]
@@ -29,14 +32,15 @@ CHECKOUT_PARTS = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LIC
 class Source:
     """A source. ``id`` differs when its content does, and is empty when that cannot be known.
 
-    ``ref`` is the branch, tag or commit of a repository. ``unreachable`` says why a repository did not answer;
-    ``finding`` why there is nothing to install.
+    ``ref`` is the branch, tag or commit of a repository; ``local`` the folder or file that it was fetched into, if it
+    was. ``unreachable`` says why a repository did not answer; ``finding`` why there is nothing to install.
     """
 
     kind: Kind
     place: str
     id: str = ""
     ref: str = ""
+    local: str = ""
     unreachable: str = ""
     finding: Finding | None = None
 
@@ -50,8 +54,15 @@ class Source:
         return {"kind": self.kind, "place": self.place, "id": self.id}
 
 
-def find_source(wanted: str | None, context: Context, offline: Path | None) -> Source:
-    """Return the source that ``wanted`` names, else the wheel in ``offline``, our own checkout, or the repository."""
+def find_source(
+    wanted: str | None, context: Context, offline: Path | None, door: Door | None = None
+) -> Source:
+    """Return the source that ``wanted`` names, else the wheel in ``offline``, our own checkout, or the repository.
+
+    What a door has fetched already is neither asked for nor fetched again.
+    """
+    if door is not None and (door.source is not None or door.unreachable):
+        return _fetched(wanted or f"git+{PROJECT_URL}", door, context)
     place = wanted or _wheel_in(offline) or _own_checkout() or f"git+{PROJECT_URL}"
     folder = Path(place).expanduser()
     if folder.is_dir():
@@ -132,6 +143,43 @@ def _wheel_in(offline: Path | None) -> str:
         return ""
     # The pattern where there is none, so that this is what is missed.
     return str([offline / "imjoy-*.whl", *sorted(offline.glob("imjoy-*.whl"))][-1])
+
+
+def _fetched(place: str, door: Door, context: Context) -> Source:
+    """Return what a door has fetched from ``place``, or why it could not."""
+    local = str(door.source or "")
+    if place.startswith("https://") and place.endswith((".whl", ".zip", ".tar.gz")):
+        digest = hashlib.sha256(Path(local).read_bytes()).hexdigest() if local.endswith(".whl") else ""
+        id = f"wheel:{digest}" if digest else ""
+        return Source("url", place, id, local=local, unreachable=door.unreachable)
+    url, ref = split_ref(place.removeprefix("git+"))
+    commit = ref if COMMIT.fullmatch(ref) else ""
+    if door.source is not None:
+        commit = commit or _commit_of_archive(door.archive) or resolve(door.source, "HEAD", context) or ""
+        if not is_checkout(door.source):
+            return _nothing(place, "source.not_imjoy", f"{place} is not imjoy")
+    id = f"commit:{commit}" if commit else ""
+    return Source("git", f"git+{url}", id, ref=ref, local=local, unreachable=door.unreachable)
+
+
+def _commit_of_archive(archive: Path | None) -> str:
+    """Return the commit that `git archive`, and so every forge, writes into an archive; empty where there is none.
+
+    https://git-scm.com/docs/git-archive: as the comment of a zip, and in a global pax header of a tar.
+    """
+    if archive is None:
+        return ""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                text = packed.comment.decode("ascii", "replace")
+        else:
+            with tarfile.open(archive) as tar:
+                tar.next()
+                text = tar.pax_headers.get("comment", "")
+    except (OSError, tarfile.TarError, zipfile.BadZipFile):
+        return ""
+    return text.strip() if COMMIT.fullmatch(text.strip()) else ""
 
 
 def _in_repository(url: str, context: Context) -> Source:

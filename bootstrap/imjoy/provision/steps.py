@@ -5,15 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import IO, TypedDict
+from typing import IO, Optional, TypedDict
 
 from imjoy.bug_report import scrub
 from imjoy.context import Context
 from imjoy.effects.lock import InstallLock
-from imjoy.effects.process import birth_of, end_process_tree
+from imjoy.effects.supervised import Output, Supervised
 from imjoy.model.errors import ExitCode
 from imjoy.provision.machine import isolated
 from imjoy.provision.times import Took, measured
@@ -30,7 +29,7 @@ NETWORK_WORDS = (
     *("CondaHTTPError", "SSLError", "unable to connect", "Failed to connect", "unable to access"),
 )
 
-Report = Callable[[str, float | None], None]
+Report = Callable[[str, Optional[float]], None]
 
 
 class StepFailed(Exception):
@@ -97,17 +96,9 @@ class Steps:
         with self.log.open("ab") as log:
             log.write(f"\n$ {command if isinstance(command, str) else ' '.join(command)}\n".encode())
             log.flush()
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE if self._verbose else log,
-                    stderr=subprocess.STDOUT,
-                    env={**isolated(self._context.environ, self._temporary), **(environ or {})},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise StepFailed(f"{title}: it could not be started: {error}") from error
+            environment = {**isolated(self._context.environ, self._temporary), **(environ or {})}
+            output = subprocess.PIPE if self._verbose else log
+            process = self._start(title, command, output, subprocess.STDOUT, environment)
             shown = Thread(target=_show, args=(process.stdout, self.log), daemon=True)
             if self._verbose:
                 shown.start()
@@ -119,18 +110,29 @@ class Steps:
 
     def run_shown(self, title: str, command: Sequence[str]) -> int:
         """Run one command that speaks to the person itself; return its exit code. Raises :class:`StepFailed`."""
-        environ = isolated(self._context.environ)
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environ, start_new_session=True)
-        return self._wait(title, process)
+        return self._wait(title, self._start(title, command, None, None, isolated(self._context.environ)))
 
-    def _wait(self, title: str, process: subprocess.Popen[bytes]) -> int:
-        """Wait for a step, which the lock knows meanwhile; whatever is raised, it has ended."""
-        self._lock.note_step(process.pid)
+    def _start(
+        self,
+        title: str,
+        command: Sequence[str] | str,
+        stdout: Output,
+        stderr: Output,
+        environ: Mapping[str, str],
+    ) -> Supervised:
         try:
+            return Supervised(command, stdout=stdout, stderr=stderr, environ=environ)
+        except OSError as error:
+            raise StepFailed(f"{title}: it could not be started: {error}") from error
+
+    def _wait(self, title: str, process: Supervised) -> int:
+        """Wait for a step, which the lock knows meanwhile; whatever is raised, it has ended."""
+        try:
+            self._lock.note_step(process.pid)
             with measured(title, self.times):
                 return process.wait(STEP_SECONDS)
         except BaseException as error:
-            _end(process)
+            process.end()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise StepFailed(f"{title} took over an hour.") from error
             raise
@@ -157,11 +159,3 @@ def _show(output: IO[bytes], log: Path) -> None:
             kept.flush()
             sys.stderr.write(line.decode("utf-8", "replace"))
             sys.stderr.flush()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    import psutil
-
-    with suppress(psutil.Error):
-        end_process_tree(process.pid, birth_of(process.pid))
-    process.wait()

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imjoy.effects.lock import InstallLock
-from imjoy.engines import find_engine, stop_engine
+from imjoy.context import Context
+from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
+from imjoy.provision.apply import Effect, interpreter, perform
+from imjoy.provision.door import Door
 from imjoy.provision.linked import environment_of, forget, is_left_over, is_link, remove_link
-from imjoy.provision.receipt import CONDA_PARTS, lock_folder, own_folder, read_receipt, read_state
+from imjoy.provision.machine import foreign_names, isolated
+from imjoy.provision.receipt import own_folder, parts_of, read_receipt
+from imjoy.provision.record import (
+    forget_record,
+    install_lock,
+    read_made_folder,
+    read_state,
+    remove,
+    sweep_state_folder,
+)
+
+STOP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,89 +53,130 @@ class Uninstall(Result):
         return not (self.parts or self.edited or self.workspace or self.left_over)
 
 
-def plan_uninstall(layout: Layout, *, with_workspace: bool, home: Path) -> Uninstall:
+def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspace: bool) -> Uninstall:
     """Look what there is to remove. Changes nothing.
 
     Raises :class:`ImJoyError` ``uninstall.foreign`` for a prefix that no install of ours made, and
     ``uninstall.workspace`` for a workspace that is not safe to remove.
     """
     prefix = layout.prefix
-    workspace = _removable(layout.workspace, home) if with_workspace else None
-    engine = find_engine(layout)
-    nothing = Uninstall(
-        prefix, (), (), workspace, engine.state.url if engine.alive and engine.state else None, ()
-    )
+    target = environment_of(prefix)
+    workspace = _removable(layout.workspace, context.home, door) if with_workspace else None
+    nothing = Uninstall(prefix, (), (), workspace, None, ())
     if is_left_over(prefix):
         return replace(nothing, left_over=True)
+    unfinished = read_state(target) == "unfinished"
     if not prefix.is_dir() or not any(prefix.iterdir()):
-        return nothing
+        # What a killed install left beside it is ours, too.
+        return replace(nothing, parts=(prefix,)) if unfinished else nothing
     receipt = read_receipt(prefix)
-    if (
-        receipt is None
-        and read_state(prefix) is None
-        and {each.name for each in prefix.iterdir()} != {".imjoy"}
-    ):
+    if receipt is None and read_state(target) is None and foreign_names(prefix):
         raise ImJoyError(
             "uninstall.foreign",
             f"{prefix} was not made by an install of imjoy, so nothing was removed.",
             why="It has neither a receipt nor the mark of an unfinished install.",
-            fix="imjoy uninstall --prefix DIR",
+            fix=f"{door.uninstall_command} --prefix DIR",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
-    # A receipt that somebody changed must not lead out of the prefix.
-    names = {each for each in (receipt.parts if receipt else CONDA_PARTS) if each == Path(each).name} | {
-        ".imjoy"
-    }
-    there = sorted(prefix.iterdir())
+    there = tuple(sorted(prefix.iterdir()))
+    # A first install that was not finished had the folder to itself.
+    ours = there if receipt is None or unfinished else parts_of(prefix, receipt)
     return replace(
         nothing,
-        parts=tuple(each for each in there if each.name in names),
+        engine=_running_engine(layout),
+        parts=ours,
         edited=tuple(each for each in recorded_files(prefix) if each.exists()),
-        left=tuple(each for each in there if each.name not in names),
+        left=tuple(each for each in there if each not in ours),
     )
 
 
-def uninstall(plan: Uninstall, layout: Layout, *, home: Path) -> Uninstall:
+def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> Uninstall:
     """Do what the plan says: stop the engine, take back the edits, remove the parts, and a prefix that is a link.
 
     May be repeated after an interruption: the receipt goes last. Raises :class:`ImJoyError` ``install.locked``,
-    ``uninstall.own-python``, ``uninstall.failed``, and what stopping the engine and editing files raises.
+    ``uninstall.failed``, and what stopping the engine and editing files raises.
     """
     prefix = plan.prefix
-    if sys.platform == "win32" and Path(sys.prefix).resolve() == prefix.resolve():
-        raise ImJoyError(
-            "uninstall.own-python",
-            "Windows does not let a running Python remove itself.",
-            fix="powershell -File install.ps1 -Uninstall",
-        )
-    if plan.engine is not None:
-        stop_engine(layout)
     if plan.parts:
+        target = environment_of(prefix)
         receipt = read_receipt(prefix)
-        environment = environment_of(prefix)
-        with InstallLock(lock_folder(prefix)):
-            for file in plan.edited:
-                remove_from_file(file, dry_run=False)
-            if sys.platform == "win32":
-                remove_from_registry(prefix, dry_run=False)
-            for part in plan.parts:
-                if part != own_folder(prefix):
-                    _remove(part)
-        _remove(own_folder(prefix))
-        forget(environment, home)
+        known = receipt.made_folder if receipt is not None else ""
+        topmost = Path(known) if known else read_made_folder(target) or prefix
+        with install_lock(target):
+            _stop_engine(layout, context)
+            for effect in _effects(plan, target, context, door):
+                perform(effect)
+        sweep_state_folder(target)
         if is_link(prefix):
             with suppress(OSError):
-                environment.rmdir()
-            _remove_link(prefix)
-        _remove_empty(prefix, Path(receipt.made_folder) if receipt and receipt.made_folder else prefix)
+                target.rmdir()
+            _remove(prefix, door)
+        _remove_empty(prefix, topmost)
     elif is_left_over(prefix):
-        _remove_link(prefix)
+        _remove(prefix, door)
     if plan.workspace is not None:
-        _remove(plan.workspace)
+        _remove(plan.workspace, door)
     return replace(plan, done=True)
 
 
-def _removable(workspace: Path, home: Path) -> Path | None:
+def _effects(plan: Uninstall, target: Path, context: Context, door: Door) -> list[Effect]:
+    """Return every change in order; our own folder, by which the prefix is known as ours, goes last."""
+    effects = [
+        Effect(f"edit {file}", lambda file=file: remove_from_file(file, dry_run=False))  # type: ignore[misc]
+        for file in plan.edited
+    ]
+    if sys.platform == "win32":
+        effects.append(Effect("registry", lambda: remove_from_registry(plan.prefix, dry_run=False)))
+    own = own_folder(plan.prefix)
+    for part in plan.parts:
+        if part not in (own, plan.prefix):
+            effects.append(Effect(f"remove {part.name}", lambda part=part: _remove(part, door)))  # type: ignore[misc]
+    # The receipt is the last file of it, so that a run that was killed can be repeated.
+    for path in sorted(own.iterdir(), key=lambda each: each.name == "receipt.json") if own.is_dir() else ():
+        if path.name != "state":
+            effects.append(Effect(f"remove {path.name}", lambda path=path: _remove(path, door)))  # type: ignore[misc]
+    effects.append(Effect("forget the environment", lambda: forget(target, context.home)))
+    effects.append(Effect("forget the record", lambda: forget_record(target)))
+    effects.append(Effect("remove our folder", lambda: _remove_folder(own)))
+    return effects
+
+
+def _remove_folder(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _running_engine(layout: Layout) -> str | None:
+    """Return the url of the workspace's engine, where one runs and that can be known without the prefix's help."""
+    with suppress(Exception):
+        from imjoy.engines import find_engine
+
+        engine = find_engine(layout)
+        return engine.state.url if engine.alive and engine.state else None
+    return None
+
+
+def _stop_engine(layout: Layout, context: Context) -> None:
+    """Stop the workspace's engine, by what this Python has, else by the imjoy in the prefix, which may be broken."""
+    try:
+        from imjoy.engines import find_engine, stop_engine
+    except Exception:
+        command = [
+            str(interpreter(layout.prefix)),
+            "-I",
+            "-m",
+            "imjoy",
+            "stop",
+            "--prefix",
+            str(layout.prefix),
+        ]
+        ask(command, timeout=STOP_SECONDS, environ=isolated(context.environ))
+        return
+    if find_engine(layout).alive:
+        stop_engine(layout)
+
+
+def _removable(workspace: Path, home: Path, door: Door) -> Path | None:
     if not workspace.exists():
         return None
     if not (workspace / ".imjoy").is_dir() or workspace.resolve() in (
@@ -133,36 +186,26 @@ def _removable(workspace: Path, home: Path) -> Path | None:
         raise ImJoyError(
             "uninstall.workspace",
             f"{workspace} does not look like a workspace of imjoy, so nothing was removed.",
-            fix="imjoy uninstall",
+            fix=door.uninstall_command,
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
     return workspace
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, door: Door) -> None:
     try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+        if is_link(path):
+            remove_link(path)
         else:
-            path.unlink(missing_ok=True)
+            remove(path)
     except OSError as error:
-        raise _not_removed(path, error) from error
-
-
-def _remove_link(prefix: Path) -> None:
-    try:
-        remove_link(prefix)
-    except OSError as error:
-        raise _not_removed(prefix, error) from error
-
-
-def _not_removed(path: Path, error: OSError) -> ImJoyError:
-    return ImJoyError(
-        "uninstall.failed",
-        f"{path} cannot be removed.",
-        why=str(error),
-        fix="mend its permissions, then run this again",
-    )
+        raise ImJoyError(
+            "uninstall.failed",
+            f"{path} cannot be removed.",
+            why=str(error),
+            fix=f"end what uses it, or change its permissions, then {door.uninstall_command} again",
+            exit_code=ExitCode.PREFLIGHT_REFUSED,
+        ) from error
 
 
 def _remove_empty(prefix: Path, topmost: Path) -> None:

@@ -13,11 +13,11 @@ from types import TracebackType
 
 from imjoy import __version__
 from imjoy.context import Context
-from imjoy.effects.lock import InstallLock
 from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.provision.receipt import Receipt, lock_folder, own_folder, read_receipt, write_receipt
+from imjoy.provision.receipt import Receipt, own_folder, read_receipt, write_receipt
+from imjoy.provision.record import install_lock
 from imjoy.provision.steps import Report, StepFailed, Steps
 from imjoy.signals import signals_held
 from imjoy.upgrade.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_specs, plan_base
@@ -76,7 +76,7 @@ class Session:
         self._context = context
         self._report = report
         self._folder = origin.home / "stage"
-        self._lock = InstallLock(lock_folder(origin.environment))
+        self._lock = install_lock(origin.environment)
         log = origin.home / "upgrade.log"
         self._steps = Steps(log, self._folder / "tmp", self._lock, context, report, verbose=verbose)
         self._prepared: Prepared | None = None

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.effects.lock import InstallLock
-from imjoy.provision.receipt import Receipt, lock_folder, write_receipt, write_state
+from imjoy.provision.receipt import Receipt, write_receipt
+from imjoy.provision.record import begin_record, install_lock, note_folder, state_folder
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="there the script uninstalls, not the command"
@@ -88,12 +88,42 @@ def test_files_that_somebody_put_into_the_prefix_stay(prefix: Path) -> None:
 
 
 @pytest.mark.parametrize("receipt", [True, False])
-def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: bool) -> None:
+@pytest.mark.parametrize("mark", ["beside", "of 0.12"])
+def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: bool, mark: str) -> None:
     if not receipt:
         (prefix / ".imjoy" / "receipt.json").unlink()
-    write_state(prefix, "unfinished")
+    if mark == "beside":
+        begin_record(prefix, "unfinished", made=prefix, link=None, existed=False)
+        note_folder(prefix)
+        # What constructor's installer has there while it runs.
+        (prefix / ".installer.info").write_text("{}")
+        (prefix / "preconda.tar.bz2").write_text("")
+        (prefix / "install_tmp").mkdir()
+    else:
+        (prefix / ".imjoy" / "incomplete").write_text("unfinished\n")
     run("uninstall", "--yes")
     assert not prefix.exists()
+    assert not state_folder(prefix).exists()
+
+
+def test_a_killed_install_that_had_made_nothing_leaves_nothing(home: Path) -> None:
+    before = listing(home)
+    target = home / "ImJoyApp"
+    begin_record(target, "unfinished", made=target, link=None, existed=False)
+    run("uninstall", "--yes")
+    assert listing(home) == before
+
+
+def test_a_folder_that_somebody_made_where_a_killed_install_was_is_theirs(home: Path, prefix: Path) -> None:
+    (prefix / ".imjoy" / "receipt.json").unlink()
+    (prefix / ".imjoy").rmdir()
+    begin_record(prefix, "unfinished", made=prefix, link=None, existed=False)
+    note_folder(prefix)
+    prefix.rename(home / "elsewhere")
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin" / "mine").write_text("mine")
+    assert error_id(run("uninstall", "--yes", code=3)) == "uninstall.foreign"
+    assert (prefix / "bin" / "mine").exists()
 
 
 def test_the_workspace_goes_only_when_that_is_said(home: Path, prefix: Path) -> None:
@@ -147,7 +177,7 @@ def test_folders_that_were_made_for_the_prefix_go_when_they_are_empty(home: Path
 
 
 def test_while_somebody_installs_it_is_refused(prefix: Path) -> None:
-    with InstallLock(lock_folder(prefix)):
+    with install_lock(prefix):
         assert error_id(run("uninstall", "--yes", code=7)) == "install.locked"
     assert (prefix / "bin").exists()
 

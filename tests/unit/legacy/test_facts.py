@@ -8,23 +8,18 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 
 from imjoy import FLOOR, PROJECT_URL, __version__
 from imjoy.effects import conda, lock
-from imjoy.legacy import claim, environment, linked, refusal, running, steps, where
+from imjoy.legacy import claim, refusal, running, where
 from imjoy.legacy import conda as old_conda
 from imjoy.legacy.packages import locked_packages
 from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode
-from imjoy.model.layout import DEFAULT_PREFIX_NAME
-from imjoy.provision import receipt
 from imjoy.provision.conda_environment import RATTLER
-from imjoy.provision.machine import isolated
-from imjoy.provision.plan import Kind
 from imjoy.provision.source import CHECKOUT_PARTS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,29 +55,8 @@ def test_the_exit_codes_under_the_floor_are_the_documented_ones(name: str) -> No
     assert getattr(refusal, name) == ExitCode[name]
 
 
-def test_an_environment_is_marked_as_ours_in_the_same_way_under_the_floor(tmp_path: Path) -> None:
-    prefix = tmp_path / "imjoy"
-    assert environment.own_file(str(prefix), environment.RECEIPT) == str(
-        receipt.own_folder(prefix) / "receipt.json"
-    )
-    assert claim.Claim(str(receipt.own_folder(prefix))).folder == str(receipt.lock_folder(prefix))
-    receipt.own_folder(prefix).mkdir(parents=True)
-    for state in (environment.UNFINISHED, environment.INTERRUPTED):
-        receipt.write_state(prefix, "interrupted" if state == environment.INTERRUPTED else "unfinished")
-        assert environment.standing(str(prefix)) == state == receipt.read_state(prefix)
-    assert environment.DISTRIBUTION in get_args(Kind)
-    assert environment.NAME == conda.ENVIRONMENT_NAME
-    assert linked.PREFIX_NAME == DEFAULT_PREFIX_NAME
-
-
 def test_a_process_is_known_by_the_same_name_under_the_floor() -> None:
     assert claim.identity(os.getpid()) == lock.identity(os.getpid())
-
-
-def test_what_is_started_is_isolated_in_the_same_way_under_the_floor() -> None:
-    names = [*steps.LEAKS, *(f"PIP_{each}" for each in steps.PIP_LEAKS), "HOME", "PIP_INDEX_URL", "PATH"]
-    environ = dict.fromkeys(names, "x")
-    assert steps.isolated(environ, "/tmp/there") == isolated(environ, Path("/tmp/there"))
 
 
 def test_conda_is_looked_for_and_spoken_to_in_the_same_way_under_the_floor() -> None:

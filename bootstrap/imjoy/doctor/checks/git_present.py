@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.effects.git import VERSION_SECONDS, find_git
+from imjoy.effects.git import find_git
 from imjoy.effects.process import CommandFailed
 
 
@@ -35,6 +35,8 @@ def _install(platform: str) -> str:
     manager = next((each for each in ("apt", "dnf", "zypper", "pacman") if shutil.which(each)), "apt")
     return f"sudo {manager} {'-S' if manager == 'pacman' else 'install'} git"
 
+
+VERSION_SECONDS = 10.0
 
 CHECK = Check(
     "git.present",

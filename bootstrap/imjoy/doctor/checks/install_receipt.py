@@ -8,17 +8,19 @@ from imjoy.doctor.installed import receipt_of, reinstall_fix
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, skip, warn
 from imjoy.legacy.sentence import install_line
 from imjoy.path.shells import command_folders
+from imjoy.provision.linked import environment_of
+from imjoy.provision.record import read_state, state_folder
 
 
 def look(machine: Machine) -> Finding:
     """Compare the receipt with what stands in the prefix."""
     prefix, command = machine.layout.prefix, install_line(machine.platform)
     receipt = receipt_of(machine)
-    mark = receipt.with_name("incomplete")
-    if mark.exists():
+    target = environment_of(prefix)
+    if read_state(target) is not None:
         return fail(
             f"An install into {prefix} was interrupted.",
-            f"{mark} is still there.",
+            f"What it wrote down is still in {state_folder(target)}.",
             command,
             reinstall_fix(machine),
         )
@@ -35,8 +37,9 @@ def look(machine: Machine) -> Finding:
         version, distribution = str(document["version"]), str(document["distribution"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         return fail("The receipt of the installation cannot be read.", f"{receipt}: {error}", command)
-    mark_of_kind = "pyvenv.cfg" if distribution == "venv" else "conda-meta"
-    expected = [command_folders(prefix, machine.platform)[-1], prefix / mark_of_kind]
+    # Up to 0.12 imjoy lived in the base of the prefix's own conda.
+    mark = "conda-meta" if (prefix / "conda-meta").is_dir() or distribution == "existing" else "pyvenv.cfg"
+    expected = [command_folders(prefix, machine.platform)[-1], prefix / mark]
     gone = [str(each) for each in expected if not each.exists()]
     if gone:
         return fail(

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
-from imjoy.effects.lock import refuse_when_locked
 from imjoy.model.errors import ImJoyError
-from imjoy.provision.receipt import lock_folder, own_folder
+from imjoy.provision.receipt import own_folder
+from imjoy.provision.record import refuse_when_busy
 from imjoy.upgrade.journal import is_dead, recover
 
 
@@ -27,7 +27,7 @@ def look(machine: Machine) -> Finding:
         stage = home / "stage"
         if not stage.is_dir():
             return ok("no upgrade was left half done")
-        refuse_when_locked(lock_folder(environment))
+        refuse_when_busy(environment)
     except ImJoyError:
         return ok("an upgrade is at work")
     return warn(

@@ -1,0 +1,86 @@
+"""What the door that somebody came in by tells the planner: ``install.sh``, ``install.ps1``, an old Python, or none.
+
+A door finds or fetches a Python and imjoy's source, and hands over; it says by these variables what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ARGUMENTS_VARIABLE = "IMJOY_DOOR_ARGUMENTS"
+VARIABLES = (
+    "IMJOY_DOOR",
+    "IMJOY_DOOR_FOLDER",
+    "IMJOY_DOOR_PYTHON",
+    "IMJOY_DOOR_SOURCE",
+    "IMJOY_DOOR_ARCHIVE",
+    "IMJOY_DOOR_UNREACHABLE",
+    "IMJOY_DOOR_SHELL",
+    "IMJOY_DOOR_NOTICES",
+    ARGUMENTS_VARIABLE,
+)
+
+
+@dataclass(frozen=True)
+class Door:
+    """A door. ``name`` is empty where there was none.
+
+    ``folder`` is a temporary one that the door removes; ``python`` a whole Python that it downloaded; ``source`` the
+    source that it fetched, from ``archive`` where that was one; ``unreachable`` says why it got none; ``shell`` is the
+    shell that the line was typed in.
+    """
+
+    name: str = ""
+    folder: Path | None = None
+    python: Path | None = None
+    source: Path | None = None
+    archive: Path | None = None
+    unreachable: str = ""
+    shell: str = ""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """Return what a person types to come in by this door again."""
+        return {"install.sh": "bash install.sh", "install.ps1": ".\\install.ps1"}.get(
+            self.name, "imjoy install"
+        )
+
+    @property
+    def uninstall_command(self) -> str:
+        """Return what a person types to uninstall by this door."""
+        flags = {"install.sh": "bash install.sh --uninstall", "install.ps1": ".\\install.ps1 -Uninstall"}
+        return flags.get(self.name, "imjoy uninstall")
+
+
+def find_door(environ: Mapping[str, str]) -> Door:
+    """Return the door that the variables tell of."""
+
+    def path(name: str) -> Path | None:
+        return Path(environ[name]) if environ.get(name) else None
+
+    return Door(
+        name=environ.get("IMJOY_DOOR", ""),
+        folder=path("IMJOY_DOOR_FOLDER"),
+        python=path("IMJOY_DOOR_PYTHON"),
+        source=path("IMJOY_DOOR_SOURCE"),
+        archive=path("IMJOY_DOOR_ARCHIVE"),
+        unreachable=environ.get("IMJOY_DOOR_UNREACHABLE", ""),
+        shell=environ.get("IMJOY_DOOR_SHELL", ""),
+        notices=_notices(path("IMJOY_DOOR_NOTICES")),
+    )
+
+
+def without_door(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those of a door: what is started must not take itself for the planner."""
+    return {name: value for name, value in environ.items() if name not in VARIABLES}
+
+
+def _notices(file: Path | None) -> tuple[str, ...]:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace") if file is not None else ""
+    except OSError:
+        return ()
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,334 @@
+"""The one road of every install and uninstall: arguments, plan, effects, words.
+
+All doors lead here: ``install.sh``, ``install.ps1`` and ``python -m imjoy`` of an old Python find or fetch a Python and
+hand over with the options as they were typed; ``imjoy install`` and ``imjoy uninstall`` call it. It needs the standard
+library alone, from Python 3.9 on, and runs unbuilt: from a checkout, out of a wheel, or where it is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from imjoy import __version__
+from imjoy.bug_report import write_bug_report
+from imjoy.context import Context
+from imjoy.effects.process import ask
+from imjoy.effects.terminal import StepLines, confirm, somebody_is_there, write
+from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import DEFAULT_PREFIX_NAME
+from imjoy.path.shells import shell_of_program
+from imjoy.provision import words
+from imjoy.provision.apply import Installation, environment_works, interpreter, works
+from imjoy.provision.arguments import Arguments, check, help_text, parse
+from imjoy.provision.door import ARGUMENTS_VARIABLE, Door, find_door, without_door
+from imjoy.provision.linked import environment_of
+from imjoy.provision.plan import Plan, Wanted, look, make_plan
+from imjoy.provision.record import read_state, refuse_when_busy
+from imjoy.provision.times import Took, measured, shares
+from imjoy.provision.uninstall import Uninstall, plan_uninstall, uninstall
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+ASK_SECONDS = 10.0
+
+
+def main(typed: Sequence[str]) -> int:
+    """Run ``install`` or ``uninstall`` with the options behind it, and return the exit code; never raises."""
+    context = Context.of_this_process()
+    door = find_door(context.environ)
+    verb, options = (typed[0], list(typed[1:])) if typed else ("install", [])
+    file = context.environ.get(ARGUMENTS_VARIABLE)
+    run = _Run(verb, context, door)
+    try:
+        if file:
+            # A door whose arguments a shell would spoil writes them down, one a line.
+            options = Path(file).read_text(encoding="utf-8-sig").splitlines()
+        with _signals_interrupt():
+            return run.run(options)
+    except ImJoyError as error:
+        run.steps.close("failed")
+        words.show_error(error, as_json="--json" in options)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        run.steps.close("interrupted")
+        with suppress(OSError):
+            write(run.interrupted(), sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Keep the interpreter from flushing into what is closed when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except Exception as error:
+        run.steps.close("failed")
+        words.show_error(write_bug_report(error, context, options), as_json="--json" in options)
+        return int(ExitCode.OUR_BUG)
+
+
+class _Run:
+    """One run of the planner."""
+
+    def __init__(self, verb: str, context: Context, door: Door) -> None:
+        self.steps = StepLines()
+        self._verb = verb
+        self._context = context
+        self._door = door
+        self._removing = False
+        self._prefix: Path | None = None
+
+    def run(self, options: Sequence[str]) -> int:
+        """Do what the options say; return the exit code."""
+        arguments = parse(options, self._door)
+        verb = "uninstall" if arguments.has("uninstall") else self._verb
+        self._verb = verb
+        if arguments.has("help"):
+            sys.stdout.write(help_text(verb, self._door))
+            return ExitCode.DONE
+        if arguments.has("version"):
+            write(f"imjoy {__version__}", sys.stdout)
+            return ExitCode.DONE
+        if arguments.has("verbose"):
+            self.steps = StepLines(times=False)
+        if "distribution" not in arguments.values and (
+            named := self._context.environ.get("IMJOY_DISTRIBUTION")
+        ):
+            arguments.values["distribution"] = named
+        if "mirror" not in arguments.values and (named := self._context.environ.get("IMJOY_MIRROR")):
+            arguments.values["mirror"] = named
+        check(arguments, self._door)
+        self._prefix = self._find_prefix(arguments)
+        return self._uninstall(arguments) if verb == "uninstall" else self._install(arguments)
+
+    def interrupted(self) -> str:
+        """Return what a run that was interrupted has left behind."""
+        prefix = self._prefix or Path(DEFAULT_PREFIX_NAME)
+        return words.gone_line(
+            self._door,
+            removing=self._removing,
+            uninstalling=self._verb == "uninstall",
+            prefix=prefix,
+            marked=read_state(environment_of(prefix)) is not None,
+        )
+
+    def _find_prefix(self, arguments: Arguments) -> Path:
+        given = arguments.values.get("prefix") or self._context.environ.get("IMJOY_PREFIX")
+        if given:
+            return Path(os.path.abspath(Path(given).expanduser()))  # noqa: PTH100 - resolves `..` without following links
+        if os.name == "posix" and not self._context.environ.get("HOME"):
+            raise ImJoyError(
+                "prefix.unknown",
+                "HOME is not set, so there is no ~/ImJoyApp to install into.",
+                fix="give a folder: --prefix DIR",
+                exit_code=ExitCode.PREFLIGHT_REFUSED,
+            )
+        return self._context.home / DEFAULT_PREFIX_NAME
+
+    # --- install ---
+
+    def _install(self, arguments: Arguments) -> int:
+        prefix, as_json, quiet = self._prefix, arguments.has("json"), arguments.has("quiet")
+        assert prefix is not None
+        wanted = Wanted(
+            prefix=prefix,
+            distribution=arguments.values.get("distribution", "auto"),  # type: ignore[arg-type]
+            source=arguments.values.get("from"),
+            mirror=arguments.values.get("mirror"),
+            offline=arguments.path("offline"),
+            installer=arguments.path("installer"),
+            sha256=arguments.values.get("sha256"),
+            python_url=self._context.environ.get("IMJOY_PYTHON_URL", ""),
+            python_sha256=self._context.environ.get("IMJOY_PYTHON_SHA256", ""),
+        )
+        looked: list[Took] = []
+        dry_run, yes = arguments.has("dry-run"), arguments.has("yes")
+        with measured("looking at the machine", looked):
+            plan = self._agreed_plan(wanted, ask_about_conda=not (yes or dry_run or as_json))
+        if plan.problems:
+            if as_json:
+                words.emit_json(plan.as_json())
+            words.show_refusal(plan)
+            offline = all(each.id.startswith("network.") for each in plan.problems)
+            return ExitCode.NETWORK_NEEDED if offline else ExitCode.PREFLIGHT_REFUSED
+        if plan.source.unreachable and plan.action != "none":
+            raise ImJoyError(
+                "network.source",
+                f"{plan.source.place.replace('git+', '', 1)} cannot be reached, and nothing was changed.",
+                why=plan.source.unreachable,
+                fix="look at the network, or install from a file: --from FILE.whl",
+                exit_code=ExitCode.NETWORK_NEEDED,
+            )
+        refuse_when_busy(plan.target)
+        if dry_run:
+            if as_json:
+                words.emit_json(plan.as_json())
+            else:
+                words.show_plan(plan, self._context)
+            return ExitCode.DONE
+        if plan.action == "repair" and plan.make_python and not yes:
+            self._agree_to_rebuild(prefix)
+        if plan.action != "none" and not quiet:
+            for line in (*words.plan_lines(plan, self._context, to_stderr=True), ""):
+                write(line, sys.stderr)
+        return self._carry_out(plan, arguments, looked)
+
+    def _carry_out(self, plan: Plan, arguments: Arguments, looked: list[Took]) -> int:
+        quiet = arguments.has("quiet")
+        passed_on = [f"--{flag}" for flag in ("json", "quiet", "modify-path", "start") if arguments.has(flag)]
+        if shell := self._shell(arguments):
+            passed_on += ["--shell", shell]
+        report = (lambda title, fraction: None) if quiet else self.steps
+        context = replace(self._context, environ=without_door(self._context.environ))
+        installation = Installation(plan, context, _Reporter(report), verbose=arguments.has("verbose"))
+        code = installation.run(passed_on)
+        if arguments.has("verbose"):
+            for line in shares((*looked, *installation.times)):
+                write(line, sys.stderr)
+        if arguments.has("start") and code == ExitCode.DONE:
+            return self._start(plan.prefix, arguments)
+        return code
+
+    def _agreed_plan(self, wanted: Wanted, *, ask_about_conda: bool) -> Plan:
+        def plan(use_conda: bool) -> Plan:
+            found = look(
+                wanted,
+                self._context,
+                self._door,
+                works=works,
+                python_works=environment_works,
+                use_conda=use_conda,
+            )
+            return make_plan(wanted, found, better_prefix=self._context.home / DEFAULT_PREFIX_NAME)
+
+        first = plan(use_conda=True)
+        offered = (
+            first.distribution == "existing" and wanted.distribution == "auto" and first.action == "install"
+        )
+        if offered and ask_about_conda and first.conda is not None:
+            question = (
+                f"There is a conda {first.conda.version}: {first.conda.command}\n"
+                f"Shall it make the environment {first.environment} for imjoy? It is not changed itself."
+            )
+            if not confirm(question, default=True):
+                return plan(use_conda=False)
+        return first
+
+    def _agree_to_rebuild(self, prefix: Path) -> None:
+        question = f"The Python in {prefix} is broken and has to be made anew; packages that you added to it go. Do it?"
+        if not confirm(question, default=False):
+            raise ImJoyError(
+                "install.broken",
+                f"The Python in {prefix} is broken and was left as it is.",
+                fix=f"{self._door.command} --yes makes it anew; packages that you added to it go",
+                exit_code=ExitCode.PREFLIGHT_REFUSED,
+            )
+
+    def _shell(self, arguments: Arguments) -> str:
+        """Return the shell that the line was typed in, as far as it is known: its start-up file is the one to name."""
+        named = arguments.values.get("shell") or self._door.shell
+        if named:
+            return shell_of_program(named) or named
+        if os.name != "posix":
+            return ""
+        command = ["ps", "-o", "comm=", "-p", str(os.getppid())]
+        parent = shell_of_program(ask(command, timeout=ASK_SECONDS).stdout.strip())
+        return parent or shell_of_program(self._context.environ.get("SHELL", "")) or ""
+
+    def _start(self, prefix: Path, arguments: Arguments) -> int:
+        """Become ``imjoy start``, which wants the terminal for Ctrl-C and questions; stdin may still be a pipe."""
+        python = str(interpreter(prefix))
+        command = [python, "-I", "-m", "imjoy", "start", "--serve", "--open", "--prefix", str(prefix)]
+        command += arguments.words
+        sys.stdout.flush()
+        sys.stderr.flush()
+        environ = without_door(self._context.environ)
+        if os.name != "posix":
+            return subprocess.run(command, env=environ, check=False).returncode
+        if not sys.stdin.isatty():
+            with suppress(OSError):
+                terminal = os.open("/dev/tty", os.O_RDONLY)
+                os.dup2(terminal, 0)
+        # A door waits to remove its folder, so that has to be done here, before this process becomes another.
+        if self._door.folder is not None and self._door.python is None:
+            shutil.rmtree(self._door.folder, ignore_errors=True)
+        os.execve(python, command, environ)
+
+    # --- uninstall ---
+
+    def _uninstall(self, arguments: Arguments) -> int:
+        context, as_json = self._context, arguments.has("json")
+        layout = context.layout(str(self._prefix))
+        plan = plan_uninstall(layout, context, self._door, with_workspace=arguments.has("workspace"))
+        if arguments.has("dry-run") or plan.empty:
+            self._show(plan, as_json=as_json, quiet=False)
+            return ExitCode.DONE
+        if not arguments.has("yes"):
+            self._agree_to_remove(plan, as_json=as_json)
+        self._removing = True
+        done = uninstall(plan, layout, context, self._door)
+        self._removing = False
+        self._show(done, as_json=as_json, quiet=arguments.has("quiet"))
+        return ExitCode.DONE
+
+    def _agree_to_remove(self, plan: Uninstall, *, as_json: bool) -> None:
+        if as_json or not somebody_is_there():
+            raise ImJoyError(
+                "uninstall.unconfirmed",
+                "Nothing was removed, because nobody could be asked.",
+                fix=f"{self._door.uninstall_command} --yes",
+                exit_code=ExitCode.USAGE,
+            )
+        for line in words.uninstall_lines(plan, self._context):
+            write(line, sys.stderr)
+        if not confirm("Remove all of it?", default=False):
+            raise ImJoyError(
+                "uninstall.unconfirmed",
+                "Nothing was removed, because nobody said yes.",
+                fix=f"{self._door.uninstall_command} --yes",
+                exit_code=ExitCode.USAGE,
+            )
+
+    def _show(self, result: Uninstall, *, as_json: bool, quiet: bool) -> None:
+        if as_json:
+            words.emit_json(result.as_json())
+        elif not quiet:
+            for line in words.uninstall_lines(result, self._context):
+                write(line, sys.stdout)
+
+
+class _Reporter:
+    """Ends the line of the last step before the second half prints lines of its own."""
+
+    def __init__(self, report: object) -> None:
+        self._report = report
+
+    def __call__(self, title: str, fraction: float | None = None) -> None:
+        if isinstance(self._report, StepLines):
+            self._report(title, fraction)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """While it is entered, the first request to end raises KeyboardInterrupt, and later ones wait for the cleaning."""
+    came = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if not came:
+            came = True
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

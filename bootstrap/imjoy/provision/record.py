@@ -1,0 +1,178 @@
+"""What is written down while an install, an upgrade or an uninstall is at work, beside the folder that it changes.
+
+It lies beside and not inside, so that an installer finds the empty folder that it asks for, and so that a folder which
+we made is known as ours, whatever an installer put there before it was killed. Everything is keyed on the *target*: the
+folder in which Python really lies, which is the prefix, or the environment that the prefix is a link to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+from imjoy.effects.lock import InstallLock, refuse_when_locked
+
+SCHEMA = 1
+
+State = Literal["unfinished", "interrupted"]
+"""A first install that is not whole yet, or a change of one that was."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """An install at work. ``made`` is the topmost folder that it made; ``link`` the prefix, where that is a link.
+
+    ``existed`` is whether the target was there before, and empty; ``inode`` and ``birth`` tell the folder that we made
+    from one that somebody made in its place since.
+    """
+
+    target: str
+    state: State
+    made: str = ""
+    link: str = ""
+    existed: bool = False
+    inode: int = 0
+    birth: float = 0.0
+
+
+def state_folder(target: Path) -> Path:
+    """Return the folder of ours beside ``target``; inside it where nobody may write beside it. It need not be there."""
+    beside = target.with_name(f".{target.name}.imjoy")
+    inside = target / ".imjoy" / "state"
+    if beside.is_dir() or not target.is_dir():
+        return beside
+    if inside.is_dir():
+        return inside
+    return beside if os.access(target.parent, os.W_OK | os.X_OK) else inside
+
+
+def install_lock(target: Path) -> InstallLock:
+    """Return the lock that all who change ``target`` take."""
+    return InstallLock(state_folder(target) / "lock", target)
+
+
+def refuse_when_busy(target: Path) -> None:
+    """Raise :class:`~imjoy.model.errors.ImJoyError` ``install.locked`` while somebody else changes ``target``."""
+    refuse_when_locked(state_folder(target) / "lock", target)
+
+
+def begin_record(target: Path, state: State, *, made: Path | None, link: Path | None, existed: bool) -> None:
+    """Write down what is about to be done; what a killed run before it has made is kept. Raises ``OSError``."""
+    before = read_record(target)
+    kept = before.made if before is not None and before.made else str(made or "")
+    written = Record(str(target), state, kept, str(link or ""), existed)
+    if before is not None and target.is_dir():
+        written = replace(written, inode=before.inode, birth=before.birth)
+    _write(target, written)
+
+
+def note_folder(target: Path) -> None:
+    """Write down which folder it is, once it is there. Raises ``OSError``."""
+    record = read_record(target)
+    if record is not None:
+        found = target.stat()
+        _write(target, replace(record, inode=found.st_ino, birth=_birth(found)))
+
+
+def read_record(target: Path) -> Record | None:
+    """Return what was written down, or None when there is nothing that can be read."""
+    try:
+        document = json.loads((state_folder(target) / "record.json").read_text(encoding="utf-8"))
+        known = {each.name for each in fields(Record)}
+        record = Record(**{name: value for name, value in document.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return record if record.state in ("unfinished", "interrupted") else None
+
+
+def read_state(target: Path) -> State | None:
+    """Return the state of an install that was not finished, or None.
+
+    A folder that somebody made where ours had been is none of ours. A record that a power cut emptied still says that
+    we were at work: ours is then whatever is there.
+    """
+    record = read_record(target)
+    if record is not None:
+        return record.state if _is_ours(target, record) else _state_inside(target)
+    if (state_folder(target) / "record.json").exists():
+        return "interrupted" if (target / ".imjoy" / "receipt.json").exists() else "unfinished"
+    return _state_inside(target)
+
+
+def forget_record(target: Path) -> None:
+    """Remove our folder beside ``target``, the lock in it excepted, and the mark that imjoy 0.12 left inside."""
+    folder = state_folder(target)
+    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+        # The record goes last: without it what is left would be nobody's.
+        if path.name not in ("record.json", "lock") and not path.name.startswith("lock."):
+            remove(path)
+    remove(target / ".imjoy" / "incomplete")
+    remove(folder / "record.json")
+
+
+def sweep_state_folder(target: Path) -> None:
+    """Remove our empty folder beside ``target``, once the lock in it was given back."""
+    with suppress(OSError):
+        state_folder(target).rmdir()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, if it is there. Raises ``OSError``."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _state_inside(target: Path) -> State | None:
+    """Return what the mark of imjoy 0.12 says."""
+    try:
+        text = (target / ".imjoy" / "incomplete").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return "interrupted" if text.splitlines()[:1] == ["interrupted"] else "unfinished"
+
+
+def read_made_folder(target: Path) -> Path | None:
+    """Return the topmost folder that an install which was not finished has made, or None."""
+    record = read_record(target)
+    if record is not None:
+        return Path(record.made) if record.made else None
+    try:
+        lines = (target / ".imjoy" / "incomplete").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Path(lines[1]) if len(lines) > 1 and lines[1] else None
+
+
+def _is_ours(target: Path, record: Record) -> bool:
+    try:
+        found = target.stat()
+    except OSError:
+        # Killed before it was made, or removed by hand since.
+        return True
+    if not record.inode:
+        # Killed between making it and noting which one it is; nothing of an installer was there yet.
+        return record.existed or record.state == "interrupted" or not any(target.iterdir())
+    return found.st_ino == record.inode and _birth(found) == record.birth
+
+
+def _birth(found: os.stat_result) -> float:
+    """Return when a folder was made, in seconds; 0 where the system does not tell."""
+    return float(getattr(found, "st_birthtime", 0.0))
+
+
+def _write(target: Path, record: Record) -> None:
+    folder = state_folder(target)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = folder / "record.json.new"
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump({"schema": SCHEMA, **asdict(record)}, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / "record.json")
