@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.effects.home import typed_path
+from imjoy.effects.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 
@@ -89,16 +90,19 @@ class Answers:
 
     def _start_reading(self) -> None:
         if self._reader is None:
-            self._reader = threading.Thread(target=self._read, daemon=True, name="answers")
+            self._reader = threading.Thread(
+                target=self._read, args=(own_input(),), daemon=True, name="answers"
+            )
             self._reader.start()
 
     def _answer(self, number: int) -> asyncio.Future[object]:
         return self._answers.setdefault(number, self._loop.create_future())
 
-    def _read(self) -> None:
+    def _read(self, descriptor: int) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed
-            for line in sys.stdin:
-                self._loop.call_soon_threadsafe(self._take, line)
+            with open(descriptor, encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    self._loop.call_soon_threadsafe(self._take, line)
             self._loop.call_soon_threadsafe(self._end)
 
     def _take(self, line: str) -> None:

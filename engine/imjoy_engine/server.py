@@ -23,6 +23,7 @@ from imjoy import __version__
 from imjoy.effects.files import ensure_private_folder, write_private
 from imjoy.effects.listening import BindFailure, CannotListen, listen
 from imjoy.effects.process import birth_of
+from imjoy.effects.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .auth import Gate, ensure_token
@@ -285,9 +286,10 @@ def _stop_on_signals(stop_wanted: asyncio.Event) -> None:
 def _stop_at_end_of_input(stop_wanted: asyncio.Event) -> None:
     """Stop in order when the process that started us has gone, however it went."""
     loop = asyncio.get_running_loop()
+    lifeline = own_input()
 
     def watch() -> None:
-        while os.read(0, 1024):
+        while os.read(lifeline, 1024):
             pass
         loop.call_soon_threadsafe(stop_wanted.set)
 

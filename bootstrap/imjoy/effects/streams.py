@@ -56,6 +56,19 @@ def prepare_streams() -> None:
             setattr(sys, f"__{name}__", ours)
 
 
+def own_input() -> int:
+    """Return a number of our own for standard input, which is empty for whatever reads number 0 from here on.
+
+    On Windows a library whose start asks what number 0 is (numpy's is one) waits until a read of it that another thread
+    stands in has ended: numpy 24290, CPython 78961. A thread that waits for what comes reads this number instead.
+    """
+    ours = os.dup(0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return ours
+
+
 def output_failure() -> OSError | None:
     """Return why standard output could not be written, or None when it could."""
     return sys.stdout.failure if isinstance(sys.stdout, Output) else None
