@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
 
-CHUNK_BYTES = 64 * 1024
+from . import Ended, Start, Watcher
+
+if TYPE_CHECKING:
+    from .job import Job
+
 TERMINATE_SECONDS = 2.0
-KILL_SECONDS = 3.0
+KILL_SECONDS = 4.0
+LAST_WORDS_SECONDS = 0.5
 
 # What a plugin may see of our environment: enough to find programs, a home, a language, a screen, a GPU and the way
 # through a proxy; not whatever else (secrets among it) the engine was started with.
@@ -88,32 +93,74 @@ def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, st
     return {**ALLOCATOR_VARIABLES, **kept}
 
 
+# A group in our session, not a session of its own: POSIX then hangs up on what is suspended when we are killed (a group
+# with stopped members loses its last parent in the session), and could not end itself.
+_OWN_GROUP: dict[str, Any] = {}
+if sys.platform != "win32":
+    _OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
+
+# Of CreateProcess: it runs nothing before it is in its job.
+CREATE_SUSPENDED = 0x4
+
+WORKER_SCRIPT = Path(__file__).parent.parent / "worker" / "__main__.py"
+
+
+class _Process(asyncio.SubprocessProtocol):
+    """Hands on what a process writes. ``exited`` is done when it has ended, ``silent`` when its pipes have closed.
+
+    asyncio's own ``Process.wait`` waits for the pipes as well (3.11.7, 3.12.1, 3.13.0), and whatever the process
+    started may hold those for ever.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self.silent: asyncio.Future[None] = loop.create_future()
+        self._watcher = watcher
+        self._open = {1: "stdout", 2: "stderr"}
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._watcher.output(self._open[fd], data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._open.pop(fd, None)
+        if not self._open and not self.silent.done():
+            self.silent.set_result(None)
+
+    def process_exited(self) -> None:
+        self.exited.set_result(None)
+
+
+def _new_job() -> Job | None:
+    """Return what ends everything that a worker starts, where processes have no supervisor."""
+    if sys.platform != "win32":
+        return None
+    from .job import Job
+
+    return Job()
+
+
 class LocalWorker:
-    """One worker process. Its standard input is the lifeline: it ends when we do, however we end."""
+    """One worker process. Its standard input is the lifeline: it ends when we do, however we end.
 
-    def __init__(self, process: asyncio.subprocess.Process, on_output: Callable[[str, bytes], None]) -> None:
+    On POSIX the process that we start is the worker's supervisor, which ends as the worker did when nothing is left of
+    what that started (see ``worker/supervisor.py``). On Windows a job object does that.
+    """
+
+    node = ""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, process: _Process) -> None:
+        self._transport = transport
         self._process = process
-        self.pid = process.pid
-        self._readers = [
-            asyncio.create_task(self._read("stdout", process.stdout, on_output)),
-            asyncio.create_task(self._read("stderr", process.stderr, on_output)),
-        ]
+        self.pid = transport.get_pid()
 
-    @staticmethod
-    async def _read(
-        name: str, stream: asyncio.StreamReader | None, on_output: Callable[[str, bytes], None]
-    ) -> None:
-        while stream is not None and (chunk := await stream.read(CHUNK_BYTES)):
-            on_output(name, chunk)
-
-    async def wait(self) -> int:
-        """Wait for the process to end and for what it wrote; return its exit code, negative for a signal."""
-        code = await self._process.wait()
-        # A grandchild may hold the pipes open; its output is not waited for.
-        _, unfinished = await asyncio.wait(self._readers, timeout=0.5)
-        for reader in unfinished:
-            reader.cancel()
-        return code
+    async def wait(self) -> Ended:
+        """Wait for the process to end and for what it wrote."""
+        await asyncio.shield(self._process.exited)
+        # Somebody may hold the pipes open; what he writes is not waited for.
+        await asyncio.wait({self._process.silent}, timeout=LAST_WORDS_SECONDS)
+        self._transport.close()
+        return Ended(self._transport.get_returncode())
 
     def suspended(self) -> bool:
         """Whether the process was stopped by a signal and waits to be continued."""
@@ -125,79 +172,73 @@ class LocalWorker:
             return False
 
     async def end(self, grace: float) -> None:
-        """Wait ``grace`` seconds for it to leave by itself, then terminate and kill it with all its descendants.
+        """Wait ``grace`` seconds for it to leave by itself, then terminate and kill it with all that it started.
 
-        Takes at most ``grace`` + 5 seconds; returns when it is gone.
+        Takes at most ``grace`` + 10 seconds; returns when it is gone.
         """
-        if not await self._gone_within(grace):
-            self._signal_group(signal.SIGTERM)
-            if not await self._gone_within(TERMINATE_SECONDS):
-                self._kill_tree()
-                await self._gone_within(KILL_SECONDS)
-        # What it left behind in its process group goes too.
-        self._signal_group(getattr(signal, "SIGKILL", signal.SIGTERM))
+        if await self._gone_within(grace):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._transport.terminate()
+        if await self._gone_within(TERMINATE_SECONDS):
+            return
+        lifeline = self._transport.get_pipe_transport(0)
+        if lifeline is not None:
+            lifeline.close()
+        if await self._gone_within(KILL_SECONDS):
+            return
+        # The supervisor itself does not answer. The worker's own end of a lifeline is in its hands.
+        with contextlib.suppress(ProcessLookupError):
+            self._transport.kill()
+        await self._gone_within(KILL_SECONDS)
 
     async def _gone_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._process.wait(), seconds)
-        except asyncio.TimeoutError:
-            return False
-        return True
-
-    def _signal_group(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                if self._process.returncode is None:
-                    self._process.terminate()
-            else:
-                os.killpg(self.pid, number)
-
-    def _kill_tree(self) -> None:
-        import psutil
-
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    child.kill()
-        self._signal_group(getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
-# A group in our session, not a session of its own: POSIX then hangs up on a worker that is suspended when we are killed
-# (a group with stopped members loses its last parent in the session), which could not end itself.
-_OWN_GROUP: dict[str, Any] = {}
-if sys.platform != "win32":
-    _OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
-
-WORKER_SCRIPT = Path(__file__).parent.parent / "worker" / "__main__.py"
+        await asyncio.wait({self._process.exited}, timeout=seconds)
+        return self._process.exited.done()
 
 
 class LocalLauncher:
     """Starts workers here."""
 
-    async def start(
-        self,
-        python: Path,
-        options: Sequence[str],
-        variables: Mapping[str, str],
-        work_dir: Path,
-        on_output: Callable[[str, bytes], None],
-    ) -> LocalWorker:
-        """Start a worker under ``python options…`` with ``variables`` added to its environment.
+    async def check(self) -> None:
+        """Nothing is needed."""
 
-        ``on_output`` gets ``("stdout" | "stderr", bytes)`` as it is written. The process leads a group of its own, so
-        that Ctrl-C in our terminal does not reach it. Raises OSError when it cannot be started.
+    async def start(self, start: Start, watcher: Watcher) -> LocalWorker:
+        """Start a worker here, in a group of its own, so that Ctrl-C in our terminal does not reach it.
+
+        Raises OSError when it cannot be started.
         """
-        process = await asyncio.create_subprocess_exec(
-            str(python),
+        job = _new_job()
+        if job is None:
+            return LocalWorker(*await self._spawn(start, watcher))
+        try:
+            transport, process = await self._spawn(start, watcher, creationflags=CREATE_SUSPENDED)
+        except BaseException:
+            job.close()
+            raise
+        process.exited.add_done_callback(lambda _: job.close())
+        with contextlib.suppress(OSError):
+            job.take_and_resume(transport.get_pid())
+        return LocalWorker(transport, process)
+
+    @staticmethod
+    async def _spawn(
+        start: Start, watcher: Watcher, creationflags: int = 0
+    ) -> tuple[asyncio.SubprocessTransport, _Process]:
+        return await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Process(watcher),
+            str(start.python),
             "-s",
-            *options,
+            *start.options,
             str(WORKER_SCRIPT),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**plugin_environment(os.environ, python), **variables},
-            cwd=work_dir,
-            limit=CHUNK_BYTES,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**plugin_environment(os.environ, start.python), **start.variables},
+            cwd=start.work_dir,
+            creationflags=creationflags,
             **_OWN_GROUP,
         )
-        return LocalWorker(process, on_output)
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -11,17 +11,18 @@ import secrets
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imjoy.model.errors import ImJoyError
 
 from ..environments.spec import EnvironmentSpec
 from ..environments.store import EnvironmentStore, Progress
 from ..environments.uses import note_use
+from ..launchers import Ended, Launcher, Place, Start, Worker
 from .events import EventLog
 
 if TYPE_CHECKING:
@@ -60,31 +61,6 @@ NEXT: Mapping[PluginState, frozenset[PluginState]] = {
     PluginState.FAILED: frozenset(),
     PluginState.EXITED: frozenset(),
 }
-
-
-class WorkerProcess(Protocol):
-    """What a launcher hands out; see :class:`imjoy_engine.launchers.local.LocalWorker`."""
-
-    pid: int
-
-    async def wait(self) -> int: ...
-
-    def suspended(self) -> bool: ...
-
-    async def end(self, grace: float) -> None: ...
-
-
-class Launcher(Protocol):
-    """Starts a worker; see :class:`imjoy_engine.launchers.local.LocalLauncher`."""
-
-    async def start(
-        self,
-        python: Path,
-        options: Sequence[str],
-        variables: Mapping[str, str],
-        work_dir: Path,
-        on_output: Callable[[str, bytes], None],
-    ) -> WorkerProcess: ...
 
 
 @dataclass(frozen=True)
@@ -169,6 +145,7 @@ class Plugin:
         self.state = PluginState.QUEUED
         self.since = time.time()
         self.pid: int | None = None
+        self.place: Place | None = None
         self.exit_code: int | None = None
         self.signal: str | None = None
         self.error: dict[str, object] | None = None
@@ -184,7 +161,7 @@ class Plugin:
         self._first_client: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._script_ran: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._script_ran.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._worker: WorkerProcess | None = None
+        self._worker: Worker | None = None
         self._output: deque[str] = deque()
         self._output_characters = 0
         self._decoders = {
@@ -210,6 +187,7 @@ class Plugin:
             "state": self.state.value,
             "since": self.since,
             "pid": self.pid,
+            "place": None if self.place is None else asdict(self.place),
             "clients": len(self.links),
             "exit_code": self.exit_code,
             "signal": self.signal,
@@ -278,13 +256,12 @@ class Plugin:
         }
         try:
             self._worker = await self._surroundings.launcher.start(
-                python, command.options, variables, work_dir, self._take_output
+                Start(self.id, request.manifest.name, python, command.options, variables, work_dir), self
             )
         except OSError as error:
             raise ImJoyError(
                 "plugin.not-started", f"{request.manifest.name} could not be started.", why=str(error)
             ) from error
-        self.pid = self._worker.pid
         exited = asyncio.create_task(self._worker.wait())
         watching = asyncio.create_task(self._tell_of_suspension(self._worker))
         try:
@@ -305,12 +282,13 @@ class Plugin:
         finally:
             exited.cancel()
             watching.cancel()
-        self._note_exit(exited.result())
-        if self.exit_code != 0:
-            raise self._exit_error()
+        ended = exited.result()
+        self._note_exit(ended)
+        if ended.error is not None or self.exit_code != 0:
+            raise self._exit_error(ended)
         self._change(PluginState.EXITED)
 
-    async def _tell_of_suspension(self, worker: WorkerProcess) -> None:
+    async def _tell_of_suspension(self, worker: Worker) -> None:
         """Say when somebody stopped the process with a signal: who waits for its answer would wait for ever."""
         before = False
         while True:
@@ -323,12 +301,12 @@ class Plugin:
                 )
                 text = text if before else f"The process (pid {worker.pid}) goes on."
                 log.warning("plugin %s (%s): %s", self.request.manifest.name, self.id, text)
-                self._say(text)
+                self.say(text)
 
     async def _prepare(self, spec: EnvironmentSpec, work_dir: Path) -> tuple[Path, Mapping[str, str]]:
         """Return the interpreter to start, when all that the plugin needs is there, and the variables it asks for."""
         for note in spec.notes:
-            self._say(note)
+            self.say(note)
         environments = self._surroundings.environments
         manifest = self.request.manifest
         variables: Mapping[str, str] = dict(spec.variables)
@@ -337,7 +315,7 @@ class Plugin:
             from ..environments.preparation import prepare
 
             prepared = await prepare(
-                spec, work_dir, environments, environ=os.environ, report=self._report, say=self._say
+                spec, work_dir, environments, environ=os.environ, report=self._report, say=self.say
             )
             python, variables = prepared.python, prepared.variables
         else:
@@ -346,7 +324,7 @@ class Plugin:
         return python, variables
 
     async def _first_of(
-        self, awaited: asyncio.Future[Any], exited: asyncio.Task[int], seconds: float | None, otherwise: str
+        self, awaited: asyncio.Future[Any], exited: asyncio.Task[Ended], seconds: float | None, otherwise: str
     ) -> None:
         """Wait for ``awaited``; raise what it raised, or an ImJoyError when the process or the time ends first."""
         await asyncio.wait({awaited, exited}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -354,7 +332,7 @@ class Plugin:
             awaited.result()
         elif exited.done():
             self._note_exit(exited.result())
-            raise self._exit_error()
+            raise self._exit_error(exited.result())
         else:
             raise ImJoyError(
                 "plugin.not-started",
@@ -401,19 +379,21 @@ class Plugin:
     def _finish(self) -> None:
         self._control.cancel()
         for name in self._decoders:
-            self._take_output(name, b"", final=True)
+            self.output(name, b"", final=True)
         for link in self.links.values():
             link.finish(ENDED)
         self.events.close()
         self.ended.set()
 
-    def _note_exit(self, code: int) -> None:
-        self.exit_code = code
-        if code < 0:
+    def _note_exit(self, ended: Ended) -> None:
+        self.exit_code = ended.code
+        if ended.code is not None and ended.code < 0:
             with contextlib.suppress(ValueError):
-                self.signal = signal.Signals(-code).name
+                self.signal = signal.Signals(-ended.code).name
 
-    def _exit_error(self) -> ImJoyError:
+    def _exit_error(self, ended: Ended) -> ImJoyError:
+        if ended.error is not None:
+            return ended.error
         name = self.request.manifest.name
         how = f"was ended by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
         before = "" if self._script_ran.done() else " before its script had run"
@@ -451,9 +431,13 @@ class Plugin:
         """Take what the worker says on its control socket; what it may not say is ignored."""
         if self._script_ran.done():
             return
-        if message.get("type") == "ready":
+        if message.get("type") == "hello" and self.pid is None and self._worker is not None:
+            pid = message.get("pid")
+            if isinstance(pid, int) and pid > 0:
+                self.pid = self._worker.pid = pid
+        elif message.get("type") == "ready":
             if not message.get("exported"):
-                self._say("The script has run without calling api.export(): there is nothing to call yet.")
+                self.say("The script has run without calling api.export(): there is nothing to call yet.")
             self._script_ran.set_result(None)
         elif message.get("type") == "failed":
             self._script_ran.set_exception(
@@ -486,7 +470,8 @@ class Plugin:
 
     # What it writes, and what is said about it
 
-    def _take_output(self, stream: str, data: bytes, final: bool = False) -> None:
+    def output(self, stream: str, data: bytes, final: bool = False) -> None:
+        """Take what the worker wrote."""
         text = self._decoders[stream].decode(data, final)
         if not text:
             return
@@ -496,7 +481,13 @@ class Plugin:
             self._output_characters -= len(self._output.popleft())
         self.events.add("log", {"stream": stream, "text": text})
 
-    def _say(self, text: str) -> None:
+    def placed(self, place: Place) -> None:
+        """Note where it runs, and tell the clients."""
+        self.place = place
+        self.events.add("state", self.as_json(), passing=True)
+
+    def say(self, text: str) -> None:
+        """Add a sentence to the plugin's log."""
         self.events.add("log", {"stream": "engine", "text": text + "\n"})
 
     def _report(self, progress: Progress) -> None:

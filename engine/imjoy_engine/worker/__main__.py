@@ -23,5 +23,6 @@ def load_package() -> None:
 
 if __name__ == "__main__":
     load_package()
+    supervised = os.name == "posix" and importlib.import_module(PACKAGE + ".supervisor").split()
     main = importlib.import_module(PACKAGE + ".main").main
-    sys.exit(main())
+    sys.exit(main(supervised))

@@ -29,12 +29,15 @@ EXIT_CODE_SCRIPT_FAILED = 1
 EXIT_CODE_ENGINE_GONE = 3
 
 
-def end_with_engine() -> None:
-    """End this process and all it started as soon as the engine's end of our standard input closes.
+def end_with_engine(supervised: bool) -> None:
+    """End this process and all it started as soon as the other end of our standard input closes.
 
-    The plugin itself gets an empty standard input.
+    Where that is our supervisor's, return when it is ready for whatever the plugin may start. The plugin itself gets an
+    empty standard input.
     """
     lifeline = os.dup(0)
+    if supervised:
+        os.read(lifeline, 1)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
     os.close(empty)
@@ -194,11 +197,11 @@ class Worker:
             self._left.set_result(None)
 
 
-def main() -> int:
+def main(supervised: bool) -> int:
     """Run the worker; return its exit code."""
     url = os.environ.pop(URL_VARIABLE)
     secret = os.environ.pop(SECRET_VARIABLE)
-    end_with_engine()
+    end_with_engine(supervised)
     if hasattr(gc, "freeze"):  # Python 3.7
         gc.freeze()  # our own modules stay; looking through them again and again costs calls 4 ms now and then
     loop = asyncio.new_event_loop()
