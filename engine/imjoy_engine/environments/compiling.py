@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +11,7 @@ from pathlib import Path
 
 from imjoy_engine.environments.tethered import TETHER_SCRIPT
 from imjoy_engine.environments.venv_env import build_variables
+from imjoy_engine.worker.family import kill_group
 
 # A plugin that has waited for its environment starts first.
 COMPILE_AFTER_SECONDS = 5.0
@@ -52,9 +50,8 @@ async def compile_packages(interpreter: Path, environ: Mapping[str, str]) -> Non
         if process.stdin is not None:
             process.stdin.close()
         if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                if sys.platform == "win32":
-                    process.kill()
-                else:
-                    os.killpg(process.pid, signal.SIGKILL)
+            if sys.platform == "win32":
+                process.kill()
+            else:
+                kill_group(process.pid)
         process.wait()

@@ -1,8 +1,9 @@
 """Runs one command that must not outlive whoever started it: ``python -I -S tether.py COMMAND [ARGUMENT]…``.
 
 Standard input is the tether. When it ends, because the one at its other end closed it or died in whatever way, this
-process and everything that the command started in its process group are killed. Otherwise the command's exit code is
-ours. It imports next to nothing: this starts with every step of a build, and ``subprocess`` alone would double that.
+process and everything that the command started are killed. Otherwise the command's exit code is ours, and what it left
+running is killed: every descendant on Linux and Windows, elsewhere our process group, by whoever started us. It imports
+next to nothing before the command runs: this starts with every step of a build, and ``subprocess`` would double that.
 """
 
 import _thread
@@ -12,6 +13,7 @@ import sys
 SIGNAL_EXIT_CODES = 128
 """A signal has no exit code; shells report it by its number and this."""
 NOT_STARTED = 127
+PACKAGES = __file__.rpartition("imjoy_engine")[0]
 
 
 def run_posix(command: list[str]) -> int:
@@ -28,17 +30,34 @@ def run_posix(command: list[str]) -> int:
     def die_with_the_tether() -> None:
         while os.read(0, 1024):
             pass
+        if adopting:
+            kill_children()
         os.killpg(0, 9)
 
+    adopting = False
     _thread.start_new_thread(die_with_the_tether, ())
-    _, status = os.waitpid(process, 0)
+    sys.path.append(PACKAGES)
+    from imjoy_engine.worker.family import adopt_orphans, kill_children
+
+    adopting = adopt_orphans()
+    try:
+        _, status = os.waitpid(process, 0)
+    except ChildProcessError:  # our other thread has killed it, and will kill us
+        status = 9
+    if adopting:
+        kill_children()
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else SIGNAL_EXIT_CODES + os.WTERMSIG(status)
 
 
 def run_windows(command: list[str]) -> int:
-    """Run the command; there are no process groups."""
+    """Run the command in a job, which ends with us, and everything in it with the job."""
     import subprocess
 
+    sys.path.append(PACKAGES)
+    from imjoy_engine.job import Job
+
+    job = Job()
+    job.take_us()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def die_with_the_tether() -> None:

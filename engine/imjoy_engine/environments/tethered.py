@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from imjoy_engine.child import Child
 from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.worker.family import kill_group
 
-KILLED_SECONDS = 10.0
+KILLED_SECONDS = 5.0
+LAST_WORDS_SECONDS = 0.5
 LINE_BYTES = 64 * 1024
 TIMED_OUT = -1
 TETHER_SCRIPT = Path(__file__).with_name("tether.py")
@@ -31,34 +33,30 @@ async def run_tethered(
 ) -> int:
     """Run a command for at most ``seconds``; return its exit code, or ``TIMED_OUT``.
 
-    ``on_line`` gets what it writes, by lines, without colours and passwords. When this is cancelled, takes too long,
-    or this process dies, every process that the command started is killed at once.
+    ``on_line`` gets what it writes, by lines, without colours and passwords. Every process that the command started is
+    killed when it has ended, when this is cancelled, when it takes too long, and when this process dies.
     """
-    process = await _start(argv, variables, cwd)
-
-    async def finish() -> int:
-        async for line in _lines(process.stdout):
-            on_line(line)
-        return await process.wait()
-
+    lines = _Lines(on_line)
+    transport, child = await _start(argv, variables, cwd, lines)
     try:
-        return await asyncio.wait_for(finish(), seconds)
-    except asyncio.TimeoutError:
-        return TIMED_OUT
+        in_time = await child.gone_within(seconds)
     finally:
-        if process.returncode != 0:
-            await _kill_group(process)
+        await _end(transport, child)
+    lines.finish()
+    code = transport.get_returncode()
+    return code if in_time and code is not None else TIMED_OUT
 
 
 async def _start(
-    argv: Sequence[str], variables: Mapping[str, str], cwd: Path | None
-) -> asyncio.subprocess.Process:
+    argv: Sequence[str], variables: Mapping[str, str], cwd: Path | None, lines: _Lines
+) -> tuple[asyncio.SubprocessTransport, Child]:
     starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
+        asyncio.get_running_loop().subprocess_exec(
+            lambda: Child(lines.take),
             *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env=dict(variables),
             # uv looks for a project's configuration from the current folder upwards.
             cwd=cwd or Path(sys.executable).anchor,
@@ -69,31 +67,45 @@ async def _start(
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         # asyncio by itself would kill the tether alone, and what hangs on it would live on.
-        await _kill_group(await starting)
+        await _end(*await starting)
         raise
 
 
-async def _lines(stream: asyncio.StreamReader | None) -> AsyncIterator[str]:
-    """Yield what a command writes by lines; a line without end is cut."""
-    rest = b""
-    while stream is not None and (chunk := await stream.read(LINE_BYTES)):
-        *whole, rest = (rest + chunk).split(b"\n")
+class _Lines:
+    """Cuts what a command writes into lines; a line without end is cut too."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def take(self, stream: str, chunk: bytes) -> None:
+        *whole, rest = (self._rest + chunk).split(b"\n")
         if len(rest) > LINE_BYTES:
             whole, rest = [*whole, rest], b""
+        self._rest = rest
         for line in whole:
-            yield _readable(line)
-    if rest:
-        yield _readable(rest)
+            self._on_line(_readable(line))
+
+    def finish(self) -> None:
+        if self._rest:
+            self._on_line(_readable(self._rest))
 
 
 def _readable(line: bytes) -> str:
     return scrub(_ANSI.sub("", line.decode(errors="replace").rstrip()))
 
 
-async def _kill_group(process: asyncio.subprocess.Process) -> None:
+async def _end(transport: asyncio.SubprocessTransport, child: Child) -> None:
+    """Have the tether kill what hangs on it, and kill the tether's group: what else is in there, or does not answer."""
+    lifeline = transport.get_pipe_transport(0)
+    if lifeline is not None:
+        lifeline.close()
+    await child.gone_within(KILLED_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         if sys.platform == "win32":
-            process.kill()
+            transport.kill()
         else:
-            os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.wait_for(process.wait(), KILLED_SECONDS)
+            kill_group(transport.get_pid())
+    await child.gone_within(KILLED_SECONDS)
+    await asyncio.wait({child.silent}, timeout=LAST_WORDS_SECONDS)
+    transport.close()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
 
+from ..child import Child
 from . import Ended, Start, Watcher
 
 if TYPE_CHECKING:
-    from .job import Job
+    from ..job import Job
 
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 4.0
@@ -40,6 +41,7 @@ INHERITED_VARIABLES = frozenset(
         "HOMEPATH",
         "HTTPS_PROXY",
         "HTTP_PROXY",
+        "KMP_DUPLICATE_LIB_OK",
         "LANG",
         "LANGUAGE",
         "LD_LIBRARY_PATH",
@@ -48,6 +50,7 @@ INHERITED_VARIABLES = frozenset(
         "NO_PROXY",
         "NUMBER_OF_PROCESSORS",
         "NVIDIA_VISIBLE_DEVICES",
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY",
         "OMP_NUM_THREADS",
         "OS",
         "PATH",
@@ -56,6 +59,7 @@ INHERITED_VARIABLES = frozenset(
         "PROGRAMDATA",
         "PROGRAMFILES",
         "PROGRAMFILES(X86)",
+        "PYTORCH_ENABLE_MPS_FALLBACK",
         "REQUESTS_CA_BUNDLE",
         "SHELL",
         "SSL_CERT_DIR",
@@ -87,6 +91,8 @@ def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, st
         if name.upper() in INHERITED_VARIABLES or name.startswith("LC_")
     }
     kept["PATH"] = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
+    # A worker has no screen of its own; matplotlib's default on macOS and Windows would open a window from it.
+    kept["MPLBACKEND"] = "Agg"
     kept["PYTHONNOUSERSITE"] = "1"
     kept["PYTHONUNBUFFERED"] = "1"
     kept["PYTHONIOENCODING"] = "utf-8:backslashreplace"
@@ -105,37 +111,11 @@ CREATE_SUSPENDED = 0x4
 WORKER_SCRIPT = Path(__file__).parent.parent / "worker" / "__main__.py"
 
 
-class _Process(asyncio.SubprocessProtocol):
-    """Hands on what a process writes. ``exited`` is done when it has ended, ``silent`` when its pipes have closed.
-
-    asyncio's own ``Process.wait`` waits for the pipes as well (3.11.7, 3.12.1, 3.13.0), and whatever the process
-    started may hold those for ever.
-    """
-
-    def __init__(self, watcher: Watcher) -> None:
-        loop = asyncio.get_running_loop()
-        self.exited: asyncio.Future[None] = loop.create_future()
-        self.silent: asyncio.Future[None] = loop.create_future()
-        self._watcher = watcher
-        self._open = {1: "stdout", 2: "stderr"}
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._watcher.output(self._open[fd], data)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        self._open.pop(fd, None)
-        if not self._open and not self.silent.done():
-            self.silent.set_result(None)
-
-    def process_exited(self) -> None:
-        self.exited.set_result(None)
-
-
 def _new_job() -> Job | None:
     """Return what ends everything that a worker starts, where processes have no supervisor."""
     if sys.platform != "win32":
         return None
-    from .job import Job
+    from ..job import Job
 
     return Job()
 
@@ -149,16 +129,16 @@ class LocalWorker:
 
     node = ""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, process: _Process) -> None:
+    def __init__(self, transport: asyncio.SubprocessTransport, child: Child) -> None:
         self._transport = transport
-        self._process = process
+        self._child = child
         self.pid = transport.get_pid()
 
     async def wait(self) -> Ended:
         """Wait for the process to end and for what it wrote."""
-        await asyncio.shield(self._process.exited)
+        await asyncio.shield(self._child.exited)
         # Somebody may hold the pipes open; what he writes is not waited for.
-        await asyncio.wait({self._process.silent}, timeout=LAST_WORDS_SECONDS)
+        await asyncio.wait({self._child.silent}, timeout=LAST_WORDS_SECONDS)
         self._transport.close()
         return Ended(self._transport.get_returncode())
 
@@ -176,25 +156,21 @@ class LocalWorker:
 
         Takes at most ``grace`` + 10 seconds; returns when it is gone.
         """
-        if await self._gone_within(grace):
+        if await self._child.gone_within(grace):
             return
         with contextlib.suppress(ProcessLookupError):
             self._transport.terminate()
-        if await self._gone_within(TERMINATE_SECONDS):
+        if await self._child.gone_within(TERMINATE_SECONDS):
             return
         lifeline = self._transport.get_pipe_transport(0)
         if lifeline is not None:
             lifeline.close()
-        if await self._gone_within(KILL_SECONDS):
+        if await self._child.gone_within(KILL_SECONDS):
             return
         # The supervisor itself does not answer. The worker's own end of a lifeline is in its hands.
         with contextlib.suppress(ProcessLookupError):
             self._transport.kill()
-        await self._gone_within(KILL_SECONDS)
-
-    async def _gone_within(self, seconds: float) -> bool:
-        await asyncio.wait({self._process.exited}, timeout=seconds)
-        return self._process.exited.done()
+        await self._child.gone_within(KILL_SECONDS)
 
 
 class LocalLauncher:
@@ -212,21 +188,21 @@ class LocalLauncher:
         if job is None:
             return LocalWorker(*await self._spawn(start, watcher))
         try:
-            transport, process = await self._spawn(start, watcher, creationflags=CREATE_SUSPENDED)
+            transport, child = await self._spawn(start, watcher, creationflags=CREATE_SUSPENDED)
         except BaseException:
             job.close()
             raise
-        process.exited.add_done_callback(lambda _: job.close())
+        child.exited.add_done_callback(lambda _: job.close())
         with contextlib.suppress(OSError):
             job.take_and_resume(transport.get_pid())
-        return LocalWorker(transport, process)
+        return LocalWorker(transport, child)
 
     @staticmethod
     async def _spawn(
         start: Start, watcher: Watcher, creationflags: int = 0
-    ) -> tuple[asyncio.SubprocessTransport, _Process]:
+    ) -> tuple[asyncio.SubprocessTransport, Child]:
         return await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Process(watcher),
+            lambda: Child(watcher.output),
             str(start.python),
             "-s",
             *start.options,
