@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .certificates import Certificate
 
 MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser that misbehaves
+# OPEN_MAX of xnu, bsd/sys/syslimits.h: macOS may refuse more, whatever it says that the limit is.
+MACOS_MAX_FILES = 10_240
 BACKLOG = 1024  # of connections that wait; one more has to knock again, a second later
 WORKER_HOST = "127.0.0.1"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
@@ -160,11 +162,13 @@ def _allow_many_files() -> None:
     except ImportError:  # Windows, which has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-    if soft < wanted:
-        # macOS has a lower limit than it says.
+    for most in (MAX_FILES, MACOS_MAX_FILES):
+        wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        if soft >= wanted:
+            return
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 def _certificate(settings: Settings) -> Certificate | None:
