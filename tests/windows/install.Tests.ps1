@@ -1,146 +1,234 @@
-# Pester 5: install.ps1 run for real, in the Windows job of the workflow. IMJOY_WHEEL names a wheel of this checkout.
+# Pester 5: install.ps1 run for real, each time in a PowerShell of its own, of the kind that Pester runs in. A planner is there
+# only as a double, which tells what it was given; Install.Tests.ps1's neighbour tests/windows/test_*.py does whole installs.
+
+BeforeDiscovery {
+    $OnWindows = [Environment]::OSVersion.Platform -eq 'Win32NT'
+    $HasPython = $OnWindows -and $null -ne (Get-Command python.exe -ErrorAction SilentlyContinue)
+}
 
 BeforeAll {
-    $Script = (Resolve-Path (Join-Path $PSScriptRoot '..\..\install.ps1')).ProviderPath
+    $Text = [IO.File]::ReadAllText((Resolve-Path ([IO.Path]::Combine($PSScriptRoot, '..', '..', 'install.ps1'))).ProviderPath)
+    $Shell = (Get-Process -Id $PID).Path
 
-    # Runs the script in a Windows PowerShell of its own; sets $Code, $Said (stdout) and $Told (stderr).
-    function Invoke-Script([string[]]$Words, [hashtable]$Environ = @{}) {
+    # Runs lines in a PowerShell of its own; what it says on stderr goes into a file, as 5.1 makes errors of it otherwise.
+    function Invoke-Lines([string]$Lines, [hashtable]$Environ = @{}) {
+        $file = Join-Path $TestDrive 'lines.ps1'
+        [IO.File]::WriteAllText($file, $Lines)
+        return Invoke-Shell @('-File', $file) $Environ
+    }
+
+    # A copy, beside which there is no checkout.
+    $Script = Join-Path $TestDrive 'install.ps1'
+    [IO.File]::WriteAllText($Script, $Text)
+
+    function Invoke-Script([string[]]$Words, [hashtable]$Environ = @{}) { return Invoke-Shell (@('-File', $Script) + $Words) $Environ }
+
+    function Invoke-Shell([string[]]$Words, [hashtable]$Environ = @{}) {
+        $ErrorActionPreference = 'Continue'
         $errors = Join-Path $TestDrive 'stderr.txt'
         $before = @{}
         foreach ($name in $Environ.Keys) {
             $before[$name] = [Environment]::GetEnvironmentVariable($name)
-            [Environment]::SetEnvironmentVariable($name, $Environ[$name])
+            Set-Item "env:$name" $Environ[$name]
         }
         try {
-            $said = & powershell.exe -NoProfile -ExecutionPolicy Bypass -File $Script @Words 2>$errors
+            $said = & $Shell -NoProfile -ExecutionPolicy Bypass @Words 2>$errors
             $code = $LASTEXITCODE
         } finally {
-            foreach ($name in $before.Keys) { [Environment]::SetEnvironmentVariable($name, $before[$name]) }
+            foreach ($name in $before.Keys) {
+                if ($null -eq $before[$name]) { Remove-Item "env:$name" -ErrorAction SilentlyContinue } else { Set-Item "env:$name" $before[$name] }
+            }
         }
-        return @{ Code = $code; Said = ($said -join "`n"); Told = "$(Get-Content -Raw $errors)" }
+        return @{ Code = $code; Said = (@($said) -join "`n"); Told = "$([IO.File]::ReadAllText($errors))" }
     }
 
-    function Get-Ids($Result) { @(($Result.Said | ConvertFrom-Json).problems | ForEach-Object { $_.id }) }
+    # A checkout whose planner is the double.
+    function New-Double {
+        $folder = Join-Path $TestDrive "double $([IO.Path]::GetRandomFileName())"
+        $inside = [IO.Path]::Combine($folder, 'bootstrap', 'imjoy', 'provision')
+        [void][IO.Directory]::CreateDirectory($inside)
+        Copy-Item (Join-Path $PSScriptRoot 'planner_double.py') (Join-Path $inside 'main.py')
+        foreach ($each in $inside, (Split-Path -Parent $inside)) { [IO.File]::WriteAllText((Join-Path $each '__init__.py'), '') }
+        return $folder
+    }
 
-    $NoConda = @{ CONDA_EXE = ''; IMJOY_MIRROR = 'http://127.0.0.1:9' }
+    # What a profile may have set.
+    $Profiles = @(
+        'Set-StrictMode -Version Latest', '$ErrorActionPreference = "Stop"', '$PSNativeCommandUseErrorActionPreference = $true'
+        '$PSNativeCommandArgumentPassing = "Legacy"', '$OFS = "+"', '$PSDefaultParameterValues = @{ "Test-Path:PathType" = "Container"; "Write-Output:NoEnumerate" = $true }'
+    ) -join "`n"
+    $Session = "`$text = [IO.File]::ReadAllText('$Script')"
 }
 
 Describe 'what it says of itself' {
-    It 'prints its version and its help' {
+    It 'is its version and its help' {
         (Invoke-Script @('-Version')).Said | Should -Match '^imjoy \d'
         (Invoke-Script @('-Help')).Said | Should -Match 'exit codes: 0 done'
     }
 
-    It 'calls what was typed wrong a usage error: <words>' -ForEach @(
-        @{ words = '-Nope' }, @{ words = '-Distribution anaconda' }, @{ words = '-Sha256 abc' },
-        @{ words = '-Offline Z:\nowhere' }, @{ words = '-Distribution miniconda -Installer Z:\none.exe -Sha256 abc' }
+    It 'is that something was typed wrong: <words>' -ForEach @(
+        @{ words = '-Nope' }, @{ words = 'uninstall' }, @{ words = '-Prefix' }, @{ words = '-V' }, @{ words = '-Start -Portt 9000' }, @{ words = '-Sha256' }
     ) {
-        $done = Invoke-Script (($words -split ' ') + '-Json')
+        $done = Invoke-Script (@('-Json') + ($words -split ' '))
         $done.Code | Should -Be 2
         ($done.Said | ConvertFrom-Json).error.id | Should -Be 'usage.wrong'
+        $done.Told | Should -Match '^error: \S+ (is not an option|wants a value|could be -Verbose or -Version)'
     }
 
-    It 'does not end the session that it was piped into' {
-        $line = "Get-Content -Raw '$Script' | Invoke-Expression; Write-Output still-here"
-        $env:IMJOY_PREFIX = 'C:\Windows\System32'
-        $env:IMJOY_MIRROR = 'http://127.0.0.1:9'
-        $said = & powershell.exe -NoProfile -ExecutionPolicy Bypass -Command $line 2>$null
-        $env:IMJOY_PREFIX = $null
-        $env:IMJOY_MIRROR = $null
-        $said[-1] | Should -Be 'still-here'
+    It 'is one ASCII document, whatever was typed' {
+        $done = Invoke-Script @("-gr$([char]0xfc)$([char]0xdf)e", '-Json')
+        $done.Said | Should -Match '^[\x20-\x7e]+$'
+        ($done.Said | ConvertFrom-Json).error.what | Should -Be "-gr$([char]0xfc)$([char]0xdf)e is not an option"
     }
-}
 
-Describe 'what is in the way' {
-    It 'is told with an id, and nothing is changed' {
-        $file = Join-Path $TestDrive 'file'
-        [IO.File]::WriteAllText($file, 'mine')
-        $done = Invoke-Script @('-Prefix', $file, '-From', 'nowhere.whl', '-Json') $NoConda
+    It 'is, in Constrained Language Mode, that it can do nothing there, and what can be done' {
+        $constrained = '$ExecutionContext.SessionState.LanguageMode = "ConstrainedLanguage"'
+        $done = Invoke-Lines "$constrained`n& '$Script' -Yes"
+        $done.Said | Should -Match 'Constrained Language Mode'
+        $done.Said | Should -Match 'py -3 -m pip install https://'
+        $done = Invoke-Lines "$constrained`n& '$Script' -Json`nexit `$LASTEXITCODE"
+        ($done.Said | ConvertFrom-Json).error.id | Should -Be 'host.powershell'
         $done.Code | Should -Be 3
-        Get-Ids $done | Should -Contain 'prefix.not_a_folder'
-        Get-Ids $done | Should -Contain 'source.missing'
-        Get-Content $file | Should -Be 'mine'
     }
 
-    It 'is a folder of somebody else' {
-        $folder = Join-Path $TestDrive 'theirs'
-        New-Item -ItemType Directory $folder | Out-Null
-        [IO.File]::WriteAllText((Join-Path $folder 'thesis.tex'), 'mine')
-        Get-Ids (Invoke-Script @('-Prefix', $folder, '-Json') $NoConda) | Should -Contain 'prefix.foreign'
-    }
-
-    It 'is a server that cannot be reached, exit 4' {
-        $words = @('-Prefix', (Join-Path $TestDrive 'new'), '-Distribution', 'miniconda', '-Mirror', 'http://127.0.0.1:9', '-From', $env:IMJOY_WHEEL, '-Json')
-        $done = Invoke-Script $words
-        $done.Code | Should -Be 4
-        Get-Ids $done | Should -Be @('network.installer')
-    }
-
-    It 'is a repository that cannot be reached, also for a branch whose name has slashes' {
-        $words = @('-Json', '-Distribution', 'venv', '-Prefix', (Join-Path $TestDrive 'branch'))
-        $done = Invoke-Script ($words + @('-From', 'git+https://me@127.0.0.1:9/a/b@feature/new')) $NoConda
-        $done.Code | Should -Be 4
-        ($done.Said | ConvertFrom-Json).error.what | Should -Match '^https://me@127\.0\.0\.1:9/a/b cannot be reached'
-    }
-
-    It 'is an installer that is not what it should be, exit 6, and nothing is left' {
-        $wrong = Join-Path $TestDrive 'wrong.exe'
-        [IO.File]::WriteAllText($wrong, 'no installer')
-        $prefix = Join-Path $env:SystemDrive "imjoy-$PID"
-        $done = Invoke-Script @('-Prefix', $prefix, '-Distribution', 'miniconda', '-Installer', $wrong, '-Sha256', ('0' * 64), '-From', $env:IMJOY_WHEEL, '-Json')
-        $done.Code | Should -Be 6
-        Test-Path $prefix | Should -BeFalse
+    It 'names another system by its own script' -Skip:($OnWindows) {
+        $done = Invoke-Script @('-Json')
+        $done.Code | Should -Be 3
+        ($done.Said | ConvertFrom-Json).error.fix | Should -Match 'install.sh'
     }
 }
 
-Describe 'an install' {
-    It 'into an environment of the Python that is here works, is not repeated, and goes without a trace' {
-        $prefix = Join-Path $TestDrive 'my lab\ImJoyApp'
-        $words = @('-Prefix', $prefix, '-Distribution', 'venv', '-From', $env:IMJOY_WHEEL)
-        (Invoke-Script ($words + '-DryRun') $NoConda).Said | Should -Match 'make the environment'
-        Test-Path $prefix | Should -BeFalse
-        $first = Invoke-Script ($words + '-Json' + '-Verbose') $NoConda
-        $first.Code | Should -Be 0 -Because $first.Told
-        ($first.Said | ConvertFrom-Json).action | Should -Be 'install'
-        $first.Told | Should -Match 'of that imjoy itself'
-        & "$prefix\Scripts\imjoy.exe" --version | Should -Match '^imjoy '
-        $second = Invoke-Script ($words + '-Json') $NoConda
-        ($second.Said | ConvertFrom-Json).action | Should -Be 'none'
-        $same = & "$prefix\Scripts\python.exe" -I -m imjoy install --prefix $prefix --from $env:IMJOY_WHEEL --dry-run --json
-        ($same | ConvertFrom-Json).action | Should -Be 'none'
-        (Invoke-Script @('-Uninstall', '-Yes', '-Prefix', $prefix)).Code | Should -Be 0
-        Test-Path (Split-Path $prefix) | Should -BeFalse
-    }
-
-    It 'that fails takes back what it made, and keeps a log' {
-        $prefix = Join-Path $TestDrive 'failing'
-        $empty = Join-Path $TestDrive 'imjoy-9-py3-none-any.whl'
-        [IO.File]::WriteAllText($empty, '')
-        $done = Invoke-Script @('-Prefix', $prefix, '-Distribution', 'venv', '-From', $empty, '-Json') $NoConda
-        $done.Code | Should -Be 1
-        Test-Path $prefix | Should -BeFalse
-        $done.Told.Trim().Split("`n")[-1] | Should -Match '^log: '
-    }
-
-    It 'beside another one is refused with exit 7' {
-        $prefix = Join-Path $TestDrive 'locked'
-        $lock = New-Item -ItemType Directory (Join-Path $prefix '.imjoy\install.lock')
-        $epoch = [DateTime]::new(1970, 1, 1, 0, 0, 0, [DateTimeKind]::Utc)
-        $started = [int64][Math]::Floor(((Get-Process -Id $PID).StartTime.ToUniversalTime() - $epoch).TotalSeconds)
-        [IO.File]::WriteAllText((Join-Path $lock 'owner'), "$PID $([Environment]::MachineName) $started`n")
-        (Invoke-Script @('-Prefix', $prefix, '-Distribution', 'venv', '-From', $env:IMJOY_WHEEL) $NoConda).Code | Should -Be 7
+Describe 'a copy that was cut off' {
+    It 'does nothing, wherever it was cut' {
+        $whole = $null
+        $broken = $null
+        for ($at = 1; $at -lt $Text.TrimEnd().Length; $at += 97) {
+            $tree = [Management.Automation.Language.Parser]::ParseInput($Text.Substring(0, $at), [ref]$whole, [ref]$broken)
+            $broken.Count + ($tree.EndBlock.Statements.Count -eq 0) | Should -BeGreaterThan 0 -Because "cut off at $at"
+        }
     }
 }
 
-Describe 'the conda of this machine' {
-    It 'gets an environment of its own, which the prefix is a junction to' -Skip:(-not $env:CONDA) {
-        $prefix = Join-Path $TestDrive 'linked'
-        $environ = @{ CONDA_EXE = "$env:CONDA\Scripts\conda.exe" }
-        $done = Invoke-Script @('-Prefix', $prefix, '-Distribution', 'existing', '-From', $env:IMJOY_WHEEL, '-Json') $environ
-        $done.Code | Should -Be 0 -Because $done.Told
-        (Get-Item $prefix).LinkType | Should -Be 'Junction'
-        & "$prefix\Scripts\imjoy.exe" --version | Should -Match '^imjoy '
-        (Invoke-Script @('-Uninstall', '-Yes', '-Prefix', $prefix)).Code | Should -Be 0
-        Test-Path $prefix | Should -BeFalse
+Describe 'the session that it was piped into' {
+    It 'goes on, with the exit code at hand and nothing of ours in it' {
+        $done = Invoke-Lines @"
+$Profiles
+$Session
+`$kinds = 'variable:', 'function:', 'env:'
+`$kind = `$name = `$before = `$null
+`$before = @(Get-ChildItem `$kinds | ForEach-Object { "`$(`$_.PSProvider) `$(`$_.Name)" })
+`$text + ' ' | Invoke-Expression | Out-Null
+"still here `$LASTEXITCODE"
+Get-ChildItem `$kinds | ForEach-Object { "`$(`$_.PSProvider) `$(`$_.Name)" } | Where-Object { `$_ -notin `$before -and `$_ -notmatch 'LASTEXITCODE' }
+`$ErrorActionPreference, `$OFS
+"@ @{ IMJOY_MIRROR = 'http://127.0.0.1:9'; HTTPS_PROXY = 'http://127.0.0.1:9' }
+        $lines = @($done.Said -split "`n")
+        $lines[0] | Should -Match '^still here [34]$' -Because $done.Told
+        $lines[1..2] | Should -Be @('Stop', '+')
+        $lines.Count | Should -Be 3 -Because $done.Said
+    }
+
+    It 'gets its words by way of a script block' {
+        (Invoke-Lines "$Session`n& ([scriptblock]::Create(`$text)) -Version").Said | Should -Match '^imjoy \d'
+    }
+}
+
+Describe 'what is handed over' -Skip:(-not $HasPython) {
+    BeforeAll { $Double = New-Double }
+
+    It 'is every word as it was typed, by way of a file' {
+        $folder = "C:\Users\J$([char]0xf6)rg M$([char]0xfc)ller\"
+        $done = Invoke-Script @('-From', $Double, '-Prefix', $folder, '-ModifyPath', '-Dry', '-Start', '--', '--port', '9000', 'a"b', '-Prefix')
+        $told = $done.Said | ConvertFrom-Json
+        $told.verb | Should -Be @('install')
+        $told.typed | Should -Be @('--prefix', $folder, '--from', $Double, '--modify-path', '--start', '--dry-run', '--', '--port', '9000', 'a"b', '-Prefix')
+        $done.Code | Should -Be 9
+        $told.place | Should -Be (Join-Path $Double 'bootstrap')
+        $told.isolated | Should -BeTrue
+        $told.asks_for_installs | Should -Be '0'
+        $told.handed.IMJOY_DOOR | Should -Be 'install.ps1'
+        Test-Path -LiteralPath $told.handed.IMJOY_DOOR_FOLDER | Should -BeFalse
+    }
+
+    It 'is the same out of a session with a difficult profile, and what is said can be caught' {
+        $done = Invoke-Lines @"
+$Profiles
+`$said = & '$Script' -From '$Double' -Start -- --port 9000 *>&1
+`$code = `$LASTEXITCODE
+`$said | Where-Object { "`$_" -like '{*' }
+"code `$code, `$(@(`$said | Where-Object { "`$_" -match 'said on stderr' }).Count) of stderr"
+"@
+        $lines = @($done.Said -split "`n")
+        ($lines[0] | ConvertFrom-Json).typed | Should -Be @('--from', $Double, '--start', '--', '--port', '9000') -Because $done.Told
+        $lines[-1] | Should -Be 'code 9, 1 of stderr'
+    }
+
+    It 'is that nobody can be asked' {
+        $done = Invoke-Shell @('-NonInteractive', '-File', $Script, '-From', $Double)
+        ($done.Said | ConvertFrom-Json).handed.IMJOY_DOOR_NONINTERACTIVE | Should -Be '1'
+    }
+
+    It 'lies in another folder where TEMP names none that is there' {
+        $done = Invoke-Script @('-From', $Double) @{ TEMP = 'Q:\none'; TMP = 'Q:\none' }
+        ($done.Said | ConvertFrom-Json).handed.IMJOY_DOOR_FOLDER | Should -Not -Match '^Q:' -Because $done.Told
+    }
+
+    It 'is a wheel as it is' {
+        $wheel = Join-Path $TestDrive 'imjoy-1-py3-none-any.whl'
+        Add-Type -AssemblyName System.IO.Compression.FileSystem
+        [IO.Compression.ZipFile]::CreateFromDirectory((Join-Path $Double 'bootstrap'), $wheel)
+        ((Invoke-Script @('-From', $wheel)).Said | ConvertFrom-Json).place | Should -Be $wheel
+        ((Invoke-Script @('-Offline', $TestDrive)).Said | ConvertFrom-Json).place | Should -Be $wheel
+    }
+
+    It 'is why the source cannot be had, by way of the imjoy that is installed' {
+        $prefix = Join-Path $TestDrive 'installed'
+        [void][IO.Directory]::CreateDirectory((Join-Path $prefix 'Lib'))
+        Copy-Item -Recurse (Join-Path $Double 'bootstrap') ([IO.Path]::Combine($prefix, 'Lib', 'site-packages'))
+        $told = (Invoke-Script @('-Prefix', $prefix, '-From', 'git+https://me@127.0.0.1:9/a/b@feature/new')).Said | ConvertFrom-Json
+        $told.place | Should -Be ([IO.Path]::Combine($prefix, 'Lib', 'site-packages'))
+        $told.handed.IMJOY_DOOR_UNREACHABLE | Should -Not -BeNullOrEmpty
+    }
+
+    It 'is nothing where there is no source at all' {
+        $words = @('-Json', '-Prefix', (Join-Path $TestDrive 'new'), '-From')
+        $done = Invoke-Script ($words + 'nowhere.whl')
+        $done.Code | Should -Be 3
+        ($done.Said | ConvertFrom-Json).error.id | Should -Be 'source.missing'
+        $old = Join-Path $TestDrive 'old-1-py3-none-any.whl'
+        [IO.File]::WriteAllText($old, '')
+        $done = Invoke-Script ($words + $old)
+        $done.Code | Should -Be 3
+        ($done.Said | ConvertFrom-Json).error.id | Should -Be 'source.not_imjoy'
+        $done = Invoke-Script ($words + 'git+https://me@127.0.0.1:9/a/b@feature/new')
+        $done.Code | Should -Be 4
+        ($done.Said | ConvertFrom-Json).error.what | Should -Match '^https://127\.0\.0\.1:9/a/b@feature/new cannot be reached'
+    }
+}
+
+Describe 'a Python' -Skip:(-not $HasPython) {
+    BeforeAll {
+        $Double = New-Double
+        $Here = Split-Path -Parent (Get-Command python.exe | Select-Object -First 1).Path
+    }
+
+    It 'is passed over when it is the stub of the Store, or does not start in time, which is told' {
+        $stub = Join-Path $TestDrive 'WindowsApps'
+        [void][IO.Directory]::CreateDirectory($stub)
+        [IO.File]::WriteAllText((Join-Path $stub 'python.exe'), '')
+        $slow = Join-Path $TestDrive "J$([char]0xf6)rg M$([char]0xfc)ller"
+        & python.exe -m venv --without-pip $slow
+        [IO.File]::WriteAllText((Join-Path $slow 'Lib\site-packages\slow.pth'), "import time; time.sleep(60)`n")
+        $done = Invoke-Script @('-From', $Double) @{ PATH = "$stub;$slow\Scripts;$Here;$env:SystemRoot\System32" }
+        $told = $done.Said | ConvertFrom-Json
+        $told.python | Should -Be (Join-Path $Here 'python.exe')
+        $told.notices | Should -Be @("$slow\Scripts\python.exe did not start within 5 seconds")
+    }
+
+    It 'may lie in a folder with blanks and umlauts' {
+        $folder = Join-Path $TestDrive "J$([char]0xf6)rg Schr$([char]0xf6)der"
+        & python.exe -m venv --without-pip $folder
+        $done = Invoke-Script @('-From', $Double) @{ PATH = "$folder\Scripts;$env:SystemRoot\System32" }
+        ($done.Said | ConvertFrom-Json).python | Should -Be (Join-Path $folder 'Scripts\python.exe')
     }
 }

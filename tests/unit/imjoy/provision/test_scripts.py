@@ -12,7 +12,7 @@ from imjoy.provision.times import Took, shares
 ROOT = Path(__file__).resolve().parents[4]
 
 
-@pytest.mark.parametrize("script", ["install.sh", "install.ps1"])
+@pytest.mark.parametrize("script", ["install.sh"])
 def test_the_wheel_installs_itself_by_the_same_lines(script: str) -> None:
     assert STARTER in (ROOT / script).read_text(encoding="utf-8")
 

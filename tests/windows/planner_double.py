@@ -1,0 +1,40 @@
+"""A double of ``imjoy.provision.main``: writes what install.ps1 handed over, as JSON, and ends with 9."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def main(words: list[str]) -> int:
+    """Tell what came; with ``wait`` among the words, wait for Ctrl-C, take a second to undo, and end with 130."""
+    handed = {name: value for name, value in os.environ.items() if name.startswith("IMJOY_DOOR")}
+    typed, notices = (
+        Path(handed[f"IMJOY_DOOR_{name}"]).read_text(encoding="utf-8").split("\n")
+        for name in ("ARGUMENTS", "NOTICES")
+    )
+    told = {
+        "verb": words,
+        "typed": typed,
+        "notices": notices,
+        "handed": handed,
+        "inside": sorted(each.name for each in Path(handed["IMJOY_DOOR_FOLDER"]).iterdir()),
+        "place": sys.path[0],
+        "python": sys.executable,
+        "isolated": bool(sys.flags.isolated and sys.dont_write_bytecode),
+        "asks_for_installs": os.environ.get("PYTHON_MANAGER_AUTOMATIC_INSTALL"),
+    }
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+    sys.stderr.write("said on stderr\n")
+    if "wait" in typed:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            time.sleep(1)
+            Path(typed[-1]).write_text("undone", encoding="utf-8")
+            return 130
+    return 9
