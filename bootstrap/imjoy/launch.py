@@ -48,6 +48,7 @@ class ServeOptions:
     serve: bool = False
     app_dir: Path | None = None
     freeze: bool = False
+    env: str | None = None
     debug: bool = False
     force_quit_seconds: float = DEFAULT_FORCE_QUIT_SECONDS
     allow_origins: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class ServeOptions:
             words += ["--app-dir", str(self.app_dir)]
         elif self.serve:
             words.append("--serve")
+        words += ["--env", self.env] if self.env else []
         for flag, wanted in (("--freeze", self.freeze), ("--debug", self.debug), ("--tls", self.tls)):
             words += [flag] if wanted else []
         for option, file in (("--certfile", self.certfile), ("--keyfile", self.keyfile)):

@@ -38,13 +38,21 @@ class RunOptions:
     call_args: str | None = None
     tag: str | None = None
     locked: bool = False
+    env: str | None = None
+    anyway: bool = False
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``python -m imjoy_engine``."""
         words = ["run", *map(str, self.files), "--workspace", str(self.layout.workspace)]
-        for name, value in (("--call", self.call), ("--args", self.call_args), ("--tag", self.tag)):
+        for name, value in (
+            ("--call", self.call),
+            ("--args", self.call_args),
+            ("--tag", self.tag),
+            ("--env", self.env),
+        ):
             words += [] if value is None else [name, value]
         words += ["--locked"] if self.locked else []
+        words += ["--anyway"] if self.anyway else []
         return words
 
 

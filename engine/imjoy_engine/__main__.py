@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--serve", action="store_true")
     serve.add_argument("--app-dir", type=Path)
     serve.add_argument("--freeze", action="store_true")
+    serve.add_argument("--env", default="", metavar="NAME")
     serve.add_argument("--debug", action="store_true")
     serve.add_argument("--force-quit-timeout", type=float, default=DEFAULT_FORCE_QUIT_SECONDS)
     serve.add_argument("--allow-origin", action="append", default=[])
@@ -67,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--args", default="[]", metavar="JSON")
     run.add_argument("--tag")
     run.add_argument("--locked", action="store_true")
+    run.add_argument("--env", metavar="NAME")
+    run.add_argument("--anyway", action="store_true")
     run.add_argument("--lifeline", action="store_true")
     run.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
     return top
@@ -81,6 +84,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         serve=options.serve,
         app_dir=options.app_dir,
         freeze=options.freeze,
+        env=options.env,
         debug=options.debug,
         force_quit_timeout=options.force_quit_timeout,
         allow_origins=tuple(options.allow_origin),
@@ -133,6 +137,10 @@ def serve(settings: Settings) -> int:
         gc.disable()  # until we answer: nothing of what is imported can be given back, and looking takes 8 of 150 ms
         from . import logs, server
 
+        if settings.env:
+            from .environments.existing.records import ExistingEnvironments
+
+            ExistingEnvironments(settings.layout.existing_environments).get(settings.env)
         if settings.serve:
             fetch_app(settings.layout)
 

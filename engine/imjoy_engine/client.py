@@ -63,16 +63,27 @@ class EngineClient:
         workspace: str = "default",
         client: str = "",
         lock: str | None = None,
+        env: str | None = None,
+        anyway: bool = False,
     ) -> dict[str, Any]:
         """Start the plugin whose file is ``source``; return it as ``docs/protocol.md`` describes it, with ``attached``.
 
-        ``lock`` is the text of its lock; its environment is then exactly what that names.
+        ``lock`` is the text of its lock; its environment is then exactly what that names. ``env`` names one of the
+        person's own environments to run it in, ``anyway`` also where that lacks something; "" is one of its own.
 
         Raises ImJoyError: what the engine has against it, or ``engine.unreachable``.
         """
-        body = {"source": source, "file": file, "tag": tag, "workspace": workspace, "client": client}
+        body: dict[str, object] = {
+            "source": source,
+            "file": file,
+            "tag": tag,
+            "workspace": workspace,
+            "client": client,
+        }
         if lock is not None:
             body["lock"] = lock
+        if env is not None:
+            body.update(env=env, anyway=anyway)
         return await self.request("POST", "/api/v1/plugins", body)
 
     async def request(

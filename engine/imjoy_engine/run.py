@@ -270,7 +270,13 @@ async def started(
         ) from error
     lock = await asyncio.to_thread(_lock_of, file, options.tag) if options.locked else None
     plugin = await client.start_plugin(
-        source=source, file=file.name, tag=options.tag, client=CLIENT_NAME, lock=lock
+        source=source,
+        file=file.name,
+        tag=options.tag,
+        client=CLIENT_NAME,
+        lock=lock,
+        env=options.env,
+        anyway=options.anyway,
     )
     following = asyncio.create_task(follow(client, plugin["id"]))
     try:

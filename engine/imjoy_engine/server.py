@@ -200,6 +200,7 @@ async def _serve(
             environments=EnvironmentStore(
                 settings.layout.environments, freeze=settings.freeze, conda_prefix=settings.layout.prefix
             ),
+            existing_environments=settings.layout.existing_environments,
             launcher=LocalLauncher(),
             force_quit_timeout=settings.force_quit_timeout,
         )

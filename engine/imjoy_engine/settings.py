@@ -19,7 +19,10 @@ SILENCE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Settings:
-    """The engine's settings. ``port`` 0 means any free one; times are in seconds, sizes in bytes."""
+    """The engine's settings. ``port`` 0 means any free one; times are in seconds, sizes in bytes.
+
+    ``env`` names the person's own environment for plugins that ask for none.
+    """
 
     layout: Layout
     host: str = DEFAULT_HOST
@@ -27,6 +30,7 @@ class Settings:
     serve: bool = False
     app_dir: Path | None = None
     freeze: bool = False
+    env: str = ""
     debug: bool = False
     force_quit_timeout: float = DEFAULT_FORCE_QUIT_SECONDS
     allow_origins: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,9 +24,10 @@ BYTES_PER_MB = 1_000_000
 @json_option
 @click.pass_context
 def command(ctx: click.Context, workspace: str | None, prefix: str | None, as_json: bool) -> None:
-    """List, show, plan, lock, export and remove the environments of plugins.
+    """List, show, plan, lock, export and remove the environments of plugins; add, find and forget yours.
 
-    Without a command it lists them. NAME is the beginning of an environment's id, or the name of a plugin that used it.
+    Without a command it lists them. NAME is the beginning of an environment's id, or the name of a plugin that used it;
+    for those of yours it is the name that you gave.
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_them, workspace=workspace, prefix=prefix, as_json=as_json)
@@ -39,7 +41,66 @@ def list_them(context: Context, workspace: str | None, prefix: str | None, as_js
     """List the environments, their size on the disk and who uses them."""
     events = ask_environments(["list"], context.layout(prefix, workspace), context)
     if not _passed_on(events, as_json):
-        _show_list(events[0]["environments"])
+        _show_list(events[0]["environments"], events[0]["existing"])
+
+
+@command.command()
+@click.argument("name")
+@click.option("--python", metavar="PATH", help="Its interpreter.")
+@click.option("--conda", metavar="NAME_OR_PREFIX", help="A conda environment, by its name or its folder.")
+@layout_options
+@json_option
+@click.pass_obj
+def add(
+    context: Context,
+    name: str,
+    python: str | None,
+    conda: str | None,
+    workspace: str | None,
+    prefix: str | None,
+    as_json: bool,
+) -> None:
+    """Let plugins run in an environment of yours; nothing is ever installed into it.
+
+    NAME is what you call it: `imjoy run --env NAME`. Without --python and --conda, NAME is the conda environment's too.
+    """
+    if python is not None and conda is not None:
+        raise click.UsageError("--python and --conda exclude each other.")
+    source = ["--conda", conda or name] if python is None else ["--python", _interpreter(python)]
+    events = ask_environments(["add", name, *source], context.layout(prefix, workspace), context)
+    if not _passed_on(events, as_json):
+        added = events[0]["added"]
+        render.say(f"Plugins may now run in {added['name']}: Python {added['version']}, {added['prefix']}.")
+        render.note(
+            f"Nothing will be installed into it. `imjoy run --env {added['name']} FILE`, or choose it in the page."
+        )
+
+
+@command.command()
+@layout_options
+@json_option
+@click.pass_obj
+def find(context: Context, workspace: str | None, prefix: str | None, as_json: bool) -> None:
+    """Find the Pythons of this machine: conda's, Jupyter's, pyenv's, virtual environments, the system's."""
+    events = ask_environments(["find"], context.layout(prefix, workspace), context)
+    if not _passed_on(events, as_json):
+        _show_found(events[0]["found"])
+
+
+@command.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@layout_options
+@json_option
+@click.pass_obj
+def forget(
+    context: Context, names: tuple[str, ...], workspace: str | None, prefix: str | None, as_json: bool
+) -> None:
+    """Let plugins run in environments of yours no longer; the environments themselves stay as they are."""
+    events = ask_environments(["forget", *names], context.layout(prefix, workspace), context)
+    if not _passed_on(events, as_json):
+        for event in events:
+            forgotten = event["forgotten"]
+            render.say(f"{forgotten['name']} is forgotten. {forgotten['prefix']} was not touched.")
 
 
 @command.command()
@@ -170,7 +231,52 @@ def _show_removed(events: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         render.say("Nothing to remove.")
 
 
-def _show_list(environments: Sequence[Mapping[str, Any]]) -> None:
+def _interpreter(path: str) -> str:
+    """Return the interpreter that is meant: itself, or that of the environment whose folder it is."""
+    place = Path(path).expanduser().absolute()
+    inner = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
+    return str(next((place / each for each in inner if (place / each).exists()), place))
+
+
+def _show_found(found: Sequence[Mapping[str, Any]]) -> None:
+    if not found:
+        render.say("No Python was found beside the one that imjoy runs in.")
+        return
+    rows = [("name", "kind", "python", "size", "has", "folder")]
+    for each in found:
+        packages = ", ".join(f"{name} {version}".strip() for name, version in each["packages"].items()) or "-"
+        name = f"{each['name']} (added as {each['added']})" if each["added"] else each["name"]
+        rows.append((name, each["kind"], each["version"] or "?", _found_size(each), packages, each["prefix"]))
+    _show_table(rows)
+    render.note(
+        "`imjoy env add NAME --python FOLDER` lets plugins run in one; nothing is ever installed into it."
+    )
+
+
+def _found_size(each: Mapping[str, Any]) -> str:
+    if not each["bytes"]:
+        return "-"
+    return _size(each) if each["counted"] else f"> {_size(each)}"
+
+
+def _show_list(environments: Sequence[Mapping[str, Any]], existing: Sequence[Mapping[str, Any]]) -> None:
+    _show_ours(environments)
+    rows = [("yours", "size", "state", "python", "folder")]
+    for each in existing:
+        rows.append((each["name"], _found_size(each), each["state"], each["version"], each["prefix"]))
+    _show_table(rows)
+    for each in existing:
+        for note in each["notes"]:
+            render.note(note)
+
+
+def _show_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        render.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _show_ours(environments: Sequence[Mapping[str, Any]]) -> None:
     if not environments:
         render.say("There are no environments yet: the first plugin makes one.")
         return
@@ -179,9 +285,7 @@ def _show_list(environments: Sequence[Mapping[str, Any]]) -> None:
         plugins = _users(each) or "-"
         python = str(each["spec"].get("python") or "engine's")
         rows.append((each["id"][:12], _size(each), _state(each), python, plugins))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        render.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _show_table(rows)
     total = sum(each["bytes"] for each in environments) / BYTES_PER_MB
     render.note(f"{len(environments)} in all, {total:.0f} MB. `imjoy env gc` removes what no plugin uses.")
 
@@ -203,6 +307,7 @@ def _spec_rows(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     repositories = [f"{each['url']} in {each['folder']}" for each in spec.get("repos") or ()]
     variables = [f"{name}={value}" for name, value in (spec.get("variables") or {}).items()]
     return [
+        ("yours", f"{spec['activates']}, if there is one of that name" if spec.get("activates") else ""),
         ("python", str(spec.get("python") or "the engine's own")),
         ("channels", "\n".join(spec.get("channels") or ())),
         ("conda", "\n".join(spec.get("conda") or ())),

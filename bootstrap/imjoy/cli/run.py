@@ -32,6 +32,12 @@ from imjoy.signals import signals_as_interrupt
 @click.option(
     "--locked", is_flag=True, help="Build exactly what the lock beside the file names: imjoy lock FILE."
 )
+@click.option(
+    "--env", metavar="NAME", help="Run in this environment of yours (imjoy env list), not in one of its own."
+)
+@click.option(
+    "--anyway", is_flag=True, help="With --env: although it lacks something that the plugin asks for."
+)
 @layout_options
 @json_option
 @click.pass_obj
@@ -42,6 +48,8 @@ def command(
     call_args: str | None,
     tag: str | None,
     locked: bool,
+    env: str | None,
+    anyway: bool,
     workspace: str | None,
     prefix: str | None,
     as_json: bool,
@@ -59,6 +67,8 @@ def command(
         call_args=_checked(call_args),
         tag=tag,
         locked=locked,
+        env=env,
+        anyway=anyway,
     )
     with (
         signals_as_interrupt(),

@@ -70,6 +70,11 @@ CLASSIC_OPTIONS = {
 )
 @layout_options
 @click.option("--freeze", is_flag=True, help="Install nothing for plugins: they get what is there.")
+@click.option(
+    "--env",
+    metavar="NAME",
+    help="Run plugins that ask for no environment in this one of yours, where it fits.",
+)
 @click.option("--debug", is_flag=True, help="Say more, on the terminal too.")
 @click.option(
     "--force-quit-timeout",

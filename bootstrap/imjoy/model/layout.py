@@ -67,6 +67,11 @@ class Layout:
         return self.private / "environments"
 
     @property
+    def existing_environments(self) -> Path:
+        """What is known of the environments that a person made and lets plugins use, one file each."""
+        return self.private / "existing-environments"
+
+    @property
     def webapp(self) -> Path:
         """The web app's files, verified, as fetched."""
         return self.private / "webapp"

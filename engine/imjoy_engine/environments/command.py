@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imjoy_engine.plugins.manifest import Manifest
 
 SECONDS_PER_DAY = 86400.0
+ACTIONS = ("plan", "list", "show", "remove", "gc", "export", "lock", "add", "find", "forget")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,11 +26,13 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m imjoy_engine env", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument("action", choices=["plan", "list", "show", "remove", "gc", "export", "lock"])
+    parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--tag")
     parser.add_argument("--platform", action="append")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--python", type=Path)
+    parser.add_argument("--conda")
     parser.add_argument("--unused-days", type=float)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--workspace", type=Path, default=home_folder() / DEFAULT_WORKSPACE_NAME)
@@ -39,16 +42,46 @@ def parser() -> argparse.ArgumentParser:
 def env_command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Do what was asked; write one line ``{"event": "result", …}`` or ``failed`` for each; return the exit code."""
     options = parser().parse_args(arguments)
-    root = Layout(prefix=Path(), workspace=options.workspace.absolute()).environments
+    layout = Layout(prefix=Path(), workspace=options.workspace.absolute())
     try:
-        _act(options, root, environ)
+        if options.action in ("add", "find", "forget"):
+            _act_on_existing(options, layout, environ)
+        else:
+            _act(options, layout, environ)
     except ImJoyError as error:
         _say("failed", {"error": error.as_json()})
         return int(error.exit_code)
     return int(ExitCode.DONE)
 
 
-def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) -> None:
+def _act_on_existing(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]) -> None:
+    from imjoy_engine.environments.existing.records import ExistingEnvironments
+
+    existing = ExistingEnvironments(layout.existing_environments, environ)
+    if options.action == "find":
+        from imjoy_engine.environments.existing.find import find_environments
+
+        found = find_environments(environ, layout.workspace, existing)
+        _say("result", {"found": [each.as_json() for each in found]})
+        return
+    for name in options.names:
+        if options.action == "forget":
+            _say("result", {"forgotten": existing.forget(name).as_json()})
+            continue
+        python, prefix = options.python, None
+        if options.conda is not None:
+            from imjoy_engine.environments.existing.conda import conda_prefix, python_of
+
+            prefix = conda_prefix(options.conda, environ)
+            python = python_of(prefix)
+        _say(
+            "result",
+            {"added": existing.add(name, python.expanduser().absolute(), conda_prefix=prefix).as_json()},
+        )
+
+
+def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]) -> None:
+    root = layout.environments
     if options.action == "plan":
         for name in options.names:
             _say("result", {"plan": _plan(Path(name), options.tag)})
@@ -60,7 +93,11 @@ def _act(options: argparse.Namespace, root: Path, environ: Mapping[str, str]) ->
     from imjoy_engine.environments import inventory
 
     if options.action == "list":
-        _say("result", {"environments": [each.as_json() for each in inventory.list_environments(root)]})
+        from imjoy_engine.environments.existing.inventory import list_existing
+
+        yours = list_existing(layout.existing_environments, environ)
+        ours = [each.as_json() for each in inventory.list_environments(root)]
+        _say("result", {"environments": ours, "existing": yours})
     elif options.action == "gc":
         days = options.unused_days
         unused = None if days is None else days * SECONDS_PER_DAY
@@ -87,7 +124,8 @@ def _plan(file: Path, tag: str | None) -> dict[str, object]:
     manifest = _manifest(file, tag)
     spec = plan_environment(manifest, manifest.tag)
     plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
-    return {"plugin": manifest.name, "tag": manifest.tag, **plan}
+    wished = {"activates": spec.activates} if spec.activates else {}
+    return {"plugin": manifest.name, "tag": manifest.tag, **wished, **plan}
 
 
 def _lock(file: Path, options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:

@@ -55,6 +55,18 @@ def read_conda_settings(environ: Mapping[str, str], conda_prefix: Path | None) -
     )
 
 
+def environment_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders in which the user told conda to make environments."""
+    named = environ.get("CONDA_ENVS_DIRS") or environ.get("CONDA_ENVS_PATH") or ""
+    folders = [entry for entry in named.split(os.pathsep) if entry]
+    for path in _condarc_files(environ, None):
+        document = _load(path)
+        for key in ("envs_dirs", "envs_path"):
+            listed = document.get(key)
+            folders += [str(entry) for entry in listed] if isinstance(listed, list) else []
+    return [Path(folder).expanduser() for folder in dict.fromkeys(folders)]
+
+
 def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Path:
     named = (
         environ.get("CONDA_PKGS_DIRS", "").split(os.pathsep if sys.platform == "win32" else ",")[0].strip()

@@ -36,7 +36,7 @@ _CONDA_CHANNEL = re.compile(
     r"conda\s+config\s+--(add|prepend|append)\s+channels\s+(\S+)(?:\s+--system|\s+--env)?"
 )
 _CONDA_FILE = re.compile(r"(?:conda|mamba)\s+env\s+(?:create|update)(?=\s|$)")
-_ACTIVATE = re.compile(r"(?:(?:conda|source)\s+)?activate\s+\S+")
+_ACTIVATE = re.compile(r"(?:(?:conda|source)\s+)?activate\s+(\S+)")
 _GIT_CLONE = re.compile(r"git\s+clone(?=\s|$)")
 _EXPORT = re.compile(r"export\s+(\S.*)", re.DOTALL)
 _PREFIXED = re.compile(r"(pip|conda|repo|cmd)\s*:(?!:)\s*(.*)", re.DOTALL)
@@ -75,6 +75,8 @@ class Planner:
         self._variables: dict[str, str] = {}
         self._gpu: GpuWish | None = None
         self._notes: list[str] = []
+        self._asked: list[str] = []
+        self._activates = ""
 
     def continue_from(self, spec: EnvironmentSpec) -> None:
         """Start with what ``spec`` has."""
@@ -84,6 +86,7 @@ class Planner:
         self._local, self._repos = [*spec.local], [*spec.repos]
         self._commands, self._variables = [*spec.commands], dict(spec.variables)
         self._gpu, self._notes = spec.gpu, [*spec.notes]
+        self._asked, self._activates = [*spec.asked], spec.activates
 
     def spec(self, platform: str) -> EnvironmentSpec:
         """Return what was collected."""
@@ -106,6 +109,9 @@ class Planner:
             gpu=self._gpu,
             platform=platform,
             label=conda.label,
+            asked=tuple(dict.fromkeys(self._asked)),
+            # After a `conda create` it only names what was created.
+            activates="" if self._conda_wanted else self._activates,
         )
 
     def read(self, field: str, value: object) -> None:
@@ -202,8 +208,8 @@ class Planner:
             self._repo(line[match.end() :])
         elif match := _EXPORT.fullmatch(line):
             self._export(match[1])
-        elif _ACTIVATE.fullmatch(line):
-            self._notes.append(f"{line!r} was ignored: a plugin always runs in its environment.")
+        elif match := _ACTIVATE.fullmatch(line):
+            self._activates = match[1]
         elif self._refusals.field == "env" or _COMMAND.fullmatch(line):
             raise self._refusals.unsupported(f"a command ({line!r})")
         else:
@@ -213,6 +219,7 @@ class Planner:
         for word in read_pip_words(text, self._refusals):
             if word.kind == "package":
                 self._requirements.add(word.text)
+                self._asked.append(word.text)
             else:
                 (self._local if word.kind == "local" else self._notes).append(word.text)
 

@@ -43,11 +43,13 @@ async def prepare(
     environ: Mapping[str, str],
     report: Report,
     say: Callable[[str], None],
+    existing: Callable[[EnvironmentSpec], tuple[Path, Mapping[str, str]] | None] | None = None,
 ) -> Prepared:
     """Do what ``spec`` asks for: repositories first, then the environment, then its commands (once for a work folder).
 
     ``say`` gets what a person should read: notes, commands before they run, and what those write. With a frozen store
-    nothing is fetched, built or run: what is there is used, the rest is refused.
+    nothing is fetched, built or run: what is there is used, the rest is refused. ``existing`` may name an interpreter
+    that was there, with variables for it; nothing is built then, and no command is run.
 
     Raises:
         ImJoyError: ``env.frozen``, ``env.repo``, ``env.no-git``, ``env.folder``, ``env.file``, ``env.command`` and what
@@ -64,15 +66,16 @@ async def prepare(
     spec = _with_files(spec, work_dir) if spec.files else spec
     _check_local(spec, work_dir)
     spec = spec.at(str(work_dir))
-    python = await store.ensure(spec, report)
-    variables = dict(spec.variables)
+    found = existing(spec) if existing else None
+    python, known = found or (await store.ensure(spec, report), {})
+    variables = {**known, **dict(spec.variables)}
     if spec.gpu is not None:
         from imjoy_engine.environments.gpus import choose_gpus
 
         chosen, note = await choose_gpus(spec.gpu, environ)
         say(note)
         variables.update(chosen)
-    if spec.commands:
+    if spec.commands and found is None:
         done = commands_done(spec, python, work_dir)
         if not done.exists():
             if store.freeze:

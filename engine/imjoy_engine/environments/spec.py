@@ -73,8 +73,9 @@ class EnvironmentSpec:
     without repetition, the base packages among the former. ``channels`` are in order of priority, and empty where no
     conda is needed. ``local`` are lines of a requirements file, and ``files`` conda's environment files, that lie in
     the work folder ``work_dir``. ``commands`` and ``repos`` keep their order. ``notes`` tell a person what was left
-    out, ``label`` is what the plugin calls the environment; the two do not belong to its identity. With ``locked`` the
-    environment is these conda packages and ``requirements`` (lines with hashes), and nothing is solved.
+    out, ``label`` is what the plugin calls the environment, ``asked`` those of ``requirements`` that it names itself,
+    ``activates`` an environment of the person's own that it would have; these do not belong to the identity. With
+    ``locked`` the environment is these conda packages and ``requirements`` (lines with hashes), and nothing is solved.
     """
 
     python: str | None
@@ -92,6 +93,8 @@ class EnvironmentSpec:
     work_dir: str = ""
     locked: tuple[LockedPackage, ...] = ()
     label: str = field(default="", compare=False)
+    asked: tuple[str, ...] = field(default=(), compare=False)
+    activates: str = field(default="", compare=False)
 
     @property
     def needs_conda(self) -> bool:

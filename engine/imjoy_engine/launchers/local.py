@@ -204,7 +204,6 @@ class LocalLauncher:
         return await asyncio.get_running_loop().subprocess_exec(
             lambda: Child(watcher.output),
             str(start.python),
-            "-s",
             *start.options,
             str(WORKER_SCRIPT),
             stdin=subprocess.PIPE,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imjoy.model.errors import ImJoyError
 
+from ..environments.existing.choice import Choice
 from ..environments.spec import EnvironmentSpec
 from ..environments.store import EnvironmentStore, Progress
 from ..environments.uses import note_use
@@ -65,13 +66,18 @@ NEXT: Mapping[PluginState, frozenset[PluginState]] = {
 
 @dataclass(frozen=True)
 class PluginRequest:
-    """What a client asked for: a parsed plugin with its tag chosen, and where and for whom it runs."""
+    """What a client asked for: a parsed plugin with its tag chosen, and where and for whom it runs.
+
+    ``notes`` tell a person what was left out, besides those of ``environment``.
+    """
 
     manifest: Manifest
     script: Script
     workspace: str
     client: str
     environment: EnvironmentSpec
+    existing: Choice | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -93,13 +99,14 @@ class PluginRequest:
 class Surroundings:
     """What a plugin needs of the engine: ``url`` is what plugins are told, ``worker_url`` where their workers connect.
 
-    Times are in seconds.
+    ``existing_environments`` is where the records of the person's own environments are. Times are in seconds.
     """
 
     url: str
     worker_url: str
     workspace: Path
     environments: EnvironmentStore
+    existing_environments: Path
     launcher: Launcher
     force_quit_timeout: float
 
@@ -244,7 +251,7 @@ class Plugin:
         self._change(PluginState.PREPARING)
         work_dir = self._surroundings.workspace / request.workspace
         work_dir.mkdir(parents=True, exist_ok=True)
-        python, wanted_variables = await self._prepare(request.environment, work_dir)
+        python, wanted_variables, is_ours = await self._prepare(request.environment, work_dir)
 
         self._change(PluginState.STARTING)
         command = request.manifest.command
@@ -255,8 +262,10 @@ class Plugin:
             "IMJOY_WORKER_SECRET": self.worker_secret,
         }
         try:
+            # What a person has installed for themselves is not for environments of ours.
+            options = ("-s", *command.options) if is_ours else command.options
             self._worker = await self._surroundings.launcher.start(
-                Start(self.id, request.manifest.name, python, command.options, variables, work_dir), self
+                Start(self.id, request.manifest.name, python, options, variables, work_dir), self
             )
         except OSError as error:
             raise ImJoyError(
@@ -303,25 +312,52 @@ class Plugin:
                 log.warning("plugin %s (%s): %s", self.request.manifest.name, self.id, text)
                 self.say(text)
 
-    async def _prepare(self, spec: EnvironmentSpec, work_dir: Path) -> tuple[Path, Mapping[str, str]]:
-        """Return the interpreter to start, when all that the plugin needs is there, and the variables it asks for."""
-        for note in spec.notes:
+    async def _prepare(self, spec: EnvironmentSpec, work_dir: Path) -> tuple[Path, Mapping[str, str], bool]:
+        """Return the interpreter to start when all that is needed is there, its variables, and whether it is ours."""
+        for note in (*spec.notes, *self.request.notes):
             self.say(note)
         environments = self._surroundings.environments
         manifest = self.request.manifest
         variables: Mapping[str, str] = dict(spec.variables)
+        found: tuple[Path, Mapping[str, str]] | None = None
+
+        def existing(spec: EnvironmentSpec) -> tuple[Path, Mapping[str, str]] | None:
+            nonlocal found
+            found = self._existing(spec)
+            return found
+
         if spec.needs_work_folder or spec.gpu is not None:
             # Few plugins do, and the others start sooner without this import.
             from ..environments.preparation import prepare
 
             prepared = await prepare(
-                spec, work_dir, environments, environ=os.environ, report=self._report, say=self.say
+                spec,
+                work_dir,
+                environments,
+                environ=os.environ,
+                report=self._report,
+                say=self.say,
+                existing=existing,
             )
             python, variables = prepared.python, prepared.variables
+        elif existing(spec) is not None and found is not None:
+            python, variables = found[0], {**found[1], **variables}
         else:
             python = await environments.ensure(spec, self._report)
         note_use(python, manifest.name, manifest.tag, self.request.workspace)
-        return python, variables
+        return python, variables, found is None
+
+    def _existing(self, spec: EnvironmentSpec) -> tuple[Path, Mapping[str, str]] | None:
+        """Return the interpreter of the environment that was chosen for the plugin, if one was and it is used."""
+        choice = self.request.existing
+        if choice is None:
+            return None
+        # Most plugins run in environments of ours.
+        from ..environments.existing.records import ExistingEnvironments
+        from ..environments.existing.use import use_existing
+
+        environments = ExistingEnvironments(self._surroundings.existing_environments)
+        return use_existing(choice, self.request.manifest.name, spec, environments, os.environ, self.say)
 
     async def _first_of(
         self, awaited: asyncio.Future[Any], exited: asyncio.Task[Ended], seconds: float | None, otherwise: str

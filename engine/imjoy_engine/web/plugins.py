@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
@@ -15,7 +16,8 @@ from aiohttp.http import WSMsgType
 from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, same_secret
-from ..environments.spec import plan_environment
+from ..environments.existing.choice import Choice
+from ..environments.spec import EnvironmentSpec, plan_environment
 from ..plugins.events import Event
 from ..plugins.lifecycle import Plugin, PluginRequest
 from .context import CONTEXT
@@ -35,13 +37,16 @@ KEEP_ALIVE_SECONDS = 15.0
 async def start_plugin(request: web.Request) -> web.Response:
     """Start a plugin, or hand out the one that runs."""
     body = await _json_body(request)
-    wanted = plan_request(body)
+    settings = request.app[CONTEXT].settings
+    wanted = plan_request(body, settings.layout.existing_environments, settings.env)
     plugin, attached = request.app[CONTEXT].registry.start(wanted)
     return web.json_response({**plugin.as_json(), "attached": attached}, status=202)
 
 
-def plan_request(body: Mapping[str, object]) -> PluginRequest:
+def plan_request(body: Mapping[str, object], existing: Path, default_env: str = "") -> PluginRequest:
     """Turn the body of ``POST /plugins`` into a request.
+
+    ``existing`` is where the person's own environments are noted, ``default_env`` that for plugins that ask for none.
 
     Raises ImJoyError ``request.invalid``, ``plugin.*``, ``env.*`` or ``lock.*``.
     """
@@ -59,13 +64,44 @@ def plan_request(body: Mapping[str, object]) -> PluginRequest:
         from ..environments.lockfile import locked
 
         environment = locked(environment, lock)
+    choice = _choice(body, environment, existing, default_env)
     return PluginRequest(
         manifest=manifest,
         script=plugin.script_for(manifest.tag),
         workspace=workspace,
         client=_text(body, "client", ""),
         environment=environment,
+        existing=choice,
+        notes=(_not_activated(environment.activates),) if environment.activates and choice is None else (),
     )
+
+
+def _not_activated(name: str) -> str:
+    return (
+        f"'conda activate {name}' was ignored, as no environment of yours is called {name}: the plugin gets one of "
+        f"its own. (imjoy env add {name})"
+    )
+
+
+def _choice(
+    body: Mapping[str, object], spec: EnvironmentSpec, existing: Path, default_env: str
+) -> Choice | None:
+    """Return which of the person's own environments the plugin is to have: theirs to say, then its own, then ours."""
+    wanted = body.get("env")
+    if wanted == "" or (wanted is None and not spec.activates and not default_env):
+        return None
+    from ..environments.existing.records import ExistingEnvironments
+
+    environments = ExistingEnvironments(existing)
+    if wanted is not None:
+        name = _text(body, "env", "")
+        environments.get(name)
+        return Choice(name, anyway=bool(body.get("anyway")))
+    if spec.activates and environments.knows(spec.activates):
+        return Choice(spec.activates, insists=False)
+    if default_env and not spec.needs_conda:
+        return Choice(default_env, insists=False)
+    return None
 
 
 def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:

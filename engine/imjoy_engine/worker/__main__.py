@@ -4,25 +4,48 @@ The engine starts it by path, hands it the address and a secret in the environme
 end of its standard input: when that closes, the engine is gone and this process ends.
 """
 
+import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
+from typing import Tuple
 
 PACKAGE = "_imjoy_worker"
+# Set in an interpreter that the engine did not furnish: a folder with what it may lack, and which of that it lacks.
+PACKAGES_VARIABLE = "IMJOY_WORKER_PACKAGES"
+OURS_VARIABLE = "IMJOY_WORKER_OURS"
 
 
-def load_package() -> None:
-    """Make this folder importable as a package of a name that no plugin uses, and only so."""
+def load_package(ours: Tuple[str, ...]) -> None:
+    """Make this folder importable as a package of a name that no plugin uses, and only so.
+
+    ``ours`` are the packages that do not come from the interpreter.
+    """
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != folder]
     spec = importlib.machinery.ModuleSpec(PACKAGE, None, is_package=True)
     spec.submodule_search_locations = [folder]
     sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE].ours = ours  # type: ignore[attr-defined]
+
+
+def furnish(folder: str, ours: Tuple[str, ...]) -> None:
+    """Add ``folder`` at the end of the search path, and take the packages ``ours`` from there whatever comes before."""
+    before = list(sys.path)
+    sys.path.insert(0, folder)
+    for name in ours:
+        if name != "websockets":  # we have a protocol of our own
+            importlib.import_module(name)
+    sys.path[:] = before + [folder]
 
 
 if __name__ == "__main__":
-    load_package()
+    folder = os.environ.pop(PACKAGES_VARIABLE, "")
+    ours = tuple(name for name in os.environ.pop(OURS_VARIABLE, "").split(",") if name)
+    load_package(ours)
     supervised = os.name == "posix" and importlib.import_module(PACKAGE + ".supervisor").split()
+    if folder:
+        furnish(folder, ours)
     main = importlib.import_module(PACKAGE + ".main").main
     sys.exit(main(supervised))

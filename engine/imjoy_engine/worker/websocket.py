@@ -3,7 +3,7 @@
 ``send`` writes to the system before it returns, and what arrives is handed on from where it was read. Compared with
 ``websockets.asyncio`` that is 60 microseconds less for a small call and its answer, and a plugin that computes without
 coming back to its event loop still shows its progress. The protocol class is in every websockets from 9.1 (Python 3.6)
-on.
+on; where there is none, :mod:`.plain_protocol` stands in.
 """
 
 import asyncio
@@ -12,11 +12,7 @@ import os
 import struct
 from typing import Any, Callable, List, Optional, Tuple, Union
 
-from websockets import client as websockets_client
-from websockets import uri as websockets_uri
-from websockets.frames import apply_mask  # type: ignore[attr-defined]
-
-from .wire import FRAME_BYTES
+from .protocol import apply_mask, new_protocol, parse_uri
 
 CONNECT_SECONDS = 15
 CLOSE_SECONDS = 5
@@ -46,17 +42,6 @@ class SocketRefused(ConnectionError):
         self.status = status
 
 
-def _new_protocol(url: str, subprotocol: str) -> Any:
-    if hasattr(websockets_client, "ClientProtocol"):
-        return websockets_client.ClientProtocol(
-            websockets_uri.parse_uri(url),
-            subprotocols=[subprotocol],  # type: ignore[list-item]
-            max_size=FRAME_BYTES,
-        )
-    # websockets below 11, the newest for Python 3.6
-    return websockets_client.ClientConnection(url, subprotocols=[subprotocol], max_size=FRAME_BYTES)
-
-
 class ClientSocket(asyncio.Protocol):
     """One connection. ``closed`` becomes ``(code, reason)``, whichever side ends it and however.
 
@@ -64,7 +49,7 @@ class ClientSocket(asyncio.Protocol):
     """
 
     def __init__(self, url: str, secret: str, subprotocol: str, silence: Optional[float] = None) -> None:
-        self._protocol = _new_protocol(url, subprotocol)
+        self._protocol = new_protocol(url, subprotocol)
         self._silence = silence
         self._masks = b""
         self._gathered: List[bytes] = []
@@ -289,7 +274,7 @@ async def open_socket(
 async def _connect(
     url: str, secret: str, subprotocol: str, tls: Any, silence: Optional[float]
 ) -> ClientSocket:
-    address = websockets_uri.parse_uri(url)
+    address = parse_uri(url)
     _, socket = await asyncio.get_event_loop().create_connection(
         lambda: ClientSocket(url, secret, subprotocol, silence), address.host, address.port, ssl=tls
     )

@@ -60,7 +60,10 @@ def test_an_empty_workspace_has_no_environments(capsys: pytest.CaptureFixture[st
     assert main(["env"]) == 0
     assert "no environments yet" in capsys.readouterr().out
     assert main(["env", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"environments": []}
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["environments"] == []
+    assert [each["name"] for each in listed["existing"]] == ["host"]
+    assert not (Path.home() / "ImJoyWorkspace").exists()
     assert main(["env", "gc"]) == 0
     assert capsys.readouterr().out == "Nothing to remove.\n"
 

@@ -448,3 +448,11 @@ def test_a_name_is_read_as_the_packaging_library_reads_it(text: str) -> None:
     else:
         requirement.name = canonicalize_name(requirement.name)
         assert normal_requirement(text) == str(requirement)
+
+
+def test_conda_activate_alone_asks_for_one_of_yours() -> None:
+    for words in ("conda activate cells", "source activate cells", ["activate cells"]):
+        spec = plan(["tissue"], words)
+        assert (spec.activates, spec.needs_conda, spec.asked) == ("cells", False, ("tissue",))
+    # After a `conda create` it names what was created.
+    assert plan(None, "conda create -n cells python=3.8 && conda activate cells").activates == ""

@@ -1,0 +1,79 @@
+"""A plugin's start in an environment that was there: looked at, compared, furnished, and left as it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from imjoy_engine.environments.spec import EnvironmentSpec
+
+from .choice import Choice
+from .fit import lacks_of, refusal, usual_but_missing
+from .furnishing import packages_to_bring, worker_packages
+from .records import ExistingEnvironment, ExistingEnvironments
+
+PACKAGES_FOLDER = "worker-packages"
+NUMBA_FOLDER = "numba"
+
+
+def use_existing(
+    choice: Choice,
+    plugin: str,
+    spec: EnvironmentSpec,
+    environments: ExistingEnvironments,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+) -> tuple[Path, Mapping[str, str]] | None:
+    """Return the interpreter to start and the variables it needs; None when the plugin has to have one of its own.
+
+    Not a byte of the environment is written, by us or, as far as variables can ask for it, by what runs there.
+
+    Raises:
+        ImJoyError: ``env.lacks``, and what ``ExistingEnvironments.look`` raises.
+    """
+    sighting = environments.look(choice.name)
+    environment = sighting.environment
+    for note in sighting.notes:
+        say(note)
+    lacks = lacks_of(spec, environment)
+    listed = ", ".join(map(str, lacks))
+    if lacks and not choice.insists:
+        say(
+            f"{environment.words} is not used, as it lacks {listed}: the plugin gets an environment of its own."
+        )
+        return None
+    if lacks and not choice.anyway:
+        raise refusal(plugin, spec, environment, lacks)
+    say(f"{plugin} runs in {environment.words}: Python {environment.version}, {environment.prefix}.")
+    if lacks:
+        say(f"It lacks {listed}; the plugin runs all the same, as was asked for.")
+    unusual = usual_but_missing(environment)
+    if unusual:
+        say(
+            f"It has no {', '.join(unusual)}, which environments of the engine's making have: a plugin that imports "
+            "them without asking for them fails."
+        )
+    for command in spec.commands:
+        say(f"Not run, as it may change the environment: {command}")
+    return Path(environment.python), _variables(environment, environments.folder.parent, environ)
+
+
+def _variables(environment: ExistingEnvironment, private: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    variables = {
+        **environment.variables,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # What a person installed for themselves belongs to their Python.
+        "PYTHONNOUSERSITE": "",
+        "IMJOY_WORKER_PACKAGES": str(worker_packages(private / PACKAGES_FOLDER, environment, environ)),
+        "IMJOY_WORKER_OURS": ",".join(packages_to_bring(environment)),
+        # numba keeps what it compiled beside the source, which may lie in the environment.
+        "NUMBA_CACHE_DIR": environ.get("NUMBA_CACHE_DIR") or str(private / NUMBA_FOLDER / environment.name),
+    }
+    if sys.platform == "win32" and environment.kind == "conda":
+        prefix = Path(environment.prefix)
+        folders = [prefix, prefix / "Library" / "mingw-w64" / "bin", prefix / "Library" / "usr" / "bin"]
+        folders += [prefix / "Library" / "bin", prefix / "Scripts", prefix / "bin"]
+        variables["PATH"] = os.pathsep.join([*map(str, folders), environ.get("PATH", "")])
+    return variables
