@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import quote, unquote
 
+from imjoy.effects.files import make_folders, read_text, write_private
 from imjoy.model.errors import ImJoyError
 
 MAX_URL_SECONDS = 24 * 3600
@@ -31,9 +32,13 @@ DEFAULT_URL_SECONDS = 3600
 PRIVATE_NAME = ".imjoy"
 PARTIAL_SUFFIX = ".imjoy-upload"
 MAX_DECODINGS = 8
+MAX_DEPTH = 100
+UPLOADS_FOLDER = "uploads"
 
 _WORKSPACE_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,99}")
 _FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]")
+
+ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 Method = Literal["GET", "PUT"]
 
@@ -75,9 +80,21 @@ class WorkspaceFiles:
 
     def __init__(self, workspace: Path, *, max_upload: int, clock: Callable[[], float] = time.time) -> None:
         self._workspace = workspace
+        self._notes = workspace / PRIVATE_NAME / UPLOADS_FOLDER
         self._max_upload = max_upload
         self._clock = clock
         self._key = secrets.token_bytes(32)
+
+    def sweep(self) -> None:
+        """Remove what uploads have left that were killed with their engine. To be called before there are new ones."""
+        with contextlib.suppress(OSError):
+            for note in self._notes.iterdir():
+                with contextlib.suppress(OSError, ValueError):
+                    partial = Path(read_text(note))
+                    # Only what has our own name: who can write the note cannot have anything else removed.
+                    if partial.name == f".{note.name}{PARTIAL_SUFFIX}":
+                        partial.unlink(missing_ok=True)
+                    note.unlink()
 
     def list(self, path: str, workspace: str) -> tuple[str, tuple[Entry, ...]]:
         """Return the folder's path as the wire spells it, and what is in it: folders first, by name.
@@ -134,9 +151,18 @@ class WorkspaceFiles:
             raise ImJoyError("files.not-a-file", f"{shown or 'The work folder'} is a folder, not a file.")
         if status and not overwrite:
             raise _exists(shown)
+        if status and not stat.S_ISREG(status.st_mode):
+            raise ImJoyError(
+                "files.not-a-file", f"{shown!r:.200} is a pipe, a socket or a device, not a file."
+            )
+        if status and not (status.st_mode & ANY_WRITE and os.access(target, os.W_OK)):
+            raise ImJoyError(
+                "files.denied", f"{shown!r:.200} could not be changed.", why="It is write-protected."
+            )
         if size is not None and size > self._max_upload:
             raise _too_large(shown, self._max_upload)
-        return Upload(target, shown, overwrite=overwrite, limit=self._max_upload)
+        mode = stat.S_IMODE(status.st_mode) if status else None
+        return Upload(target, shown, self._notes, overwrite=overwrite, limit=self._max_upload, mode=mode)
 
     def sign(
         self, path: str, workspace: str, method: str, *, expires: float, overwrite: bool
@@ -151,7 +177,8 @@ class WorkspaceFiles:
         """
         if method not in ("GET", "PUT"):
             raise ImJoyError("files.request", "A url can be signed for GET or for PUT.")
-        if not (math.isfinite(expires) and 0 < expires <= MAX_URL_SECONDS):
+        # In this order: a whole number may be too long for a comparison with what is finite.
+        if not (0 < expires <= MAX_URL_SECONDS):
             raise ImJoyError(
                 "files.request", f"A url lasts more than 0 and at most {MAX_URL_SECONDS} seconds."
             )
@@ -196,8 +223,12 @@ class WorkspaceFiles:
 
     def _inside(self, path: str, workspace: str) -> tuple[Path, Path]:
         """Return the work folder and the path in it, both resolved; refuse what is, or might be read as, outside."""
-        if not _WORKSPACE_NAME.fullmatch(workspace):
+        if not (_WORKSPACE_NAME.fullmatch(workspace) and _is_text(workspace)):
             raise _outside(workspace)
+        if not _is_text(path):
+            raise _outside(path)
+        if path.count("/") > MAX_DEPTH:
+            raise ImJoyError("files.request", f"A path leads through at most {MAX_DEPTH} folders.")
         for spelling in _spellings(path):
             parts = [part.strip().lower() for part in spelling.split("/")]
             if _FORBIDDEN.search(spelling) or ".." in parts or PRIVATE_NAME in parts:
@@ -221,26 +252,43 @@ class Upload:
     wait for the disk.
     """
 
-    def __init__(self, target: Path, shown: str, *, overwrite: bool, limit: int) -> None:
+    def __init__(
+        self, target: Path, shown: str, notes: Path, *, overwrite: bool, limit: int, mode: int | None
+    ) -> None:
         self._target = target
         self.shown = shown
         self._overwrite = overwrite
         self._limit = limit
-        self._partial = target.with_name(f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}")
+        self._mode = mode
+        number = secrets.token_hex(8)
+        self._partial = target.with_name(f".{number}{PARTIAL_SUFFIX}")
+        self._note = notes / number
         self.size = 0
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("xb")
+            make_folders(target.parent)
+            # First the note: whenever we are killed, the next engine knows what to remove.
+            write_private(self._note, str(self._partial))
+            # What replaces a private file is private from its first byte on.
+            self._file = open(  # noqa: SIM115 - closed by `finish` or `__exit__`
+                self._partial,
+                "xb",
+                opener=lambda name, flags: os.open(name, flags, 0o666 if mode is None else 0o600),
+            )
         except OSError as error:
+            self._forget()
             raise _denied(shown, error) from error
+
+    def _forget(self) -> None:
+        for each in (self._partial, self._note):
+            with contextlib.suppress(OSError):
+                each.unlink()
 
     def __enter__(self) -> Upload:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-        with contextlib.suppress(OSError):
-            self._partial.unlink()
+        self._forget()
 
     def write(self, data: bytes | bytearray) -> None:
         """Append ``data``. Raises ImJoyError ``files.too-large``, ``files.denied``."""
@@ -261,6 +309,9 @@ class Upload:
         try:
             self._file.close()
             if self._overwrite:
+                if self._mode is not None:
+                    with contextlib.suppress(OSError):  # a disk without modes
+                        self._partial.chmod(self._mode)
                 new = _status(self._target) is None
                 self._partial.replace(self._target)
                 return new
@@ -295,6 +346,14 @@ def _entry(root: Path, child: Path) -> Entry | None:
     if stat.S_ISREG(status.st_mode):
         return Entry(name, path, "file", status.st_size, status.st_mtime)
     return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -49,6 +49,7 @@ class _PlainFile(web.FileResponse):
 def add_file_routes(app: web.Application, settings: FileSettings) -> None:
     """Add the routes for files to ``app``; who may use those without a signature is for its middleware to say."""
     app[FILES] = WorkspaceFiles(settings.workspace, max_upload=settings.max_upload)
+    app[FILES].sweep()
     for method, path, handler in FILE_ROUTES:
         app.router.add_route(method, path, handler)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -378,3 +379,86 @@ def test_no_path_gets_out(
         assert error.id in ("files.outside", "files.not-found")
     else:
         assert found.resolve().is_relative_to(root.resolve())
+
+
+def put(files: WorkspaceFiles, path: str, content: bytes, *, overwrite: bool = False) -> None:
+    """Upload a file."""
+    with files.upload(path, "default", overwrite=overwrite, size=None) as upload:
+        upload.write(content)
+        upload.finish()
+
+
+@posix
+def test_overwriting_a_file_keeps_its_mode_whatever_the_umask_is(workspace: Path) -> None:
+    files = WorkspaceFiles(workspace, max_upload=100)
+    target = workspace / "default" / "a.txt"
+    before = os.umask(0)
+    try:
+        for mode in (0o600, 0o640, 0o755):
+            target.chmod(mode)
+            with files.upload("a.txt", "default", overwrite=True, size=None) as upload:
+                partial = next(target.parent.glob(f".*{PARTIAL_SUFFIX}"))
+                assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+                upload.write(b"new")
+                upload.finish()
+            assert stat.S_IMODE(target.stat().st_mode) == mode
+    finally:
+        os.umask(before)
+
+
+@posix
+def test_what_is_write_protected_or_no_file_is_not_overwritten(workspace: Path) -> None:
+    files = WorkspaceFiles(workspace, max_upload=100)
+    (workspace / "default" / "a.txt").chmod(0o400)
+    os.mkfifo(workspace / "default" / "pipe")
+    for path, error in (("a.txt", "files.denied"), ("pipe", "files.not-a-file")):
+        with pytest.raises(ImJoyError) as refused:
+            put(files, path, b"new", overwrite=True)
+        assert refused.value.id == error
+    assert (workspace / "default" / "a.txt").read_text() == "hello"
+
+
+def test_what_a_killed_engine_left_of_an_upload_is_removed_by_the_next(workspace: Path) -> None:
+    upload = WorkspaceFiles(workspace, max_upload=100).upload(
+        "new/c.txt", "default", overwrite=False, size=None
+    )
+    upload.write(b"half")
+    upload._file.close()  # as a kill does, and nothing more
+    mine = workspace / "default" / "kept.txt"
+    mine.write_text("mine")
+    (workspace / ".imjoy" / "uploads" / "0123").write_text(str(mine))
+    WorkspaceFiles(workspace, max_upload=100).sweep()
+    assert list((workspace / "default" / "new").iterdir()) == []
+    assert list((workspace / ".imjoy" / "uploads").iterdir()) == []
+    assert mine.read_text() == "mine", "a note that was tampered with removes nothing else"
+
+
+def test_an_upload_leaves_no_note(workspace: Path) -> None:
+    files = WorkspaceFiles(workspace, max_upload=100)
+    put(files, "c.txt", b"whole")
+    with pytest.raises(ImJoyError):
+        put(files, "d.txt", b"x" * 101)
+    assert list((workspace / ".imjoy" / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "error"),
+    [
+        ("a.txt", "\ud800", "files.outside"),
+        ("\udcff.txt", "default", "files.outside"),
+        ("d/" * 2000 + "a", "default", "files.request"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(workspace: Path, path: str, name: str, error: str) -> None:
+    files = WorkspaceFiles(workspace, max_upload=100)
+    with pytest.raises(ImJoyError) as refused, files.upload(path, name, overwrite=False, size=None):
+        pass
+    assert refused.value.id == error
+
+
+def test_a_url_that_lasts_for_ever_and_a_day_is_refused(workspace: Path) -> None:
+    files = WorkspaceFiles(workspace, max_upload=100)
+    for seconds in (10**400, -(10**400), float("inf"), float("nan")):
+        with pytest.raises(ImJoyError) as refused:
+            files.sign("a.txt", "default", "GET", expires=seconds, overwrite=False)
+        assert refused.value.id == "files.request"
