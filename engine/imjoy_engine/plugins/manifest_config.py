@@ -15,6 +15,9 @@ MAX_CONFIG_CHARACTERS = 1 << 20
 # YAML aliases let a short text stand for an endless one; no real config comes near these.
 MAX_CONFIG_VALUES = 100_000
 MAX_CONFIG_DEPTH = 100
+MAX_NUMBER_BITS = 1024
+WRONG_VALUES = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What the reader of YAML raises for values that are not what their tags say, besides its own errors."""
 LAST_API_VERSION_WITHOUT_LANG = "0.1.5"
 
 
@@ -104,6 +107,8 @@ class _Copier:
             return [self.copy(item, depth + 1) for item in value]
         if isinstance(value, str):
             return self._text(value)
+        if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+            raise _size_error(self._file, f"Numbers of at most {MAX_NUMBER_BITS} bits are allowed.")
         if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
             return value
         if isinstance(value, (date, datetime)):
@@ -143,12 +148,16 @@ def _load_yaml(block: Block, file: str) -> object:
         mark = error.problem_mark
         place = f"line {block.line + mark.line}, column {mark.column + 1}" if mark else f"line {block.line}"
         raise _syntax_error(file, place, "YAML", error.problem or "it cannot be read") from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except (yaml.YAMLError, *WRONG_VALUES) as error:
         raise _syntax_error(file, f"line {block.line}", "YAML", _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    # What the reader of YAML trips over when a tag (!!timestamp, !!bool, !!int) stands before what it is not.
+    odd = isinstance(error, (AttributeError, LookupError))
+    return "a value is not of the type that its tag (!!…) names" if odd else str(error)
 
 
 def _excerpt(text: str, position: int) -> str:

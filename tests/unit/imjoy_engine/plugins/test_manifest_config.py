@@ -157,3 +157,25 @@ def test_no_text_raises_anything_but_an_imjoy_error(text: str, lang: str) -> Non
         read_config(config_block(text, lang), file="f")
     except ImJoyError as error:
         assert error.id.startswith("plugin.config-")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "id"),
+    [
+        ("x: !!timestamp foo", "yaml", "plugin.config-syntax"),
+        ("x: !!bool foo", "yaml", "plugin.config-syntax"),
+        ("x: !!int ''", "yaml", "plugin.config-syntax"),
+        ("x: !!float ''", "yaml", "plugin.config-syntax"),
+        ("version: " + "9" * 5000, "yaml", "plugin.config-syntax"),
+        ("version: 0x" + "9" * 5000, "yaml", "plugin.config-size"),
+        ('{"version": ' + "9" * 5000 + "}", "json", "plugin.config-syntax"),
+        ('{"version": ' + "9" * 4000 + "}", "json", "plugin.config-size"),
+    ],
+)
+def test_a_value_that_is_not_what_its_tag_says_is_refused_and_no_bug_of_ours(
+    text: str, language: str, id: str
+) -> None:
+    with pytest.raises(ImJoyError) as refused:
+        read_config(config_block(text, language), file="f")
+    assert refused.value.id == id
+    assert refused.value.why
