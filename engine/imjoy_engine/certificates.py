@@ -86,7 +86,10 @@ def _lasts(certfile: Path) -> bool:
     from cryptography import x509
 
     certificate = x509.load_pem_x509_certificate(certfile.read_bytes())
-    return certificate.not_valid_after_utc - datetime.now(timezone.utc) > timedelta(days=RENEW_DAYS)
+    now = datetime.now(timezone.utc)
+    # A clock that was ahead made one that no browser takes yet; one that was behind, one that ends sooner.
+    begun = certificate.not_valid_before_utc <= now
+    return begun and certificate.not_valid_after_utc - now > timedelta(days=RENEW_DAYS)
 
 
 def _self_signed(settings: Settings) -> tuple[str, str]:
