@@ -11,11 +11,13 @@ import errno
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 GUARD = "imjoy-upgrade.pth"
 """Lies in the folder of packages while a journal is there; ``site`` runs the line in it."""
@@ -151,6 +153,17 @@ def recover(home: Path) -> bool:
     return False
 
 
+def unreadable(home: Path) -> str:
+    """Return why the journal that is there cannot be read; empty when it can, or when there is none."""
+    try:
+        _read(home / JOURNAL)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def is_dead(home: Path) -> bool:
     """Whether a journal is there whose process has died. Raises ``OSError`` when that cannot be found out."""
     if not (home / JOURNAL).exists():
@@ -165,7 +178,7 @@ def is_dead(home: Path) -> bool:
 def undo(home: Path) -> bool:
     """Take back what the journal says, whatever part of it was done. The caller has the lock. Raises ``OSError``."""
     journal = home / JOURNAL
-    document = json.loads(journal.read_text(encoding="utf-8"))
+    document = _read(journal)
     live, waiting = Path(document["live"]), Path(document["waiting"])
     if document["exchanged"] and (live / MARK).exists():
         exchange(live, waiting)
@@ -277,9 +290,32 @@ def take(home: Path) -> int | None:
 
 def _is_swapping(journal: Path) -> bool:
     try:
-        return bool(json.loads(journal.read_text(encoding="utf-8"))["swapping"])
+        return bool(_read(journal)["swapping"])
     except FileNotFoundError:
         return False
+
+
+def _read(journal: Path) -> Any:
+    """Return the journal's document. Raises ``OSError``, also when it is none; never waits for a writer of a pipe."""
+    descriptor = os.open(journal, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "the journal of an upgrade is no file", str(journal))
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read()
+    try:
+        document = json.loads(content.decode("utf-8"))
+        _ = [(str(target), saved and str(saved)) for target, saved in document["files"]]
+        _ = [(str(tree), str(saved)) for tree, saved in document["trees"]]
+        whole = all(isinstance(document[name], str) for name in ("live", "waiting"))
+        whole = whole and all(isinstance(document[name], bool) for name in ("exchanged", "swapping"))
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
+        raise OSError(
+            errno.EINVAL, f"the journal of an upgrade cannot be read ({error})", str(journal)
+        ) from error
+    if not whole:
+        raise OSError(errno.EINVAL, "the journal of an upgrade is not whole", str(journal))
+    return document
 
 
 if __name__ == "imjoy_recovery":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
+from imjoy.effects.files import set_aside
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.receipt import own_folder
 from imjoy.provision.record import refuse_when_busy
-from imjoy.upgrade.journal import is_dead, recover
+from imjoy.upgrade.journal import GUARD, JOURNAL, is_dead, recover, unreadable
 
 
 def look(machine: Machine) -> Finding:
@@ -19,6 +21,15 @@ def look(machine: Machine) -> Finding:
     home = own_folder(environment) / "upgrade"
     again = "imjoy doctor --fix --only upgrade.pending"
     try:
+        if why := unreadable(home):
+            return fail(
+                "What an upgrade wrote down cannot be read.",
+                f"{home / JOURNAL}: {why}. Whether something is to be taken back is not known.",
+                again,
+                Fix(
+                    f"rename {home / JOURNAL}; see `imjoy doctor --only install` then", lambda: _forget(home)
+                ),
+            )
         if is_dead(home):
             why = "It was killed while it swapped, and no Python that started since could take it back."
             return fail(
@@ -43,6 +54,12 @@ def _recover(home: Path) -> Repair:
     return Repair()
 
 
+def _forget(home: Path) -> Repair:
+    aside = set_aside(home / JOURNAL)
+    (Path(sysconfig.get_path("purelib")) / GUARD).unlink(missing_ok=True)
+    return Repair(f"mv '{aside}' '{home / JOURNAL}'")
+
+
 def _delete(stage: Path) -> Repair:
     shutil.rmtree(stage)
     return Repair()
@@ -55,7 +72,8 @@ CHECK = Check(
     """\
 Cause: `imjoy upgrade` was killed. Before it swaps anything it writes a journal, and every Python of the environment
 that starts while the journal is there puts the old imjoy back; this is found only where that was not possible, for
-example on a disk that had become read-only.
+example on a disk that had become read-only, or where the journal was spoilt.
 
-Cure: `--fix` puts the old imjoy back, or deletes what was fetched. Then `imjoy upgrade` may be tried again.""",
+Cure: `--fix` puts the old imjoy back, renames a journal that cannot be read, or deletes what was fetched. Then
+`imjoy upgrade` may be tried again.""",
 )

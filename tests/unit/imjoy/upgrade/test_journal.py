@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from imjoy.upgrade import journal
-from imjoy.upgrade.journal import GUARD, Journal, exchange, is_dead, place, recover, restore
+from imjoy.upgrade.journal import (
+    GUARD,
+    JOURNAL,
+    Journal,
+    exchange,
+    guard_line,
+    is_dead,
+    place,
+    recover,
+    restore,
+    undo,
+    unreadable,
+)
 
 
 class Environment:
@@ -145,3 +159,45 @@ def test_a_folder_is_restored_to_exactly_what_it_was(tmp_path: Path) -> None:
     assert sorted(each.name for each in live.iterdir()) == ["gone", "kept", "link", "was-file"]
     assert (live / "kept" / "file").read_text() == (live / "was-file").read_text() == "old"
     assert (live / "link").is_symlink()
+
+
+WHOLE = {"live": "/l", "waiting": "/w", "exchanged": False, "files": [], "trees": [], "swapping": True}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes of POSIX systems")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        os.mkfifo,
+        os.mkdir,
+        lambda path: path.write_bytes(b"\x80"),
+        lambda path: path.write_text("[" * 100_000),
+        lambda path: path.write_text(""),
+        lambda path: path.write_text("[]"),
+        lambda path: path.write_text("{}"),
+        lambda path: path.write_text(json.dumps({**WHOLE, "files": [1]})),
+        lambda path: path.write_text(json.dumps({**WHOLE, "live": 1})),
+    ],
+)
+def test_a_journal_that_is_none_raises_what_is_promised_and_bothers_no_python(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    journal = tmp_path / JOURNAL
+    spoil(journal)
+    with pytest.raises(OSError):
+        undo(tmp_path)
+    with pytest.raises(OSError):
+        recover(tmp_path)
+    assert unreadable(tmp_path)
+    recovery = tmp_path / "recover.py"
+    recovery.write_bytes(Path(sys.modules[undo.__module__].__file__ or "").read_bytes())
+    line = guard_line(recovery, tmp_path)
+    started = subprocess.run(
+        [sys.executable, "-c", line + "print('up')"], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (started.returncode, started.stdout, started.stderr) == (0, "up\n", "")
+
+
+def test_a_loop_of_links_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).symlink_to(tmp_path / JOURNAL)
+    assert recover(tmp_path) is False
