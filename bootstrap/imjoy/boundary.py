@@ -10,6 +10,7 @@ from contextlib import suppress
 import click
 
 from imjoy.context import Context
+from imjoy.effects.files import refusal
 from imjoy.effects.streams import give_up_output, output_failure
 from imjoy.model.errors import ExitCode, ImJoyError
 
@@ -38,6 +39,8 @@ def guard(action: Callable[[], int], context: Context, arguments: Sequence[str])
         if (failure := output_failure()) is not None:
             give_up_output()
             return _tell(_no_output(failure), as_json=False)
+        if (refused := refusal(error)) is not None:
+            return _tell(refused, as_json)
         return _tell_bug(error, context, arguments, as_json)
     except Exception as error:
         return _tell_bug(error, context, arguments, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from imjoy import PROJECT_URL, __version__
 from imjoy.context import Context
-from imjoy.effects.files import write_private
+from imjoy.effects.files import read_text, write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import TOKEN_VARIABLE
@@ -41,7 +42,8 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
     )
     text = scrub(report, context, secrets=known_secrets(layout, context, arguments))
     name = time.strftime("imjoy-bug-%Y%m%d-%H%M%S.log", time.localtime(context.clock()))
-    folder = layout.log_file.parent if layout.private.is_dir() else Path(tempfile.gettempdir()) / "imjoy"
+    usable = os.access(layout.private, os.W_OK)
+    folder = layout.log_file.parent if usable else Path(tempfile.gettempdir()) / "imjoy"
     try:
         path = folder / name
         write_private(path, text)
@@ -62,8 +64,8 @@ def known_secrets(layout: Layout, context: Context, arguments: Sequence[str]) ->
     found = [context.environ.get(TOKEN_VARIABLE, "")]
     found += [arguments[at + 1] for at, word in enumerate(arguments[:-1]) if word == "--token"]
     found += [word.partition("=")[2] for word in arguments if word.startswith("--token=")]
-    with suppress(OSError, UnicodeDecodeError):
-        found.append(layout.token_file.read_text(encoding="utf-8").strip())
+    with suppress(OSError):
+        found.append(read_text(layout.token_file).strip())
     return [secret for secret in found if len(secret) >= SHORTEST_SECRET]
 
 

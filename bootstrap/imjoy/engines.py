@@ -10,7 +10,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from imjoy.effects.addresses import HERE, ssh_tunnel
-from imjoy.effects.files import write_private
+from imjoy.effects.files import give_back, read_json, read_text, set_aside, whose, write_private
 from imjoy.effects.process import (
     command_line,
     end_process_tree,
@@ -76,11 +76,11 @@ class Sighting:
 def read_state(layout: Layout) -> EngineState | None:
     """Return the state file's content, or None when there is none or it is not one."""
     try:
-        document = json.loads(layout.state_file.read_text(encoding="utf-8"))
+        document = cast("dict[str, object]", read_json(layout.state_file))
         known = {each.name: document[each.name] for each in fields(EngineState) if each.name in document}
-        known["names"] = tuple(known.get("names", ()))
-        state = EngineState(**known)
-    except (OSError, ValueError, TypeError):
+        known["names"] = tuple(cast("list[str]", known.get("names", ())))
+        state = EngineState(**known)  # type: ignore[arg-type]  # looked at below
+    except (OSError, AttributeError, KeyError, TypeError):
         return None
     right = (
         isinstance(state.pid, int)
@@ -186,22 +186,27 @@ def stop_engine(layout: Layout) -> EngineStopped:
 def read_token(layout: Layout) -> str:
     """Return the connection token. Raises :class:`ImJoyError` ``token.none`` or ``token.unreadable``."""
     try:
-        token = layout.token_file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        token = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImJoyError(
-            "token.unreadable",
-            f"The token file {layout.token_file} cannot be read.",
-            why=str(error),
-            fix="imjoy token --rotate",
-        ) from error
-    if not token:
+        token = read_text(layout.token_file).strip()
+    except FileNotFoundError as error:
         raise ImJoyError(
             "token.none",
             "There is no connection token yet.",
             why=f"{layout.token_file} is made when the engine starts for the first time.",
             fix="imjoy start",
+        ) from error
+    except OSError as error:
+        raise ImJoyError(
+            "token.unreadable",
+            f"The token file {layout.token_file} cannot be read.",
+            why=f"{error.strerror}. {whose(layout.token_file)}".rstrip(),
+            fix=give_back(layout.private) or "imjoy token --rotate",
+        ) from error
+    if not token:
+        raise ImJoyError(
+            "token.unreadable",
+            f"The token file {layout.token_file} is empty.",
+            why="Something has cut it, such as a disk that was full.",
+            fix="imjoy token --rotate",
         )
     return token
 
@@ -227,14 +232,16 @@ def rotate_token(layout: Layout) -> ConnectionToken:
 
     token = token_urlsafe(TOKEN_BYTES)
     try:
+        if layout.token_file.is_dir():
+            set_aside(layout.token_file)
         write_private(layout.token_file, token + "\n")
         layout.welcome_file.unlink(missing_ok=True)
     except OSError as error:
         raise ImJoyError(
             "workspace.unwritable",
             f"The token cannot be written to {layout.token_file}.",
-            why=str(error),
-            fix="imjoy token --rotate --workspace FOLDER",
+            why=f"{error} {whose(layout.private)}".rstrip(),
+            fix=give_back(layout.private) or "imjoy token --rotate --workspace FOLDER",
         ) from error
     return ConnectionToken(token, layout.token_file, rotated=True, restart_needed=find_engine(layout).alive)
 

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from imjoy.effects.files import give_back, whose
 from imjoy.model.errors import ImJoyError
 
 POLL_SECONDS = 0.2
 
 
 def tail_log(file: Path, lines: int) -> list[str]:
-    """Return the last lines of a log. Raises :class:`ImJoyError` ``log.none`` when there is no log."""
+    """Return the last lines of a log.
+
+    Raises :class:`ImJoyError` ``log.none`` when there is no log, ``log.unreadable`` when what is there is none.
+    """
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise OSError(errno.EINVAL, "It is no file", str(file))
         with file.open(encoding="utf-8", errors="replace") as log:
             return [line.rstrip("\n") for line in deque(log, maxlen=lines)]
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ImJoyError(
             "log.none", f"There is no log at {file}.", why=str(error), fix="imjoy start"
+        ) from error
+    except OSError as error:
+        raise ImJoyError(
+            "log.unreadable",
+            f"The log {file} cannot be read.",
+            why=f"{error.strerror}. {whose(file)}".rstrip(),
+            fix=give_back(file.parent) or "imjoy doctor --fix",
         ) from error
 
 
 def follow_log(file: Path, lines: int) -> Iterator[str]:
     """Yield the last lines of a log, then each line as it is written, also when the engine begins a new file.
 
-    Never ends by itself. Raises :class:`ImJoyError` ``log.none`` when there is no log at first.
+    Never ends by itself. Raises :class:`ImJoyError` as :func:`tail_log` does.
     """
     begun = len(tail_log(file, lines))
     log = file.open("rb")

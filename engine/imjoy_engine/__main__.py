@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from imjoy.effects.files import read_json, refusal
 from imjoy.effects.home import home_folder
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
@@ -172,6 +173,10 @@ def serve(settings: Settings) -> int:
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except Exception as error:
+        broken = refusal(error)
+        if broken is not None:
+            say("failed", {"error": broken.as_json()})
+            return int(broken.exit_code)
         logging.getLogger("imjoy.engine").exception("the engine failed")
         unexpected = ImJoyError(
             "internal",
@@ -189,8 +194,8 @@ def serve(settings: Settings) -> int:
 def _running_url(settings: Settings) -> str | None:
     """Return where the engine that holds the workspace says it is; None while it is still starting."""
     try:
-        state = json.loads(settings.layout.state_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        state = read_json(settings.layout.state_file)
+    except OSError:
         return None
     return str(state["url"]) if isinstance(state, dict) and "url" in state else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import time
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from imjoy.effects.files import write_private
+from imjoy.effects.files import give_back, narrow, read_text, whose, write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 
 TOKEN_BYTES = 32
@@ -30,13 +29,13 @@ HOST_FORM = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def check_token(token: str) -> str:
-    """Return ``token`` when it has a token's form. Raises ImJoyError ``token.invalid``."""
+def check_token(token: str, place: str = "That") -> str:
+    """Return ``token`` when it has a token's form; ``place`` says where it comes from. Raises ``token.invalid``."""
     if not TOKEN_FORM.fullmatch(token):
         raise ImJoyError(
             "token.invalid",
-            "That is no connection token.",
-            why="A token is 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
+            f"{place} is no connection token.",
+            why="It is empty." if not token else "A token is 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
             fix="imjoy token --rotate",
             exit_code=ExitCode.USAGE,
         )
@@ -46,21 +45,28 @@ def check_token(token: str) -> str:
 def ensure_token(path: Path, wanted: str | None) -> tuple[str, bool]:
     """Return the token in ``path`` and whether it is new; ``wanted`` replaces it, and a missing one is made.
 
-    The file is readable by its owner only, also when it was not before. Raises ImJoyError ``token.invalid`` for a
-    ``wanted`` or stored token of the wrong form, OSError when the file cannot be written.
+    The file is readable by its owner only, also when it was not before, where the file system has modes. Raises
+    ImJoyError ``token.invalid`` for a ``wanted`` or stored token of the wrong form, ``token.unreadable``, and OSError
+    when the file cannot be written.
     """
     if wanted is not None:
         write_private(path, check_token(wanted) + "\n")
         return wanted, False
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        token = read_text(path).strip()
+        narrow(path, 0o600)
     except FileNotFoundError:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         write_private(path, token + "\n")
         return token, True
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        path.chmod(0o600)
-    return check_token(token), False
+    except OSError as error:
+        raise ImJoyError(
+            "token.unreadable",
+            f"The token file {path} cannot be read.",
+            why=f"{error.strerror}. {whose(path)}".rstrip(),
+            fix=give_back(path.parent) or "imjoy token --rotate",
+        ) from error
+    return check_token(token, f"What is in {path}"), False
 
 
 def same_secret(secret: bytes, given: str) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import logging.handlers
 import os
+import stat
 import sys
 import time
 from pathlib import Path
 
+from imjoy.effects.files import make_folders
 from imjoy.model.texts import printable
 
 MAX_BYTES = 2 << 20
@@ -70,9 +73,15 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
     _since = 0.0
 
     def _open(self):  # type: ignore[no-untyped-def]
-        return open(  # the handler closes it
-            self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
-        )
+        def opener(path: str, flags: int) -> int:
+            # A pipe would keep us until somebody reads it.
+            descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise OSError(errno.EINVAL, "It is no file", path)
+            return descriptor
+
+        return open(self.baseFilename, "a", encoding="utf-8", opener=opener)  # the handler closes it
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record if that is possible."""
@@ -117,7 +126,7 @@ def log_error() -> str:
 
 def set_up(path: Path, debug: bool) -> None:
     """Send what the engine says to ``path``, and with ``debug`` to standard error too. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     file = PrivateRotatingFile(path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
     file.setFormatter(JsonLines())
     root = logging.getLogger()

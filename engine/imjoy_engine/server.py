@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -20,7 +21,8 @@ from aiohttp import web
 from filelock import FileLock, Timeout
 
 from imjoy import __version__
-from imjoy.effects.files import ensure_private_folder, write_private
+from imjoy.effects.addresses import HERE
+from imjoy.effects.files import ensure_private_folder, give_back, make_folders, whose, write_private
 from imjoy.effects.listening import BindFailure, CannotListen, listen
 from imjoy.effects.process import birth_of
 from imjoy.effects.streams import own_input
@@ -45,6 +47,7 @@ MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser t
 MACOS_MAX_FILES = 10_240
 BACKLOG = 1024  # of connections that wait; one more has to knock again, a second later
 WORKER_HOST = "127.0.0.1"
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})  # of a network drive, NFS and SMB say
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 SHUTDOWN_SECONDS = 2.0
 # A connection on which no whole request has come for so long is closed, however many bytes of one have trickled in.
@@ -92,6 +95,13 @@ def _not_bound(host: str, port: int, error: CannotListen) -> ImJoyError:
             fix="imjoy start --port 8081",
             exit_code=ExitCode.PORT_TAKEN,
         )
+    if host in HERE:
+        return ImJoyError(
+            "host.no-loopback",
+            f"This machine has no {host} now.",
+            why=f"Its loopback interface is down ({error.why}), as in a container without any network.",
+            fix="as an administrator: ip link set lo up\nor start the container with a network",
+        )
     return _bad_host(host, error.why)
 
 
@@ -114,12 +124,13 @@ def url_of(host: str, port: int, scheme: str = "http") -> str:
 def claim_workspace(settings: Settings) -> FileLock:
     """Make the workspace and lock it for one engine.
 
-    Raises ImJoyError ``workspace.unwritable``, or ``engine.running`` when another engine serves it.
+    Raises ImJoyError ``workspace.unwritable``, ``workspace.no-locks``, or ``engine.running`` when another engine serves
+    it.
     """
     try:
-        settings.workspace.mkdir(parents=True, exist_ok=True)
+        make_folders(settings.workspace)
         ensure_private_folder(settings.layout.private)
-        lock = FileLock(settings.layout.engine_lock_file)
+        lock = FileLock(settings.layout.engine_lock_file, mode=0o600)
         lock.acquire(timeout=0)
     except Timeout:
         raise ImJoyError(
@@ -129,12 +140,20 @@ def claim_workspace(settings: Settings) -> FileLock:
             fix="imjoy status",
             exit_code=ExitCode.LOCKED,
         ) from None
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter is filelock's word for no locks
+        if isinstance(error, NotImplementedError) or error.errno in NO_LOCKS:
+            raise ImJoyError(
+                "workspace.no-locks",
+                f"The disk of the workspace {settings.workspace} keeps no locks.",
+                why=f"Two engines at once would spoil it. It is a network drive without a lock service? ({error})",
+                fix="imjoy start --workspace FOLDER    (one on a disk of this machine)",
+            ) from error
         raise ImJoyError(
             "workspace.unwritable",
             f"The workspace {settings.workspace} cannot be written.",
-            why=str(error),
-            fix="imjoy start --workspace FOLDER",
+            why=f"{error.filename or settings.layout.engine_lock_file}: {error.strerror}. "
+            f"{whose(settings.layout.private)}".rstrip(),
+            fix=give_back(settings.workspace) or "imjoy doctor --fix\nimjoy start --workspace FOLDER",
         ) from error
     return lock
 

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from imjoy.cli.options import in_the_form_of_browsers, json_option, layout_options, not_empty
 from imjoy.context import Context
+from imjoy.effects.files import is_exposed
 from imjoy.effects.process import module_command
 from imjoy.launch import EngineProcess, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -363,6 +364,11 @@ def _present(
         render.emit(result, as_json=True)
     else:
         render.started(result, token=token, log=context.tilde(result.log_file))
+        if is_exposed(result.token_file):
+            render.note(
+                f"Other users of this machine may be able to read the token: the disk of {result.token_file} keeps no "
+                "modes. --workspace FOLDER chooses another one; `imjoy doctor` says more."
+            )
     # What follows can wait until the person has read the above.
     from imjoy.effects.browser import browser_at_hand, open_file
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from imjoy.doctor.model import Machine, Repair
-from imjoy.effects.files import write_private
+from imjoy.effects.files import read_text, write_private
 from imjoy.environments import ask_engine_code
 from imjoy.launch import ServeOptions, launch_engine
 from imjoy.model.errors import ImJoyError
@@ -24,8 +24,8 @@ def try_engine(machine: Machine) -> str:
     """
     with tempfile.TemporaryDirectory(prefix="imjoy-doctor-") as folder:
         layout = Layout(machine.layout.prefix, Path(folder))
-        with suppress(OSError, UnicodeDecodeError):
-            write_private(layout.token_file, machine.layout.token_file.read_text(encoding="utf-8"))
+        with suppress(OSError):
+            write_private(layout.token_file, read_text(machine.layout.token_file))
         environ = {name: value for name, value in machine.context.environ.items() if name != TOKEN_VARIABLE}
         engine = launch_engine(
             ServeOptions(layout, port=0), replace(machine.context, environ=environ), detach=False

@@ -31,6 +31,7 @@ OURS = (
     "net_conda",
     "net_webapp",
     "engine_starts",
+    "engine_files",
     "engine_state",
     "engine_token",
     "port_free",

@@ -24,6 +24,7 @@ from imjoy.doctor.model import (
     skip,
     warn,
 )
+from imjoy.effects.files import refusal
 from imjoy.model.errors import ImJoyError
 
 TOTAL_SECONDS = 45.0
@@ -140,6 +141,8 @@ def _look(check: Check, finding: Finding, seconds: float) -> Look:
 
 
 def _crash(check: Check, error: BaseException) -> Finding:
+    if (refused := refusal(error)) is not None:
+        return Finding(Status.FAIL, refused.what, refused.why, refused.fix)
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Finding(
         Status.CRASHED,

@@ -6,9 +6,10 @@ import json
 import sys
 from contextlib import suppress
 from dataclasses import asdict, fields
+from typing import Any, cast
 
 from imjoy.context import Context
-from imjoy.effects.files import write_private
+from imjoy.effects.files import read_json, write_private
 from imjoy.model.layout import Layout
 from imjoy.upgrade.origin import Origin
 from imjoy.upgrade.plan import (
@@ -62,7 +63,7 @@ def requirement(origin: Origin, wanted: str | None, to: str | None, context: Con
 def remembered(origin: Origin, layout: Layout, context: Context) -> Available | None:
     """Return an answer of the last 24 hours about what is installed now, or None."""
     try:
-        document = json.loads(layout.upgrade_check_file.read_text(encoding="utf-8"))
+        document = cast("dict[str, Any]", read_json(layout.upgrade_check_file))
         found = Available(**{each.name: document[each.name] for each in fields(Available)})
         fresh = 0 <= context.clock() - found.checked < KEPT_SECONDS
     except (OSError, ValueError, KeyError, TypeError):

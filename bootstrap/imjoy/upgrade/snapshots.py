@@ -6,7 +6,9 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
+from imjoy.effects.files import read_json
 from imjoy.upgrade.journal import link_or_copy
 
 MOST_KEPT = 2
@@ -69,7 +71,7 @@ def _snapshots(home: Path) -> list[Snapshot]:
     found = []
     for folder in sorted((home / "snapshots").glob("[0-9]*")):
         try:
-            facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+            facts = cast("dict[str, Any]", read_json(folder / "facts.json"))
             found.append(Snapshot(folder, **{**facts, "added": tuple(facts["added"])}))
         except (OSError, ValueError, TypeError, KeyError):
             continue

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imjoy.effects.files import refusal
 from imjoy.effects.home import home_folder
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
@@ -48,9 +49,12 @@ def env_command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             _act_on_existing(options, layout, environ)
         else:
             _act(options, layout, environ)
-    except ImJoyError as error:
-        _say("failed", {"error": error.as_json()})
-        return int(error.exit_code)
+    except (ImJoyError, OSError) as error:
+        told = error if isinstance(error, ImJoyError) else refusal(error)
+        if told is None:
+            raise
+        _say("failed", {"error": told.as_json()})
+        return int(told.exit_code)
     return int(ExitCode.DONE)
 
 

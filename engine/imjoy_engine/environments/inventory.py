@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imjoy.effects.files import read_json
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.pip_part import PIP_PARTS
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
@@ -192,8 +192,9 @@ def _folders(root: Path) -> Iterator[Path]:
 
 def _look(folder: Path, uses: tuple[Use, ...], busy: list[str]) -> Environment:
     content: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        content = json.loads((folder / MARKER_NAME).read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError):
+        document = read_json(folder / MARKER_NAME)
+        content = document if isinstance(document, dict) else {}
     created = content.get("created")
     spec = content.get("spec")
     return Environment(

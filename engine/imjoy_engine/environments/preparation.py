@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imjoy.effects.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.progress import Progress, Report
@@ -55,7 +56,7 @@ async def prepare(
         ImJoyError: ``env.frozen``, ``env.repo``, ``env.no-git``, ``env.folder``, ``env.file``, ``env.command`` and what
             ``store.ensure`` raises.
     """
-    store.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(store.root)
     for repository in spec.repos:
         from imjoy_engine.environments.repositories import ensure_repository
 
@@ -91,6 +92,7 @@ def _with_files(spec: EnvironmentSpec, work_dir: Path) -> EnvironmentSpec:
     import yaml
 
     from imjoy_engine.environments.planning import add_environment_file
+    from imjoy_engine.plugins.manifest_config import WRONG_VALUES
 
     for file in spec.files:
         path = below(work_dir, file)
@@ -98,11 +100,11 @@ def _with_files(spec: EnvironmentSpec, work_dir: Path) -> EnvironmentSpec:
             if path is None:
                 raise ValueError("it leads out of the plugin's work folder")
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, yaml.YAMLError, *WRONG_VALUES) as error:
             raise ImJoyError(
                 "env.file",
                 f"The environment file {file} cannot be read.",
-                why=str(error),
+                why=str(error) or type(error).__name__,
                 fix='Name a file that a "git clone" or "repo:" before it brings into the work folder.',
             ) from error
         spec = add_environment_file(spec, content, file=file)

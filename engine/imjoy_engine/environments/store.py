@@ -18,8 +18,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from imjoy.effects.files import make_folders, read_json
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter
 from imjoy_engine.environments.progress import Progress, Report
@@ -125,7 +126,7 @@ class EnvironmentStore:
                 _write(news, json.dumps([progress.phase, progress.text, progress.fraction]))
 
         try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(self._root)
             lock = await self._lock(spec, news, report)
             if lock is None:
                 return interpreter_of(prefix)
@@ -266,8 +267,8 @@ def _write(path: Path, text: str) -> None:
 
 def _read_progress(path: Path) -> Progress | None:
     try:
-        phase, text, fraction = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        phase, text, fraction = cast("list[object]", read_json(path))
+    except (OSError, ValueError, TypeError):
         return None
     return Progress(str(phase), str(text), fraction if isinstance(fraction, (int, float)) else None)
 

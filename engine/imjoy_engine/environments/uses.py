@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
+from imjoy.effects.files import read_json
 from imjoy_engine.environments.prefix import MARKER_NAME
 
 USES_FOLDER = "uses"
@@ -51,5 +53,5 @@ def note_use(python: Path, plugin: str, tag: str, workspace: str) -> None:
 def read_uses(root: Path) -> Iterator[Use]:
     """Yield what was noted in the store at ``root``."""
     for file in (root / USES_FOLDER).glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            yield Use(**json.loads(file.read_text(encoding="utf-8")))
+        with contextlib.suppress(OSError, TypeError):
+            yield Use(**cast("dict[str, Any]", read_json(file)))

@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imjoy.effects.files import make_folders
 from imjoy.model.errors import ImJoyError
 
 from ..environments.existing.choice import Choice
@@ -250,7 +251,7 @@ class Plugin:
         request = self.request
         self._change(PluginState.PREPARING)
         work_dir = self._surroundings.workspace / request.workspace
-        work_dir.mkdir(parents=True, exist_ok=True)
+        make_folders(work_dir)
         python, wanted_variables, is_ours = await self._prepare(request.environment, work_dir)
 
         self._change(PluginState.STARTING)

@@ -104,3 +104,25 @@ def test_of_an_engine_that_was_running_already_the_state_file_tells_the_rest(lay
     assert result.already_running
     assert result.serve
     assert (result.pid, result.urls) == (1, ("http://127.0.0.1:1",))
+
+
+def test_an_empty_token_file_is_named(layout: Layout) -> None:
+    layout.token_file.write_text("\n")
+    with pytest.raises(ImJoyError) as refused:
+        read_token(layout)
+    assert refused.value.id == "token.unreadable"
+    assert f"{layout.token_file} is empty" in refused.value.what
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes of POSIX systems")
+def test_pipes_and_folders_in_the_place_of_files_are_neither_waited_for_nor_kept(layout: Layout) -> None:
+    os.mkfifo(layout.state_file)
+    assert find_engine(layout).condition is Condition.ABSENT
+    for spoil in (os.mkfifo, os.mkdir):
+        spoil(layout.token_file)
+        with pytest.raises(ImJoyError) as refused:
+            read_token(layout)
+        assert refused.value.id == "token.unreadable"
+        token = rotate_token(layout).token
+        assert read_token(layout) == token
+        layout.token_file.unlink()

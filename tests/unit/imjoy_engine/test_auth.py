@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 import stat
 import time
 from pathlib import Path
@@ -113,3 +114,24 @@ def test_a_code_ends_and_makes_room_for_newer_ones(monkeypatch: pytest.MonkeyPat
 )
 def test_an_origin_that_is_none_is_refused_and_breaks_nothing(origin: str) -> None:
     assert not Gate(TOKEN, "127.0.0.1").origin_is_allowed(origin, "127.0.0.1:8080")
+
+
+def test_a_stored_token_that_is_none_is_told_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    for content, why in (("", "empty"), ("short", "16 to 128")):
+        path.write_text(content)
+        with pytest.raises(ImJoyError) as refused:
+            ensure_token(path, None)
+        assert (refused.value.id, str(path) in refused.value.what, why in refused.value.why) == (
+            "token.invalid",
+            True,
+            True,
+        )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes of POSIX systems")
+def test_a_pipe_in_the_token_s_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "token")
+    with pytest.raises(ImJoyError) as refused:
+        ensure_token(tmp_path / "token", None)
+    assert refused.value.id == "token.unreadable"

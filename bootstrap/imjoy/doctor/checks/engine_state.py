@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
+from imjoy.effects.files import set_aside
 from imjoy.engines import Condition, find_engine
 
 
@@ -20,7 +23,7 @@ def look(machine: Machine) -> Finding:
             "imjoy stop",
             Fix(f"stop process {state.pid}, as `imjoy stop` does", lambda: _stop(machine)),
         )
-    if file.exists():
+    if os.path.lexists(file):
         return warn(
             "An engine ended without tidying up.",
             f"{file} names a process that is gone, or cannot be read.",
@@ -40,7 +43,11 @@ def _stop(machine: Machine) -> Repair:
 def _delete(machine: Machine) -> Repair:
     # An engine may have started since.
     if not find_engine(machine.layout).alive:
-        machine.layout.state_file.unlink(missing_ok=True)
+        file = machine.layout.state_file
+        if file.is_dir() and not file.is_symlink():
+            set_aside(file)
+        else:
+            file.unlink(missing_ok=True)
     return Repair()
 
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok
+from imjoy.effects.files import give_back, keeps_modes, narrow, read_text, whose
 from imjoy.engines import rotate_token
 
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,128}")
@@ -22,18 +23,29 @@ def look(machine: Machine) -> Finding:
         f"replace the token in {file}; every app has to be given the new one", lambda: _rotate(machine)
     )
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        text = read_text(file).strip()
         mode = file.stat().st_mode
     except FileNotFoundError:
         return ok("there is none yet; the first start makes it")
-    except (OSError, UnicodeDecodeError) as error:
-        return fail("The token file cannot be read.", f"{file}: {error}", rotate, renew)
+    except OSError as error:
+        if foreign := whose(file):
+            return fail("The token file cannot be read.", foreign, give_back(machine.layout.private))
+        return fail("The token file cannot be read.", f"{file}: {error.strerror}", rotate, renew)
     if not TOKEN_FORM.fullmatch(text):
         return fail(
             "What is in the token file is no token.",
-            f"{file} has to hold one line of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
+            f"{file} is empty: a full disk may have cut it."
+            if not text
+            else f"{file} has to hold one line of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
             rotate,
             renew,
+        )
+    if os.name == "posix" and mode & OTHERS and not keeps_modes(file.parent):
+        return fail(
+            "Other users of this machine may be able to read the token.",
+            f"{file} has mode {stat.S_IMODE(mode):o}, and its disk keeps no modes (FAT, a Windows share, a "
+            "disk of Windows in WSL). Whoever has the token can run programs as you.",
+            "imjoy start --workspace FOLDER, one on a disk of this machine; or mount it for you alone (umask=077)",
         )
     if os.name == "posix" and mode & OTHERS:
         return fail(
@@ -46,7 +58,8 @@ def look(machine: Machine) -> Finding:
 
 
 def _close(file: Path, mode: int) -> Repair:
-    file.chmod(0o600)
+    if not narrow(file, 0o600):
+        raise PermissionError("its mode did not change")
     return Repair(f"chmod {stat.S_IMODE(mode):o} '{file}'")
 
 
@@ -63,6 +76,6 @@ CHECK = Check(
 Cause: the token file, `<workspace>/.imjoy/token`, can be read by other users of this machine, cannot be read by you,
 or was edited into something that is no token.
 
-Cure: `chmod 600` on it; or `imjoy token --rotate`, which makes a new one that every app has to be given. When others
-could read it for a while, do both.""",
+Cure: `chmod 600` on it (where the disk keeps no modes, another workspace: `--workspace`); or `imjoy token --rotate`,
+which makes a new one that every app has to be given. When others could read it for a while, do both.""",
 )

@@ -1,0 +1,107 @@
+"""Our own files and folders in the workspace: of the right kind, ours, and closed to others."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
+from imjoy.effects.files import give_back, narrow, set_aside, whose
+from imjoy.model.layout import Layout
+
+WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def look(machine: Machine) -> Finding:
+    """Look at the kind, the owner and the mode of each; reads none of them."""
+    layout = machine.layout
+    if not os.path.lexists(layout.workspace):
+        return skip("there is no workspace yet")
+    for path, is_folder in _ours(layout):
+        if foreign := _foreign(path):
+            return fail(
+                "What an engine needs to write belongs to somebody else.",
+                f"{foreign} It was made by imjoy under sudo?",
+                give_back(path),
+            )
+        if os.path.lexists(path) and (found := _wrong_kind(path, is_folder)):
+            return fail(
+                f"{path} is {found}.",
+                "An engine needs a folder there." if is_folder else "An engine needs a file there.",
+                "imjoy doctor --fix --only engine.files",
+                Fix(f"rename {path}; the engine makes a new one", partial(_rename, path)),
+            )
+    mode = layout.workspace.stat().st_mode
+    if os.name == "posix" and mode & WRITABLE_BY_OTHERS and not mode & stat.S_ISVTX:
+        return warn(
+            "Other users of this machine may write into the workspace.",
+            f"{layout.workspace} has mode {stat.S_IMODE(mode):o}: they could put others' files in the place of yours.",
+            f"chmod go-w '{layout.workspace}'",
+            Fix(f"take from others the right to write to {layout.workspace}", lambda: _close(layout, mode)),
+        )
+    return ok("what lies in the workspace is of the right kind, and yours")
+
+
+def _ours(layout: Layout) -> Iterator[tuple[Path, bool]]:
+    """Yield what an engine needs, folders before what is in them, and whether it is a folder."""
+    yield layout.workspace, True
+    yield layout.private, True
+    yield layout.log_file.parent, True
+    yield layout.certificate_file.parent, True
+    yield layout.environments, True
+    yield layout.webapp, True
+    for file in (
+        layout.log_file,
+        layout.engine_lock_file,
+        layout.welcome_file,
+        layout.upgrade_check_file,
+        layout.certificate_file,
+        layout.certificate_key_file,
+    ):
+        yield file, False
+
+
+def _foreign(path: Path) -> str:
+    usable = os.access(path, os.R_OK | os.W_OK)
+    return "" if usable or not os.path.lexists(path) else whose(path)
+
+
+def _wrong_kind(path: Path, is_folder: bool) -> str:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"a link that leads nowhere ({error.strerror})"
+    if stat.S_ISDIR(mode):
+        return "" if is_folder else "a folder"
+    if stat.S_ISREG(mode):
+        return "a file" if is_folder else ""
+    return "a named pipe, a socket or a device"
+
+
+def _rename(path: Path) -> Repair:
+    aside = set_aside(path)
+    return Repair(f"mv '{aside}' '{path}'")
+
+
+def _close(layout: Layout, mode: int) -> Repair:
+    wanted = stat.S_IMODE(mode) & ~WRITABLE_BY_OTHERS
+    layout.workspace.chmod(wanted)
+    narrow(layout.private, 0o700)
+    return Repair(f"chmod {stat.S_IMODE(mode):o} '{layout.workspace}'")
+
+
+CHECK = Check(
+    "engine.files",
+    "the engine's files",
+    look,
+    """\
+Cause: something in `<workspace>/.imjoy` is not what an engine needs: a folder or a pipe in the place of a file, a link
+that leads nowhere, something that belongs to another user (imjoy was started with sudo once), or a workspace that
+others may write to.
+
+Cure: `--fix` renames what is of the wrong kind (`NAME.broken-1`), and the next start makes it anew. What belongs to
+another user has to be given back by an administrator: the check prints the `chown` line.""",
+)
