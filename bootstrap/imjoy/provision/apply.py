@@ -268,7 +268,7 @@ class Installation:
         return folder / PYTHON_FOLDER / inside
 
     def _make_venv(self, base: Path) -> None:
-        words = [str(base), "-I", "-m", "venv", "--prompt", "imjoy", str(self._root)]
+        words = [str(base), "-I", "-B", "-m", "venv", "--prompt", "imjoy", str(self._root)]
         self._step("making the environment", words)
 
     def _make_conda_environment(self) -> None:
@@ -321,7 +321,10 @@ class Installation:
         return self._conda_root() / ("python.exe" if sys.platform == "win32" else "bin/python")
 
     def _has_conda(self) -> bool:
-        return _answers([str(self._python_of_conda()), "-I", "-B", "-c", "import conda, venv"])
+        python = self._python_of_conda()
+        return self._conda_command().exists() and _answers(
+            [str(python), "-I", "-B", "-c", "import ensurepip, venv"]
+        )
 
     def _fetch_installer(self) -> None:
         installer, local = self.plan.installer, self.plan.local_installer

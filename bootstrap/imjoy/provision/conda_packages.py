@@ -6,7 +6,6 @@ makes an environment writes down what is to be done (:class:`Work`), and reads h
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -157,6 +156,9 @@ def link(work: Work, found: Mapping[str, Mapping[str, str]]) -> None:
         show_progress=False,
     )
     try:
+        # Every start of the planner comes by this module, and only the process that links needs it.
+        import asyncio
+
         asyncio.run(install)
     except Exception as error:  # py-rattler has an exception for everything, and each may be about the disk
         raise ImJoyError(

@@ -15,7 +15,7 @@ from typing import Literal
 from imjoy.effects.pip_settings import with_pip_settings
 from imjoy.effects.process import ask
 from imjoy.provision.installers import version_numbers
-from imjoy.provision.linked import is_left_over, is_link
+from imjoy.provision.linked import environment_of, is_left_over, is_link
 from imjoy.provision.receipt import own_folder, read_receipt
 from imjoy.provision.record import read_state
 
@@ -140,7 +140,7 @@ def standing_of(prefix: Path, nearest: Path) -> Standing:
         return "unwritable"
     if nearest != prefix:
         return "new"
-    if (state := read_state(prefix)) is not None:
+    if (state := read_state(environment_of(prefix))) is not None:
         return state
     if read_receipt(prefix) is not None:
         return "installed"

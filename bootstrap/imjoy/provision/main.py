@@ -19,7 +19,6 @@ from pathlib import Path
 from types import FrameType
 
 from imjoy import __version__
-from imjoy.bug_report import write_bug_report
 from imjoy.context import Context
 from imjoy.effects.process import ask
 from imjoy.effects.terminal import StepLines, confirm, somebody_is_there, write
@@ -69,6 +68,8 @@ def main(typed: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.DONE)
     except Exception as error:
+        from imjoy.bug_report import write_bug_report
+
         run.steps.close("failed")
         words.show_error(write_bug_report(error, context, options), as_json="--json" in options)
         return int(ExitCode.OUR_BUG)

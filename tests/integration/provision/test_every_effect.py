@@ -1,0 +1,210 @@
+"""Every effect of an install, an upgrade, a repair and an uninstall: a fault at each, then a run that works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.kit import planner_faults
+from tests.kit.planner_faults import INSTALLER, PACKAGES, PYTHON
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the doubles are shell scripts")
+
+KINDS = ("kill", "stop", "full", "denied")
+ROADS = ("existing", "venv", "brought", "miniconda")
+ALL = [(road, kind) for road in ROADS for kind in KINDS]
+SLICE = [(road, kind) for road, kind in ALL if kind == "kill" or road == "existing"]
+"""Every effect of every road is tried with a kill, and of the road with most effects with every kind of fault."""
+TRIED = ALL if os.environ.get("IMJOY_EVERY_STEP") else SLICE
+every_fault = pytest.mark.parametrize(("machine", "kind"), TRIED, indirect=["machine"])
+every_kill = pytest.mark.parametrize(
+    ("machine", "kind"), [(road, "kill") for road in ROADS], indirect=["machine"]
+)
+
+
+class Machine:
+    """A home in which one road is installed, again and again."""
+
+    def __init__(self, home: Path, scratch: Path, road: str) -> None:
+        self.home = home
+        self.road = road
+        self.prefix = home / "new" / "ImJoyApp"
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("IMJOY", "CONDA"))},
+            "HOME": str(home),
+            "TMPDIR": str(scratch),
+        }
+        wheel = scratch.parent / "imjoy-9-py3-none-any.whl"
+        wheel.touch()
+        distribution = "venv" if road == "brought" else road
+        self.options = ["--yes", "--json", "--prefix", str(self.prefix), "--from", str(wheel)]
+        self.options += ["--distribution", distribution]
+        (home / ".bashrc").write_text("alias a=b\n")
+        if road == "brought":
+            brought = scratch.parent / "brought"
+            (brought / "bin").mkdir(parents=True)
+            (brought / "bin" / "python3").touch()
+            self.environ["IMJOY_DOOR_PYTHON"] = str(brought)
+        if road == "miniconda":
+            installer = scratch.parent / "Miniconda3.sh"
+            installer.write_text(INSTALLER)
+            digest = hashlib.sha256(installer.read_bytes()).hexdigest()
+            self.options += ["--installer", str(installer), "--sha256", digest]
+        if road == "existing":
+            (home / "miniconda3" / "envs").mkdir(parents=True)
+            (home / ".conda").mkdir()
+            (home / ".conda" / "environments.txt").write_text(f"{home}/miniconda3\n")
+        self.before = self.contents()
+
+    @property
+    def target(self) -> Path:
+        """Return where the Python lies."""
+        return self.home / "miniconda3" / "envs" / "imjoy" if self.road == "existing" else self.prefix
+
+    def run(self, *words: str, kind: str = "none", at: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run the planner with a fault."""
+        command = [sys.executable, planner_faults.__file__, kind, str(at), *words]
+        return subprocess.run(
+            command,
+            env={**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            start_new_session=True,
+        )
+
+    def install(self, kind: str = "none", at: int = 0) -> subprocess.CompletedProcess[str]:
+        """Install."""
+        return self.run("install", *self.options, kind=kind, at=at)
+
+    def uninstall(self, kind: str = "none", at: int = 0) -> subprocess.CompletedProcess[str]:
+        """Uninstall."""
+        return self.run("uninstall", "--yes", "--json", "--prefix", str(self.prefix), kind=kind, at=at)
+
+    def contents(self) -> dict[str, bytes]:
+        """Return everything in the home."""
+        return {
+            str(path.relative_to(self.home)): path.read_bytes() if path.is_file() else b""
+            for path in sorted(self.home.rglob("*"))
+        }
+
+    def assert_whole(self) -> None:
+        """Everything is there, and nothing of ours beside it."""
+        assert (self.target / PYTHON).exists()
+        assert (self.target / PACKAGES).exists()
+        assert (self.prefix / ".imjoy" / "receipt.json").exists()
+        assert not [each for each in self.home.rglob(".*.imjoy") if each.is_dir()]
+
+    def assert_gone(self) -> None:
+        """The home is byte for byte what it was."""
+        assert self.contents() == self.before
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    """Return a machine for each road."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "scratch").mkdir()
+    return Machine(tmp_path / "home", tmp_path / "scratch", str(request.param))
+
+
+def effects(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the names of the effects that a run began."""
+    return [line.partition(": ")[2] for line in done.stderr.splitlines() if line.startswith("effect: ")]
+
+
+def expected_code(kind: str) -> tuple[int, ...]:
+    """Return how a run with this fault may end; 0 where the fault came once everything was done."""
+    return {"kill": (-signal.SIGKILL,), "stop": (130, 0), "full": (1,), "denied": (1, 3, 70)}[kind]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@every_fault
+def test_a_first_install_that_fails_anywhere_is_finished_by_the_next_run_and_leaves_nothing(
+    machine: Machine, kind: str
+) -> None:
+    whole = machine.install()
+    assert whole.returncode == 0, whole.stderr
+    machine.assert_whole()
+    assert machine.uninstall().returncode == 0
+    machine.assert_gone()
+    names = effects(whole)
+    assert len(names) > 8
+    for at, name in enumerate(names, 1):
+        failed = machine.install(kind, at)
+        assert failed.returncode in expected_code(kind), (name, failed.stderr)
+        if failed.returncode not in (0, -signal.SIGKILL) and not (machine.prefix / ".imjoy").exists():
+            # A run that could still act took back what it had made.
+            assert machine.contents() == machine.before, name
+        again = machine.install()
+        assert again.returncode == 0, (name, again.stdout, again.stderr)
+        machine.assert_whole()
+        gone = machine.uninstall()
+        assert gone.returncode == 0, (name, gone.stderr)
+        assert machine.contents() == machine.before, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@every_kill
+def test_after_a_fault_anywhere_an_uninstall_leaves_nothing_too(machine: Machine, kind: str) -> None:
+    names = effects(machine.install())
+    machine.uninstall()
+    for at, name in enumerate(names, 1):
+        machine.install(kind, at)
+        gone = machine.uninstall()
+        assert gone.returncode == 0, (name, gone.stdout, gone.stderr)
+        if machine.road == "existing" and machine.target.exists():
+            # Killed before the prefix became a link, it is the next install that knows where it was begun.
+            assert machine.install().returncode == 0
+            assert machine.uninstall().returncode == 0
+        assert machine.contents() == machine.before, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("broken", [PACKAGES, PYTHON])
+@every_kill
+def test_a_repair_that_fails_anywhere_is_finished_by_the_next_run(
+    machine: Machine, kind: str, broken: str
+) -> None:
+    assert machine.install().returncode == 0
+    mine = machine.target / "thesis.tex"
+    mine.write_text("mine")
+    (machine.target / broken).unlink()
+    whole = machine.install()
+    assert whole.returncode == 0, whole.stderr
+    for at, name in enumerate(effects(whole), 1):
+        (machine.target / broken).unlink()
+        failed = machine.install(kind, at)
+        assert failed.returncode in expected_code(kind), (name, failed.stderr)
+        again = machine.install()
+        assert again.returncode == 0, (name, again.stdout, again.stderr)
+        machine.assert_whole()
+        assert mine.read_text() == "mine"
+    told = json.loads(machine.uninstall().stdout)
+    assert told["left"] == [str(machine.prefix / "thesis.tex")]
+    mine.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@every_fault
+def test_an_uninstall_that_fails_anywhere_is_ended_by_the_next_run(machine: Machine, kind: str) -> None:
+    assert machine.install().returncode == 0
+    names = effects(machine.uninstall())
+    for at, name in enumerate(names, 1):
+        assert machine.install().returncode == 0, name
+        machine.uninstall(kind, at)
+        gone = machine.uninstall()
+        assert gone.returncode == 0, (name, gone.stdout, gone.stderr)
+        assert machine.contents() == machine.before, name

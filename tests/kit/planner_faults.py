@@ -1,0 +1,140 @@
+"""Runs the planner with one fault at one of its effects; what takes long is a double, in the same process.
+
+usage: planner_faults.py KIND NUMBER VERB OPTIONS…
+
+The planner, its record, lock, log, undo and its children are real. Doubles are, for they take seconds each: ``python -m
+venv``, pip and uv, py-rattler, and the engine's first start. Each leaves the files that the planner looks at, through a
+real child of the planner; the installer of Miniconda is a shell script that leaves what constructor 3.16's leaves
+(``.installer.info``, and while it runs ``install_tmp`` and ``preconda.tar.bz2``).
+
+``KIND`` at effect ``NUMBER`` (from 1): ``kill`` (SIGKILL once it is done), ``stop`` (SIGTERM once it is done), ``full``
+and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr behind ``effect:``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from imjoy.effects.conda import Conda
+from imjoy.provision import apply, main, plan, uninstall
+from imjoy.provision.apply import Effect, Installation
+from imjoy.provision.receipt import Receipt, write_receipt
+
+INSTALLER = """#!/bin/bash
+# A double of an installer made by constructor: what it leaves in the prefix, in the order in which it does.
+set -e
+[ "$1 $2" = "-b -p" ] && PREFIX=$3
+[ ! -e "$PREFIX" ] || { echo "ERROR: File or directory already exists: '$PREFIX'" >&2; exit 1; }
+mkdir -p "$PREFIX/install_tmp" "$PREFIX/bin" "$PREFIX/conda-meta"
+touch "$PREFIX/.installer.info" "$PREFIX/preconda.tar.bz2" "$PREFIX/bin/python" "$PREFIX/bin/conda"
+rm -r "$PREFIX/install_tmp" "$PREFIX/preconda.tar.bz2"
+"""
+PYTHON = "bin/python"
+PACKAGES = "lib/imjoy"
+
+_done = 0
+
+
+def perform_with_fault(effect: Effect) -> None:
+    """Do an effect, and what was asked for at it."""
+    global _done  # noqa: PLW0603 - one run a process
+    _done += 1
+    kind, number = sys.argv[1], int(sys.argv[2])
+    sys.stderr.write(f"effect: {effect.name}\n")
+    sys.stderr.flush()
+    if _done == number and kind in ("full", "denied"):
+        code = errno.ENOSPC if kind == "full" else errno.EACCES
+        raise OSError(code, os.strerror(code), "a file")
+    effect.do()
+    if _done == number and kind in ("kill", "stop"):
+        os.kill(os.getpid(), signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+
+
+def in_child(self: Installation, title: str, script: str) -> None:
+    """Run a shell script as a step."""
+    self._step(title, ["sh", "-ec", script])
+
+
+def make_venv(self: Installation, base: Path) -> None:
+    """A double of ``python -m venv``."""
+    root = self._root
+    in_child(
+        self,
+        "making the environment",
+        f"mkdir -p '{root}/bin' '{root}/lib'; touch '{root}/{PYTHON}' '{root}/pyvenv.cfg'",
+    )
+
+
+def make_conda_environment(self: Installation) -> None:
+    """A double of what py-rattler makes."""
+    root = self._root
+    in_child(
+        self, "linking", f"mkdir -p '{root}/bin' '{root}/lib' '{root}/conda-meta'; touch '{root}/{PYTHON}'"
+    )
+
+
+def build_wheel(self: Installation) -> None:
+    """A double of ``pip wheel``."""
+    in_child(
+        self, "building imjoy", f"mkdir -p '{self._stage}/wheels'; touch '{self._stage}/wheels/imjoy.whl'"
+    )
+
+
+def install_packages(self: Installation) -> None:
+    """A double of uv; the packages are there once their marker is."""
+    in_child(
+        self,
+        "installing imjoy",
+        f"mkdir -p '{self._root}/lib'; touch '{self._root}/{PACKAGES}' '{self._root}/bin/imjoy'",
+    )
+
+
+def hand_over(self: Installation, handed: dict[str, Any], arguments: Sequence[str]) -> int:
+    """A double of the second half: it writes the receipt."""
+    names = {each.name: str(handed.get(each.name, "")) for each in Receipt.__dataclass_fields__.values()}
+    if handed["action"] != "none":
+        parts = tuple(sorted(each.name for each in self._root.iterdir()))
+        write_receipt(self._root, Receipt(**{**names, "version": "0", "parts": parts, "installed": "now"}))  # type: ignore[arg-type]
+    return 0
+
+
+def find_condas(*arguments: object, **options: object) -> tuple[Conda | None, tuple[str, ...]]:
+    """A double of a conda that is here, where the test has made its folder."""
+    root = Path.home() / "miniconda3"
+    return (
+        Conda(root / "bin" / "conda", "26.7.1", envs_dirs=(root / "envs",)) if root.is_dir() else None
+    ), ()
+
+
+def python_is_there(prefix: Path) -> bool:
+    """A double of asking a Python whether it runs."""
+    return (prefix / PYTHON).exists()
+
+
+def install_doubles() -> None:
+    """Put everything above in its place."""
+    apply.perform = uninstall.perform = perform_with_fault
+    main.works = apply.works = lambda prefix: (prefix / PACKAGES).exists()
+    main.environment_works = apply.environment_works = python_is_there
+    plan.find_condas = find_condas
+    for name, double in (
+        ("_make_venv", make_venv),
+        ("_make_conda_environment", make_conda_environment),
+        ("_build_wheel", build_wheel),
+        ("_install", install_packages),
+        ("_hand_over", hand_over),
+        ("_has_conda", lambda self: (self._conda_root() / PYTHON).exists()),
+    ):
+        setattr(Installation, name, double)
+    apply.write_wrapper = lambda folder, command: (folder / "bin" / "conda").touch()
+
+
+if __name__ == "__main__":
+    install_doubles()
+    sys.exit(main.main(sys.argv[3:]))
