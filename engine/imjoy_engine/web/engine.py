@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import time
+from pathlib import Path
 
 from aiohttp import hdrs, web
 
@@ -50,12 +51,19 @@ async def status(request: web.Request) -> web.Response:
             "url": context.url,
             "workspace": str(context.settings.workspace),
             "freeze": context.settings.freeze,
+            "env": context.settings.env,
+            "existing_environments": _existing_environments(context.settings.layout.existing_environments),
             "memory": _memory_bytes(),
             "log_error": log_error(),
             "tasks": len(asyncio.all_tasks()),
             "plugins": [plugin.as_json() for plugin in context.registry if not plugin.final],
         }
     )
+
+
+def _existing_environments(folder: Path) -> list[str]:
+    """Return the names of the person's own environments."""
+    return sorted(file.stem for file in folder.glob("*.json") if file.stem != "host")
 
 
 def _memory_bytes() -> int:

@@ -568,7 +568,7 @@
    * `observer` may have onStart(plugin, config), onState(plugin, config), onProgress(plugin, progress, config), onLog(plugin, log, config),
    * onEnd(plugin, error, config) and onStatus(status, error). `link` is the engine's HTTP API.
    */
-  function makeEngine({ url, token, client, name, factory, observer = {}, announce = false, workspace }) {
+  function makeEngine({ url, token, client, name, factory, observer = {}, choose = () => ({}), announce = false, workspace }) {
     const link = new Link({ url, token, client });
     const sessions = new Map();
 
@@ -583,6 +583,7 @@
     /** Ask the engine for the plugin; what is refused here has no session that could tell. */
     async function request(config) {
       const body = { tag: config.tag || undefined, workspace: workspace || config.workspace || "default" };
+      Object.assign(body, choose(config));
       if (config.code) Object.assign(body, { source: config.code, file: `${config.name}.imjoy.html` });
       else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
       try {

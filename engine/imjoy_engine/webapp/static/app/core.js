@@ -2,7 +2,7 @@
 
 import { appApi } from "./api.js";
 import { readable } from "./errors.js";
-import { clientId, forgetOther, knownOthers, rememberOther, rememberToken } from "./memory.js";
+import { clientId, environmentOf, forgetOther, knownOthers, rememberOther, rememberToken } from "./memory.js";
 import { addLog, addOutput, pluginNamed, state } from "./state.js";
 
 const { markRaw } = Vue;
@@ -124,6 +124,7 @@ async function attach(url, token) {
     token,
     client: clientId(),
     observer: observerOf(url),
+    choose: ({ name }) => chosen(name),
     workspace: WORKSPACE,
   });
   const status = await link.status();
@@ -141,6 +142,13 @@ async function detach(url) {
   connections.delete(url);
   core.imjoy.fm.unregister(files);
   await core.imjoy.em.unregister(engine);
+}
+
+/** What a person has said about where a plugin runs, as the engine takes it. */
+function chosen(name) {
+  const env = environmentOf(name);
+  const anyway = Boolean(pluginNamed(name)?.anyway);
+  return env === null ? {} : { env, anyway };
 }
 
 const phaseOf = (url) =>

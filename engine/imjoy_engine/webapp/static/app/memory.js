@@ -3,6 +3,7 @@
 const TOKEN = "imjoy.token";
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
+const ENVIRONMENTS = "imjoy.environments";
 
 /**
  * Take the token that `#code=…` is good for, once, or that `#token=…` gives, else the remembered one. The address bar
@@ -58,4 +59,20 @@ export function rememberOther(engine) {
 
 export function forgetOther(url) {
   localStorage.setItem(OTHERS, JSON.stringify(knownOthers().filter((other) => other.url !== url)));
+}
+
+function knownEnvironments() {
+  try {
+    return JSON.parse(localStorage.getItem(ENVIRONMENTS)) || {};
+  } catch {
+    return {};
+  }
+}
+
+/** Where a person wants a plugin to run: the name of an environment of theirs, "" for its own, null when they have not said. */
+export const environmentOf = (plugin) => knownEnvironments()[plugin] ?? null;
+
+export function rememberEnvironment(plugin, environment) {
+  const { [plugin]: _, ...others } = knownEnvironments();
+  localStorage.setItem(ENVIRONMENTS, JSON.stringify(environment === null ? others : { ...others, [plugin]: environment }));
 }

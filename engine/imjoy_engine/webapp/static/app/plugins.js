@@ -3,6 +3,7 @@
 import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
+import { environmentOf, rememberEnvironment } from "./memory.js";
 import { addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
 
@@ -144,6 +145,21 @@ export async function run(card, op) {
   }
 }
 
+/** Have a plugin run elsewhere from now on: in an environment of the person's, "" for its own, null for what it asks for. */
+export async function chooseEnvironment(card, environment) {
+  rememberEnvironment(card.name, environment);
+  card.environment = environment;
+  card.anyway = false;
+  await stop(card);
+  await load(card);
+}
+
+/** Start a plugin although its environment lacks something. */
+export async function loadAnyway(card) {
+  card.anyway = true;
+  await load(card);
+}
+
 export async function stop(card) {
   try {
     if (card.isNative && card.engineId) await connectionOf(card)?.link.stopPlugin(card.engineId);
@@ -159,6 +175,7 @@ export async function stop(card) {
 export async function remove(card) {
   await stop(card);
   // Gone from the page means gone: a reload right after must not bring it back.
+  rememberEnvironment(card.name, null);
   await core.imjoy.pm.removePlugin({ name: card.name, _id: card.template._id });
   state.plugins.splice(state.plugins.indexOf(card), 1);
 }
@@ -220,6 +237,8 @@ function cardFor(template) {
     runs: 0,
     canRun: false,
     ops: [],
+    environment: environmentOf(template.name),
+    anyway: false,
     error: null,
     fail: null,
     endedAt: 0,

@@ -1,6 +1,6 @@
 // The plugins: load one, and a card for each.
 
-import { addPlugin, addPluginFromUrl, load, remove, run, stop } from "../plugins.js";
+import { addPlugin, addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
 import { state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
@@ -38,11 +38,25 @@ const CardView = {
     showsBar() {
       return this.tone === "busy";
     },
+    /** What the menu offers, once a person has environments that plugins may use. */
+    environments() {
+      const names = this.card.isNative ? state.engine.status?.existing_environments || [] : [];
+      const kept = this.card.environment && !names.includes(this.card.environment) ? [this.card.environment] : [];
+      return [...names, ...kept];
+    },
+    environment: {
+      get() {
+        return JSON.stringify(this.card.environment);
+      },
+      set(value) {
+        chooseEnvironment(this.card, JSON.parse(value));
+      },
+    },
     canStop() {
       return Boolean(this.card.plugin) || BUSY.includes(this.card.state);
     },
   },
-  methods: { load, remove, run, stop },
+  methods: { load, loadAnyway, remove, run, stop, asValue: JSON.stringify },
   template: `
     <article class="card" :aria-label="card.name">
       <header>
@@ -59,6 +73,16 @@ const CardView = {
       </div>
       <p class="quiet step" v-if="card.progress">{{ card.progress.text }}</p>
       <ProblemView v-if="card.error" :error="card.error" closable @close="card.error = null" />
+      <p class="environment" v-if="environments.length">
+        <label :for="'environment-' + card.name">Runs in</label>
+        <select :id="'environment-' + card.name" v-model="environment">
+          <option value="null">what it asks for</option>
+          <option value='""'>an environment of its own</option>
+          <option v-for="name in environments" :key="name" :value="asValue(name)">{{ name }} (yours)</option>
+        </select>
+        <button v-if="card.error && card.error.id === 'env.lacks'" type="button" @click="loadAnyway(card)"
+          :aria-label="'Start ' + card.name + ' anyway'">Start anyway</button>
+      </p>
       <div class="actions">
         <button v-if="card.plugin && card.canRun" type="button" class="primary" @click="run(card)"
           :aria-label="'Run ' + card.name">Run</button>
