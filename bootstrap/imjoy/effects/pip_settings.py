@@ -14,6 +14,7 @@ from configparser import RawConfigParser
 from pathlib import Path
 
 from imjoy.effects.home import home_folder, typed_path
+from imjoy.model.errors import ImJoyError
 
 SYSTEM_FOLDER = Path("/etc")
 
@@ -42,6 +43,15 @@ _INDEX_VARIABLES = frozenset(
         "UV_INDEX_URL",
     }
 )
+_TRUSTED = (
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+    "NPM_CONFIG_CAFILE",
+)
+"""Each read by a tool of its own, none by all."""
 _ELSEWHERE = frozenset(
     {
         "config-file",
@@ -88,6 +98,46 @@ def uv_options(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the options for ``uv pip install`` that pip's settings ask for and that have no variable."""
     alone = read_pip_settings(environ).get("no-index", "").lower() in _TRUE
     return ("--no-index",) if alone and not _configured_for_uv(environ) else ()
+
+
+def refuse_hashes(environ: Mapping[str, str]) -> None:
+    """Raise ImJoyError ``env.hashes`` where pip is configured to install nothing but what has a hash."""
+    if read_pip_settings(environ).get("require-hashes", "").lower() in _TRUE:
+        raise ImJoyError(
+            "env.hashes",
+            "pip is configured here to install only what is named with its hash, and a plugin names packages without.",
+            why="PIP_REQUIRE_HASHES, or require-hashes in a pip.conf (`pip config list` shows it).",
+            fix="imjoy lock FILE\nimjoy run --locked FILE",
+        )
+
+
+def refuse_missing_constraint(environ: Mapping[str, str]) -> None:
+    """Raise ImJoyError ``env.constraint`` where pip is to obey a file that is not there: uv would not miss it."""
+    for value in read_pip_settings(environ).get("constraint", "").split():
+        if not _as_uv_takes_it("constraint", value):
+            raise ImJoyError(
+                "env.constraint",
+                f"pip is configured here to obey {value}, which is not there.",
+                why="PIP_CONSTRAINT, or constraint in a pip.conf (`pip config list` shows it).",
+                fix="Bring that file back, or take the setting away: unset PIP_CONSTRAINT, pip config unset "
+                "global.constraint",
+            )
+
+
+def trust_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which each tool finds the certificates that the user named for one of them.
+
+    Those already in ``environ`` win. In the order of their weight for pip, where the variables of requests come before
+    its own ``cert``; then what uv, git, cargo and npm read. A folder of certificates is one in OpenSSL's form.
+    """
+    named = [environ.get(name, "") for name in _TRUSTED]
+    named.insert(2, read_pip_settings(environ).get("cert", ""))
+    bundle = next((typed_path(each) for each in named if each and typed_path(each).exists()), None)
+    if bundle is None:
+        return {}
+    names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_DIR") if bundle.is_dir() else _TRUSTED
+    wanted = dict.fromkeys(names, str(bundle))
+    return {name: value for name, value in wanted.items() if not environ.get(name)}
 
 
 def with_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -105,7 +105,9 @@ async def _build_with_rattler(
     names = [f"{record.name.normalized}-{record.version}-{record.build}" for record in records]
     packages = [f"{record.url} {(record.sha256 or b'').hex()}" for record in records]
     fresh = Freshness(
-        build_variables(environ), "\n".join(packages), () if spec.local or spec.locked else spec.requirements
+        build_variables(environ),
+        "\n".join(packages),
+        () if spec.local or spec.locked else [*spec.indexes, *spec.requirements],
     )
     part = PipPart(prefix.parent, fresh.key)
     if part.kept and fresh.holds():
@@ -153,6 +155,7 @@ async def _install_pip_part(
         environ=environ,
         report=in_the_last_part,
         local=spec.local,
+        indexes=spec.indexes,
         work_dir=Path(spec.work_dir) if spec.work_dir else None,
         exact=bool(spec.locked),
     )

@@ -114,7 +114,7 @@ def _pip_part(
     wanted, there, found = (
         folder / name.format(spec.platform) for name in ("{}.in", "{}.constraints", "pylock.{}.toml")
     )
-    wanted.write_text("".join(f"{each}\n" for each in spec.requirements), encoding="utf-8")
+    wanted.write_text("".join(f"{each}\n" for each in (*spec.indexes, *spec.requirements)), encoding="utf-8")
     modules = {
         each["name"]: each["version"]
         for each in packages

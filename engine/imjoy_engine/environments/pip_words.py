@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -22,11 +23,21 @@ _POINTLESS_OPTIONS = frozenset(
         "--ignore-installed",
         "--no-cache-dir",
         "--no-warn-script-location",
+        "--prefer-binary",
         "--quiet",
         "--upgrade",
         "--user",
     }
 )
+# Where else packages may be: usual for builds of PyTorch and its kin for one version of CUDA.
+_INDEXES = {
+    "-f": "--find-links",
+    "--find-links": "--find-links",
+    "-i": "--index-url",
+    "--index-url": "--index-url",
+    "--extra-index-url": "--extra-index-url",
+}
+_WEB_PAGE = re.compile(r"(?:https://|http://(?:127\.0\.0\.1|localhost)[:/])[^\s\"'<>\\]+")
 _EDITABLE = frozenset({"-e", "--editable"})
 _LISTING = frozenset({"-r", "--requirement"})
 _URL = re.compile(r"(?:git\+(?:https?|ssh|git|file)|https?)://[^\s\"'<>\\]+")
@@ -42,15 +53,16 @@ class PipWord:
     """One thing that pip is to do.
 
     ``kind`` is ``package`` (``text`` is a requirement in normal form), ``local`` (``text`` is a line of a requirements
-    file with a path below the work folder) or ``note`` (``text`` is for people).
+    file with a path below the work folder), ``index`` (a line of a requirements file that names one) or ``note``
+    (``text`` is for people).
     """
 
     kind: str
     text: str
 
 
-def read_pip_words(text: str, refusals: Refusals) -> Iterator[PipWord]:
-    """Yield what the arguments of ``pip install`` ask for.
+def read_pip_words(text: str, refusals: Refusals, folder: str = "") -> Iterator[PipWord]:
+    """Yield what the arguments of ``pip install`` ask for; ``folder``, below the work folder, is what paths begin at.
 
     Raises:
         ImJoyError: ``env.requirement``, ``env.unsupported``, ``env.folder``.
@@ -66,30 +78,48 @@ def read_pip_words(text: str, refusals: Refusals) -> Iterator[PipWord]:
             yield PipWord("note", f"{word} was ignored: a plugin's environment is always made afresh.")
         elif option in _EDITABLE or option in _LISTING:
             target = value if joined else next(words, "")
-            yield _file_option("-e" if option in _EDITABLE else "-r", target, text, refusals)
+            yield _file_option("-e" if option in _EDITABLE else "-r", target, text, refusals, folder)
+        elif option in _INDEXES or option[:2] in ("-f", "-i"):
+            place = value if joined else option[2:] if option not in _INDEXES else next(words, "")
+            yield _index(_INDEXES.get(option) or _INDEXES[option[:2]], place, text, refusals, folder)
         elif word.startswith("-"):
             raise refusals.unsupported(f"the option {word} of pip ({text!r})")
         elif _LOCAL.match(word):
-            yield PipWord("local", _inner(word, refusals))
+            yield PipWord("local", _inner(word, refusals, folder))
         elif requirement := normal_requirement(word):
             yield PipWord("package", requirement)
         else:
             raise refusals.requirement(word, text, _EXAMPLE)
 
 
-def _file_option(option: str, target: str, text: str, refusals: Refusals) -> PipWord:
+def _index(option: str, place: str, text: str, refusals: Refusals, folder: str) -> PipWord:
+    if _WEB_PAGE.fullmatch(place) and "${" not in place and place.isprintable():
+        return PipWord("index", f"{option} {place}")
+    if option != "--find-links" or not place or "://" in place:
+        raise refusals.unsupported(
+            f"the option {option} of pip without an https address ({text!r})",
+            f'"pip: torch {option} https://…"',
+        )
+    return PipWord("local", f"{option} {_inner(place, refusals, folder)}")
+
+
+def _file_option(option: str, target: str, text: str, refusals: Refusals, folder: str) -> PipWord:
     if not target:
         raise refusals.requirement(option, text, f'"pip: {option} ./folder"')
     if option == "-e" and _URL.fullmatch(target) and target.startswith("git+"):
         # An editable checkout would have to live somewhere; installed it is the same to a plugin.
         return PipWord("package", target)
-    return PipWord("local", f"{option} {_inner(target, refusals)}")
+    return PipWord("local", f"{option} {_inner(target, refusals, folder)}")
 
 
-def _inner(path: str, refusals: Refusals) -> str:
+def _inner(path: str, refusals: Refusals, folder: str) -> str:
     """Return a path below the work folder as ``./a/b``; extras like ``.[all]`` stay."""
     bare, bracket, extras = path.partition("[")
-    inner = inner_path(bare.removeprefix("file://") if bare.startswith("file://.") else bare)
+    bare = bare.removeprefix("file://") if bare.startswith("file://.") else bare
+    if folder and inner_path(bare.replace("..", "up")) is not None:
+        # From a folder below the work folder a way up is meant, as long as it does not lead out.
+        bare = posixpath.normpath(f"{folder}/{bare}".replace("\\", "/"))
+    inner = inner_path(bare)
     if inner is None:
         raise refusals.folder(path)
     return f"./{inner}{bracket}{extras}" if inner != "." else f".{bracket}{extras}"

@@ -5,6 +5,7 @@ Only ``cmd:`` ever reaches a shell: every other form is understood, skipped with
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -52,17 +53,22 @@ def add_environment_file(spec: EnvironmentSpec, content: object, *, file: str) -
     Raises:
         ImJoyError: as ``plan_environment``.
     """
-    planner = Planner(file, file)
+    planner = Planner(file, spec.label or file, environment_file=file)
     planner.continue_from(spec)
     planner.read_environment_file(content)
     return replace(planner.spec(spec.platform), files=(), work_dir=spec.work_dir, label=spec.label)
 
 
 class Planner:
-    """Collects what the elements of ``env`` and ``requirements`` ask for; ``file`` is named in errors."""
+    """Collects what the elements of ``env`` and ``requirements`` ask for; ``file`` is named in errors.
 
-    def __init__(self, file: str, plugin: str) -> None:
-        self._refusals = Refusals(file, plugin, "env")
+    With ``environment_file``, a path below the work folder, that file asks, and its paths begin at its folder.
+    """
+
+    def __init__(self, file: str, plugin: str, environment_file: str = "") -> None:
+        self._refusals = Refusals(file, plugin, "env", in_config=not environment_file)
+        self._folder = posixpath.dirname(environment_file)
+        self._indexes: list[str] = []
         self._requirements: set[str] = set(BASE_REQUIREMENTS)
         self._conda = CondaWords()
         self._conda_wanted = False
@@ -84,6 +90,7 @@ class Planner:
         self._conda = CondaWords(spec.label, spec.python, spec.channels, spec.conda)
         self._conda_wanted = spec.needs_conda
         self._local, self._repos = [*spec.local], [*spec.repos]
+        self._indexes = [*spec.indexes]
         self._commands, self._variables = [*spec.commands], dict(spec.variables)
         self._gpu, self._notes = spec.gpu, [*spec.notes]
         self._asked, self._activates = [*spec.asked], spec.activates
@@ -102,6 +109,7 @@ class Planner:
             channels=tuple(channels) if wanted else (),
             conda=tuple(sorted(set(conda.packages))),
             local=tuple(dict.fromkeys(self._local)),
+            indexes=tuple(dict.fromkeys(self._indexes)),
             files=tuple(dict.fromkeys(self._files)),
             repos=tuple(dict.fromkeys(self._repos)),
             commands=tuple(self._commands),
@@ -216,12 +224,13 @@ class Planner:
             self._pip(line)
 
     def _pip(self, text: str) -> None:
-        for word in read_pip_words(text, self._refusals):
+        for word in read_pip_words(text, self._refusals, self._folder):
             if word.kind == "package":
                 self._requirements.add(word.text)
                 self._asked.append(word.text)
             else:
-                (self._local if word.kind == "local" else self._notes).append(word.text)
+                kept = {"local": self._local, "index": self._indexes, "note": self._notes}[word.kind]
+                kept.append(word.text)
 
     def _create(self, text: str) -> None:
         """A new environment: of several the last one counts."""

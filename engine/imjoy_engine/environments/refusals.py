@@ -15,6 +15,7 @@ class Refusals:
     file: str
     plugin: str
     field: str
+    in_config: bool = True
 
     def unsupported(self, what: str, fix: str = "") -> ImJoyError:
         """Return the error for ``what``, a form that this engine does not provide."""
@@ -23,7 +24,7 @@ class Refusals:
             scrub(f"{self._place} asks for {what:.300}, which this engine does not provide."),
             why=f'An environment for "{self.plugin}" is made of packages (pip, conda), repositories (repo:), '
             "commands (cmd:) and variables.",
-            fix=fix or f'Take it out of "{self.field}" and load the plugin again, if it can do without.',
+            fix=fix or f"Take it out of {self._part} and load the plugin again, if it can do without.",
         )
 
     def requirement(self, word: str, within: str, example: str) -> ImJoyError:
@@ -44,7 +45,7 @@ class Refusals:
             f"{self._place} asks for Python {wanted}, and plugins run on Python 3.6 and newer.",
             why="What a plugin talks to its app with (imjoy-rpc, websockets) does not exist for older ones. Python 2.7 "
             "was given up by its makers in 2020.",
-            fix=f'Write python=3.8 or newer in "{self.field}", and change the script with it: print(...) with '
+            fix=f"Write python=3.8 or newer in {self._part}, and change the script with it: print(...) with "
             "brackets, no xrange, text is str and bytes are bytes (2to3 does most of it).",
         )
 
@@ -60,5 +61,9 @@ class Refusals:
         )
 
     @property
+    def _part(self) -> str:
+        return f'"{self.field}"' if self.in_config else self.file
+
+    @property
     def _place(self) -> str:
-        return f'{self.file}, <config> block: "{self.field}"'
+        return f'{self.file}, <config> block: "{self.field}"' if self.in_config else self.file

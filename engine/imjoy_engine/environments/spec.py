@@ -70,7 +70,8 @@ class EnvironmentSpec:
 
     ``python`` is a constraint of conda (``3.8``, ``>=3.6``), or None for the Python that runs the engine, with pip
     packages alone. ``requirements`` are PEP 508 requirements or bare urls, ``conda`` conda packages; both sorted,
-    without repetition, the base packages among the former. ``channels`` are in order of priority, and empty where no
+    without repetition, the base packages among the former; ``indexes`` are lines of a requirements file that say where
+    else the former may come from. ``channels`` are in order of priority, and empty where no
     conda is needed. ``local`` are lines of a requirements file, and ``files`` conda's environment files, that lie in
     the work folder ``work_dir``. ``commands`` and ``repos`` keep their order. ``notes`` tell a person what was left
     out, ``label`` is what the plugin calls the environment, ``asked`` those of ``requirements`` that it names itself,
@@ -92,6 +93,7 @@ class EnvironmentSpec:
     platform: str = field(default_factory=this_platform)
     work_dir: str = ""
     locked: tuple[LockedPackage, ...] = ()
+    indexes: tuple[str, ...] = ()
     label: str = field(default="", compare=False)
     asked: tuple[str, ...] = field(default=(), compare=False)
     activates: str = field(default="", compare=False)
@@ -116,8 +118,10 @@ class EnvironmentSpec:
         locked = (
             {"locked": [f"{each.url}#sha256:{each.sha256}" for each in self.locked]} if self.locked else {}
         )
+        indexes = {"indexes": list(self.indexes)} if self.indexes else {}
         return {
             **locked,
+            **indexes,
             "platform": self.platform,
             "label": self.label,
             "python": self.python,

@@ -201,6 +201,7 @@ class EnvironmentStore:
             environ=self._environ,
             report=report,
             local=spec.local,
+            indexes=spec.indexes,
             work_dir=Path(spec.work_dir) if spec.work_dir else None,
         )
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.effects.home import home_folder
-from imjoy.effects.pip_settings import uv_options, uv_variables
+from imjoy.effects.pip_settings import (
+    refuse_hashes,
+    refuse_missing_constraint,
+    trust_variables,
+    uv_options,
+    uv_variables,
+)
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
@@ -118,7 +124,7 @@ def find_uv() -> str | None:
 def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables for a build: those of the user's that say how to get and to compile packages.
 
-    Nothing asks questions: git and ssh fail where they would prompt.
+    Nothing asks questions: git and ssh fail where they would prompt. Raises ImJoyError ``env.constraint``.
     """
     kept = {
         name: value
@@ -126,6 +132,8 @@ def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if (name.upper() in INHERITED_VARIABLES or _BUILD_VARIABLES.fullmatch(name))
         and not _FOREIGN_VARIABLES.fullmatch(name)
     }
+    refuse_missing_constraint(environ)
+    kept.update(trust_variables(environ))
     kept.update(uv_variables(kept))
     kept.update(NO_COLOR="1", GIT_TERMINAL_PROMPT="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
     kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
@@ -140,6 +148,7 @@ async def build_venv(
     environ: Mapping[str, str],
     report: Report,
     local: Sequence[str] = (),
+    indexes: Sequence[str] = (),
     work_dir: Path | None = None,
 ) -> None:
     """Make a virtual environment of ``python`` at ``prefix``, which must not exist, and install ``requirements``.
@@ -164,6 +173,7 @@ async def build_venv(
         environ=environ,
         report=report,
         local=local,
+        indexes=indexes,
         work_dir=work_dir,
     )
 
@@ -177,25 +187,31 @@ async def install_packages(
     environ: Mapping[str, str],
     report: Report,
     local: Sequence[str] = (),
+    indexes: Sequence[str] = (),
     work_dir: Path | None = None,
     exact: bool = False,
 ) -> None:
     """Install ``requirements``, and ``local`` (relative to ``work_dir``), into the environment at ``prefix``.
+
+    They may come from ``indexes`` too (lines of a requirements file).
 
     What the index said about the same packages less than ``FRESH_SECONDS`` ago is taken as it was; when the network is
     down, what it said ever. ``target`` tells interpreters apart that packages are chosen for. With ``exact`` nothing is
     installed but ``requirements``, which carry hashes. Raises ImJoyError ``env.failed``.
     """
     variables = build_variables(environ)
+    if not exact:
+        refuse_hashes(environ)
+    if indexes:
+        # As pip does: it has no order among indexes.
+        variables.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     uv = find_uv()
     listing = prefix / "imjoy-requirements.txt"
     # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.
     with os.fdopen(
         os.open(listing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
     ) as file:
-        file.write(
-            "".join(f"{requirement}\n" for requirement in [*requirements, *_absolute(local, work_dir)])
-        )
+        file.write("".join(f"{line}\n" for line in [*indexes, *requirements, *_absolute(local, work_dir)]))
     alone = ["--no-deps"] if exact else []
     report(Progress("pip", "Looking for packages and what they need", 0.1))
     if not uv:
@@ -203,7 +219,7 @@ async def install_packages(
         code, lines = await _run(argv, variables, _PIP_STEPS, report)
     else:
         argv = [uv, *_UV_INSTALL, str(interpreter), *uv_options(environ), *alone, "-r", str(listing)]
-        fresh = Freshness(variables, target, [] if local else requirements)
+        fresh = Freshness(variables, target, [] if local else [*indexes, *requirements])
         code, lines = 1, []
         if fresh.holds():
             code, lines = await _run([*argv, "--offline"], variables, _UV_STEPS, report)

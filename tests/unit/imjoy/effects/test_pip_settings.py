@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects import pip_settings
-from imjoy.effects.pip_settings import read_pip_settings, uv_options, uv_variables
+from imjoy.effects.pip_settings import (
+    read_pip_settings,
+    refuse_hashes,
+    refuse_missing_constraint,
+    trust_variables,
+    uv_options,
+    uv_variables,
+)
+from imjoy.model.errors import ImJoyError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pip's configuration files of POSIX systems")
 
@@ -104,3 +112,52 @@ def test_what_was_configured_for_uv_wins(tmp_path: Path, environ: dict[str, str]
 )
 def test_no_index_is_an_option(environ: dict[str, str], value: str, options: tuple[str, ...]) -> None:
     assert uv_options({**environ, "PIP_NO_INDEX": value}) == options
+
+
+def test_certificates_named_for_one_tool_are_trusted_by_all(tmp_path: Path, environ: dict[str, str]) -> None:
+    assert trust_variables(environ) == {}
+    bundle = tmp_path / "institution.pem"
+    bundle.touch()
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO"):
+        told = {name: str(bundle), **trust_variables({**environ, name: str(bundle)})}
+        assert set(told.values()) == {str(bundle)}
+        assert {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO"} <= told.keys()
+
+
+def test_what_was_named_for_a_tool_itself_stays(tmp_path: Path, environ: dict[str, str]) -> None:
+    pip_s, ours, uv_s = (tmp_path / f"{name}.pem" for name in ("pip", "ours", "uv"))
+    for each in (pip_s, ours, uv_s):
+        each.touch()
+    write(tmp_path / "config/pip/pip.conf", f"[global]\ncert = {pip_s}\n")
+    assert trust_variables(environ)["SSL_CERT_FILE"] == str(pip_s)
+    environ["REQUESTS_CA_BUNDLE"] = str(ours)
+    assert trust_variables(environ)["SSL_CERT_FILE"] == str(ours), (
+        "the variable wins over pip's files for pip too"
+    )
+    environ["SSL_CERT_FILE"] = str(uv_s)
+    assert "SSL_CERT_FILE" not in trust_variables(environ)
+    environ = {**environ, "REQUESTS_CA_BUNDLE": str(tmp_path / "gone.pem")}
+    assert trust_variables(environ)["CURL_CA_BUNDLE"] == str(pip_s), "a file that is not there helps nobody"
+
+
+def test_a_folder_of_certificates_is_told_as_one(tmp_path: Path, environ: dict[str, str]) -> None:
+    environ["REQUESTS_CA_BUNDLE"] = str(tmp_path)
+    assert trust_variables(environ) == {"SSL_CERT_DIR": str(tmp_path)}
+
+
+def test_a_constraints_file_that_is_not_there_is_told(tmp_path: Path, environ: dict[str, str]) -> None:
+    refuse_missing_constraint(environ)
+    environ["PIP_CONSTRAINT"] = str(tmp_path / "gone.txt")
+    with pytest.raises(ImJoyError) as refused:
+        refuse_missing_constraint(environ)
+    assert (refused.value.id, str(tmp_path / "gone.txt") in refused.value.what) == ("env.constraint", True)
+    (tmp_path / "gone.txt").touch()
+    refuse_missing_constraint(environ)
+
+
+@pytest.mark.parametrize("setting", ["1", "true", "yes"])
+def test_a_site_that_requires_hashes_is_obeyed_in_words(environ: dict[str, str], setting: str) -> None:
+    refuse_hashes({**environ, "PIP_REQUIRE_HASHES": "0"})
+    with pytest.raises(ImJoyError) as refused:
+        refuse_hashes({**environ, "PIP_REQUIRE_HASHES": setting})
+    assert (refused.value.id, "imjoy lock" in refused.value.fix) == ("env.hashes", True)

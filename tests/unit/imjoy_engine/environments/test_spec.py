@@ -373,7 +373,7 @@ def test_what_is_no_requirement_is_refused(requirements: object) -> None:
     [
         ["git+https://me:hunter2@host/x ;;"],
         ["repo: https://me:hunter2@host/x ../y"],
-        ["-i https://me:hunter2@host/x"],
+        ["-i http://me:hunter2@host/x"],
     ],
 )
 def test_a_refusal_holds_no_password(requirements: object) -> None:
@@ -456,3 +456,82 @@ def test_conda_activate_alone_asks_for_one_of_yours() -> None:
         assert (spec.activates, spec.needs_conda, spec.asked) == ("cells", False, ("tissue",))
     # After a `conda create` it names what was created.
     assert plan(None, "conda create -n cells python=3.8 && conda activate cells").activates == ""
+
+
+@pytest.mark.parametrize(
+    ("requirement", "line"),
+    [
+        (
+            "pip: torch==1.13.1+cu117 --extra-index-url https://x.org/whl/cu117",
+            "--extra-index-url https://x.org/whl/cu117",
+        ),
+        (
+            "pip: --extra-index-url=https://x.org/whl torch==1.13.1+cu117",
+            "--extra-index-url https://x.org/whl",
+        ),
+        (
+            "pip install torch==1.13.1+cu117 -f https://x.org/stable.html",
+            "--find-links https://x.org/stable.html",
+        ),
+        ("pip: -fhttps://x.org/stable.html torch==1.13.1+cu117", "--find-links https://x.org/stable.html"),
+        ("pip: -i https://x.org/simple torch==1.13.1+cu117", "--index-url https://x.org/simple"),
+    ],
+)
+def test_packages_may_come_from_other_indexes(requirement: str, line: str) -> None:
+    spec = plan([requirement])
+    assert spec.indexes == (line,)
+    assert "torch==1.13.1+cu117" in spec.requirements
+    assert spec.as_json()["indexes"] == [line]
+    assert spec != plan(["torch==1.13.1+cu117"]), "it may be another package"
+    assert "indexes" not in plan(["torch"]).as_json(), "environments from before keep their names"
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http://evil.org/x", "https://h/${HOME}", "ftp://h/x", "file:///etc", "", "--pre", "https://h/\x1b]0;x"],
+)
+def test_an_index_that_is_not_safely_reached_is_refused(place: str) -> None:
+    for option in ("--extra-index-url", "-i", "--find-links"):
+        assert refusal([f"pip: torch {option} {place}".strip()]).id in ("env.unsupported", "env.folder")
+
+
+def test_links_may_be_found_in_the_work_folder() -> None:
+    assert plan(["pip: torch -f ./wheels"]).local == ("--find-links ./wheels",)
+
+
+@pytest.mark.parametrize(
+    ("file", "word", "line"),
+    [
+        ("lab/environment.yml", "-r requirements.txt", "-r ./lab/requirements.txt"),
+        ("lab/environment.yml", "-r file:requirements.txt", None),
+        ("lab/environment.yml", "-e .", "-e ./lab"),
+        ("lab/environment.yml", "./tool[all]", "./lab/tool[all]"),
+        ("lab/envs/gpu.yml", "-e ..", "-e ./lab"),
+        ("lab/envs/gpu.yml", "-r ../requirements.txt", "-r ./lab/requirements.txt"),
+        ("environment.yml", "-r requirements.txt", "-r ./requirements.txt"),
+        ("lab/environment.yml", "-e ../..", None),
+        ("lab/environment.yml", "-r /etc/passwd", None),
+        ("lab/environment.yml", "-r ../../x", None),
+        ("lab/environment.yml", "-r .git/x", None),
+    ],
+)
+def test_paths_in_an_environment_file_begin_at_its_folder(file: str, word: str, line: str | None) -> None:
+    content = {"dependencies": ["python=3.10", {"pip": [word]}]}
+    if line is None:
+        with pytest.raises(ImJoyError) as refused:
+            add_environment_file(plan(), content, file=file)
+        assert refused.value.what.startswith(file), "it is not the plugin's config that is at fault"
+        assert "config" not in refused.value.what
+    else:
+        assert add_environment_file(plan(), content, file=file).local == (line,)
+
+
+def test_an_environment_file_may_name_an_index() -> None:
+    content = {
+        "dependencies": ["python=3.10", {"pip": ["--extra-index-url https://x.org/whl/cu117", "torch"]}]
+    }
+    spec = add_environment_file(plan(), content, file="lab/environment.yml")
+    assert (spec.indexes, "torch" in spec.requirements) == (
+        ("--extra-index-url https://x.org/whl/cu117",),
+        True,
+    )
