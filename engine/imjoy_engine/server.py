@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import threading
@@ -167,6 +168,8 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
     # The workspace first: a second start on the same port should hear that the engine runs, not that a port is taken.
     lock = claim_workspace(settings)
     try:
+        # An engine that was killed has left its plugins' folders.
+        shutil.rmtree(settings.layout.scratch, ignore_errors=True)
         with bind(settings.host, settings.port) as listener:
             token, first_launch = ensure_token(settings.layout.token_file, token)
             await _serve(settings, token, listener, announce, first_launch, _certificate(settings))
@@ -221,6 +224,7 @@ async def _serve(
             ),
             existing_environments=settings.layout.existing_environments,
             launcher=LocalLauncher(),
+            scratch=settings.layout.scratch,
             force_quit_timeout=settings.force_quit_timeout,
         )
     )

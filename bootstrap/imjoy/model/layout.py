@@ -72,6 +72,11 @@ class Layout:
         return self.private / "existing-environments"
 
     @property
+    def scratch(self) -> Path:
+        """What running plugins need on disk, one folder each; nothing outlives the engine."""
+        return self.private / "running"
+
+    @property
     def webapp(self) -> Path:
         """The web app's files, verified, as fetched."""
         return self.private / "webapp"

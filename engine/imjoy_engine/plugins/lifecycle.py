@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import secrets
+import shutil
 import signal
 import time
 from collections import deque
@@ -100,7 +101,8 @@ class PluginRequest:
 class Surroundings:
     """What a plugin needs of the engine: ``url`` is what plugins are told, ``worker_url`` where their workers connect.
 
-    ``existing_environments`` is where the records of the person's own environments are. Times are in seconds.
+    ``existing_environments`` is where the records of the person's own environments are, ``scratch`` where a plugin may
+    have a folder of its own while it runs. Times are in seconds.
     """
 
     url: str
@@ -109,6 +111,7 @@ class Surroundings:
     environments: EnvironmentStore
     existing_environments: Path
     launcher: Launcher
+    scratch: Path
     force_quit_timeout: float
 
 
@@ -389,6 +392,7 @@ class Plugin:
             "workspace": request.workspace,
             "tag": request.manifest.tag,
             "engine_url": self._surroundings.url,
+            "scratch": str(self._surroundings.scratch / self.id),
             "secret": self.link_secret,
         }
 
@@ -415,6 +419,7 @@ class Plugin:
 
     def _finish(self) -> None:
         self._control.cancel()
+        shutil.rmtree(self._surroundings.scratch / self.id, ignore_errors=True)
         for name in self._decoders:
             self.output(name, b"", final=True)
         for link in self.links.values():

@@ -17,8 +17,9 @@ import imjoy_rpc
 from imjoy_rpc.utils import dotdict
 
 from .link import Link
-from .plugin_api import local_api
+from .plugin_api import constants, local_api
 from .rpc import PeerRPC
+from .spawned import MainModule
 from .websocket import Data, open_socket
 from .wire import SUBPROTOCOL
 
@@ -159,9 +160,11 @@ class Worker:
         # Line numbers of a traceback are those of the plugin's file.
         source = "\n" * (load["line"] - 1) + load["script"]
         linecache.cache[load["file"]] = (len(source), None, source.splitlines(True), load["file"])
-        module = types.ModuleType("__main__")
+        module = MainModule(source, load["file"], load["scratch"], constants(load))
         module.__dict__["api"] = imjoy_rpc.api
-        sys.modules["__main__"] = module
+        # Under the second name what spawned processes return is looked up; multiprocessing has taken ours for it where
+        # it was imported before.
+        sys.modules["__main__"] = sys.modules["__mp_main__"] = module
         sys.argv = [load["file"]]
         try:
             exec(compile(source, load["file"], "exec"), module.__dict__)

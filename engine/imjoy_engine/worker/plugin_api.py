@@ -107,13 +107,21 @@ def set_interval(seconds: float) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
-def local_api(load: Dict[str, Any], export: Callable[..., Any]) -> Dict[str, Any]:
-    """Return what the worker adds to the app's interface, for the plugin that ``load`` describes."""
+def utils() -> Any:
+    """Return ``api.utils``, as far as it is ours."""
+    return dotdict(kill=kill, ndarray=ndarray, debounce=debounce, set_interval=set_interval)
+
+
+def constants(load: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the constants of ``api``, for the plugin that ``load`` describes."""
     return {
-        "export": export,
         "WORK_DIR": load["work_dir"],
         "WORKSPACE": load["workspace"],
         "TAG": load["tag"],
         "ENGINE_URL": load["engine_url"],
-        "utils": dotdict(kill=kill, ndarray=ndarray, debounce=debounce, set_interval=set_interval),
     }
+
+
+def local_api(load: Dict[str, Any], export: Callable[..., Any]) -> Dict[str, Any]:
+    """Return what the worker adds to the app's interface, for the plugin that ``load`` describes."""
+    return dict(constants(load), export=export, utils=utils())

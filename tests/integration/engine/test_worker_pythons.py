@@ -137,3 +137,80 @@ def test_a_plugin_runs_on_this_python(client: EngineClient, interpreter: Path) -
     version = asyncio.run(asyncio.wait_for(scenario(), 60))
     assert f"python-{version}-" in str(interpreter)
     assert said == ["setting up", "from a thread"]
+
+
+SPAWNING = """
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from {module} import api
+
+api.log("loaded as " + __name__)
+
+
+class Sample:
+    def __init__(self, value):
+        self.value = value
+
+
+def square(sample):
+    return Sample(sample.value ** 2)
+
+
+def where(_):
+    return [api.WORK_DIR, __name__, sys.version_info[0]]
+
+
+def call_the_app(_):
+    api.showMessage("from a child")
+
+
+class ImJoyPlugin:
+    def pool(self, method):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            return [each.value for each in pool.map(square, [Sample(number) for number in range(5)])]
+
+    def executor(self, method):
+        multiprocessing.set_start_method(method, force=True)
+        with ProcessPoolExecutor(2) as executor:
+            return [each.value for each in executor.map(square, [Sample(number) for number in range(5)])]
+
+    def where(self, method):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            return pool.map(where, [None])[0]
+
+    def fail(self, method):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            return pool.map(call_the_app, [None])
+
+
+api.export(ImJoyPlugin())
+"""
+
+
+@pytest.mark.parametrize("module", ["imjoy", "imjoy_rpc"])
+def test_processes_that_a_plugin_spawns_find_its_functions_and_export_nothing(
+    client: EngineClient, module: str, tmp_path: Path
+) -> None:
+    said: list[Any] = []
+    source = plugin_source(SPAWNING.replace("{module}", module))
+
+    async def scenario() -> None:
+        plugin = await client.start_plugin(source=source, file="test.imjoy.html")
+        api = {"log": said.append, "showMessage": said.append}
+        async with await client.connect(plugin["id"], api, timeout=30) as connection:
+            for method in ("spawn", "forkserver"):
+                for way in ("pool", "executor"):
+                    assert await connection.call(way, method, timeout=60) == [0, 1, 4, 9, 16]
+                where = await connection.call("where", method, timeout=60)
+                assert where == [str(tmp_path / "default"), "__mp_main__", 3]
+                with pytest.raises(ImJoyError) as caught:
+                    await connection.call("fail", method, timeout=60)
+                assert "works in the plugin's own process only" in caught.value.why
+            assert (tmp_path / ".imjoy" / "running" / plugin["id"] / "plugin.py").exists()
+        async for _ in client.events(plugin["id"]):
+            pass
+        assert not (tmp_path / ".imjoy" / "running" / plugin["id"]).exists()
+
+    asyncio.run(asyncio.wait_for(scenario(), 150))
+    assert said == ["loaded as __main__"]
