@@ -1,8 +1,8 @@
 """Build imjoy; also on interpreters that it does not run on.
 
 Everything about the distribution stands in ``pyproject.toml``. This file exists for ``pip install`` on Python 2.7 to
-3.9, which has to deliver the old-host road: package ``imjoy`` with what parses there, the lock of the environment that
-it makes, the sources that it installs into that, no dependencies, the command.
+3.9, which has to deliver the door of old hosts: package ``imjoy`` with what parses there, the table of the Pythons that
+it fetches, the sources that it installs, no dependencies, the command.
 ``pyproject.toml`` cannot say that: the setuptools of 2.7 and 3.6 never read it, and those of 3.7 to 3.9 would take the
 whole distribution from it and have pip refuse the interpreter. So under the floor it is not read, and this file is all
 there is. Above the floor pip sees plain static metadata.
@@ -96,9 +96,9 @@ else:
         version=FACTS["__version__"],
         url=FACTS["PROJECT_URL"],
         license=LICENCE,
-        description="Makes a conda environment with a newer Python, and runs imjoy there.",
+        description="Installs imjoy with a newer Python, and runs it there.",
         packages=["imjoy", "imjoy.legacy"],
-        package_data={"imjoy": ["locks/*"]},
+        package_data={"imjoy": ["provision/installers.json"]},
         # Not `build`, where an install by a newer Python may have left modules that would be picked up.
         options={"build": {"build_base": os.path.join("build", "old-hosts")}},
         package_dir={"imjoy": "bootstrap/imjoy"},

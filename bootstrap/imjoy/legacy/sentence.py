@@ -1,9 +1,40 @@
 """What imjoy tells the user of an interpreter that is too old for it."""
 
+import json
+import sys
+
 from imjoy import FLOOR, PROJECT_URL, __version__
 
 #: What can be done for an old Python, in the words of the sentence.
-OFFER = "`imjoy start` makes the conda environment imjoy for it, and runs there."
+OFFER = "`imjoy start` installs it with a newer one (in the environment imjoy of a conda that is here), and runs there."
+FAILED = 1
+PREFLIGHT_REFUSED = 3
+NETWORK_NEEDED = 4
+CHECKSUM_MISMATCH = 6
+
+
+class Refusal(Exception):
+    """What happened, why, and what to type next, under an id that stays the same; as ``imjoy.model.errors`` has it."""
+
+    def __init__(self, id, what, why="", fix="", exit_code=FAILED):
+        # type: (str, str, str, str, int) -> None
+        Exception.__init__(self, what)
+        self.names = {"id": id, "what": what, "why": why, "fix": fix, "exit_code": exit_code}
+        self.exit_code = exit_code
+
+    def tell(self, as_json):
+        # type: (bool) -> int
+        """Print it on stderr, or as JSON on stdout, as imjoy itself does; return the exit code."""
+        if as_json:
+            document = {"schema": 1, "kind": "failure", "error": self.names}
+            sys.stdout.write(json.dumps(document, sort_keys=True) + "\n")
+            return self.exit_code
+        sys.stderr.write("error: {0}\n".format(self.names["what"]))
+        for label, name in (("why", "why"), ("id", "id"), ("next", "fix")):
+            if self.names[name]:
+                text = str(self.names[name]).replace("\n", "\n        ")
+                sys.stderr.write("  {0:<6}{1}\n".format(label, text))
+        return self.exit_code
 
 
 def install_line(platform):
