@@ -25,6 +25,7 @@ from imjoy.effects.conda import (
     create_arguments,
     write_wrapper,
 )
+from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.conda_packages import Package, Work
 
@@ -40,6 +41,7 @@ LOCK_GLIBC = (2, 17)
 CONDA_PYTHON = "3.13"
 """What a conda is asked for that makes the environment itself."""
 CHANNEL = "conda-forge"
+PIP_SECONDS = 60.0
 STARTER = """
 import os, sys
 sys.path += sys.argv[1:3]
@@ -150,9 +152,15 @@ def _ask_conda(target: Path, conda: Conda, run_step: RunStep, *, offline: Path |
 
 
 def _install_rattler(python: Path, tools: Path, run_step: RunStep, offline: Path | None) -> None:
-    words = ["--no-index", "--find-links", str(offline)] if offline is not None else []
-    pip = [str(python), "-I", "-B", "-m", "pip", "install", "--only-binary", ":all:", "--no-compile"]
-    run_step("fetching what makes it", [*pip, *words, "--target", str(tools), RATTLER])
+    """Put py-rattler into a folder, with that Python's pip; where it has none, with that of an environment."""
+    pip = [str(python), "-I", "-B", "-m", "pip"]
+    if not ask([*pip, "--version"], timeout=PIP_SECONDS).ok:
+        run_step("preparing its tools", [str(python), "-I", "-B", "-m", "venv", str(tools / "environment")])
+        inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+        pip[0] = str(tools / "environment" / inside)
+    words = ["install", "--only-binary", ":all:", "--no-compile", "--target", str(tools), RATTLER]
+    local = ["--no-index", "--find-links", str(offline)] if offline is not None else []
+    run_step("fetching what makes it", [*pip, *words, *local])
 
 
 def _link(

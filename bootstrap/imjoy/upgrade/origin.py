@@ -57,7 +57,7 @@ def find_origin() -> Origin:
     elif not document:
         source, id = "", f"version:{found.version}" if found else ""
     else:
-        source, id = _source(environment, document)
+        source, id = source_of(environment, document)
     return Origin(
         version=found.version if found and manager != "checkout" else imjoy.__version__,
         environment=environment,
@@ -101,12 +101,14 @@ def _manager(
     return "system" if belongs_to_system() else "pip"
 
 
-def _source(environment: Path, document: dict[str, object]) -> tuple[str, str]:
+def source_of(environment: Path, document: dict[str, object]) -> tuple[str, str]:
     """Return source and id: what pip wrote down, but the receipt's where pip was given a wheel that we had built."""
     url = str(document.get("url", ""))
     receipt, path = read_receipt(environment), path_of(url)
-    # By the folder's name alone: a home that was moved since still has its old place in what pip wrote down.
-    if receipt is not None and own_folder(environment).name in Path(path).parts:
+    # By the folder's name alone (`.imjoy`, or `.NAME.imjoy` beside the environment): a home that was moved since still has its old place in what pip wrote down.
+    if receipt is not None and any(
+        part.startswith(".") and part.endswith(".imjoy") for part in Path(path).parts
+    ):
         return receipt.source, receipt.source_id
     vcs, archive = document.get("vcs_info"), document.get("archive_info")
     if isinstance(vcs, dict):

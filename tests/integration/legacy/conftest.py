@@ -1,4 +1,4 @@
-"""A host with Python 2.7 and a conda: imjoy is installed there once, and its lock names the kit's channel."""
+"""A host with Python 2.7: imjoy is installed there once, and the lock that it carries names the kit's channel."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import rattler
 from tests.kit.channel_server import ChannelServer
+from tests.kit.locks import lock_of
 from tests.kit.old_hosts import make_environment, make_repository
-
-from imjoy_engine.environments.spec import this_platform
 
 START_SECONDS = 170
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
@@ -33,7 +34,7 @@ class OldHost:
 
     @property
     def prefix(self) -> Path:
-        """Where the environment `imjoy` is to be."""
+        """Where the environment `imjoy` of its conda is to be."""
         return self.home / "miniconda3" / "envs" / "imjoy"
 
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -64,9 +65,27 @@ class OldHost:
         """Return the argv of ``python -m imjoy``."""
         return [str(self.python), "-m", "imjoy", *words]
 
+    @property
+    def packed(self) -> Path:
+        """The archive of imjoy's sources that lies beside it."""
+        [archive] = (self.package / "legacy").glob("imjoy-*.zip")
+        return archive
+
+    def edit_lock(self, edit: Callable[[str, str], str]) -> None:
+        """Change the files of the lock among the sources that it carries: ``edit`` gets each one's name and text."""
+        changed = self.packed.with_suffix(".new")
+        with zipfile.ZipFile(self.packed) as old, zipfile.ZipFile(changed, "w") as new:
+            for member in old.infolist():
+                content = old.read(member)
+                if "/imjoy/locks/" in member.filename:
+                    content = edit(Path(member.filename).name, content.decode()).encode()
+                new.writestr(member, content)
+        changed.replace(self.packed)
+
     def write_lock(self, server: ChannelServer) -> None:
         """Have the lock name what the channel of the kit has for a Python and pip."""
-        write_lock(self.package / "locks", solve(server))
+        files = lock_of(solve(server))
+        self.edit_lock(lambda name, text: files.get(name, ""))
 
 
 def solve(server: ChannelServer) -> list[rattler.RepoDataRecord]:
@@ -80,25 +99,6 @@ def solve(server: ChannelServer) -> list[rattler.RepoDataRecord]:
             )
         )
     )
-
-
-def write_lock(folder: Path, records: Sequence[rattler.RepoDataRecord]) -> None:
-    """Write a lock as conda-lock does, and its rendered file for this platform; no other platform has one."""
-    for file in folder.glob("*.lock"):
-        file.unlink()
-    entries, lines = ["version: 1", "package:"], ["@EXPLICIT"]
-    for record in records:
-        assert record.md5 and record.sha256
-        entries += [
-            f"- name: {record.name.normalized}",
-            f"  url: {record.url}",
-            "  hash:",
-            f"    md5: {record.md5.hex()}",
-            f"    sha256: {record.sha256.hex()}",
-        ]
-        lines.append(f"{record.url}#{record.md5.hex()}")
-    (folder / "conda-lock.yml").write_text("\n".join(entries) + "\n")
-    (folder / f"conda-{this_platform()}.lock").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture(autouse=True)
@@ -120,16 +120,16 @@ def old_python(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """Return a function: the interpreter of that version, with imjoy installed into it from git."""
     made: dict[str, Path] = {}
 
-    def make(version: str) -> Path:
-        if version not in made:
-            folder = tmp_path_factory.mktemp(f"python{version}")
+    def make(number: str) -> Path:
+        if number not in made:
+            folder = tmp_path_factory.mktemp(f"python{number}")
             with pytest.MonkeyPatch.context() as patch:
                 patch.delenv("PYTHONPATH", raising=False)
                 patch.setenv("PIP_CONFIG_FILE", os.devnull)
                 patch.delenv("PIP_FIND_LINKS", raising=False)
                 patch.setenv("PYTHONWARNINGS", "ignore")
                 patch.setenv("HOME", str(folder))
-                python = make_environment(version, folder)
+                python = make_environment(number, folder)
                 done = subprocess.run(
                     [python, "-m", "pip", "install", "-q", f"git+file://{repository}#egg=imjoy"],
                     capture_output=True,
@@ -137,8 +137,8 @@ def old_python(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> It
                     check=False,
                 )
             assert done.returncode == 0, done.stderr
-            made[version] = python
-        return made[version]
+            made[number] = python
+        return made[number]
 
     yield make
 
@@ -164,6 +164,17 @@ def conda_host(old_host: OldHost, channel: ChannelServer, miniconda: Callable[..
 
 
 @pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel of py-rattler that is installed here."""
+    folder = tmp_path_factory.mktemp("wheels")
+    wanted = f"py-rattler=={version('py-rattler')}"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, wanted], check=True
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Where the environment of the first test that made one is kept for the others."""
     return {"folder": tmp_path_factory.mktemp("made")}
@@ -182,12 +193,12 @@ def finished_host(conda_host: OldHost, made_once: dict[str, Path]) -> OldHost:
     """A host on which the environment `imjoy` is ready: a copy, by hard links, of one that was made."""
     kept = made_once["folder"] / "imjoy"
     if not kept.exists():
-        done = conda_host.run("status")
-        done = conda_host.run("doctor", "--list") if done.returncode == 3 else done
+        done = conda_host.run("doctor", "--list")
         assert done.returncode == 0, done.stderr
         shutil.copytree(conda_host.prefix, kept, symlinks=True, copy_function=link_or_copy)
     if not conda_host.prefix.exists():
         shutil.copytree(kept, conda_host.prefix, symlinks=True, copy_function=link_or_copy)
+        (conda_host.home / "ImJoyApp").symlink_to(conda_host.prefix)
     return conda_host
 
 

@@ -7,25 +7,17 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from tests.kit.channel_server import ChannelServer
 
 from imjoy.effects.lock import identity
-from imjoy.legacy.sentence import install_line
-from imjoy_engine.environments.spec import this_platform
 
 from .conftest import NO_INDEX, OldHost
 
 WAIT_SECONDS = 60
-
-
-def lock_file(host: OldHost) -> Path:
-    """Return the rendered lock of this platform."""
-    return host.package / "locks" / f"conda-{this_platform()}.lock"
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -33,28 +25,51 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_without_a_conda_it_says_how_to_get_one_and_changes_nothing(old_host: OldHost) -> None:
-    before = content(old_host.home)
-    done = old_host.run("start", "--port", "0")
-    assert done.returncode == 3
-    assert install_line("linux") in done.stderr
-    assert content(old_host.home) == before
+@pytest.fixture
+def only_old(old_host: OldHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OldHost:
+    """A host on which Python 2.7 is all there is."""
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    for name in ("sh", "git", "curl", "uname", "df"):
+        for place in ("/bin", "/usr/bin"):
+            if Path(place, name).exists() and not (folder / name).exists():
+                (folder / name).symlink_to(Path(place, name))
+    monkeypatch.setenv("PATH", str(folder))
+    return old_host
 
 
-def test_the_refusal_is_also_a_document(old_host: OldHost) -> None:
-    done = old_host.run("start", "--json")
-    assert done.returncode == 3
-    error = json.loads(done.stdout)["error"]
-    assert (error["id"], error["exit_code"]) == ("old.no-conda", 3)
+def test_without_a_python_and_a_network_it_says_so_and_changes_nothing(only_old: OldHost) -> None:
+    before = content(only_old.home)
+    done = only_old.run("start", "--port", "0", IMJOY_MIRROR="http://127.0.0.1:9")
+    assert done.returncode == 4, done.stderr
+    assert "network.python" in done.stderr
+    assert content(only_old.home) == before
 
 
-def test_a_conda_that_does_not_answer_is_named(old_host: OldHost, tmp_path: Path) -> None:
+def test_the_refusal_is_also_a_document(only_old: OldHost) -> None:
+    done = only_old.run("start", "--json", IMJOY_MIRROR="http://127.0.0.1:9")
+    assert done.returncode == 4
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["kind"]) == (1, "failure")
+    assert (document["error"]["id"], document["error"]["exit_code"]) == ("network.python", 4)
+
+
+def test_what_the_planner_refuses_is_a_document_too(conda_host: OldHost) -> None:
+    wrong_checksums(conda_host)
+    done = conda_host.run("start", "--json")
+    assert done.returncode == 6
+    assert json.loads(done.stdout)["error"]["id"] == "download.checksum"
+
+
+def test_a_conda_that_does_not_answer_is_passed_over_and_named(conda_host: OldHost, tmp_path: Path) -> None:
     conda = tmp_path / "conda"
     conda.write_text("#!/bin/sh\nexit 7\n")
     conda.chmod(0o755)
-    done = old_host.run("start", CONDA_EXE=str(conda))
-    assert done.returncode == 3
-    assert f"{conda} does not answer (exit code 7)" in done.stderr
+    done = conda_host.run("install", "--dry-run", CONDA_EXE=str(conda))
+    assert done.returncode == 0, done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert f"{conda} is passed over: `conda info --json` fails with exit code 7" in said
+    assert str(conda_host.prefix) in said
 
 
 @pytest.mark.parametrize("variable", ["CONDA_EXE", "PATH"])
@@ -66,16 +81,14 @@ def test_conda_is_found_where_it_says_it_is(conda_host: OldHost, tmp_path: Path,
     command.unlink()
     command.write_text(f"#!{elsewhere}/bin/python\n{lines[1]}")
     command.chmod(0o755)
-    wrong_checksums(conda_host)
     value = str(command) if variable == "CONDA_EXE" else f"{elsewhere}/bin:{os.environ['PATH']}"
-    done = conda_host.run("start", **{variable: value})
-    assert f"making the environment {elsewhere}/envs/imjoy" in done.stderr
+    done = conda_host.run("install", "--dry-run", **{variable: value})
+    assert f"{elsewhere}/envs/imjoy" in done.stdout + done.stderr
 
 
 def wrong_checksums(host: OldHost) -> None:
     """Have the lock name other checksums than the channel's packages have: a start ends there."""
-    lock = host.package / "locks" / "conda-lock.yml"
-    lock.write_text(re.sub(r"sha256: [0-9a-f]{64}", "sha256: " + "0" * 64, lock.read_text()))
+    host.edit_lock(lambda name, text: re.sub(r"sha256: [0-9a-f]{64}", "sha256: " + "0" * 64, text))
 
 
 def test_a_package_that_is_not_what_the_lock_says_stops_everything(conda_host: OldHost) -> None:
@@ -84,69 +97,70 @@ def test_a_package_that_is_not_what_the_lock_says_stops_everything(conda_host: O
     assert done.returncode == 6
     assert "download.checksum" in done.stderr
     assert "0" * 64 in done.stderr
-    assert not (conda_host.prefix / "conda-meta").exists()
-    assert not (conda_host.prefix / "bin").exists()
+    assert not conda_host.prefix.exists()
+    assert not (conda_host.home / "ImJoyApp").is_symlink()
 
 
 def test_offline_it_says_that_the_network_is_needed_and_the_next_start_goes_on(
-    conda_host: OldHost, channel: ChannelServer
+    conda_host: OldHost, channel: ChannelServer, wheels: Path
 ) -> None:
-    done = conda_host.run("start", **NO_INDEX)
+    # py-rattler is there, and what building imjoy needs is not.
+    little = {**NO_INDEX, "PIP_FIND_LINKS": str(wheels)}
+    done = conda_host.run("start", **little)
     assert done.returncode == 4, done.stderr
-    assert "install.network" in done.stderr
-    fetched = len(channel.asked)
-    again = conda_host.run("start", **NO_INDEX)
+    fetched = [path for path in channel.asked if path.endswith(".conda")]
+    assert fetched
+    again = conda_host.run("start", **little)
     assert again.returncode == 4
-    assert "making anew" in again.stderr
-    assert len(channel.asked) == fetched  # the packages that had come were kept
+    # The packages that had come were kept.
+    assert [path for path in channel.asked if path.endswith(".conda")] == fetched
 
 
 def test_a_channel_that_cannot_be_reached_at_all_is_a_matter_of_the_network(
     conda_host: OldHost, channel: ChannelServer
 ) -> None:
-    for file in (conda_host.package / "locks").iterdir():
-        file.write_text(file.read_text().replace(channel.url, "http://127.0.0.1:9"))
-    done = conda_host.run("start", CONDA_CHANNEL_ALIAS="http://127.0.0.1:9")
+    conda_host.edit_lock(lambda name, text: text.replace(channel.url, "http://127.0.0.1:9"))
+    done = conda_host.run("start")
     assert done.returncode == 4, done.stderr
-    assert "install.network" in done.stderr
-    assert "having conda solve" in done.stderr
+    assert "http://127.0.0.1:9/conda-forge" in done.stderr
+    assert not conda_host.prefix.exists()
 
 
-@pytest.mark.parametrize("fault", ["no lock for this platform", "a package that is gone"])
-def test_where_the_lock_cannot_serve_conda_solves(
-    conda_host: OldHost, channel: ChannelServer, fault: str
+def test_where_the_lock_has_no_such_platform_a_conda_that_knows_new_pythons_solves(
+    conda_host: OldHost,
 ) -> None:
-    if fault == "no lock for this platform":
-        lock_file(conda_host).unlink()
-    else:
-        for file in (conda_host.package / "locks").iterdir():
-            file.write_text(file.read_text().replace("/conda-forge/", "/elsewhere/"))
+    conda_host.edit_lock(lambda name, text: "" if name.startswith("conda-linux") else text)
     done = conda_host.run("start", **NO_INDEX)
-    assert "having conda solve and make the environment" in done.stderr
+    assert "having conda make the environment" in done.stderr
     assert "building imjoy" in done.stderr  # so the Python that was solved for runs
-    assert (conda_host.prefix / "conda-meta" / "history").exists()
 
 
-def test_an_environment_of_somebody_else_is_left_as_it_is(conda_host: OldHost, tmp_path: Path) -> None:
+def test_an_environment_of_somebody_else_is_left_as_it_is(conda_host: OldHost) -> None:
     (conda_host.prefix / "conda-meta").mkdir(parents=True)
     (conda_host.prefix / "conda-meta" / "history").write_text("theirs\n")
     before = content(conda_host.prefix)
-    done = conda_host.run("start")
+    done = conda_host.run("install", "--yes", "--distribution", "existing")
     assert done.returncode == 3
-    assert "old.foreign" in done.stderr
+    assert "conda.foreign" in done.stderr
     assert str(conda_host.prefix) in done.stderr
     assert content(conda_host.prefix) == before
 
-    wrong_checksums(conda_host)
-    elsewhere = conda_host.run("start", IMJOY_PREFIX=str(tmp_path / "mine"))
-    assert f"making the environment {tmp_path / 'mine'}" in elsewhere.stderr
+
+def test_a_folder_of_somebody_else_in_the_prefix_s_place_is_left_as_it_is(conda_host: OldHost) -> None:
+    theirs = conda_host.home / "ImJoyApp" / "thesis.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("years of work\n")
+    done = conda_host.run("start")
+    assert done.returncode == 3, done.stderr
+    assert "prefix.foreign" in done.stderr
+    assert content(theirs.parent) == {str(theirs): b"years of work\n"}
 
 
 def test_an_environment_that_lost_files_of_imjoy_is_mended(finished_host: OldHost) -> None:
     [package] = finished_host.prefix.glob("lib/python3*/site-packages/imjoy_engine")
     (package / "server.py").unlink()
     done = finished_host.run("status")
-    assert "installing this imjoy into the environment" in done.stderr
+    assert "installing imjoy and what it needs" in done.stderr
     assert done.returncode == 1, done.stderr  # no engine runs
     assert (package / "server.py").exists()
 
@@ -155,17 +169,17 @@ def test_an_environment_whose_python_is_broken_is_made_anew(finished_host: OldHo
     [module] = finished_host.prefix.glob("lib/python3*/json/decoder.py")
     module.unlink()
     done = finished_host.run("status")
-    assert "making anew" in done.stderr
+    assert "making the environment" in done.stderr
     assert done.returncode == 1, done.stderr
     assert module.exists()
 
 
 def test_a_live_start_is_waited_for_not_disturbed(conda_host: OldHost) -> None:
-    lock = conda_host.prefix / ".imjoy" / "install.lock"
+    lock = conda_host.prefix.parent / ".imjoy.imjoy" / "lock"
     lock.mkdir(parents=True)
     (lock / "owner").write_text(identity(os.getpid()) + "\n")
     done = conda_host.run("start")
-    assert done.returncode == 7
+    assert done.returncode == 7, done.stderr
     assert f"process {os.getpid()}" in done.stderr
 
 
@@ -180,89 +194,67 @@ def begun(conda_host: OldHost, channel: ChannelServer) -> Iterator[subprocess.Po
     process.communicate()
 
 
-def test_ctrl_c_ends_it_and_the_next_start_goes_on(
-    conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_takes_back_what_it_made_and_the_next_start_works(
+    conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer, number: int
 ) -> None:
-    begun.send_signal(signal.SIGINT)
+    # A terminal tells the whole group of Ctrl-C; whoever sends TERM tells one process.
+    if number == signal.SIGINT:
+        os.killpg(begun.pid, number)
+    else:
+        begun.send_signal(number)
     _, said = begun.communicate(timeout=WAIT_SECONDS)
-    assert begun.returncode == 130
-    assert "the next start goes on from here" in said
-    assert not (conda_host.prefix / ".imjoy" / "install.lock").exists()
+    assert begun.returncode == 130, said
+    assert not conda_host.prefix.exists()
+    assert not (conda_host.prefix.parent / ".imjoy.imjoy").exists()
     channel.stall.clear()
     again = conda_host.run("start", **NO_INDEX)
-    assert "building imjoy" in again.stderr
+    assert "making the environment" in again.stderr
 
 
 def test_after_a_kill_the_next_start_takes_over(
     conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer
 ) -> None:
-    begun.kill()
-    begun.communicate()
-    assert (conda_host.prefix / ".imjoy" / "install.lock").exists()
+    os.killpg(begun.pid, signal.SIGKILL)
+    begun.communicate(timeout=WAIT_SECONDS)
+    assert (conda_host.prefix.parent / ".imjoy.imjoy" / "record.json").exists()
     channel.stall.clear()
     again = conda_host.run("start", **NO_INDEX)
-    assert "building imjoy" in again.stderr
-
-
-def test_a_step_that_outlived_a_kill_is_ended_by_the_next_start(conda_host: OldHost, tmp_path: Path) -> None:
-    own = conda_host.prefix / ".imjoy"
-    lock = own / "install.lock"
-    lock.mkdir(parents=True)
-    (lock / "owner").write_text(f"{2**22 + 1} {os.uname().nodename} 1\n")
-    left = subprocess.Popen(
-        ["sh", "-c", "sleep 100 & echo $!; wait", str(own)], stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert left.stdout is not None
-    with left.stdout:
-        started = psutil.Process(int(left.stdout.readline()))
-    try:
-        (lock / "step").write_text(f"{left.pid}\n")
-        (own / "incomplete").write_text("unfinished\n")
-        conda_host.run("start", **NO_INDEX)
-        assert left.wait(WAIT_SECONDS) == -signal.SIGKILL
-    finally:
-        if left.poll() is None:
-            os.killpg(left.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs([started], timeout=WAIT_SECONDS)
-    assert alive == []
+    assert "making the environment" in again.stderr
+    assert again.returncode == 4, again.stderr
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 MiB."""
-    yield from mounted(tmp_path / "small", "size=64m")
-
-
-@pytest.fixture
-def disk_that_fills(tmp_path: Path) -> Iterator[Path]:
-    """A disk that says it has room, and is full after 200 files."""
-    yield from mounted(tmp_path / "filling", "size=2g,nr_inodes=200")
-
-
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """Mount a file system in memory for a while."""
+def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Return a function that mounts a file system in memory, with these options, for as long as the test takes."""
+    folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip("file systems cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+
+    def mount(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("file systems cannot be mounted here")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", folder], capture_output=True, check=False)
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_written(
-    conda_host: OldHost, small_disk: Path
+    conda_host: OldHost, mounted: Callable[[str], Path]
 ) -> None:
-    done = conda_host.run("start", IMJOY_PREFIX=str(small_disk / "imjoy"))
-    assert done.returncode == 3
-    assert "old.disk" in done.stderr
-    assert list(small_disk.iterdir()) == []
+    disk = mounted("size=64m")
+    done = conda_host.run("start", CONDA_ENVS_PATH=str(disk))
+    assert done.returncode == 3, done.stderr
+    assert "host.disk" in done.stderr
+    assert list(disk.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_is_told_and_emptied_again(conda_host: OldHost, disk_that_fills: Path) -> None:
-    done = conda_host.run("start", IMJOY_PREFIX=str(disk_that_fills / "imjoy"))
+def test_a_disk_that_fills_up_is_told_and_emptied_again(
+    conda_host: OldHost, mounted: Callable[[str], Path]
+) -> None:
+    disk = mounted("size=2g,nr_inodes=200")
+    done = conda_host.run("start", CONDA_ENVS_PATH=str(disk))
     assert done.returncode == 1, done.stderr
-    assert "old.disk-full" in done.stderr
-    left = {path.name for path in (disk_that_fills / "imjoy").iterdir()}
-    assert left == {".imjoy"}
+    assert "host.disk" in done.stderr
+    assert list(disk.iterdir()) == []

@@ -15,7 +15,7 @@ import pytest
 from tests.kit.channel_server import ChannelServer
 from tests.kit.old_hosts import OLD_PYTHONS
 
-from imjoy import __version__
+from imjoy import PROJECT_URL, __version__
 
 from .conftest import OldHost, host_of
 
@@ -51,7 +51,7 @@ def test_the_first_start_ends_in_an_engine_of_the_environment_and_a_plugin_that_
     assert "needs Python 3.10 or newer" in notes
     downloading = re.search(r"downloading (\d+) packages of the lock", notes)
     assert downloading, notes
-    assert "solve" not in notes
+    assert "having conda" not in notes
 
     receipt = json.loads((conda_host.prefix / ".imjoy" / "receipt.json").read_text())
     assert (receipt["version"], receipt["distribution"]) == (__version__, "existing")
@@ -62,7 +62,7 @@ def test_the_first_start_ends_in_an_engine_of_the_environment_and_a_plugin_that_
     asked = conda_host.run("upgrade", "--check", "--json")
     assert asked.returncode == 0, asked.stdout + asked.stderr
     assert started["url"].startswith("http://127.0.0.1:")
-    assert not (conda_host.prefix / ".imjoy" / "downloads").exists()
+    assert not (conda_host.prefix.parent / ".imjoy.imjoy").exists()
     assert (conda_host.home / "ImJoyApp").resolve() == conda_host.prefix
     commands = {path.name for path in (conda_host.home / "ImJoyApp" / "bin").iterdir()}
     assert {"python", "pip", "imjoy", "conda"} <= commands
@@ -140,15 +140,21 @@ def test_the_version_is_told_without_an_environment(old_host: OldHost, words: li
 def test_help_says_what_a_start_would_do_and_makes_nothing(conda_host: OldHost) -> None:
     done = conda_host.run("start", "--help")
     assert done.returncode == 0
-    assert "makes the conda environment imjoy" in done.stdout
+    assert "`imjoy start` installs it with a newer one" in done.stdout
     assert not conda_host.prefix.exists()
 
 
-@pytest.mark.parametrize("verb", ["stop", "status", "uninstall"])
+@pytest.mark.parametrize("verb", ["stop", "status"])
 def test_who_only_asks_gets_no_environment_made(conda_host: OldHost, verb: str) -> None:
     done = conda_host.run(verb)
     assert done.returncode == 3
     assert "old.not-made" in done.stderr
+    assert not conda_host.prefix.exists()
+
+
+def test_where_nothing_is_installed_there_is_nothing_to_uninstall(conda_host: OldHost) -> None:
+    done = conda_host.run("uninstall", "--yes")
+    assert done.returncode == 0, done.stderr
     assert not conda_host.prefix.exists()
 
 
@@ -164,8 +170,8 @@ def test_every_old_python_goes_on_in_the_same_environment(
     receipt = json.loads((host.prefix / ".imjoy" / "receipt.json").read_text())
     if version == "3.6":
         # Its pip does not record the commit, so that it installs the sources that it carries.
-        assert receipt["source_id"].startswith("sources:")
-        assert "installing this imjoy into the environment" in done.stderr
+        assert receipt["source"] == f"git+{PROJECT_URL}"
+        assert "installing imjoy and what it needs" in done.stderr
     else:
         assert done.stderr == ""
     again = host.run("status")
