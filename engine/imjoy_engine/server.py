@@ -220,7 +220,7 @@ async def _serve(
             worker_url=worker_url,
             workspace=settings.workspace,
             environments=EnvironmentStore(
-                settings.layout.environments, freeze=settings.freeze, conda_prefix=settings.layout.prefix
+                settings.layout.environments, freeze=settings.freeze, prefix=settings.layout.prefix
             ),
             existing_environments=settings.layout.existing_environments,
             launcher=LocalLauncher(),

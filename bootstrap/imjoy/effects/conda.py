@@ -228,8 +228,8 @@ def root_of(command: Path) -> Path:
     return _unwrapped(command).resolve().parent.parent
 
 
-def conda_of_prefix(prefix: Path, recorded: str = "") -> Path | None:
-    """Return the conda that belongs to a prefix: its own one, else the one ``recorded`` in its receipt, if it is there.
+def conda_of_prefix(prefix: Path) -> Path | None:
+    """Return the conda that belongs to a prefix: its own one, else the one that its receipt names, if it is there.
 
     Up to 0.12 the prefix was the base itself.
     """
@@ -237,7 +237,12 @@ def conda_of_prefix(prefix: Path, recorded: str = "") -> Path | None:
         command = root / command_name()
         if (root / "conda-meta").is_dir() and os.path.lexists(command) and _unwrapped(command) == command:
             return command
-    return Path(recorded) if recorded and Path(recorded).is_absolute() and os.path.lexists(recorded) else None
+    try:
+        recorded = json.loads((prefix / ".imjoy" / "receipt.json").read_text(encoding="utf-8")).get("conda")
+    except (OSError, ValueError, AttributeError):
+        return None
+    named = isinstance(recorded, str) and Path(recorded).is_absolute() and os.path.lexists(recorded)
+    return Path(str(recorded)) if named else None
 
 
 def command_name() -> str:

@@ -25,6 +25,7 @@ from imjoy.effects.conda import (
     create_arguments,
     write_wrapper,
 )
+from imjoy.effects.home import home_folder, typed_path
 from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.conda_packages import Package, Work
@@ -120,7 +121,7 @@ def locked_packages(conda_platform: str) -> tuple[Package, ...]:
 
 def register(target: Path, environ: Mapping[str, str]) -> None:
     """Write an environment into the list that conda keeps of all of a person's, where that is possible."""
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     registry = home / ".conda" / "environments.txt"
     try:
         known = registry.read_text(encoding="utf-8").splitlines() if registry.exists() else []
@@ -240,7 +241,7 @@ def _network_variables(settings: Settings, environ: Mapping[str, str]) -> dict[s
         if name in ("http", "https", "all"):
             variables[f"{name.upper()}_PROXY"] = variables[f"{name}_proxy"] = url
     if isinstance(settings.ssl_verify, str):
-        file = Path(settings.ssl_verify).expanduser()
+        file = typed_path(settings.ssl_verify)
         if file.is_file():
             variables |= {"SSL_CERT_FILE": str(file), "REQUESTS_CA_BUNDLE": str(file)}
     return variables

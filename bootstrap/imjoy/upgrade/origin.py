@@ -105,7 +105,8 @@ def source_of(environment: Path, document: dict[str, object]) -> tuple[str, str]
     """Return source and id: what pip wrote down, but the receipt's where pip was given a wheel that we had built."""
     url = str(document.get("url", ""))
     receipt, path = read_receipt(environment), path_of(url)
-    # By the folder's name alone (`.imjoy`, or `.NAME.imjoy` beside the environment): a home that was moved since still has its old place in what pip wrote down.
+    # By the folder's name alone (`.imjoy`, or `.NAME.imjoy` beside): a home that was moved since still has its old
+    # place in what pip wrote down.
     if receipt is not None and any(
         part.startswith(".") and part.endswith(".imjoy") for part in Path(path).parts
     ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+import os
 import re
 import shutil
 import threading
@@ -35,6 +37,7 @@ BUILD_SECONDS = 3600.0
 SOLVE_SECONDS = 300.0
 REPORT_EVERY_SECONDS = 0.1
 BYTES_PER_MB = 1_000_000
+CERTIFICATES_VARIABLE = "SSL_CERT_FILE"
 # Where the parts of a build begin, as fractions of the whole.
 DOWNLOAD_FRACTION, LINK_FRACTION, PIP_FRACTION = 0.15, 0.55, 0.7
 
@@ -199,6 +202,27 @@ async def _load_rattler() -> Any | None:
         return None
 
 
+def make_client(rattler: Any, settings: CondaSettings) -> Any:
+    """Return a client that reaches servers as conda is set to: its proxies, and whose certificates are trusted."""
+    lines = [] if settings.ssl_verify is not False else ["tls-no-verify = true"]
+    proxies = {name: url for name, url in settings.proxy_servers if name in ("http", "https")}
+    if proxies:
+        lines += ["[proxy-config]", *(f"{name} = {json.dumps(url)}" for name, url in proxies.items())]
+    config = rattler.Config.from_toml("\n".join(lines))
+    if not isinstance(settings.ssl_verify, str):
+        return rattler.Client.from_config(config)
+    # It takes a file of certificates by this variable alone, and reads that when a client is made.
+    before = os.environ.get(CERTIFICATES_VARIABLE)
+    os.environ[CERTIFICATES_VARIABLE] = settings.ssl_verify
+    try:
+        return rattler.Client.from_config(config)
+    finally:
+        if before is None:
+            del os.environ[CERTIFICATES_VARIABLE]
+        else:
+            os.environ[CERTIFICATES_VARIABLE] = before
+
+
 class _Rattler:
     """One build by py-rattler (0.28), in whose functions nothing blocks."""
 
@@ -208,6 +232,7 @@ class _Rattler:
         self._settings = settings
         self._report = report
         self._channels = list(spec.channels)
+        self._client = make_client(rattler, settings)
 
     async def solve(self) -> list[Any]:
         """Solve, or take what the lock names; return the records of the packages."""
@@ -223,13 +248,16 @@ class _Rattler:
 
     async def _solve_somehow(self) -> list[Any]:
         """Solve; ask conda-forge too when the channels named lack something, and the cache when there is no network."""
+        usual = "force-cache-only" if self._settings.offline else "cache-or-fetch"
         try:
-            return await self._solve("cache-or-fetch")
+            return await self._solve(usual)
         except self._rattler.exceptions.SolverError as error:
             if DEFAULT_CHANNEL in self._channels:
                 raise self._unsolvable(error) from error
             reason = error
         except self._rattler.exceptions.GatewayError as error:
+            if self._settings.offline:
+                raise self._offline(error) from error
             if not _shows(_OFFLINE_SIGNS, error):
                 raise self._no_channel(error) from error
             try:
@@ -243,7 +271,7 @@ class _Rattler:
         self._report(Progress("environment", f"Solving with {DEFAULT_CHANNEL} too", None))
         self._channels.append(DEFAULT_CHANNEL)
         try:
-            return await self._solve("cache-or-fetch")
+            return await self._solve(usual)
         except self._rattler.exceptions.SolverError as error:
             raise self._unsolvable(error) from error
         except self._rattler.exceptions.GatewayError:
@@ -252,7 +280,9 @@ class _Rattler:
 
     async def _solve(self, cache_action: str) -> list[Any]:
         rattler = self._rattler
-        gateway = rattler.Gateway(default_config=rattler.SourceConfig(cache_action=cache_action))
+        gateway = rattler.Gateway(
+            default_config=rattler.SourceConfig(cache_action=cache_action), client=self._client
+        )
         solving = rattler.solve(
             sources=[rattler.Channel(url) for url in channel_urls(tuple(self._channels), self._settings)],
             specs=[self._match_spec(text) for text in match_specs(self._spec)],
@@ -302,6 +332,7 @@ class _Rattler:
                     platform=rattler.Subdir(self._spec.platform),
                     show_progress=False,
                     reporter=news,
+                    client=self._client,
                 ),
                 BUILD_SECONDS,
             )
@@ -350,7 +381,9 @@ class _Rattler:
             "env.offline",
             f"The channels cannot be reached: {', '.join(map(scrub, self._channels))}.",
             why=f"Wanted: {', '.join(match_specs(self._spec))}.\n{scrub(str(error))}",
-            fix="Connect to the network (HTTPS_PROXY, channel_alias in ~/.condarc) and load the plugin once; "
+            fix="conda is told to stay offline: take `offline: true` out of its .condarc, and load the plugin once."
+            if self._settings.offline
+            else "Connect to the network (HTTPS_PROXY, channel_alias in ~/.condarc) and load the plugin once; "
             "afterwards it needs none.",
             exit_code=ExitCode.NETWORK_NEEDED,
         )
@@ -470,7 +503,7 @@ async def _build_with_command(
     prefix: Path, spec: EnvironmentSpec, settings: CondaSettings, environ: Mapping[str, str], report: Report
 ) -> str:
     """Make the environment with the ``conda`` on PATH; return how its Python was asked for."""
-    command = find_conda(environ)
+    command = find_conda(environ) or (str(settings.command) if settings.command else None)
     if spec.locked:
         raise ImJoyError(
             "lock.no-rattler",

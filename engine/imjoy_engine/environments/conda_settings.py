@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.conda import CHANNEL_ALIAS, conda_of_prefix, root_of
 from imjoy.effects.home import home_folder, typed_path
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
 
-CHANNEL_ALIAS = "https://conda.anaconda.org"
+YES = ("true", "yes", "on", "1")
+NO = ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True)
 class CondaSettings:
-    """Where named channels are, and where packages are kept."""
+    """Where named channels are, where packages are kept, how the network is reached; the conda of the prefix, if any.
+
+    ``ssl_verify`` may be a file of certificates.
+    """
 
     package_cache: Path
     channel_alias: str = CHANNEL_ALIAS
     custom_channels: tuple[tuple[str, str], ...] = ()
+    proxy_servers: tuple[tuple[str, str], ...] = ()
+    ssl_verify: bool | str = True
+    offline: bool = False
+    command: Path | None = None
 
     def url(self, channel: str) -> str:
         """Return the url of a channel that is named, or given by url."""
@@ -33,25 +43,37 @@ class CondaSettings:
         return f"{self.channel_alias.rstrip('/')}/{channel}"
 
 
-def read_conda_settings(environ: Mapping[str, str], conda_prefix: Path | None) -> CondaSettings:
-    """Return the settings of conda's files and variables; ``conda_prefix`` is the conda that ImJoy provisioned.
+def read_conda_settings(environ: Mapping[str, str], prefix: Path | None) -> CondaSettings:
+    """Return the settings of conda's files and variables, those of the conda of ImJoy's ``prefix`` among them.
 
-    Packages are kept where the user says (``CONDA_PKGS_DIRS``), else with that conda, so that both use the same files,
-    else where other programs that use py-rattler keep theirs.
+    Packages are kept where the user says (``CONDA_PKGS_DIRS``, ``pkgs_dirs``), else with that conda where it can be
+    written to, so that both use the same files, else where other programs that use py-rattler keep theirs.
     """
-    alias, custom = CHANNEL_ALIAS, {}
-    for path in _condarc_files(environ, conda_prefix):
+    command = conda_of_prefix(prefix) if prefix is not None else None
+    root = root_of(command) if command is not None else None
+    alias, verify, offline = CHANNEL_ALIAS, "true", "false"
+    custom: dict[str, str] = {}
+    proxies: dict[str, str] = {}
+    caches: list[str] = []
+    for path in _condarc_files(environ, root):
         document = _load(path)
         if isinstance(document.get("channel_alias"), str):
             alias = str(document["channel_alias"])
-        channels = document.get("custom_channels")
-        if isinstance(channels, Mapping):
-            custom.update({str(name): str(base) for name, base in channels.items()})
+        custom.update(_texts(document.get("custom_channels")))
+        proxies.update(_texts(document.get("proxy_servers")))
+        if isinstance(folders := document.get("pkgs_dirs"), list):
+            caches = [*map(str, folders), *caches]
+        verify = str(document.get("ssl_verify", verify))
+        offline = str(document.get("offline", offline))
     alias = environ.get("CONDA_CHANNEL_ALIAS") or alias
     return CondaSettings(
-        _package_cache(environ, conda_prefix),
+        _package_cache(environ, caches, root),
         alias if "://" in alias else f"https://{alias}",
         tuple(custom.items()),
+        tuple(proxies.items()),
+        _verify(environ.get("CONDA_SSL_VERIFY") or verify, environ),
+        (environ.get("CONDA_OFFLINE") or offline).lower() in YES,
+        command,
     )
 
 
@@ -64,38 +86,60 @@ def environment_folders(environ: Mapping[str, str]) -> list[Path]:
         for key in ("envs_dirs", "envs_path"):
             listed = document.get(key)
             folders += [str(entry) for entry in listed] if isinstance(listed, list) else []
-    return [Path(folder).expanduser() for folder in dict.fromkeys(folders)]
+    return [typed_path(folder) for folder in dict.fromkeys(folders)]
 
 
-def _package_cache(environ: Mapping[str, str], conda_prefix: Path | None) -> Path:
-    named = (
-        environ.get("CONDA_PKGS_DIRS", "").split(os.pathsep if sys.platform == "win32" else ",")[0].strip()
+def _texts(document: object) -> dict[str, str]:
+    if not isinstance(document, Mapping):
+        return {}
+    return {str(name): str(value) for name, value in document.items() if value}
+
+
+def _verify(said: str, environ: Mapping[str, str]) -> bool | str:
+    if said.lower() in (*YES, "truststore", "none", ""):
+        return True
+    return False if said.lower() in NO else str(_path(said, environ))
+
+
+def _path(text: str, environ: Mapping[str, str]) -> Path:
+    """Return the path that a setting names, which may hold variables and the home."""
+    known = re.sub(
+        r"\$(?:\{(\w+)\}|(\w+))", lambda found: environ.get(found[1] or found[2]) or found[0], text
     )
+    return typed_path(known)
+
+
+def _package_cache(environ: Mapping[str, str], caches: list[str], root: Path | None) -> Path:
+    separator = os.pathsep if sys.platform == "win32" else ","
+    named = environ.get("CONDA_PKGS_DIRS", "").split(separator)[0].strip()
     if named:
         return typed_path(named)
-    if conda_prefix is not None and (conda_prefix / "conda-meta").is_dir():
-        return conda_prefix / "pkgs"
+    folders = [_path(each, environ) for each in caches] + ([root / "pkgs"] if root is not None else [])
+    for folder in folders:
+        nearest = next(each for each in (folder, *folder.parents) if each.exists())
+        if os.access(nearest, os.W_OK | os.X_OK):
+            return folder
     if environ.get("RATTLER_CACHE_DIR"):
         return Path(environ["RATTLER_CACHE_DIR"], "pkgs")
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     if sys.platform == "win32":
-        caches = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        folder = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
-        caches = home / "Library" / "Caches"
+        folder = home / "Library" / "Caches"
     else:
-        caches = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return caches / "rattler" / "cache" / "pkgs"
+        folder = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return folder / "rattler" / "cache" / "pkgs"
 
 
-def _condarc_files(environ: Mapping[str, str], conda_prefix: Path | None) -> Iterator[Path]:
+def _condarc_files(environ: Mapping[str, str], root: Path | None) -> Iterator[Path]:
     """Yield the files in conda's order: a later one replaces an earlier one."""
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or home_folder())
     if sys.platform != "win32":
         yield Path("/etc/conda/.condarc")
         yield Path("/etc/conda/condarc")
-    if conda_prefix is not None:
-        yield conda_prefix / ".condarc"
-        yield conda_prefix / "condarc"
+    if root is not None:
+        yield root / ".condarc"
+        yield root / "condarc"
     yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "conda", ".condarc")
     yield home / ".conda" / ".condarc"
     yield home / ".conda" / "condarc"

@@ -47,12 +47,12 @@ class EnvironmentStore:
         *,
         freeze: bool,
         environ: Mapping[str, str] | None = None,
-        conda_prefix: Path | None = None,
+        prefix: Path | None = None,
     ) -> None:
-        """``conda_prefix`` is where ImJoy provisioned a conda, whose settings and package cache are shared."""
+        """``prefix`` is that of ImJoy, with whose conda settings and package cache are shared."""
         self._root = root
         self._freeze = freeze
-        self._conda_prefix = conda_prefix
+        self._prefix = prefix
         self._compiling: set[asyncio.Task[None]] = set()
         self._environ = os.environ if environ is None else environ
         self._host = _host_python()
@@ -188,7 +188,7 @@ class EnvironmentStore:
             from imjoy_engine.environments.conda_settings import read_conda_settings
             from imjoy_engine.environments.inventory import register_with_conda
 
-            settings = read_conda_settings(self._environ, self._conda_prefix)
+            settings = read_conda_settings(self._environ, self._prefix)
             await build_conda(prefix, spec, settings=settings, environ=self._environ, report=report)
             register_with_conda(prefix, self._environ)
             return

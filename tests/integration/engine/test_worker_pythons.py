@@ -83,7 +83,7 @@ class DoubleStore:
 
     interpreter: Path
 
-    def __init__(self, root: Path, *, freeze: bool, conda_prefix: Path) -> None:
+    def __init__(self, root: Path, *, freeze: bool, prefix: Path) -> None:
         pass
 
     async def ensure(self, spec: EnvironmentSpec, report: Callable[[Progress], None]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from imjoy.effects.conda import (
     find_condas,
     find_document,
     root_of,
+    write_wrapper,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the doubles are shell scripts")
@@ -238,18 +240,27 @@ def test_a_conda_without_a_folder_for_environments_has_no_place(tmp_path: Path) 
     assert environment_of_imjoy(a_conda()) is None
 
 
+def receipt_of(prefix: Path, conda: object) -> None:
+    """Write a receipt that names a conda."""
+    (prefix / ".imjoy").mkdir(parents=True, exist_ok=True)
+    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps({"conda": conda}))
+
+
 def test_the_conda_of_a_prefix_is_its_own_or_the_recorded_one(make: Make, tmp_path: Path) -> None:
     prefix = tmp_path / "ImJoyApp"
     other = make("exit 1", folder="other")
     assert conda_of_prefix(prefix) is None
-    assert conda_of_prefix(prefix, str(other)) == other
-    assert conda_of_prefix(prefix, "/nowhere/bin/conda") is None
+    for nothing in ("/nowhere/bin/conda", "", None, 7, "other/bin/conda"):
+        receipt_of(prefix, nothing)
+        assert conda_of_prefix(prefix) is None
+    receipt_of(prefix, str(other))
+    assert conda_of_prefix(prefix) == other
     old = make("exit 1", folder="ImJoyApp")
     (prefix / "conda-meta").mkdir()
-    assert conda_of_prefix(prefix, str(other)) == old
+    assert conda_of_prefix(prefix) == old
     own = make("exit 1", folder="ImJoyApp/conda")
     (prefix / "conda" / "conda-meta").mkdir()
-    assert conda_of_prefix(prefix, str(other)) == own
+    assert conda_of_prefix(prefix) == own
 
 
 def test_an_environment_s_wrapper_is_not_taken_for_a_conda_of_its_own(make: Make, tmp_path: Path) -> None:
@@ -257,8 +268,19 @@ def test_an_environment_s_wrapper_is_not_taken_for_a_conda_of_its_own(make: Make
     prefix = tmp_path / "ImJoyApp"
     (prefix / "bin").mkdir(parents=True)
     (prefix / "conda-meta").mkdir()
-    (prefix / "bin" / "conda").write_text(f'#!/bin/sh\nexec "{other}" "$@"\n')
-    assert conda_of_prefix(prefix, str(other)) == other
+    write_wrapper(prefix, other)
+    assert conda_of_prefix(prefix) is None
+    receipt_of(prefix, str(other))
+    assert conda_of_prefix(prefix) == other
+
+
+def test_a_wrapper_runs_the_conda_whatever_its_path_holds(make: Make, tmp_path: Path) -> None:
+    real = make('echo "it is $0"', folder='a "quoted" $HOME `x` \\ conda')
+    (tmp_path / "prefix" / "bin").mkdir(parents=True)
+    wrapper = write_wrapper(tmp_path / "prefix", real)
+    said = subprocess.run([wrapper, "info", "--json"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"it is {real}\n"
+    assert root_of(wrapper) == real.parent.parent
 
 
 def test_a_document_is_found_in_a_flood_of_braces() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments.conda_settings import CHANNEL_ALIAS, channel_urls, read_conda_settings
+from imjoy.effects.conda import CHANNEL_ALIAS, command_name
+from imjoy_engine.environments.conda_settings import channel_urls, read_conda_settings
 
 
 @pytest.fixture
@@ -37,10 +39,57 @@ def test_a_broken_file_is_passed_over(tmp_path: Path, environ: dict[str, str]) -
     assert read_conda_settings(environ, None).channel_alias == CHANNEL_ALIAS
 
 
+def own_conda(prefix: Path) -> Path:
+    """Make what tells a conda in a prefix; return its root."""
+    (prefix / "conda" / "conda-meta").mkdir(parents=True)
+    command = prefix / "conda" / command_name()
+    command.parent.mkdir()
+    command.touch()
+    return prefix / "conda"
+
+
+def adopted_conda(tmp_path: Path) -> tuple[Path, Path]:
+    """Make a prefix whose receipt names a conda elsewhere; return both."""
+    root = own_conda(tmp_path / "opt")
+    prefix = tmp_path / "ImJoyApp"
+    (prefix / "conda-meta").mkdir(parents=True)
+    (prefix / ".imjoy").mkdir()
+    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps({"conda": str(root / command_name())}))
+    return prefix, root
+
+
 def test_packages_are_shared_with_the_conda_that_is_there(tmp_path: Path, environ: dict[str, str]) -> None:
     prefix = tmp_path / "ImJoyApp"
     assert read_conda_settings(environ, prefix).package_cache.parts[-2:] == ("cache", "pkgs")
-    (prefix / "conda-meta").mkdir(parents=True)
-    assert read_conda_settings(environ, prefix).package_cache == prefix / "pkgs"
+    root = own_conda(prefix)
+    assert read_conda_settings(environ, prefix).package_cache == root / "pkgs"
     environ["CONDA_PKGS_DIRS"] = str(tmp_path / "own")
     assert read_conda_settings(environ, prefix).package_cache == tmp_path / "own"
+
+
+def test_an_adopted_conda_s_own_settings_count(tmp_path: Path, environ: dict[str, str]) -> None:
+    prefix, root = adopted_conda(tmp_path)
+    (root / ".condarc").write_text(
+        "channel_alias: https://institute/conda\npkgs_dirs: [$SCRATCH/pkgs]\noffline: true\n"
+        "proxy_servers: {https: 'http://proxy:3128'}\nssl_verify: /etc/institute.pem\n"
+    )
+    environ["SCRATCH"] = str(tmp_path / "scratch")
+    settings = read_conda_settings(environ, prefix)
+    assert settings.url("conda-forge") == "https://institute/conda/conda-forge"
+    assert settings.package_cache == tmp_path / "scratch" / "pkgs"
+    assert settings.proxy_servers == (("https", "http://proxy:3128"),)
+    assert (settings.ssl_verify, settings.offline) == ("/etc/institute.pem", True)
+    assert settings.command == root / command_name()
+
+    # What a person says counts more than what the institute says.
+    (tmp_path / ".condarc").write_text("channel_alias: https://mine\noffline: false\nssl_verify: false\n")
+    settings = read_conda_settings(environ, prefix)
+    assert settings.url("x") == "https://mine/x"
+    assert (settings.ssl_verify, settings.offline) == (False, False)
+    environ["CONDA_SSL_VERIFY"] = "truststore"
+    assert read_conda_settings(environ, prefix).ssl_verify is True
+
+
+def test_a_cache_that_cannot_be_made_is_passed_over(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / ".condarc").write_text(f"pkgs_dirs: [/dev/null/pkgs, {tmp_path}/second]\n")
+    assert read_conda_settings(environ, None).package_cache == tmp_path / "second"
