@@ -79,6 +79,8 @@ def _(result: PathChanged) -> None:
         render.say(f"Nothing to do: {result.file} is as it should be.")
         return
     render.say(f"{result.file}: the block of imjoy {would}{result.change}.")
+    if result.backup:
+        render.say(f"What was there before is in {result.backup}.")
     if result.change != "removed":
         for line in result.lines:
             render.say(f"    {line}")

@@ -1,7 +1,7 @@
 """A marked block in a start-up file, and the file's bytes around it: pure.
 
 The first line of the block says what else was changed to put it there, so that it can be taken away exactly, by anybody
-who has nothing but the file: ``install.sh --uninstall`` reads the same words.
+who has nothing but the file.
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ from dataclasses import dataclass
 BEGIN = b"# >>> imjoy path"
 END = b"# <<< imjoy path <<<"
 PATTERN = re.compile(
-    rb"(?P<head># >>> imjoy path(?: \((?P<also>[^)\n]*)\))? >>>\r?\n)(?P<body>.*?)# <<< imjoy path <<<\r?\n?",
-    re.DOTALL,
+    rb"^(?P<head># >>> imjoy path(?: \((?P<also>[^)\n]*)\))? >>>\r?\n)"
+    rb"(?P<body>(?:(?!# >>> imjoy path|# <<< imjoy path <<<)[^\n]*\n)*)# <<< imjoy path <<<(?:\r?\n|\r?\Z)",
+    re.MULTILINE,
 )
+"""A whole block; nothing in it may look like the beginning of another one, whose end it would take for its own."""
+MARK = re.compile(rb"^# (?:>>> imjoy path(?: \([^)\n]*\))? >>>|<<< imjoy path <<<)\r?$", re.MULTILINE)
 NEWLINE_ADDED = b"the line before had no end"
 FILE_MADE = b"file made, with %d folders"
 MADE_PATTERN = re.compile(rb"file made, with (\d+) folders")
+
+
+class OrphanedMark(ValueError):
+    """One of the two lines around a block is there without the other; ``line`` is its number."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(f"line {line}, {text!r}, has lost its other half")
+        self.line = line
+        self.text = text
 
 
 @dataclass(frozen=True)
@@ -29,26 +41,39 @@ class Without:
     made_folders: int | None = None
 
 
-def with_block(content: bytes | None, lines: Sequence[str], *, made_folders: int = 0) -> bytes:
+def with_block(
+    content: bytes | None, lines: Sequence[str], *, made_folders: int = 0, unix: bool = True
+) -> bytes:
     """Return ``content`` with the block at its end, or with the block that is there brought up to date.
 
-    ``content`` is None for a file that is not there; ``made_folders`` counts the folders that are made for it.
+    ``content`` is None for a file that is not there; ``made_folders`` counts the folders that are made for it. With
+    ``unix`` the block has line ends that shells of Unix can read, whatever the rest has; without, those of the rest.
+
+    Raises :class:`OrphanedMark` where part of a block is there: what is yours might be taken for ours.
     """
-    old = None if content is None else PATTERN.search(content)
-    if content is not None and old is not None:
-        block = _block(lines, old["also"] or b"", _line_end(old["head"]))
-        return content[: old.start()] + block + content[old.end() :]
     if content is None:
         return _block(lines, FILE_MADE % made_folders, b"\n")
-    end = _line_end(content)
+    old = _find(content)
+    end = b"\n" if unix else _line_end(content)
+    if old is not None:
+        before, also = content[: old.start()], old["also"] or b""
+        if also == NEWLINE_ADDED:
+            # It goes with the block, and has to look like it.
+            before = (
+                before.removesuffix(b"\n").removesuffix(b"\r" if old["head"].endswith(b"\r\n") else b"") + end
+            )
+        return before + _block(lines, also, end) + content[old.end() :]
     if not content or content.endswith(b"\n"):
         return content + _block(lines, b"", end)
     return content + end + _block(lines, NEWLINE_ADDED, end)
 
 
 def without_block(content: bytes) -> Without:
-    """Return ``content`` as it was before the block, with whatever was added around it since."""
-    found = PATTERN.search(content)
+    """Return ``content`` as it was before the block, with whatever was added around it since.
+
+    Raises :class:`OrphanedMark` where part of a block is there.
+    """
+    found = _find(content)
     if found is None:
         return Without(content)
     before, after = content[: found.start()], content[found.end() :]
@@ -63,6 +88,16 @@ def without_block(content: bytes) -> Without:
 def has_block(content: bytes) -> bool:
     """Whether the block is there, whole."""
     return PATTERN.search(content) is not None
+
+
+def _find(content: bytes) -> re.Match[bytes] | None:
+    """Return the block. Raises :class:`OrphanedMark`."""
+    blocks = list(PATTERN.finditer(content))
+    for mark in MARK.finditer(content):
+        if not any(block.start() <= mark.start() < block.end() for block in blocks):
+            line = content.count(b"\n", 0, mark.start()) + 1
+            raise OrphanedMark(line, mark[0].decode("utf-8", "replace").strip())
+    return blocks[0] if blocks else None
 
 
 def _block(lines: Sequence[str], also: bytes, end: bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Literal
 from imjoy.model.errors import ImJoyError
 from imjoy.model.results import Result
 from imjoy.path import registry
-from imjoy.path.block import has_block, with_block, without_block
+from imjoy.path.block import OrphanedMark, has_block, with_block, without_block
 from imjoy.path.shells import (
     Place,
     ShellName,
@@ -28,6 +28,8 @@ REGISTRY = "HKEY_CURRENT_USER\\Environment, value Path"
 RECORD_NAME = "path-edits"
 """In ``<prefix>/.imjoy``: the start-up files with a block of ours, a path a line; also read by ``install.sh``."""
 MOST_ANCESTORS = 12
+WITH_EITHER_LINE_END = frozenset({"nushell", "powershell", "cmd"})
+"""Shells that read lines which end as Windows has it. To those of Unix the carriage return is part of a word."""
 ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 Change = Literal["none", "added", "updated", "removed"]
@@ -48,7 +50,7 @@ class PathGuidance(Result):
 
 @dataclass(frozen=True)
 class PathChanged(Result):
-    """What was changed (or, with ``dry_run``, would be) in which file."""
+    """What was changed (or, with ``dry_run``, would be) in which file; ``backup`` is a copy of it from before."""
 
     shell: ShellName
     file: str
@@ -56,6 +58,7 @@ class PathChanged(Result):
     dry_run: bool
     lines: tuple[str, ...] = ()
     session: str = ""
+    backup: str = ""
 
 
 def running_shell(place: Place) -> ShellName:
@@ -94,8 +97,8 @@ def tell(prefix: Path, shell: ShellName, place: Place) -> PathGuidance:
 def apply(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> PathChanged:
     """Write the block, or the registry's entries, unless they are there.
 
-    Symbolic links stay links and modes stay as they are. Raises :class:`ImJoyError` ``path.unwritable`` or
-    ``path.unsupported``.
+    Symbolic links stay links and modes stay as they are; a file that was there is copied first. Raises
+    :class:`ImJoyError` ``path.unwritable``, ``path.orphan`` or ``path.unsupported``.
     """
     folders = command_folders(prefix, place.system)
     lines = lasting_lines(shell, folders, place.home)
@@ -112,19 +115,25 @@ def apply(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> Pat
     real = file.resolve()
     old = _read(real)
     made = 0 if old is not None else sum(1 for each in file.parents if not each.exists())
-    new = with_block(old, lines, made_folders=made)
+    try:
+        new = with_block(old, lines, made_folders=made, unix=shell not in WITH_EITHER_LINE_END)
+    except OrphanedMark as error:
+        raise _orphan(file, error) from error
     if new == old:
         return replace(done, file=str(file))
+    backup = "" if old is None or dry_run else str(_back_up(real, old))
     if not dry_run:
         _write(real, new, lines)
         _record(prefix, real)
-    return replace(done, file=str(file), change="updated" if old and has_block(old) else "added")
+    change: Change = "updated" if old and has_block(old) else "added"
+    return replace(done, file=str(file), change=change, backup=backup)
 
 
 def remove(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> PathChanged:
     """Take exactly that away again, the file and the folders too that were made for it.
 
-    Raises :class:`ImJoyError` ``path.unwritable`` or ``path.unsupported``.
+    A copy from before stays when anything else was changed since the block was added. Raises :class:`ImJoyError`
+    ``path.unwritable``, ``path.orphan`` or ``path.unsupported``.
     """
     file = startup_file(shell, place)
     if file is None:
@@ -135,25 +144,47 @@ def remove(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> Pa
     changed = remove_from_file(file.resolve(), dry_run=dry_run)
     if changed and not dry_run:
         _record(prefix, file.resolve(), gone=True)
-    return PathChanged(shell, str(file), "removed" if changed else "none", dry_run)
+    backup = backup_of(file.resolve())
+    kept = str(backup) if changed and not dry_run and backup.exists() else ""
+    return PathChanged(shell, str(file), "removed" if changed else "none", dry_run, backup=kept)
 
 
 def remove_from_file(file: Path, *, dry_run: bool) -> bool:
-    """Take the block out of ``file``; tell whether there was one. Raises :class:`ImJoyError` ``path.unwritable``."""
+    """Take the block out of ``file``; tell whether there was one.
+
+    What was there is copied to ``backup_of(file)`` first, unless the result is what was there before the block. Raises
+    :class:`ImJoyError` ``path.unwritable`` or ``path.orphan``.
+    """
     content = _read(file)
-    if content is None or not has_block(content):
+    if content is None:
+        return False
+    try:
+        rest = without_block(content)
+    except OrphanedMark as error:
+        raise _orphan(file, error) from error
+    if rest.content == content:
         return False
     if dry_run:
         return True
-    rest = without_block(content)
     if rest.made_folders is None:
+        backup = backup_of(file)
+        as_before = _read(backup) == rest.content
+        if not as_before:
+            _back_up(file, content)
         _write(file, rest.content, ())
+        if as_before:
+            backup.unlink()
         return True
     file.unlink()
     with suppress(OSError):
         for folder in list(file.parents)[: rest.made_folders]:
             folder.rmdir()
     return True
+
+
+def backup_of(file: Path) -> Path:
+    """Return where the copy of a start-up file lies, from before the last change of it that is not taken back."""
+    return file.with_name(f"{file.name}.imjoy-backup")
 
 
 def remove_from_registry(prefix: Path, *, dry_run: bool) -> bool:
@@ -177,6 +208,36 @@ def _edit_registry(edit: Callable[[str], str], *, dry_run: bool) -> bool:
     if changed != value and not dry_run:
         registry.write_user_path(changed, kind)
     return changed != value
+
+
+def _back_up(file: Path, content: bytes) -> Path:
+    backup = backup_of(file)
+    beside = backup.with_name(f"{backup.name}.{os.getpid()}.imjoy-new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as copy:
+            copy.write(content)
+        beside.chmod(stat.S_IMODE(file.stat().st_mode))
+        beside.replace(backup)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise ImJoyError(
+            "path.unwritable",
+            f"{file} was left as it is: no copy of it can be made first.",
+            why=f"{backup}: {error.strerror}",
+            fix="imjoy path",
+        ) from error
+    return backup
+
+
+def _orphan(file: Path, error: OrphanedMark) -> ImJoyError:
+    return ImJoyError(
+        "path.orphan",
+        f"{file}, line {error.line}: half of a block of imjoy, and it cannot be told what is yours.",
+        why=f"{error.text} stands there without its other half.",
+        fix=f"Delete line {error.line} of {file}, and what belongs to it, then run this again.",
+    )
 
 
 def _is_applied(file: Path | None, folders: tuple[Path, ...]) -> bool:

@@ -159,3 +159,58 @@ def test_what_cannot_be_both_is_asked_for_again_and_changes_nothing(prefix: Path
     assert done.returncode == 2
     assert "--apply and --remove" in done.stderr
     assert not (home / ".bashrc").exists()
+
+
+def test_a_file_is_copied_before_it_is_changed_and_the_copy_goes_when_all_is_undone(
+    prefix: Path, home: Path
+) -> None:
+    file, backup = home / RC, home / f"{RC}.imjoy-backup"
+    file.write_text("export A=1\n")
+    file.chmod(0o600)
+    added = imjoy_path("--shell", "bash", "--apply")
+    assert added["backup"] == str(backup)
+    assert (backup.read_text(), backup.stat().st_mode & 0o777) == ("export A=1\n", 0o600)
+    assert imjoy_path("--shell", "bash", "--remove")["backup"] == ""
+    assert (file.read_text(), backup.exists()) == ("export A=1\n", False)
+
+
+def test_what_was_changed_since_is_copied_before_the_block_goes(prefix: Path, home: Path) -> None:
+    file, backup = home / RC, home / f"{RC}.imjoy-backup"
+    file.write_text("export A=1\n")
+    imjoy_path("--shell", "bash", "--apply")
+    file.write_text(file.read_text() + "export B=2\n")
+    before = file.read_text()
+    assert imjoy_path("--shell", "bash", "--remove")["backup"] == str(backup)
+    assert (file.read_text(), backup.read_text()) == ("export A=1\nexport B=2\n", before)
+
+
+def test_half_a_block_is_refused_with_its_line(prefix: Path, home: Path) -> None:
+    file = home / RC
+    file.write_text("export A=1\n")
+    imjoy_path("--shell", "bash", "--apply")
+    spoilt = file.read_text().replace("# <<< imjoy path <<<\n", "export B=2\n")
+    file.write_text(spoilt)
+    for option in ("--apply", "--remove"):
+        error = imjoy_path("--shell", "bash", option, code=1)["error"]
+        assert isinstance(error, dict)
+        assert (error["id"], "line 2" in error["what"]) == ("path.orphan", True)
+    assert file.read_text() == spoilt
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_start_up_file_that_went_through_windows_still_starts_a_shell(
+    shell: str, prefix: Path, home: Path
+) -> None:
+    program = need(shell)
+    file = home / FILES[shell]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"# mine\r\n")
+    imjoy_path("--shell", shell, "--apply")
+    option = INTERACTIVE if shell in ("bash", "zsh") else "-c"
+    done = subprocess.run(
+        [program, option, "imjoy"], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert "the imjoy of the prefix" in done.stdout, done.stderr
+    assert "syntax" not in done.stderr
+    imjoy_path("--shell", shell, "--remove")
+    assert file.read_bytes() == b"# mine\r\n"

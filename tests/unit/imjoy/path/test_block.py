@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imjoy.path.block import END, has_block, with_block, without_block
+from imjoy.path.block import BEGIN, END, OrphanedMark, has_block, with_block, without_block
 
 LINES = ['export PATH="$HOME/ImJoyApp/bin:$PATH"']
-START_UP_FILES = st.binary(max_size=200).filter(lambda content: END not in content)
+START_UP_FILES = st.binary(max_size=200).filter(lambda content: END not in content and BEGIN not in content)
 
 
 @given(START_UP_FILES)
@@ -41,9 +41,20 @@ def test_another_prefix_replaces_the_lines_and_keeps_what_stands_around() -> Non
 
 def test_a_file_of_windows_keeps_its_line_ends() -> None:
     content = b"set a\r\nset b"
-    changed = with_block(content, LINES)
+    changed = with_block(content, LINES, unix=False)
     assert changed.count(b"\n") == changed.count(b"\r\n")
     assert without_block(changed).content == content
+
+
+@pytest.mark.parametrize("content", [b"set a\r\n", b"set a\r\nset b", b"set b"])
+def test_a_shell_of_unix_gets_a_block_that_it_can_read_whatever_the_file_has(content: bytes) -> None:
+    changed = with_block(content, LINES)
+    assert b"\r" not in changed[len(content) :]
+    assert without_block(changed).content == content
+    from_before = with_block(content, LINES, unix=False)
+    mended = with_block(from_before, LINES)
+    assert b"\r" not in mended[len(content) :]
+    assert without_block(mended).content == content
 
 
 def test_a_file_that_was_made_for_the_block_may_go_with_its_folders() -> None:
@@ -59,4 +70,38 @@ def test_a_file_that_was_made_for_the_block_stays_when_somebody_added_to_it() ->
 @pytest.mark.parametrize("content", [b"", b"# >>> imjoy path >>>\nno end\n", b"# <<< imjoy path <<<\n"])
 def test_half_a_block_is_none(content: bytes) -> None:
     assert not has_block(content)
-    assert without_block(content).content == content
+
+
+ORPHANS = [
+    (b"a\n# >>> imjoy path >>>\nmine\n", 2),
+    (b"a\nb\n# <<< imjoy path <<<\n", 3),
+    (b"# >>> imjoy path >>>\r\nmine\r\n", 1),
+    (with_block(b"x\n", LINES).replace(END, b"mine") + with_block(b"y\n", LINES), 2),
+    (with_block(b"x\n", LINES) + b"# <<< imjoy path <<<", 5),
+    (b"# >>> imjoy path (file made, with 2 folders) >>>\n", 1),
+]
+
+
+@pytest.mark.parametrize(("content", "line"), ORPHANS)
+def test_half_a_block_is_named_by_its_line_and_nothing_is_taken_for_ours(content: bytes, line: int) -> None:
+    for change in (lambda: with_block(content, LINES), lambda: without_block(content)):
+        with pytest.raises(OrphanedMark) as orphaned:
+            change()
+        assert orphaned.value.line == line
+
+
+@given(st.lists(st.sampled_from([b"mine\n", b"\n", with_block(b"", LINES), END + b"\n", BEGIN + b" >>>\n"])))
+def test_no_line_of_the_person_s_is_ever_lost(parts: list[bytes]) -> None:
+    content = b"".join(parts)
+    for change in (lambda: with_block(content, LINES), lambda: without_block(content).content):
+        try:
+            changed = change()
+        except OrphanedMark:
+            continue
+        # Between two marks that were put there by hand nobody can tell.
+        assert changed.count(b"mine\n") == content.count(b"mine\n") or BEGIN + b" >>>\n" in parts
+
+
+def test_words_that_only_look_like_a_mark_are_the_person_s() -> None:
+    content = b'echo "# >>> imjoy path >>>"\n  # <<< imjoy path <<<\n'
+    assert without_block(with_block(content, LINES)).content == content
