@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,10 +156,9 @@ class Gate:
         host = HOST_FORM.fullmatch(host_header or "")
         if host is None:
             return False
-        name = (host["address"] or host["name"]).lower()
-        return (
-            name in LOOPBACK_HOSTS or name in {self._bound_host, local_address} or name in self._allow_hosts
-        )
+        name = _plain_address((host["address"] or host["name"]).lower())
+        here = {self._bound_host, _plain_address(local_address or "")} - {""}
+        return name in LOOPBACK_HOSTS or name in here or name in self._allow_hosts
 
     def origin_is_allowed(self, origin: str | None, host_header: str | None) -> bool:
         """Whether a page of ``origin`` may speak to us: our own pages, imjoy.io, what ``--allow-origin`` names.
@@ -179,3 +179,14 @@ class Gate:
             if site == TRUSTED_SITE or site.endswith("." + TRUSTED_SITE):
                 return True
         return origin.lower() in self._allow_origins
+
+
+def _plain_address(text: str) -> str:
+    """Return an address in its usual spelling, one of IPv4 that came through a socket of IPv6 too; a name as it is."""
+    if ":" not in text:
+        return text
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        return text
+    return str(address.ipv4_mapped or address)

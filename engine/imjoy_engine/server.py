@@ -22,9 +22,9 @@ from aiohttp import web
 from filelock import FileLock, Timeout
 
 from imjoy import __version__
-from imjoy.effects.addresses import HERE
+from imjoy.effects.addresses import HERE, LOOPBACK
 from imjoy.effects.files import ensure_private_folder, give_back, make_folders, whose, write_private
-from imjoy.effects.listening import BindFailure, CannotListen, listen
+from imjoy.effects.listening import BindFailure, CannotListen, listen, own_address, why_unreachable
 from imjoy.effects.process import birth_of
 from imjoy.effects.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -49,7 +49,6 @@ MACOS_MAX_FILES = 10_240
 BACKLOG = 1024  # of connections that wait; one more has to knock again, a second later
 WORKER_HOST = "127.0.0.1"
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})  # of a network drive, NFS and SMB say
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 SHUTDOWN_SECONDS = 2.0
 # A connection on which no whole request has come for so long is closed, however many bytes of one have trickled in.
 IDLE_SECONDS = 15.0
@@ -97,13 +96,19 @@ def _not_bound(host: str, port: int, error: CannotListen) -> ImJoyError:
             exit_code=ExitCode.PORT_TAKEN,
         )
     if host in HERE:
-        return ImJoyError(
-            "host.no-loopback",
-            f"This machine has no {host} now.",
-            why=f"Its loopback interface is down ({error.why}), as in a container without any network.",
-            fix="as an administrator: ip link set lo up\nor start the container with a network",
-        )
+        return _no_loopback(host, error.why)
+    if ":" in host and not socket.has_ipv6:
+        return _bad_host(host, "this system has no IPv6")
     return _bad_host(host, error.why)
+
+
+def _no_loopback(host: str, why: str) -> ImJoyError:
+    return ImJoyError(
+        "host.no-loopback",
+        f"This machine cannot reach {host}, which is itself.",
+        why=f"Its loopback interface is down ({why}), as in a container without any network.",
+        fix="as an administrator: ip link set lo up\nor start the container with a network",
+    )
 
 
 def _bad_host(host: str, why: str) -> ImJoyError:
@@ -118,7 +123,7 @@ def _bad_host(host: str, why: str) -> ImJoyError:
 
 def url_of(host: str, port: int, scheme: str = "http") -> str:
     """Return the url under which this machine itself reaches an engine bound to ``host``."""
-    name = WILDCARDS.get(host, host)
+    name = own_address(host)
     return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
@@ -171,6 +176,9 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
         # An engine that was killed has left its plugins' folders.
         shutil.rmtree(settings.layout.scratch, ignore_errors=True)
         with bind(settings.host, settings.port) as listener:
+            address = own_address(settings.host)
+            if address in LOOPBACK and (why := why_unreachable(address, listener.getsockname()[1])):
+                raise _no_loopback(address, why)
             token, first_launch = ensure_token(settings.layout.token_file, token)
             await _serve(settings, token, listener, announce, first_launch, _certificate(settings))
     finally:

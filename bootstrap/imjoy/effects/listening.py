@@ -6,8 +6,14 @@ import errno
 import os
 import socket
 import sys
+from contextlib import suppress
 from enum import Enum
+from typing import Any
 
+from imjoy.effects.addresses import WILDCARDS
+
+NO_WAY = frozenset({errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
+KNOCK_SECONDS = 1.0
 REFUSED = frozenset({errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)})
 
 
@@ -29,30 +35,81 @@ class CannotListen(Exception):
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a socket that listens on ``host`` (empty: everywhere) and ``port`` (0: any free one).
+    """Return a socket that listens on ``host`` and ``port`` (0: any free one); on ``::`` for IPv4 as well.
 
-    A port in TIME_WAIT can be had, one that somebody listens on cannot; on Windows nobody can take it from us then.
-    Raises :class:`CannotListen`.
+    Of several addresses that a name has, the first that can be had. A port in TIME_WAIT can be had, one that somebody
+    listens on cannot; on Windows nobody can take it from us then. Raises :class:`CannotListen`.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
+        # Without AI_ADDRCONFIG: it would hide ::1 where only loopback has IPv6.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
         raise CannotListen(BindFailure.BAD_HOST, str(error)) from error
+    failures = []
+    for family, kind, protocol, _, address in found:
+        try:
+            return _listen_at(family, kind, protocol, address, backlog)
+        except OSError as error:
+            failures.append(error)
+    # What keeps us from an address that is there says more than that another one is not.
+    worst = next((each for each in failures if _failure(each) is not BindFailure.BAD_HOST), failures[0])
+    raise CannotListen(_failure(worst), worst.strerror or str(worst)) from worst
+
+
+def _listen_at(
+    family: int, kind: int, protocol: int, address: tuple[Any, ...], backlog: int
+) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         elif sys.platform == "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        if family == socket.AF_INET6 and address[0] == "::":
+            # Systems differ in what is so by itself; where it cannot be had, IPv6 alone it is.
+            with suppress(OSError):
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
         # It may fail after a good bind: two may bind, and only one listen.
         listener.listen(backlog)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise CannotListen(_failure(error), error.strerror or str(error)) from error
+        raise
     return listener
+
+
+def own_address(host: str) -> str:
+    """Return the address under which this machine itself reaches what listens on ``host``.
+
+    For all addresses that is 127.0.0.1, or ::1 where there is no IPv4: either family may be switched off.
+    """
+    if host not in WILDCARDS:
+        return host
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        if host == "0.0.0.0" or _is_there(family, address):
+            return address
+    return "127.0.0.1"
+
+
+def why_unreachable(address: str, port: int) -> str:
+    """Return why this machine cannot reach its own ``address``, on which ``port`` is listened to; empty when it can.
+
+    A loopback interface that is down can be listened on, and nothing ever comes.
+    """
+    try:
+        socket.create_connection((address, port), timeout=KNOCK_SECONDS).close()
+    except OSError as error:
+        return (error.strerror or str(error)) if error.errno in NO_WAY else ""
+    return ""
+
+
+def _is_there(family: int, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def _failure(error: OSError) -> BindFailure:

@@ -135,3 +135,11 @@ def test_a_pipe_in_the_token_s_place_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(ImJoyError) as refused:
         ensure_token(tmp_path / "token", None)
     assert refused.value.id == "token.unreadable"
+
+
+def test_through_a_socket_of_ipv6_an_address_of_ipv4_is_still_ours() -> None:
+    gate = Gate(TOKEN, "::")
+    assert gate.host_is_ours("10.0.0.5:8080", "::ffff:10.0.0.5")
+    assert gate.host_is_ours("[::ffff:10.0.0.5]:8080", "::ffff:10.0.0.5")
+    assert gate.host_is_ours("[2001:DB8:0:0::1]:8080", "2001:db8::1")
+    assert not gate.host_is_ours("10.0.0.6:8080", "::ffff:10.0.0.5")
