@@ -59,8 +59,9 @@ def emit(result: Result, *, as_json: bool) -> None:
 
 def emit_json(document: Mapping[str, object]) -> None:
     """Print one line of JSON to stdout."""
-    # Elsewhere a letter that the stream lacks would be spelt in a way that JSON does not know.
-    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    # Elsewhere a letter that the stream lacks would be spelt in a way that JSON does not know, and PowerShell reads
+    # what programs print in the code page of its console.
+    readable = sys.platform != "win32" and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     _print(json.dumps(document, ensure_ascii=not readable), sys.stdout)
 
 

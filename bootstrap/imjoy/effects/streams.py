@@ -39,7 +39,8 @@ class Output(io.TextIOWrapper):
 def prepare_streams() -> None:
     """Make the three standard streams ones that can be used: a closed one reads and writes nothing, and any text fits.
 
-    Safe to repeat.
+    On Windows what goes into a file or a pipe is UTF-8, where Python would write the ANSI code page, in which most of
+    the world's letters have no place; PYTHONIOENCODING still decides. Safe to repeat.
     """
     _fill_closed_numbers()
     codecs.register_error(READABLE, _readable)
@@ -50,10 +51,15 @@ def prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
         elif mode == "w" and type(stream) is io.TextIOWrapper:
             # Asked before `detach`, after which it knows nothing.
-            encoding, by_line, at_once = stream.encoding, stream.line_buffering, stream.write_through
+            by_line, at_once, encoding = stream.line_buffering, stream.write_through, _encoding(stream)
             ours = Output(stream.detach(), encoding, READABLE, None, by_line, at_once)
             setattr(sys, name, ours)
             setattr(sys, f"__{name}__", ours)
+
+
+def _encoding(stream: io.TextIOWrapper) -> str:
+    ansi = sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+    return "utf-8" if ansi else stream.encoding
 
 
 def own_input() -> int:

@@ -19,6 +19,7 @@ NARROWEST = 40
 TITLE_WIDTH = 44
 BAR_WIDTH = 12
 REDRAW_SECONDS = 0.1
+NOBODY_VARIABLE = "IMJOY_DOOR_NONINTERACTIVE"
 TERMINAL_OF_WINDOWS = ("CONIN$", "CONOUT$")
 TERMINAL_OF_POSIX = ("/dev/tty", "/dev/tty")
 
@@ -98,8 +99,12 @@ class StepLines:
 def open_terminal() -> Iterator[tuple[TextIO, TextIO] | None]:
     """Yield what to read from and to write to, or None where nobody sits there.
 
-    stdin may be the pipe that a script came through, so the terminal itself is opened.
+    stdin may be the pipe that a script came through, so the terminal itself is opened. A PowerShell that was told
+    -NonInteractive hands on that nobody is to be asked.
     """
+    if os.environ.get(NOBODY_VARIABLE):
+        yield None
+        return
     if sys.stdin is not None and sys.stdin.isatty():
         yield sys.stdin, sys.stderr
         return

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.terminal import NOBODY_VARIABLE
+
 ARGUMENTS_VARIABLE = "IMJOY_DOOR_ARGUMENTS"
 VARIABLES = (
     "IMJOY_DOOR",
@@ -19,8 +21,11 @@ VARIABLES = (
     "IMJOY_DOOR_UNREACHABLE",
     "IMJOY_DOOR_SHELL",
     "IMJOY_DOOR_NOTICES",
+    NOBODY_VARIABLE,
     ARGUMENTS_VARIABLE,
 )
+INSTALL_PS1 = "powershell -ExecutionPolicy Bypass -File install.ps1"
+"""A Windows that nobody has set up otherwise runs no script."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,12 @@ class Door:
     @property
     def command(self) -> str:
         """Return what a person types to come in by this door again."""
-        return {"install.sh": "bash install.sh", "install.ps1": ".\\install.ps1"}.get(
-            self.name, "imjoy install"
-        )
+        return {"install.sh": "bash install.sh", "install.ps1": INSTALL_PS1}.get(self.name, "imjoy install")
 
     @property
     def uninstall_command(self) -> str:
         """Return what a person types to uninstall by this door."""
-        flags = {"install.sh": "bash install.sh --uninstall", "install.ps1": ".\\install.ps1 -Uninstall"}
+        flags = {"install.sh": "bash install.sh --uninstall", "install.ps1": f"{INSTALL_PS1} -Uninstall"}
         return flags.get(self.name, "imjoy uninstall")
 
 

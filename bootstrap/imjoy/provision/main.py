@@ -21,6 +21,7 @@ from types import FrameType
 from imjoy import __version__
 from imjoy.context import Context
 from imjoy.effects.process import ask
+from imjoy.effects.streams import prepare_streams
 from imjoy.effects.terminal import StepLines, confirm, somebody_is_there, write
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
@@ -43,6 +44,7 @@ ASK_SECONDS = 10.0
 
 def main(typed: Sequence[str]) -> int:
     """Run ``install`` or ``uninstall`` with the options behind it, and return the exit code; never raises."""
+    prepare_streams()
     context = Context.of_this_process()
     door = find_door(context.environ)
     verb, options = (typed[0], list(typed[1:])) if typed else ("install", [])
