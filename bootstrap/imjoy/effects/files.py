@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import stat
+import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,6 +49,21 @@ def make_folders(folder: Path) -> None:
             each.mkdir(mode=0o700)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "It is no folder", str(folder))
+
+
+def may_make_folders(folder: Path) -> bool:
+    """Whether we may make folders in one that is there.
+
+    Windows' permissions cannot be read off, and users may make folders, not files, in the root of a disk: there one is
+    made, and goes at once.
+    """
+    if sys.platform != "win32":
+        return os.access(folder, os.W_OK | os.X_OK)
+    try:
+        Path(tempfile.mkdtemp(prefix=".imjoy-trial-", dir=folder)).rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def ensure_private_folder(folder: Path) -> None:

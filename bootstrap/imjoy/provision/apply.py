@@ -19,6 +19,7 @@ from imjoy.context import Context
 from imjoy.effects.conda import write_wrapper
 from imjoy.effects.download import download, file_sha256
 from imjoy.effects.process import ask
+from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision import packages
 from imjoy.provision.conda_environment import make_environment
@@ -32,7 +33,6 @@ from imjoy.provision.record import (
     install_lock,
     note_folder,
     read_made_folder,
-    remove,
     state_folder,
     sweep_state_folder,
 )

@@ -12,9 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from imjoy.effects.conda import ENVIRONMENT_NAME
+from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.receipt import own_folder
-from imjoy.provision.record import read_state, remove
+from imjoy.provision.record import read_state
 
 
 def is_link(prefix: Path) -> bool:

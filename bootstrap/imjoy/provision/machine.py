@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from imjoy.effects.files import may_make_folders
 from imjoy.effects.pip_settings import with_pip_settings
 from imjoy.effects.process import ask
 from imjoy.provision.installers import version_numbers
@@ -136,7 +137,7 @@ def standing_of(prefix: Path, nearest: Path) -> Standing:
     """Return whose a prefix is; ``nearest`` is the lowest folder of its path that is there."""
     if not nearest.is_dir() or (is_link(prefix) and not prefix.exists() and not is_left_over(prefix)):
         return "file"
-    if not os.access(nearest, os.W_OK | os.X_OK):
+    if not may_make_folders(nearest):
         return "unwritable"
     if nearest != prefix:
         return "new"

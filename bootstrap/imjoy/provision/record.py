@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
+from imjoy.effects.files import may_make_folders
 from imjoy.effects.lock import InstallLock, refuse_when_locked
+from imjoy.effects.removal import remove
 
 SCHEMA = 1
 
@@ -48,7 +49,7 @@ def state_folder(target: Path) -> Path:
         return beside
     if inside.is_dir():
         return inside
-    return beside if os.access(target.parent, os.W_OK | os.X_OK) else inside
+    return beside if may_make_folders(target.parent) else inside
 
 
 def install_lock(target: Path) -> InstallLock:
@@ -119,14 +120,6 @@ def sweep_state_folder(target: Path) -> None:
     """Remove our empty folder beside ``target``, once the lock in it was given back."""
     with suppress(OSError):
         state_folder(target).rmdir()
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder with all that is in it, if it is there. Raises ``OSError``."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _state_inside(target: Path) -> State | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imjoy.context import Context
 from imjoy.effects.process import ask
+from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import Result
@@ -23,7 +24,6 @@ from imjoy.provision.record import (
     install_lock,
     read_made_folder,
     read_state,
-    remove,
     sweep_state_folder,
 )
 

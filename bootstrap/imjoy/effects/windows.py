@@ -1,0 +1,195 @@
+"""What Windows alone is asked: who runs, who has a file open, what a name is in full. Standard library only.
+
+On another system there is nothing to ask, and every answer is empty. Sources: the pages of each function on
+https://learn.microsoft.com/windows/win32/api/
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LINK_TAGS = (0xA000000C, 0xA0000003)
+"""IO_REPARSE_TAG_SYMLINK and IO_REPARSE_TAG_MOUNT_POINT, a junction. A file of OneDrive has another, and is no link."""
+LONG = "\\\\?\\"
+LONG_SHARE = "\\\\?\\UNC\\"
+QUERY_LIMITED_INFORMATION = 0x1000
+SNAPSHOT_OF_PROCESSES = 2
+LONGEST_NAME = 32768
+MOST_MODULES = 4096
+MOST_USERS = 16
+INVALID_HANDLE = 2**64 - 1
+
+
+def long_name(path: str | os.PathLike[str]) -> str:
+    """Return a full name in the form that may be longer than 260 characters and is taken as it is."""
+    name = os.path.abspath(path)  # noqa: PTH100 - links are not followed
+    if name.startswith((LONG, "\\\\.\\")):
+        return name
+    return LONG_SHARE + name[2:] if name.startswith("\\\\") else LONG + name
+
+
+def short_name(name: str) -> str:
+    """Return a name as a person writes it."""
+    if name.startswith(LONG_SHARE):
+        return "\\\\" + name[len(LONG_SHARE) :]
+    return name[len(LONG) :] if name.startswith(LONG) else name
+
+
+def normal_name(name: str) -> str:
+    """Return a name in a form in which two that are the same file's are equal."""
+    return os.path.normcase(short_name(name))
+
+
+def loaded_files() -> frozenset[str]:
+    """Return the files that this process, and the programs that started it, were loaded from, as normal names."""
+    if sys.platform != "win32":
+        return frozenset()
+    names = set(_modules())
+    programs = _programs()
+    pid, seen = os.getpid(), set[int]()
+    while pid in programs and pid not in seen:
+        seen.add(pid)
+        names.add(_program_of(pid))
+        pid = programs[pid]
+    return frozenset(normal_name(name) for name in names if name)
+
+
+def users_of(names: Sequence[str]) -> list[str]:
+    """Return who has one of these files open or runs from it, as ``EXCEL.EXE (process 4711)``, where anybody says."""
+    if sys.platform != "win32":
+        return []
+    wanted = {normal_name(name) for name in names}
+    found = {pid: Path(program).name for pid, program in _running(wanted).items()}
+    found.update(_openers(names))
+    found.pop(os.getpid(), None)
+    return [f"{name} (process {pid})" for pid, name in sorted(found.items())]
+
+
+def console_code_page() -> str:
+    """Return the encoding in which ``cmd.exe`` reads a ``.bat``; UTF-8 on another system."""
+    if sys.platform != "win32":
+        return "utf-8"
+    import ctypes
+
+    page = ctypes.windll.kernel32.GetConsoleOutputCP() or ctypes.windll.kernel32.GetOEMCP()
+    return f"cp{page}"
+
+
+def _kernel() -> Any:
+    import ctypes
+
+    if sys.platform == "win32":
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        for name in ("OpenProcess", "CreateToolhelp32Snapshot", "GetCurrentProcess"):
+            getattr(kernel, name).restype = ctypes.c_void_p
+        return kernel
+    raise OSError("this is not Windows")
+
+
+def _modules() -> list[str]:
+    import ctypes
+
+    kernel = _kernel()
+    handles = (ctypes.c_void_p * MOST_MODULES)()
+    needed = ctypes.c_ulong()
+    process = ctypes.c_void_p(kernel.GetCurrentProcess())
+    if not kernel.K32EnumProcessModules(process, handles, ctypes.sizeof(handles), ctypes.byref(needed)):
+        return []
+    text = ctypes.create_unicode_buffer(LONGEST_NAME)
+    names = []
+    for handle in handles[: needed.value // ctypes.sizeof(ctypes.c_void_p)]:
+        if kernel.GetModuleFileNameW(ctypes.c_void_p(handle), text, LONGEST_NAME):
+            names.append(text.value)
+    return names
+
+
+def _programs() -> dict[int, int]:
+    """Return the parent of every process."""
+    import ctypes
+
+    class Entry(ctypes.Structure):
+        _fields_ = (
+            ("size", ctypes.c_ulong),
+            ("usage", ctypes.c_ulong),
+            ("pid", ctypes.c_ulong),
+            ("heap", ctypes.c_void_p),
+            ("module", ctypes.c_ulong),
+            ("threads", ctypes.c_ulong),
+            ("parent", ctypes.c_ulong),
+            ("priority", ctypes.c_long),
+            ("flags", ctypes.c_ulong),
+            ("name", ctypes.c_wchar * 260),
+        )
+
+    kernel = _kernel()
+    snapshot = kernel.CreateToolhelp32Snapshot(SNAPSHOT_OF_PROCESSES, 0)
+    parents: dict[int, int] = {}
+    if snapshot in (None, INVALID_HANDLE):
+        return parents
+    handle, entry = ctypes.c_void_p(snapshot), Entry(size=ctypes.sizeof(Entry))
+    more = kernel.Process32FirstW(handle, ctypes.byref(entry))
+    while more:
+        parents[entry.pid] = entry.parent
+        more = kernel.Process32NextW(handle, ctypes.byref(entry))
+    kernel.CloseHandle(handle)
+    return parents
+
+
+def _program_of(pid: int) -> str:
+    """Return the program that a process runs; empty where nobody may look."""
+    import ctypes
+
+    kernel = _kernel()
+    handle = kernel.OpenProcess(QUERY_LIMITED_INFORMATION, False, pid)
+    if not handle:
+        return ""
+    process, text = ctypes.c_void_p(handle), ctypes.create_unicode_buffer(LONGEST_NAME)
+    length = ctypes.c_ulong(LONGEST_NAME)
+    known = kernel.QueryFullProcessImageNameW(process, 0, text, ctypes.byref(length))
+    kernel.CloseHandle(process)
+    return text.value if known else ""
+
+
+def _running(wanted: set[str]) -> Mapping[int, str]:
+    programs = {pid: _program_of(pid) for pid in _programs()}
+    return {pid: program for pid, program in programs.items() if program and normal_name(program) in wanted}
+
+
+def _openers(names: Sequence[str]) -> dict[int, str]:
+    """Ask the Restart Manager, which installers ask, too."""
+    import ctypes
+
+    class User(ctypes.Structure):
+        _fields_ = (
+            ("pid", ctypes.c_ulong),
+            ("started", ctypes.c_ulong * 2),
+            ("name", ctypes.c_wchar * 256),
+            ("service", ctypes.c_wchar * 64),
+            ("kind", ctypes.c_ulong),
+            ("status", ctypes.c_ulong),
+            ("session", ctypes.c_ulong),
+            ("restartable", ctypes.c_long),
+        )
+
+    try:
+        manager: Any = getattr(ctypes, "WinDLL")("rstrtmgr")  # noqa: B009 - elsewhere there is none
+    except OSError:
+        return {}
+    session, key = ctypes.c_ulong(), ctypes.create_unicode_buffer(33)
+    if manager.RmStartSession(ctypes.byref(session), 0, key):
+        return {}
+    try:
+        files = (ctypes.c_wchar_p * len(names))(*names)
+        if manager.RmRegisterResources(session, len(names), files, 0, None, 0, None):
+            return {}
+        needed, count, reason = ctypes.c_uint(), ctypes.c_uint(MOST_USERS), ctypes.c_ulong()
+        users = (User * MOST_USERS)()
+        if manager.RmGetList(session, ctypes.byref(needed), ctypes.byref(count), users, ctypes.byref(reason)):
+            return {}
+        return {each.pid: each.name for each in users[: count.value]}
+    finally:
+        manager.RmEndSession(session)
