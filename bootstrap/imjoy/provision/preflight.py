@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from imjoy.provision.installers import Distribution, PythonBuild
 from imjoy.provision.machine import Machine, PrefixFound, foreign_names
@@ -18,6 +18,12 @@ PYTHON_MIB = 200
 """A downloaded Python, unpacked, beside its archive."""
 MOST_NAMES = 3
 LITTLE_MEMORY_MIB = 2000
+FORBIDDEN_ON_WINDOWS = frozenset('<>:"|?*%;$`') | frozenset(map(chr, range(32)))
+FORBIDDEN_TO_CONSTRUCTOR = frozenset("^%!=,()")
+"""What the installers of conda for Windows refuse (constructor's main.nsi.tmpl at f57a3e7b, 2026-08-07)."""
+DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{each}{n}" for each in ("COM", "LPT") for n in range(1, 10))}
+)
 FORBIDDEN = frozenset(':"$`\\\n')
 
 
@@ -70,10 +76,11 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding(
             "prefix.name", f"{prefix} holds a character that a PATH or a shell line cannot carry", offer
         )
-    if found.standing == "file":
-        yield Finding(
-            "prefix.not_a_folder", f"{prefix} cannot be made: {found.nearest} is not a folder", offer
-        )
+    if prefix.drive and (reason := misnamed_for_windows(str(prefix))):
+        yield Finding("prefix.name", reason, offer)
+    elif found.standing == "file":
+        lack = "is not a folder" if found.nearest != found.nearest.parent else "is not there"
+        yield Finding("prefix.not_a_folder", f"{prefix} cannot be made: {found.nearest} {lack}", offer)
     if found.standing == "unwritable":
         yield Finding(
             "prefix.unwritable", f"{prefix} cannot be made or changed: {found.nearest} is read-only", offer
@@ -92,6 +99,21 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding("host.disk", what, "make room, or choose another disk: --prefix DIR")
 
 
+def misnamed_for_windows(path: str) -> str:
+    """Return why Windows has no folder of this full name, or a command line cannot name it, or an empty string."""
+    drive, rest = PureWindowsPath(path).drive, PureWindowsPath(path).parts[1:]
+    if drive.startswith(("\\\\.\\", "\\\\?\\")):
+        return f"{path} is the name of a device to Windows"
+    for part in rest:
+        if bad := sorted(FORBIDDEN_ON_WINDOWS & set(part)):
+            return f"{path} has a character in its name that Windows, or a command line of it, cannot carry: {bad[0]}"
+        if part != part.rstrip(" ."):
+            return f"{path} has a name in it that ends with a blank or a dot, which Windows drops"
+        if part.partition(".")[0].rstrip().upper() in DEVICES:
+            return f"{path} has the name of a device in it: {part}"
+    return ""
+
+
 def unsuited_for_conda(prefix: Path) -> str:
     """Return why conda cannot live in a folder of this name, or an empty string."""
     text = str(prefix)
@@ -99,6 +121,8 @@ def unsuited_for_conda(prefix: Path) -> str:
         return f"conda cannot live in a folder with spaces in its name: {text}"
     if not text.isascii():
         return f"conda cannot live in a folder with letters beyond ASCII in its name: {text}"
+    if prefix.drive and (bad := sorted(FORBIDDEN_TO_CONSTRUCTOR & set(text))):
+        return f"conda's installer refuses a folder with {bad[0]} in its name: {text}"
     if len(text) > LONGEST_CONDA_PREFIX:
         return f"conda cannot live in a folder whose name is {len(text)} characters long"
     return ""
