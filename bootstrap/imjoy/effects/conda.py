@@ -5,15 +5,19 @@ Standard library alone, from Python 3.9 on: the planner of an install imports it
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.effects.process import Answer, ask
+from imjoy.effects.windows import console_code_page
 
 INFO_SECONDS = 60.0
 MOST_INFO_BYTES = 4 * 1024 * 1024
@@ -53,6 +57,15 @@ LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONW
 """They would have conda's Python look for its modules elsewhere."""
 CHANNEL_ALIAS = "https://conda.anaconda.org"
 _WRAPPED = re.compile(r'^(?:exec |@)"((?:[^"\\]|\\.)+)" (?:"\$@"|%\*)\s*$', re.MULTILINE)
+LAUNCHER = "Lib/site-packages/pip/_vendor/distlib/t64.exe"
+"""What pip makes its own commands of: it runs the archive that is appended to it in the Python named before that."""
+PROGRAM = "__main__.py"
+RUN_CONDA = """import subprocess, sys
+try:
+    sys.exit(subprocess.call([CONDA, *sys.argv[1:]]))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
 _SETTINGS_FILE = re.compile(r'in "([^"\n]+)", line (\d+)')
 
 
@@ -253,20 +266,43 @@ def command_name() -> str:
 def write_wrapper(folder: Path, command: Path) -> Path:
     """Put a ``conda`` among the commands of an environment that runs another conda's; return it.
 
-    A script, not a link: conda finds its own root from where it lies. Raises ``OSError``.
+    A script, not a link: conda finds its own root from where it lies. On Windows it is a program where that
+    environment's pip can make one, so that ``Get-Command conda.exe`` finds it and any letter may stand in the name of
+    what it runs. Raises ``OSError``.
     """
     if sys.platform == "win32":
-        wrapper = folder / "Scripts" / "conda.bat"
-        text = f'@"{command}" %*\r\n'
-    else:
-        wrapper = folder / "bin" / "conda"
-        quoted = re.sub(r'(["\\$`])', r"\\\1", str(command))
-        text = f'#!/bin/sh\nexec "{quoted}" "$@"\n'
+        return _write_program(folder, command)
+    wrapper = folder / "bin" / "conda"
+    quoted = re.sub(r'(["\\$`])', r"\\\1", str(command))
+    text = f'#!/bin/sh\nexec "{quoted}" "$@"\n'
     # Whoever holds the old one open, or has a link to it, keeps it.
     wrapper.unlink(missing_ok=True)
     wrapper.write_text(text, encoding="utf-8", newline="")
     wrapper.chmod(0o755)
     return wrapper
+
+
+def _write_program(folder: Path, command: Path) -> Path:
+    launcher = folder / LAUNCHER
+    script, program = (folder / "Scripts" / name for name in ("conda.bat", "conda.exe"))
+    for each in (script, program):
+        each.unlink(missing_ok=True)
+    if not launcher.is_file():
+        # cmd reads it in the code page of its console, which is that of the system unless somebody has changed it.
+        text = f'@"{command}" %*\r\n'.replace("%", "%%").replace("%%*", "%*")
+        encoding = console_code_page()
+        try:
+            script.write_bytes(text.encode(encoding))
+        except UnicodeEncodeError:
+            script.write_bytes(f"@chcp 65001 >nul\r\n{text}".encode())
+        return script
+    inside = folder / "Scripts" / "python.exe"
+    python = inside if inside.exists() else folder / "python.exe"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(PROGRAM, f"CONDA = {str(command)!a}\n{RUN_CONDA}")
+    program.write_bytes(launcher.read_bytes() + f'#!"{python}"\r\n'.encode() + archive.getvalue())
+    return program
 
 
 def create_arguments(prefix: Path, python: str, *, offline: bool = False) -> list[str]:
@@ -320,15 +356,28 @@ def _absolute(folders: object) -> tuple[Path, ...]:
 
 def _unwrapped(command: Path) -> Path:
     """Return the command that a wrapper of ours runs, else the command itself."""
+    if command.suffix.lower() == ".exe":
+        try:
+            with zipfile.ZipFile(command) as archive:
+                line = archive.read(PROGRAM).decode("ascii", "replace").partition("\n")[0]
+            return Path(ast.literal_eval(line.partition("CONDA = ")[2]))
+        except (OSError, zipfile.BadZipFile, KeyError, ValueError, SyntaxError):
+            return command
     try:
         with command.open("rb") as file:
-            text = file.read(SCRIPT_BYTES).decode("utf-8", "replace")
+            said = file.read(SCRIPT_BYTES)
     except OSError:
         return command
+    try:
+        text = said.decode()
+    except UnicodeDecodeError:
+        text = said.decode(console_code_page(), "replace")
     wrapped = _WRAPPED.search(text) if text.startswith(("#!/bin/sh\n", "@")) else None
     if wrapped is None:
         return command
-    return Path(re.sub(r"\\(.)", r"\1", wrapped[1]) if text.startswith("#!") else wrapped[1])
+    return Path(
+        re.sub(r"\\(.)", r"\1", wrapped[1]) if text.startswith("#!") else wrapped[1].replace("%%", "%")
+    )
 
 
 def _candidates(home: Path, environ: Mapping[str, str], except_in: Path | None) -> Iterator[Path]:
