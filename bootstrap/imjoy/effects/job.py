@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 KILL_ON_JOB_CLOSE = 0x2000
+CREATE_SUSPENDED = 0x4
+"""It runs nothing, and so starts nothing, before it is in its job."""
 EXTENDED_LIMIT_INFORMATION = 9
 LIMIT_FLAGS_OFFSET = 16
 """JOBOBJECT_BASIC_LIMIT_INFORMATION: two times of eight bytes come before ``LimitFlags``."""
@@ -41,19 +43,20 @@ class Job:
                 self._handle = handle
 
     def start(self, command: Sequence[str] | str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start a command in the job, without a console of its own. Raises ``OSError``."""
-        flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
-            subprocess, "CREATE_NO_WINDOW", 0
-        )
+        """Start a command in the job; one that speaks to the person shares our console. Raises ``OSError``."""
+        flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+        if options.get("stdout") is not None:
+            flags |= getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        if self._handle is not None:
+            flags |= CREATE_SUSPENDED
         process: subprocess.Popen[bytes] = subprocess.Popen(command, creationflags=flags, **options)
         if sys.platform == "win32" and self._handle is not None:
             import ctypes
 
             kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-            kernel.AssignProcessToJobObject(
-                ctypes.c_void_p(self._handle),
-                ctypes.c_void_p(int(process._handle)),  # type: ignore[attr-defined,unused-ignore]
-            )
+            started = ctypes.c_void_p(int(process._handle))  # type: ignore[attr-defined,unused-ignore]
+            kernel.AssignProcessToJobObject(ctypes.c_void_p(self._handle), started)
+            ctypes.WinDLL("ntdll").NtResumeProcess(started)
         return process
 
     def close(self) -> None:
