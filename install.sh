@@ -51,6 +51,7 @@ if "IMJOY_DOOR_FOLDER" in os.environ:
 sys.path.insert(0, sys.argv[1])
 sys.argv[0] = "imjoy"
 try:
+    import imjoy
     from imjoy.provision.main import main
 except KeyboardInterrupt:
     sys.exit(130)
@@ -58,7 +59,8 @@ except ModuleNotFoundError as error:
     if not "imjoy.provision.main".startswith(str(error.name)):
         raise
     sys.exit(93)
-sys.exit(main(sys.argv[2:]))
+# Some Pythons have an imjoy of their own, or another program of that name.
+sys.exit(main(sys.argv[2:]) if imjoy.__file__.startswith(sys.argv[1]) else 93)
 '
 
 # For a machine with a Python, and neither curl nor wget.
@@ -72,8 +74,7 @@ with urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[3])) as answer, 
 
 # --- pythons: written by .ci/installer-tables from installers.json, do not edit
 PYTHON_BASE="https://github.com/astral-sh/python-build-standalone/releases/download/20260814/"
-PYTHON_VERSION="3.13.15" PYTHON_MIB=40
-PYTHON_GLIBC="2.17" PYTHON_MACOS="11.0"
+PYTHON_GLIBC="2.17" PYTHON_MACOS="11.0" PYTHON_MIB=40
 # python_facts PLATFORM: sets PYTHON_FILE and PYTHON_SHA256; false when there is no build for it.
 python_facts() {
   case $1 in
@@ -131,13 +132,13 @@ options:
   --distribution auto|miniconda|miniforge|existing|venv
                  where its Python comes from (default: \$IMJOY_DISTRIBUTION, else
                  auto: a conda that is here, else Miniconda, else Miniforge,
-                 else a Python: one that is here, or one that is fetched)
+                 else a Python that is here)
   --from SOURCE  what to install: a checkout's folder, a wheel, or a git url
                  (default: the checkout that this script stands in, else
                  git+$PROJECT_URL)
-  --mirror URL   where the installers of conda and the Python lie instead
+  --mirror URL   where the installers of conda lie instead
                  (default: \$IMJOY_MIRROR)
-  --offline DIR  take the installer, the Python and all wheels from this folder
+  --offline DIR  take the installer and all wheels from this folder
   --installer FILE --sha256 HASH
                  run this installer of Miniconda or Miniforge
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
@@ -210,22 +211,22 @@ absolute() {
 
 # --- processes: one at a time, which does not outlive us --------------------------------------------------------------
 
-# background COMMAND...: run it in a process group of its own, so that all of it can be ended, and wait for it. Where
-# GROWING names a file, a terminal shows how much of it is there.
+# background COMMAND...: run it in a process group of its own, so that all of it can be ended, and wait for it; what it says
+# goes into a file. Where GROWING names a file, a terminal shows how much of it is there.
 background() {
   local status=0
   set -m
-  "$@" </dev/null &
+  "$@" </dev/null >"$FOLDER/said" 2>&1 &
   CHILD=$!
   set +m
   if [ -n "${GROWING:-}" ] && [ -t 2 ] && [ "$QUIET" = no ]; then
     while kill -0 "$CHILD" 2>/dev/null; do
-      printf '\r  downloading %s: %d MiB ' "$1" "$(($(wc -c <"$GROWING") / 1048576))" >&2
+      printf '\r  downloading: %d MiB ' "$(($(wc -c <"$GROWING") / 1048576))" >&2
       sleep 0.2 || sleep 1
     done
     printf '\r%60s\r' "" >&2
   fi
-  wait "$CHILD" 2>/dev/null || status=$?
+  wait "$CHILD" || status=$?
   CHILD=""
   return "$status"
 }
@@ -243,18 +244,21 @@ bounded() {
   disown "$WATCH"
   wait "$CHILD" 2>/dev/null || status=$?
   CHILD=""
-  kill -KILL -- "-$WATCH" 2>/dev/null || status=124
+  kill -KILL -- "-$WATCH" 2>/dev/null || true
   WATCH=""
+  [ "$status" -ne 137 ] || return 124
   return "$status"
 }
 
 # stop SIGNAL: hand a signal on to the planner, which undoes; without one, be off. A terminal has told it of Ctrl-C.
+# shellcheck disable=SC2317 # called by name
 stop() {
   [ -n "$PLANNER" ] || exit "$EXIT_INTERRUPTED"
   SIGNALLED=yes
   if [ "$1" != INT ] || ! { : </dev/tty; } 2>/dev/null; then kill -s "$1" "$PLANNER" 2>/dev/null || true; fi
 }
 
+# shellcheck disable=SC2317 # called by name
 on_exit() {
   local status=$?
   trap - EXIT
@@ -440,7 +444,7 @@ fetch_python() {
     die download.checksum "$EXIT_CHECKSUM" "$(shown "$url") is not what it should be; nothing of it was used" \
       "its SHA-256 is $(sha256 <"$archive") and has to be $PYTHON_SHA256" "try again, or another --mirror"
   PYTHON=$FOLDER/python/bin/python3
-  unpack "$archive" "$FOLDER" && is_python 60 "$PYTHON" ||
+  { unpack "$archive" "$FOLDER" && is_python 60 "$PYTHON"; } ||
     no_python host.python "$EXIT_REFUSED" "the one that was fetched does not start here${WHY:+: $WHY}" \
       "install Python $PLANNER_FLOOR or newer by this system's own means"
   [ -n "$OFFLINE" ] || rm -f "$archive"
@@ -473,7 +477,7 @@ fetch() {
   : >"$2"
   while :; do
     status=0
-    GROWING=$2 background transfer "$1" "$2" 2>"$FOLDER/said" || status=$?
+    GROWING=$2 background transfer "$1" "$2" || status=$?
     [ "$status" -ne 0 ] || return 0
     last_words
     last=$DOWNLOAD_ATTEMPTS
@@ -493,6 +497,7 @@ fetch() {
 }
 
 # transfer URL FILE: adds what is missing to the file. The shell writes it, as the curl of snap may not write to /tmp.
+# shellcheck disable=SC2317 # called by name
 transfer() {
   local protocols="=https" have bundle=${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
   case $1 in http://*) protocols="=http,https" ;; esac
@@ -526,8 +531,8 @@ last_words() {
 unpack() {
   local status=0
   case $1 in
-  *.zip) background "$PYTHON" -I -B -m zipfile -e "$1" "$2" >"$FOLDER/said" 2>&1 || status=$? ;;
-  *) background tar -xzof "$1" -C "$2" >"$FOLDER/said" 2>&1 || status=$? ;;
+  *.zip) background "$PYTHON" -I -B -m zipfile -e "$1" "$2" || status=$? ;;
+  *) background tar -xzof "$1" -C "$2" || status=$? ;;
   esac
   [ "$status" -eq 0 ] || last_words
   return "$status"
@@ -628,7 +633,7 @@ get_repository() {
   git=$(type -P git) && ! is_stub "$git" && {
     rm -rf "$FOLDER/source"
     export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}"
-    background clone "$url" "$ref" "$FOLDER/source" >"$FOLDER/said" 2>&1 || {
+    background clone "$url" "$ref" "$FOLDER/source" || {
       last_words
       return 1
     }
@@ -641,6 +646,7 @@ get_repository() {
 }
 
 # clone URL REF FOLDER: that one commit. A server that stalls has failed.
+# shellcheck disable=SC2317 # called by name
 clone() {
   git init --quiet "$3" && cd "$3" &&
     git -c http.lowSpeedLimit=1 -c http.lowSpeedTime="$STALL_SECONDS" fetch --quiet --depth 1 "$1" "$2" &&

@@ -114,8 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _archive(self, path: str) -> None:
         name, _, file = path.lstrip("/").partition("/archive/")
-        commit = file.removesuffix(".zip")
-        argv = ["git", "-C", str(self.server.folder / f"{name}.git"), "archive", "--format=zip"]
+        kind = "zip" if file.endswith(".zip") else "tar.gz"
+        commit = file.removesuffix(f".{kind}")
+        argv = ["git", "-C", str(self.server.folder / f"{name}.git"), "archive", f"--format={kind}"]
         done = subprocess.run([*argv, f"--prefix={name}-{commit}/", commit], capture_output=True, check=False)
         self.send_response(200 if done.returncode == 0 else 404)
         self.send_header("Content-Length", str(len(done.stdout)))

@@ -18,7 +18,10 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Mirror(ThreadingHTTPServer):
-    """``/ok/FILE`` serves a file; ``requests`` counts what was asked for; ``let_go`` ends what stalls."""
+    """``/ok/FILE`` serves a file; ``requests`` counts what was asked for, ``sent`` the bytes of files that were sent.
+
+    ``let_go`` ends what stalls.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -27,6 +30,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder = folder
         self.requests: Counter[str] = Counter()
+        self.sent = 0
         self.let_go = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -63,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer whether the file is there."""
         _, how, name = self.path.split("/", 2)
         file = self._mirror.folder / name
-        there = how not in ("404", "503") and file.is_file()
+        there = how not in ("404", "503", "headless") and file.is_file()
         self._head(200 if there else 404, file.stat().st_size if there else 0)
 
     def do_GET(self) -> None:
@@ -94,16 +98,18 @@ class Handler(BaseHTTPRequestHandler):
         if how == "wrong":
             content = content[:-1] + bytes([content[-1] ^ 1])
         start = 0
-        if found := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
+        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if found and not how.endswith("-norange"):
             start = int(found[1])
         if start > len(content):
             self._head(416, 0)
             return
         rest = content[start:]
         self._head(206 if start else 200, len(rest), start, len(content))
-        if how == "cut" or (how == "cutonce" and not again):
+        if how == "cut" or (how.startswith("cutonce") and not again):
             rest = rest[: len(rest) // 2]
             self.close_connection = True
+        self._mirror.sent += len(rest)
         if how == "stall":
             self.wfile.write(rest[: len(rest) // 2])
             self._mirror.let_go.wait()

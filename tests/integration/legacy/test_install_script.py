@@ -66,6 +66,7 @@ def test_with_nothing_to_go_by_it_names_the_old_python_and_changes_nothing(
 ) -> None:
     before = sorted(old_host.home.rglob("*"))
     done = install(old_path, "--mirror", "http://127.0.0.1:9/", **NO_INDEX)
-    assert done.returncode == 3, done.stderr
-    assert "Python 2.7.18" in done.stderr
+    assert done.returncode == 4, done.stderr
+    assert "there is no Python 3.9 or newer here" in done.stderr
+    assert "/commands/python is older" in done.stderr
     assert sorted(old_host.home.rglob("*")) == before

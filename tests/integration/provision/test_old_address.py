@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,6 +42,50 @@ def test_the_manual_s_line_runs_today_s_script_with_its_options(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == told(ROOT, "bash install.sh --version").stdout
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_curl_that_may_not_write_to_the_temporary_folder_is_enough(home: Path, tmp_path: Path) -> None:
+    """The curl of snap: the shell may write there, it may not."""
+    (tmp_path / "install.sh").write_text((ROOT / "install.sh").read_text())
+    confined = tmp_path / "bin" / "curl"
+    confined.parent.mkdir()
+    confined.write_text(
+        "#!/bin/sh\nfor each; do case $each in -o | --output) exit 23 ;; esac; done\n"
+        f'exec {shutil.which("curl")} "$@"\n'
+    )
+    confined.chmod(0o755)
+    mirror = Mirror(tmp_path)
+    with mirror.served():
+        done = told(
+            ROOT,
+            "bash utils/Linux_Install.sh --version",
+            IMJOY_INSTALL_URL=f"{mirror.url}/ok/install.sh",
+            PATH=f"{confined.parent}:{os.environ['PATH']}",
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("tool", ["curl", "wget"])
+def test_https_is_never_left_for_http(tool: str, home: Path, tmp_path: Path) -> None:
+    double = tmp_path / tool
+    double.write_text(f'#!/bin/sh\necho "$*" >>"{tmp_path}/said"\nexit 1\n')
+    double.chmod(0o755)
+    for name in ("bash", "sleep"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    assert told(ROOT, "bash utils/Linux_Install.sh", PATH=str(tmp_path)).returncode == 4
+    said = (tmp_path / "said").read_text().splitlines()
+    assert len(said) == 3
+    wanted = {"curl": "--proto =https --proto-redir =https", "wget": "--max-redirect=0"}
+    assert all(wanted[tool] in line and "https://raw.githubusercontent.com/" in line for line in said)
+
+
+def test_what_broke_off_is_not_run(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "install.sh").write_text("touch ran\n" * 1000)
+    mirror = Mirror(tmp_path)
+    with mirror.served():
+        done = told(ROOT, "bash utils/Linux_Install.sh", IMJOY_INSTALL_URL=f"{mirror.url}/cut/install.sh")
+    assert done.returncode == 4
+    assert not (ROOT / "ran").exists()
 
 
 def test_without_a_network_it_says_what_could_not_be_fetched(home: Path, tmp_path: Path) -> None:

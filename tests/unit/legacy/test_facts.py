@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imjoy import FLOOR, PROJECT_URL, __version__
+from imjoy import FLOOR, PLANNER_FLOOR, PROJECT_URL, __version__
 from imjoy.legacy import pythons, ready, sentence
 from imjoy.legacy.sentence import install_line
 from imjoy.model.errors import ExitCode
@@ -32,7 +32,7 @@ FLOOR_TEXT = ".".join(map(str, FLOOR))
         ("pyproject.toml", f'python_version = "{FLOOR_TEXT}"'),
         ("pyproject.toml", f'  "{RATTLER}",'),
         ("pyproject.toml", f'target-version = "py{FLOOR[0]}{FLOOR[1]}"'),
-        ("install.sh", f'FLOOR="{FLOOR_TEXT}"'),
+        ("install.sh", f'PLANNER_FLOOR="{".".join(map(str, PLANNER_FLOOR))}"'),
         ("install.sh", f'VERSION="{__version__}"'),
         ("install.sh", f'PROJECT_URL="{PROJECT_URL}"'),
         ("CHANGELOG.md", f"## [{__version__}]"),

@@ -1,0 +1,461 @@
+"""`install.sh` as a door: which Python it takes, what it hands over, and that it leaves nothing of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import BASH, ROOT, Machine, failure, nothing_runs, program, told, write_checkout
+
+TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
+FLOOR_MESSAGE = "there is no Python 3.9 or newer here"
+
+
+# --- what is handed over ---
+
+
+def test_everything_is_handed_over_as_it_was_typed(machine: Machine, checkout: Path) -> None:
+    machine.python()
+    words = ["--prefix=/a b/ü", "--prefix", "x\ty", "bare", "--nope", "--", "--json", "*", ""]
+    done = machine.run(BASH, checkout / "install.sh", *words)
+    said = told(done)
+    assert said["words"] == ["install", *words]
+    assert said["place"] == str(checkout / "bootstrap")
+    assert said["isolated"]
+    assert said["handed"]["IMJOY_DOOR"] == "install.sh"
+    assert not {"IMJOY_DOOR_FOLDER", "IMJOY_DOOR_PYTHON", "IMJOY_DOOR_SOURCE"} & set(said["handed"])
+    assert machine.left() == []
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 7, 70])
+def test_the_exit_code_is_the_planner_s(code: int, machine: Machine, checkout: Path) -> None:
+    machine.python()
+    machine.variables["DOUBLE"] = str(code)
+    done = machine.run(BASH, checkout / "install.sh")
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_what_a_door_before_this_one_left_in_the_environment_is_not_handed_on(
+    machine: Machine, checkout: Path
+) -> None:
+    machine.python()
+    machine.variables.update(IMJOY_DOOR_SOURCE="/old", IMJOY_DOOR_PYTHON="/old", IMJOY_DOOR_UNREACHABLE="old")
+    assert set(told(machine.run(BASH, checkout / "install.sh"))["handed"]) == {
+        "IMJOY_DOOR",
+        "IMJOY_DOOR_SHELL",
+    }
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "bash"])
+def test_it_comes_through_the_pipe_of_any_shell_and_says_which(
+    shell: str, machine: Machine, checkout: Path
+) -> None:
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not here")
+    machine.python()
+    script, source = (shlex.quote(str(each)) for each in (checkout / "install.sh", checkout))
+    line = f"cat {script} | {BASH} -s -- --from {source} --yes; true"
+    done = machine.run(found, "-c", line)
+    said = told(done)
+    assert said["words"] == ["install", "--from", str(checkout), "--yes"]
+    # What is left of the pipe is no answer to a question.
+    assert said["input"] == ""
+    if Path("/proc/self/comm").exists():
+        assert said["handed"]["IMJOY_DOOR_SHELL"] == shell
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_the_planner_has_the_terminal(piped: bool, machine: Machine, checkout: Path) -> None:
+    machine.python()
+    script = shlex.quote(str(checkout / "install.sh"))
+    line = f"cat {script} | {BASH} -s -- --from {shlex.quote(str(checkout))}" if piped else f"{BASH} {script}"
+    done = machine.run(
+        sys.executable, TERMINAL, '"words"', "", BASH, "-c", f"{line}; : </dev/tty && echo there is one"
+    )
+    assert "there is one" in done.stdout
+    assert ('"input": "terminal"' in done.stdout) != piped
+
+
+# --- the shell ---
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash as sh", "zsh", "busybox"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_shell_that_is_not_bash_gets_a_sentence(
+    shell: str, piped: bool, machine: Machine, checkout: Path
+) -> None:
+    """macOS's sh is a bash in POSIX mode, which has no process substitution: a syntax error at some line else."""
+    if shell == "bash as sh":
+        (machine.commands / "sh").unlink()
+        (machine.commands / "sh").symlink_to(BASH)
+        command = [machine.commands / "sh"]
+    else:
+        found = shutil.which(shell)
+        if found is None:
+            pytest.skip(f"{shell} is not here")
+        command = [Path(found), *(["sh"] if shell == "busybox" else [])]  # type: ignore[list-item]
+    script = checkout / "install.sh"
+    come = {"input": script.read_text()} if piped else {}
+    done = machine.run(*command, *([] if piped else [script]), **come)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "install.sh: this is a bash script; run it with bash, not with sh\n"
+
+
+def test_a_bash_that_is_told_to_be_posix_works(machine: Machine, checkout: Path) -> None:
+    machine.python()
+    machine.variables["POSIXLY_CORRECT"] = "1"
+    assert machine.run(BASH, checkout / "install.sh").returncode == 0
+    assert machine.run(BASH, "--posix", checkout / "install.sh").returncode == 0
+
+
+def test_functions_aliases_and_variables_of_others_stand_in_for_nothing(
+    machine: Machine, checkout: Path
+) -> None:
+    machine.python()
+    hostile = machine.folder / "hostile"
+    hostile.write_text(
+        "shopt -s expand_aliases nullglob failglob nocasematch\n"
+        "alias printf='echo hostile' case='echo hostile'\n"
+        'for f in rm printf cd type mktemp kill wait; do eval "$f() { echo hostile; }; export -f $f"; done\n'
+    )
+    machine.variables.update(
+        BASH_ENV=str(hostile),
+        CLICOLOR_FORCE="1",
+        GREP_OPTIONS="-v",
+        TAR_OPTIONS="-v",
+        CDPATH="/:/usr",
+        GZIP="-v",
+        PYTHONHOME="/nowhere",
+        PYTHONPATH="/nowhere",
+        POSIXLY_CORRECT="1",
+    )
+    done = machine.run(BASH, checkout / "install.sh", "--yes")
+    assert told(done)["words"] == ["install", "--yes"]
+    assert "hostile" not in done.stdout + done.stderr
+
+
+def test_home_need_not_be_set(machine: Machine, checkout: Path) -> None:
+    machine.python()
+    environ = machine.environ()
+    del environ["HOME"]
+    assert told(machine.run(BASH, checkout / "install.sh", env=environ))["words"] == ["install"]
+
+
+def test_none_of_apples_tools_that_differ_is_run(machine: Machine, checkout: Path) -> None:
+    """head refuses 0, df's names have blanks, ls is coloured; sed, date, stat and readlink have other options."""
+    machine.python()
+    for name in (
+        "head",
+        "df",
+        "ls",
+        "sed",
+        "date",
+        "stat",
+        "readlink",
+        "grep",
+        "cut",
+        "tail",
+        "find",
+        "timeout",
+    ):
+        machine.has(name, f"echo ran {name} >&2; exit 64")
+    done = machine.run(BASH, checkout / "install.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- which Python ---
+
+
+def test_a_python_that_hangs_is_left_after_a_while_with_all_that_it_started(
+    machine: Machine, checkout: Path, script: Path
+) -> None:
+    machine.has("python3", "sleep 1000 & sleep 1000")
+    machine.python("python3.12")
+    with machine.start(BASH, script, "--from", checkout) as process:
+        out, _ = process.communicate(timeout=30)
+    said = json.loads(out)
+    assert said["python"] and process.returncode == 0
+    assert said["notices"] == [f"{machine.doubles}/python3 did not start within 1 s"]
+    assert nothing_runs(process.pid)
+    assert machine.left() == []
+
+
+def test_a_python_that_talks_is_taken(machine: Machine, checkout: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "talks"], check=True)
+    site = next((tmp_path / "talks" / "lib").glob("python3*")) / "site-packages"
+    (site / "sitecustomize.py").write_text("import sys; print('Lab tools loaded', file=sys.stderr)\n")
+    (site / "shouts.pth").write_text("import sys; sys.stderr.write('3.6.0\\n' * 1000)\n")
+    (machine.commands / "python3").symlink_to(tmp_path / "talks" / "bin" / "python3")
+    machine.variables["PATH"] = f"{tmp_path / 'talks' / 'bin'}:{machine.commands}"
+    done = machine.run(BASH, checkout / "install.sh")
+    assert told(done)["python"] == str(tmp_path / "talks" / "bin" / "python3")
+
+
+def test_what_is_no_python_is_passed_over(machine: Machine, checkout: Path) -> None:
+    (machine.doubles / "python3").mkdir()
+    machine.has("python", "echo 'No module named encodings' >&2; exit 1")
+    (machine.doubles / "python3.14").write_text("#!/nowhere/python\n")
+    (machine.doubles / "python3.14").chmod(0o755)
+    machine.has("python3.13", "kill -SEGV $$")
+    machine.python("python3.11")
+    said = told(machine.run(BASH, checkout / "install.sh"))
+    assert f"{machine.doubles}/python3.13 does not start" in said["notices"]
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6", "3.8"])
+def test_an_older_python_is_passed_over_and_named_when_there_is_no_other(
+    version: str, machine: Machine, checkout: Path
+) -> None:
+    root = Path(os.environ.get("PYENV_ROOT", "/nowhere"))
+    found = sorted(root.glob(f"versions/{version}.*/bin/python{version}"))
+    if not found:
+        pytest.skip(f"Python {version} is not here")
+    (machine.commands / "python").symlink_to(found[0])
+    done = machine.run(BASH, checkout / "install.sh", "--json")
+    error = failure(done)
+    assert (error["id"], done.returncode) == ("network.python", 4)
+    assert f"{FLOOR_MESSAGE} ({machine.commands}/python is older)" in error["what"]
+    machine.python()
+    assert told(machine.run(BASH, checkout / "install.sh"))["words"] == ["install"]
+
+
+def test_a_python_in_the_folder_that_one_stands_in_is_not_run(machine: Machine, checkout: Path) -> None:
+    program(machine.home / "python3", "touch ran; exit 0")
+    machine.variables["PATH"] = f":.:{machine.doubles}:{machine.commands}"
+    machine.python("python3.12")
+    assert machine.run(BASH, checkout / "install.sh").returncode == 0
+    assert not (machine.home / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "place", ["miniconda3/bin", "opt/anaconda3/bin", ".pyenv/versions/3.12.0/bin", "ImJoyApp/bin"]
+)
+def test_a_python_off_the_path_is_found_where_such_lie(place: str, machine: Machine, checkout: Path) -> None:
+    machine.variables = {"PYENV_ROOT": str(machine.home / ".pyenv")}
+    program(machine.home / place / "python3", f'exec "{sys.executable}" "$@"')
+    assert machine.run(BASH, checkout / "install.sh").returncode == 0
+
+
+MAC = {
+    "uname": "case $1 in -s) echo Darwin ;; -m) echo arm64 ;; *) echo Darwin ;; esac",
+    "sw_vers": "echo 14.5",
+    "sysctl": "exit 1",
+}
+
+
+def on_a_mac(machine: Machine, *words: object, git: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command where /usr/bin/python3 (and git) are what macOS has there: real ones only with developer tools.
+
+    Apple's stubs: https://github.com/apple-oss-distributions has no source of them; ``xcode-select -p`` fails without
+    tools, and ``xcrun`` exits with 69 while the licence of Xcode is not accepted (xcrun(1), xcode-select(1)).
+    """
+    for name, text in MAC.items():
+        machine.has(name, text)
+    stub = program(
+        machine.folder / "stub",
+        f'echo "${{0##*/}} $*" >>"{machine.folder}/dialog"\n'
+        f'[ -e "{machine.folder}/accepted" ] || exit 69\nexec "{sys.executable}" "$@"',
+    )
+    machine.variables["PATH"] = f"{machine.doubles}:{machine.commands}:/usr/bin"
+    mounts = " && ".join(
+        f"mount --bind {shlex.quote(str(stub))} /usr/bin/{name}"
+        for name in ("python3", *(["git"] if git else []))
+    )
+    machine.without(*(["git"] if git else []), "git-remote-http")
+    unshare = shutil.which("unshare")
+    if unshare is None or os.geteuid() != 0 or not Path("/usr/bin/python3").exists():
+        pytest.skip("a file cannot be mounted over /usr/bin/python3 here")
+    path = f"PATH={machine.variables['PATH']}"
+    line = f'export PATH=/usr/bin:/bin:/usr/sbin:/sbin; {mounts} && {path} && exec "$@"'
+    done = machine.run(unshare, "--mount", "/bin/bash", "-c", line, "bash", *words)
+    if "mount:" in done.stderr:
+        pytest.skip("nothing can be mounted here")
+    return done
+
+
+@pytest.mark.parametrize(
+    ("select", "xcrun"),
+    [
+        ("exit 2", "exit 1"),
+        ("echo /Applications/Xcode.app/Contents/Developer", "echo 'not agreed' >&2; exit 69"),
+    ],
+    ids=["no developer tools", "licence not accepted"],
+)
+def test_apple_s_stubs_are_not_run(
+    select: str, xcrun: str, machine: Machine, script: Path, repository: Path
+) -> None:
+    machine.has("xcode-select", select)
+    machine.has("xcrun", xcrun)
+    done = on_a_mac(machine, BASH, script, "--json")
+    assert failure(done)["id"] == "network.python"
+    assert "aarch64-apple-darwin" in failure(done)["why"]
+    assert not (machine.folder / "dialog").exists()
+
+    machine.python("python3.14")
+    done = on_a_mac(machine, BASH, script, "--json", "--from", f"git+file://{repository}", git=True)
+    assert failure(done)["id"] == "network.source"
+    assert "git is not here" in failure(done)["why"]
+    assert not (machine.folder / "dialog").exists()
+
+
+def test_a_mac_with_developer_tools_has_its_python_taken(machine: Machine, checkout: Path) -> None:
+    (machine.folder / "accepted").touch()
+    machine.has("xcode-select", "echo /Library/Developer/CommandLineTools")
+    machine.has("xcrun", "echo /Library/Developer/CommandLineTools/usr/bin/python3")
+    assert told(on_a_mac(machine, BASH, checkout / "install.sh"))["words"] == ["install"]
+    assert (machine.folder / "dialog").exists()
+
+
+# --- imjoy's source ---
+
+
+def test_a_wheel_is_imported_as_it_is(machine: Machine, script: Path, checkout: Path, tmp_path: Path) -> None:
+    machine.python()
+    wheel = shutil.make_archive(str(tmp_path / "imjoy-9-py3-none-any"), "zip", checkout / "bootstrap")
+    wheel = shutil.move(wheel, tmp_path / "imjoy-9-py3-none-any.whl")
+    for words in (["--from", wheel], ["--offline", tmp_path]):
+        said = told(machine.run(BASH, script, *words))
+        assert said["place"] == str(wheel)
+        assert said["words"] == ["install", *map(str, words)]
+
+
+def test_a_file_that_is_no_imjoy_is_refused(machine: Machine, script: Path, tmp_path: Path) -> None:
+    machine.python()
+    (tmp_path / "imjoy-9-py3-none-any.whl").touch()
+    done = machine.run(BASH, script, "--json", "--from", tmp_path / "imjoy-9-py3-none-any.whl")
+    assert failure(done)["id"] == "source.not_imjoy"
+    done = machine.run(BASH, script, "--json", "--from", tmp_path / "nöwhere.whl")
+    assert (failure(done)["id"], done.returncode) == ("source.missing", 3)
+    done = machine.run(BASH, script, "--json", f"--from={tmp_path}")
+    assert (failure(done)["id"], done.returncode) == ("source.missing", 3)
+
+
+def test_in_a_checkout_its_own_planner_judges_any_source(machine: Machine, checkout: Path) -> None:
+    machine.python()
+    for source in ("nowhere", "git+https://nowhere.invalid/x@main", "/tmp/nothing.whl"):
+        said = told(machine.run(BASH, checkout / "install.sh", "--from", source))
+        assert said["place"] == str(checkout / "bootstrap")
+        assert "IMJOY_DOOR_UNREACHABLE" not in said["handed"]
+
+
+def test_an_imjoy_installed_in_the_python_is_not_taken_for_the_planner(
+    machine: Machine, checkout: Path, tmp_path: Path
+) -> None:
+    """The package index has another program of that name."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    site = next((tmp_path / "venv" / "lib").glob("python3*")) / "site-packages" / "imjoy"
+    site.mkdir()
+    (site / "__init__.py").write_text("raise ImportError('an old one')\n")
+    (machine.commands / "python3").symlink_to(tmp_path / "venv" / "bin" / "python3")
+    machine.variables["PATH"] = f"{tmp_path / 'venv' / 'bin'}:{machine.commands}"
+    assert told(machine.run(BASH, checkout / "install.sh"))["place"] == str(checkout / "bootstrap")
+
+
+def test_without_a_network_the_prefix_s_own_planner_goes_on(
+    machine: Machine, script: Path, checkout: Path
+) -> None:
+    machine.python()
+    for name in ("curl", "git"):
+        machine.has(name, "echo 'Could not resolve host' >&2; exit 6")
+    done = machine.run(BASH, script, "--json")
+    assert (failure(done)["id"], done.returncode) == ("network.source", 4)
+    assert "Could not resolve host" in failure(done)["why"]
+    site = machine.home / "ImJoyApp" / "lib" / "python3.12" / "site-packages"
+    shutil.copytree(checkout / "bootstrap", site)
+    said = told(machine.run(BASH, script))
+    assert said["place"] == str(site)
+    assert "Could not resolve host" in said["handed"]["IMJOY_DOOR_UNREACHABLE"]
+
+
+def test_an_uninstall_asks_no_network_where_the_prefix_has_a_planner(
+    machine: Machine, script: Path, checkout: Path
+) -> None:
+    machine.python()
+    machine.has("curl", f'touch "{machine.folder}/asked"; exit 6')
+    site = machine.home / "my app" / "lib" / "python3.12" / "site-packages"
+    shutil.copytree(checkout / "bootstrap", site)
+    words = ["--yes", f"--prefix={machine.home / 'my app'}//", "--uninstall"]
+    said = told(machine.run(BASH, script, *words))
+    assert (said["place"], said["words"]) == (str(site), ["install", *words])
+    assert not (machine.folder / "asked").exists()
+
+
+# --- stopped ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_stopped_while_it_looks_for_a_python_it_leaves_nothing(
+    number: signal.Signals, machine: Machine, script: Path
+) -> None:
+    machine.has("python3", f'touch "{machine.folder}/looking"; sleep 1000 & sleep 1000')
+    script.write_text(script.read_text().replace("START_SECONDS=1", "START_SECONDS=60"))
+    with machine.start(BASH, script) as process:
+        while not (machine.folder / "looking").exists():
+            assert process.poll() is None
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "warning: interrupted; nothing was left behind\n")
+    assert nothing_runs(process.pid)
+    assert machine.left() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("folder", [False, True], ids=["in the door's place", "beside a folder of the door"])
+def test_stopped_while_the_planner_runs_it_undoes_and_the_door_waits(
+    number: signal.Signals, folder: bool, machine: Machine, checkout: Path, script: Path
+) -> None:
+    if folder:
+        machine.has("python3", "kill -SEGV $$")
+    machine.python("python3.12")
+    machine.variables["DOUBLE"] = "undo"
+    with machine.start(BASH, script, "--from", checkout) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["notices"] or not folder
+        assert bool(machine.left()) == folder
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "undone after 1\n")
+    assert nothing_runs(process.pid)
+    assert machine.left() == []
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["in the door's place", "beside a folder of the door"])
+def test_ctrl_c_at_a_terminal_reaches_the_planner_once(
+    folder: bool, machine: Machine, checkout: Path, script: Path
+) -> None:
+    if folder:
+        machine.has("python3", "kill -SEGV $$")
+    machine.python("python3.12")
+    machine.variables["DOUBLE"] = "undo"
+    done = machine.run(sys.executable, TERMINAL, '"words"', "^C", BASH, script, "--from", checkout)
+    assert done.returncode == 130
+    assert "undone after 1" in done.stdout
+    assert machine.left() == []
+
+
+def test_no_temporary_folder_can_be_made(machine: Machine, script: Path, checkout: Path) -> None:
+    machine.has("python3", "kill -SEGV $$")
+    machine.python("python3.12")
+    machine.has("mktemp", "exit 1")
+    done = machine.run(BASH, script, "--json", "--from", checkout)
+    assert failure(done)["id"] == "prefix.unwritable"
+
+
+def test_a_checkout_elsewhere_is_planned_by_its_own_planner(
+    machine: Machine, script: Path, tmp_path: Path
+) -> None:
+    machine.python()
+    other = write_checkout(tmp_path / "another checkout")
+    assert told(machine.run(BASH, script, "--from", other))["place"] == str(other / "bootstrap")
+    assert told(machine.run(BASH, script, "--from=another checkout", cwd=tmp_path))["place"] == str(
+        other / "bootstrap"
+    )
