@@ -17,7 +17,7 @@ import imjoy_rpc
 from imjoy_rpc.utils import dotdict
 
 from .link import Link
-from .plugin_api import constants, local_api
+from .plugin_api import check_codec, constants, local_api
 from .rpc import PeerRPC
 from .spawned import MainModule
 from .websocket import Data, open_socket
@@ -69,6 +69,7 @@ class Worker:
         self._script_state = "waiting"  # then "running", "ready" or "failed"
         self._exported: Optional[Dict[str, Any]] = None
         self._clients: Dict[str, PeerRPC] = {}
+        self._codecs: List[Dict[str, Any]] = []
         self._tasks: Set[asyncio.Future[None]] = set()
         self._context = imjoy_rpc._rpc_context
         self._exit_code = 0
@@ -114,7 +115,13 @@ class Worker:
         self._context.api = dotdict(self._local_api())
 
     def _local_api(self) -> Dict[str, Any]:
-        return local_api(self._load, self._export)
+        return local_api(self._load, self._export, self._register_codec)
+
+    def _register_codec(self, config: Dict[str, Any]) -> None:
+        """``api.registerCodec``: for every client there is and every one to come."""
+        self._codecs.append(check_codec(config))
+        for rpc in self._clients.values():
+            rpc.register_codec(config)
 
     def _export(self, api: Any, config: Optional[Dict[str, Any]] = None) -> Any:
         """``api.export``: offer the plugin's interface to every client there is and every one to come."""
@@ -126,6 +133,8 @@ class Worker:
         link = Link(await open_socket(self._url + "/rpc/" + client, self._secret, SUBPROTOCOL), client)
         rpc = PeerRPC(link, self._context, self._client_config(client), self._extend_remote)
         self._clients[client] = rpc
+        for codec in self._codecs:
+            rpc.register_codec(codec)
         if self._exported is not None:
             rpc.set_interface(**self._exported)
         rpc.once("remoteReady", lambda _=None: asyncio.get_event_loop().call_soon(self._run_script, rpc))

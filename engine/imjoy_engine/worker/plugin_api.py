@@ -107,6 +107,15 @@ def set_interval(seconds: float) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
+def check_codec(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what ``api.registerCodec`` was given; raise TypeError where it cannot be one."""
+    if not isinstance(config, dict) or not isinstance(config.get("name"), str):
+        raise TypeError("a codec is a dict with name, type, encoder and decoder")
+    if config.get("encoder") is not None and not isinstance(config.get("type"), type):
+        raise TypeError("a codec with an encoder needs the type that it encodes")
+    return config
+
+
 def utils() -> Any:
     """Return ``api.utils``, as far as it is ours."""
     return dotdict(kill=kill, ndarray=ndarray, debounce=debounce, set_interval=set_interval)
@@ -122,6 +131,9 @@ def constants(load: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def local_api(load: Dict[str, Any], export: Callable[..., Any]) -> Dict[str, Any]:
+def local_api(
+    load: Dict[str, Any], export: Callable[..., Any], register_codec: Callable[..., Any]
+) -> Dict[str, Any]:
     """Return what the worker adds to the app's interface, for the plugin that ``load`` describes."""
-    return dict(constants(load), export=export, utils=utils())
+    codecs = {"registerCodec": register_codec, "register_codec": register_codec}
+    return dict(constants(load), export=export, utils=utils(), **codecs)

@@ -18,8 +18,9 @@ from imjoy_rpc.rpc import RPC
 from imjoy_rpc.utils import ReferenceStore, dotdict
 
 from .link import Link
+from .sendable import NotSendable, checked_int, key_of, simplified
 
-_PLAIN = frozenset([str, int, float, bool, bytes, type(None)])
+_PLAIN = frozenset([str, float, bool, bytes, type(None)])
 
 
 def _decode_ndarray(value: Dict[str, Any]) -> Any:
@@ -144,11 +145,72 @@ class PeerRPC(RPC):  # type: ignore[misc]
         """Encode the arguments of a call; plain ones, which most are, without asking what else they might be."""
         if as_interface:
             return super().wrap(args, as_interface)
-        return [item if type(item) in _PLAIN else self._encode(item) for item in args]
+        try:
+            return [item if type(item) in _PLAIN else self._encode(item) for item in args]
+        except RecursionError:
+            deep = next(item for item in args if type(item) not in _PLAIN)
+            raise NotSendable(deep, "it contains itself, or is nested too deeply") from None
+
+    def _encode(self, a_object: Any, as_interface: Any = False, object_id: Any = None) -> Any:
+        """Encode one value: what imjoy-rpc sends as it does, the rest as :mod:`.sendable` says.
+
+        What cannot be sent is an error that says where it is; an attribute of an interface, which nobody has asked for,
+        is None then.
+        """
+        kind = type(a_object)
+        if kind in _PLAIN:
+            return a_object
+        try:
+            if kind is int:
+                return checked_int(a_object)
+            if self._has_encoder(a_object):
+                return super()._encode(a_object, as_interface, object_id)
+            if not as_interface:
+                if isinstance(a_object, (list, tuple)):
+                    return [self._encode_item(item, place) for place, item in enumerate(a_object)]
+                if isinstance(a_object, dict) and "_rtype" not in a_object and not a_object.get("_rintf"):
+                    return {key_of(key): self._encode_item(item, key) for key, item in a_object.items()}
+            other = simplified(a_object)
+        except NotSendable:
+            if isinstance(as_interface, str):
+                return None
+            raise
+        if other is not a_object:
+            return self._encode(other)
+        return super()._encode(a_object, as_interface, object_id)
+
+    def _encode_item(self, item: Any, place: Any) -> Any:
+        if type(item) in _PLAIN:
+            return item
+        try:
+            return self._encode(item)
+        except NotSendable as error:
+            error.places.append("[{!r}]".format(place))
+            raise
+
+    def _has_encoder(self, value: Any) -> bool:
+        """Whether the plugin has said itself how a value is sent."""
+        return any(codec.encoder and isinstance(value, codec.type) for codec in self._codecs.values())
+
+    def register_codec(self, config: Dict[str, Any]) -> None:
+        """Have values of ``config["type"]`` sent by ``config["encoder"]``, those named ``name`` read by ``decoder``."""
+        codec = dotdict(
+            name=config["name"],
+            type=config.get("type"),
+            encoder=config.get("encoder"),
+            decoder=config.get("decoder"),
+        )
+        for name, other in list(self._codecs.items()):
+            if name == codec.name or (codec.type is not None and other.type == codec.type):
+                del self._codecs[name]
+        self._codecs[codec.name] = codec
 
     def unwrap(self, args: Any, with_promise: bool) -> Any:
         """Decode the arguments of a call, as ``wrap`` encodes them."""
-        return [item if type(item) in _PLAIN else self._decode(item, with_promise) for item in args]
+        return [
+            item if type(item) in _PLAIN or type(item) is int else self._decode(item, with_promise)
+            for item in args
+        ]
 
     def check_modules(self) -> None:
         """Do nothing: imjoy-rpc imports numpy here, which costs 90 ms whether or not it is needed."""
