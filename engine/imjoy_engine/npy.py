@@ -32,6 +32,8 @@ CODES = {
     "complex64": "c8",
     "complex128": "c16",
 }
+# struct's letters for them.
+FORMATS = dict(zip(CODES, ["?", "b", "h", "i", "q", "B", "H", "I", "Q", "e", "f", "d"], strict=False))
 NAMES = {code: name for name, code in CODES.items()}
 NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
 
@@ -58,6 +60,16 @@ def save(path: Path, array: Mapping[str, object]) -> None:
         file.write(MAGIC + b"\x01\x00" + struct.pack("<H", len(header) + padding + 1))
         file.write(header.encode("latin-1") + b" " * padding + b"\n")
         file.write(content)
+
+
+def number_of(array: Mapping[str, object]) -> object:
+    """Return the number in an array of no dimensions. Raises ValueError for one that is no plain number."""
+    form = FORMATS.get(str(array["_rdtype"]))
+    content = array["_rvalue"]
+    if form is None or not isinstance(content, (bytes, bytearray, memoryview)):
+        raise ValueError(f"numbers of {array['_rdtype']} cannot be shown")
+    number: object = struct.unpack(f"={form}", content)[0]
+    return number
 
 
 def load(path: Path) -> dict[str, object]:

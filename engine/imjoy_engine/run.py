@@ -17,7 +17,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imjoy.effects.home import typed_path
 from imjoy.effects.streams import own_input
@@ -26,35 +26,14 @@ from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIAB
 
 from . import npy
 from .client import Connection, EngineClient
+from .terminal_api import TerminalApi
+
+if TYPE_CHECKING:
+    from .plugins.manifest import PluginFile
 
 CLIENT_NAME = "imjoy run"
 ARRAY_FOLDER = "arrays"
 END_SECONDS = 15.0
-
-TOLD = (
-    "alert",
-    "log",
-    "error",
-    "progress",
-    "showMessage",
-    "showStatus",
-    "showProgress",
-    "showSnackbar",
-    "createWindow",
-)
-ASKED = ("prompt", "confirm", "showDialog")
-ABSENT = (
-    "call",
-    "getFileManager",
-    "getFileUrl",
-    "getPlugin",
-    "getWindow",
-    "requestUploadUrl",
-    "run",
-    "showFileDialog",
-)
-# An app keeps them for its buttons and menus.
-IGNORED = ("register", "unregister", "registerService", "onClose")
 
 
 def say(event: str, document: Mapping[str, object]) -> None:
@@ -149,7 +128,9 @@ class Values:
             return self._save(_travelling(value))
         return repr(value)
 
-    def _save(self, array: Mapping[str, object]) -> dict[str, object]:
+    def _save(self, array: Mapping[str, object]) -> object:
+        if not array["_rshape"] and str(array["_rdtype"]) in npy.FORMATS:
+            return self.to_json(npy.number_of(array))
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{uuid.uuid4().hex[:12]}.npy"
         try:
@@ -194,54 +175,6 @@ def _travelling(array: Any) -> dict[str, object]:
         "_rshape": list(array.shape),
         "_rdtype": str(array.dtype),
     }
-
-
-def interface(answers: Answers, values: Values) -> dict[str, Callable[..., object]]:
-    """Return the ``api`` that a plugin gets from us."""
-
-    def tell(method: str) -> Callable[..., object]:
-        def told(*args: object, **named: object) -> None:
-            say("call", {"method": method, "args": values.to_json(_positional(args, named))})
-
-        return told
-
-    def ask(method: str) -> Callable[..., object]:
-        async def asked(*args: object, **named: object) -> object:
-            number, answer = answers.expect()
-            arguments = values.to_json(_positional(args, named))
-            say("call", {"method": method, "id": number, "args": arguments})
-            return await answer
-
-        return asked
-
-    def refuse(method: str) -> Callable[..., object]:
-        def refused(*args: object, **named: object) -> None:
-            raise RuntimeError(f"api.{method} needs the ImJoy app; `imjoy run` has none")
-
-        return refused
-
-    def export_file(content: object, name: object = None) -> None:
-        path = Path(str(name or "file_export")).name
-        data = content.encode() if isinstance(content, str) else content
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError("a file is text or bytes")
-        Path(path).write_bytes(data)
-        say("call", {"method": "exportFile", "args": [path, len(data)]})
-
-    kept: dict[str, object] = {}
-    api: dict[str, Callable[..., object]] = {name: tell(name) for name in TOLD}
-    api.update({name: ask(name) for name in ASKED})
-    api.update({name: refuse(name) for name in ABSENT})
-    api["exportFile"] = export_file
-    api["setConfig"] = lambda name, value=None: kept.__setitem__(name, value)
-    api["getConfig"] = lambda name, default=None: kept.get(name, default)
-    api.update({name: lambda *_, **__: None for name in IGNORED})
-    return api
-
-
-def _positional(args: tuple[object, ...], named: Mapping[str, object]) -> list[object]:
-    """Return arguments as an app gets them, which has no named ones: those are an object at the end."""
-    return [*args, named] if named else list(args)
 
 
 async def follow(client: EngineClient, plugin_id: str) -> dict[str, Any]:
@@ -332,6 +265,15 @@ async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError) -> 
     return ImJoyError.from_json(last["error"]) if last.get("error") else error
 
 
+def _interface(client: EngineClient, file: Path, answers: Answers, values: Values) -> dict[str, Any]:
+    def plugin() -> PluginFile:
+        from .plugins.manifest import parse_plugin
+
+        return parse_plugin(file.read_text(encoding="utf-8-sig"), file=file.name)
+
+    return TerminalApi(answers, values, say, plugin, client.url).interface()
+
+
 async def run_file(
     client: EngineClient, file: Path, options: argparse.Namespace, answers: Answers, values: Values
 ) -> None:
@@ -339,7 +281,10 @@ async def run_file(
     arguments = values.from_json(json.loads(options.args))
     if not isinstance(arguments, list):
         arguments = [arguments]
-    async with started(client, file, options, interface(answers, values)) as (connection, attached):
+    async with started(client, file, options, _interface(client, file, answers, values)) as (
+        connection,
+        attached,
+    ):
         first = "resume" if attached else "setup"
         if callable(connection.api.get(first)):
             await connection.call(first)

@@ -86,8 +86,13 @@ class TerminalInterface:
         elif method == "config":
             answer(call_id, ask_config(first if isinstance(first, dict) else {}))
         elif method == "createWindow":
-            name = first.get("name") or first.get("type") if isinstance(first, dict) else first
-            render.note(f"The plugin opens a window ({name}); windows appear only in the ImJoy app.")
+            render.note(
+                f"The plugin opens a window ({_window(first)}); windows appear only in the ImJoy app."
+            )
+        elif method == "openUrl":
+            render.note(f"The plugin opens {_readable(first)} in a browser.")
+        elif method == "showFileDialog":
+            answer(call_id, ask_files(first if isinstance(first, dict) else {}))
         elif method == "exportFile":
             render.note(f"The plugin has saved a file: {_readable(first)}")
         else:
@@ -103,6 +108,27 @@ class TerminalInterface:
         if self._within_a_line:
             render.note("")
             self._within_a_line = False
+
+
+def _window(config: object) -> str:
+    """Return what a window is called and what it shows."""
+    if not isinstance(config, dict):
+        return _readable(config)
+    return (
+        ", ".join(str(config[key]) for key in ("name", "type", "src") if config.get(key)) or "without a name"
+    )
+
+
+def ask_files(dialog: Mapping[str, object]) -> str | list[str] | None:
+    """Ask for the path that a file dialog would give, or for several, one a line; None when there is none."""
+    what = "folder" if dialog.get("type") == "directory" else "file"
+    title = str(dialog.get("title") or f"Choose a {what}")
+    if "multiple" not in str(dialog.get("mode", "")):
+        return _ask(f"{title} (its path)", str(dialog.get("root") or "")) or None
+    paths: list[str] = []
+    while path := _ask(f"{title} (a path; empty when done)", ""):
+        paths.append(path)
+    return paths or None
 
 
 def ask_dialog(dialog: Mapping[str, object]) -> dict[str, object] | None:

@@ -16,7 +16,9 @@ from typing import Any, Dict, List, Optional, Set
 import imjoy_rpc
 from imjoy_rpc.utils import dotdict
 
+from .absent import as_client_api
 from .link import Link
+from .missing import advice
 from .plugin_api import check_codec, constants, local_api
 from .rpc import PeerRPC
 from .spawned import MainModule
@@ -157,6 +159,7 @@ class Worker:
         local = self._local_api()
         local["utils"] = dotdict(remote.get("utils") or {}, **local["utils"])
         remote.update(local)
+        as_client_api(remote)
 
     def _run_script(self, rpc: PeerRPC) -> None:
         if self._script_state != "waiting":
@@ -184,7 +187,7 @@ class Worker:
             text = "".join(traceback.format_exception(type(error), error, trace.tb_next if trace else None))
             sys.stderr.write(text)
             summary = "{}: {}".format(type(error).__name__, error)
-            self._tell({"type": "failed", "error": summary, "traceback": text})
+            self._tell({"type": "failed", "error": summary, "traceback": text, "advice": advice(error)})
             return
         self._script_state = "ready"
         self._tell({"type": "ready", "exported": self._exported is not None})

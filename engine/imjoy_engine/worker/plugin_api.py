@@ -128,6 +128,7 @@ def constants(load: Dict[str, Any]) -> Dict[str, Any]:
         "WORKSPACE": load["workspace"],
         "TAG": load["tag"],
         "ENGINE_URL": load["engine_url"],
+        "FILE_MANAGER_URL": load["engine_url"],
     }
 
 

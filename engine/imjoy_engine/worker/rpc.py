@@ -17,7 +17,9 @@ from typing import Any, Callable, Dict, Generator, Optional
 from imjoy_rpc.rpc import RPC
 from imjoy_rpc.utils import ReferenceStore, dotdict
 
+from .absent import WINDOW_TYPE, window_decoder
 from .link import Link
+from .missing import advice
 from .sendable import NotSendable, checked_int, key_of, simplified
 
 _PLAIN = frozenset([str, float, bool, bytes, type(None)])
@@ -48,7 +50,12 @@ def _decode_blob(value: Dict[str, Any]) -> Any:
 
 
 def _codecs() -> Dict[str, Any]:
-    decoders = {"ndarray": _decode_ndarray, "typedarray": _decode_ndarray, "blob": _decode_blob}
+    decoders = {
+        "ndarray": _decode_ndarray,
+        "typedarray": _decode_ndarray,
+        "blob": _decode_blob,
+        WINDOW_TYPE: window_decoder(),
+    }
     return {
         name: dotdict(name=name, type=None, encoder=None, decoder=decoder)
         for name, decoder in decoders.items()
@@ -253,8 +260,8 @@ class PeerRPC(RPC):  # type: ignore[misc]
     def _answer_failure(self, error: Exception, reject: Optional[Callable[[Exception], None]]) -> None:
         trace = error.__traceback__
         frames = trace.tb_next if trace is not None else None
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        sys.stderr.write(text)
+        text = "".join(traceback.format_exception(type(error), error, frames)) + advice(error)
+        sys.stderr.write(text.rstrip("\n") + "\n")
         self._connection.emit({"type": "error", "message": text})
         if reject is not None:
             reject(Exception(text))

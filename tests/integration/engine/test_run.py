@@ -146,7 +146,7 @@ def test_nobody_there_to_answer_is_an_answer(engine: RunningEngine, write: Any) 
         ("def fail():\n    raise ValueError('no')\napi.export({'fail': fail})", "fail", "plugin.call-failed"),
         ("import os\napi.export({'die': lambda: os._exit(9)})", "die", "plugin.died"),
         ("api.export({'other': print})", "missing", "plugin.no-function"),
-        ("api.export({'win': lambda: api.showFileDialog()})", "win", "plugin.call-failed"),
+        ("api.export({'win': lambda: api.getPlugin('x')})", "win", "plugin.call-failed"),
     ],
 )
 def test_a_plugin_that_fails_fails_the_run(

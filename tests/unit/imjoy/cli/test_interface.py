@@ -112,5 +112,5 @@ def test_words_of_the_plugin_go_to_stdout_and_its_errors_to_stderr(
 
 
 def test_what_only_the_app_can_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    TerminalInterface(render.Progress()).call({"method": "showFileDialog", "args": []}, Answers())
+    TerminalInterface(render.Progress()).call({"method": "getWindow", "args": []}, Answers())
     assert "only the ImJoy app can do" in capsys.readouterr().err
