@@ -114,3 +114,10 @@ def test_words_of_the_plugin_go_to_stdout_and_its_errors_to_stderr(
 def test_what_only_the_app_can_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     TerminalInterface(render.Progress()).call({"method": "getWindow", "args": []}, Answers())
     assert "only the ImJoy app can do" in capsys.readouterr().err
+
+
+def test_a_file_dialog_asks_for_a_path_or_for_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(monkeypatch, "a.tif\n", "showFileDialog", {"title": "Image"}) == "a.tif"
+    assert ask(monkeypatch, "\n", "showFileDialog", {"root": "/data"}) == "/data"
+    assert ask(monkeypatch, "", "showFileDialog") is None
+    assert ask(monkeypatch, "a\nb\n\n", "showFileDialog", {"mode": "multiple"}) == ["a", "b"]
