@@ -1,22 +1,25 @@
 """Runs the planner with one fault at one of its effects; what takes long is a double, in the same process.
 
-usage: planner_faults.py KIND NUMBER VERB OPTIONS…
+usage: planner_faults.py   read runs from stdin, a JSON document a line: {"kind", "at", "words", "environ"}; each is a
+fork of this process, so that nothing is imported twice. Answers with {"code", "out", "err"}, a line each.
 
 The planner, its record, lock, log, undo and its children are real. Doubles are, for they take seconds each: ``python -m
-venv``, pip and uv, py-rattler, and the engine's first start. Each leaves the files that the planner looks at, through a
-real child of the planner; the installer of Miniconda is a shell script that leaves what constructor 3.16's leaves
-(``.installer.info``, and while it runs ``install_tmp`` and ``preconda.tar.bz2``).
+venv``, pip and uv, py-rattler, the engine's first start, and looking for other Pythons. Each leaves the files that the
+planner looks at, through a real child of the planner; the installer of Miniconda is a shell script that leaves what
+constructor 3.16's leaves (``.installer.info``, and while it runs ``install_tmp`` and ``preconda.tar.bz2``).
 
-``KIND`` at effect ``NUMBER`` (from 1): ``kill`` (SIGKILL once it is done), ``stop`` (SIGTERM once it is done), ``full``
-and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr behind ``effect:``.
+``kind`` at effect number ``at`` (from 1): ``kill`` (SIGKILL once it is done), ``stop`` (SIGTERM once it is done),
+``full`` and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from typing import Any
 from imjoy.effects.conda import Conda
 from imjoy.provision import apply, main, plan, uninstall
 from imjoy.provision.apply import Effect, Installation
+from imjoy.provision.pythons import this_python
 from imjoy.provision.receipt import Receipt, write_receipt
 
 INSTALLER = """#!/bin/bash
@@ -39,13 +43,14 @@ PYTHON = "bin/python"
 PACKAGES = "lib/imjoy"
 
 _done = 0
+_fault = ("none", 0)
 
 
 def perform_with_fault(effect: Effect) -> None:
     """Do an effect, and what was asked for at it."""
     global _done  # noqa: PLW0603 - one run a process
     _done += 1
-    kind, number = sys.argv[1], int(sys.argv[2])
+    kind, number = _fault
     sys.stderr.write(f"effect: {effect.name}\n")
     sys.stderr.flush()
     if _done == number and kind in ("full", "denied"):
@@ -99,8 +104,8 @@ def hand_over(self: Installation, handed: dict[str, Any], arguments: Sequence[st
     """A double of the second half: it writes the receipt."""
     names = {each.name: str(handed.get(each.name, "")) for each in Receipt.__dataclass_fields__.values()}
     if handed["action"] != "none":
-        parts = tuple(sorted(each.name for each in self._root.iterdir()))
-        write_receipt(self._root, Receipt(**{**names, "version": "0", "parts": parts, "installed": "now"}))  # type: ignore[arg-type]
+        known = {"version": "0", "parts": tuple(handed["parts"]), "installed": "now"}
+        write_receipt(self._root, Receipt(**{**names, **known}))  # type: ignore[arg-type]
     return 0
 
 
@@ -123,6 +128,7 @@ def install_doubles() -> None:
     main.works = apply.works = lambda prefix: (prefix / PACKAGES).exists()
     main.environment_works = apply.environment_works = python_is_there
     plan.find_condas = find_condas
+    plan.find_python = lambda environ: (this_python(), None)
     for name, double in (
         ("_make_venv", make_venv),
         ("_make_conda_environment", make_conda_environment),
@@ -135,6 +141,40 @@ def install_doubles() -> None:
     apply.write_wrapper = lambda folder, command: (folder / "bin" / "conda").touch()
 
 
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    """Run the planner in a process of its own, with a session of its own; return how it ended and what it said."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        pid = os.fork()
+        if pid == 0:
+            _become(order, out.fileno(), err.fileno())
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read().decode())
+    return {"code": status, "out": said[0], "err": said[1]}
+
+
+def _become(order: dict[str, Any], out: int, err: int) -> None:
+    global _fault  # noqa: PLW0603 - one run a process
+    code = 70
+    try:
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        _fault = (order["kind"], order["at"])
+        code = main.main(order["words"])
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
 if __name__ == "__main__":
     install_doubles()
-    sys.exit(main.main(sys.argv[3:]))
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
+        sys.stdout.flush()

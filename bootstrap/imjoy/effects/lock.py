@@ -63,6 +63,10 @@ class InstallLock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Let somebody else have it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def note_step(self, pid: int | None) -> None:

@@ -28,11 +28,13 @@ from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.plan import Plan
 from imjoy.provision.receipt import own_folder, parts_of, read_receipt
 from imjoy.provision.record import (
+    State,
     begin_record,
     forget_record,
     install_lock,
     note_folder,
     read_made_folder,
+    read_record,
     state_folder,
     sweep_state_folder,
 )
@@ -141,7 +143,7 @@ class Installation:
             if self._undo and not _is_locked(error):
                 self._remove_empty(made)
             raise
-        sweep_state_folder(self._root)
+        self._sweep()
         return code
 
     def _look_again(self) -> None:
@@ -176,10 +178,13 @@ class Installation:
         """Yield everything that is done up to the second half, in order."""
         linked = self.prefix if self.plan.environment is not None else None
         existed = self._root.is_dir()
-        state = "unfinished" if self._undo else "interrupted"
+        state: State = "unfinished" if self._undo else "interrupted"
+        if linked is not None and not is_link(linked):
+            # Until it is the link, nothing else would lead from the prefix to what was begun.
+            yield Effect("pointer", lambda: begin_record(linked, state, made=made, link=self._root))
         yield Effect(
             "record",
-            lambda: begin_record(self._root, state, made=made, link=linked, existed=existed),  # type: ignore[arg-type]
+            lambda: begin_record(self._root, state, made=made, existed=existed, others=self._others()),
         )
         if self.plan.action == "finish":
             yield Effect("clear", self._clear)
@@ -222,7 +227,7 @@ class Installation:
     def _last_effects(self) -> Iterator[Effect]:
         """Yield what is done once the install is whole."""
         yield Effect("keep the log", lambda: self._keep_log(self._ours / "install.log"))
-        yield Effect("forget the record", lambda: forget_record(self._root))
+        yield Effect("forget the record", self._forget_records)
 
     @property
     def times(self) -> tuple[Took, ...]:
@@ -430,12 +435,29 @@ class Installation:
                 **self._evidence(),
             )
 
+    def _others(self) -> tuple[str, ...]:
+        """Return what stands in a finished install and is not ours: it has to outlive every change of it."""
+        receipt = read_receipt(self._root)
+        if self._undo or receipt is None:
+            return ()
+        return tuple(
+            {each.name for each in self._root.iterdir()}
+            - {each.name for each in parts_of(self._root, receipt)}
+        )
+
+    def _parts(self) -> list[str]:
+        """Return the names in the target that are ours."""
+        record = read_record(self._root)
+        others = record.others if record is not None else ()
+        there = {each.name for each in self._root.iterdir()} if self._root.is_dir() else set()
+        return sorted(there - set(others))
+
     def _handed(self, made: Path | None) -> dict[str, object]:
         receipt, source = read_receipt(self._root), self.plan.source
         conda = str(self.plan.conda.command) if self.plan.conda else receipt.conda if receipt else ""
         if self.plan.distribution in ("miniconda", "miniforge") and self._conda_root().is_dir():
             conda = str(self._conda_command())
-        known = str(made or read_made_folder(self._root) or "")
+        known = str(made or "")
         return {
             "action": self.plan.action,
             "distribution": self.plan.distribution,
@@ -448,6 +470,7 @@ class Installation:
             "source_id": source.id,
             "made_folder": known or (receipt.made_folder if receipt else ""),
             "conda": conda,
+            "parts": self._parts(),
             "notices": [*self.plan.notices, *self._notices],
         }
 
@@ -519,7 +542,7 @@ class Installation:
                 forget(self._root, self._context.home)
             if is_link(self.prefix) and self.plan.environment is not None:
                 remove_link(self.prefix)
-            forget_record(self._root)
+            self._forget_records()
         except OSError as error:
             raise ImJoyError(
                 "install.left-over",
@@ -530,9 +553,11 @@ class Installation:
             ) from error
 
     def _clear(self) -> None:
-        """Remove everything in the target: only ever called where all of it is ours. Raises ``OSError``."""
+        """Remove everything in the target but what is known not to be ours. Raises ``OSError``."""
+        record = read_record(self._root)
+        others = record.others if record is not None else ()
         for path in sorted(self._root.iterdir()) if self._root.is_dir() else []:
-            if path != self._state.parent and path not in (self._state, *self._state.parents):
+            if path.name not in others and path not in (self._state, *self._state.parents):
                 remove(path)
 
     def _remove_python(self) -> None:
@@ -542,19 +567,32 @@ class Installation:
             if path.name not in (".imjoy", CONDA_FOLDER, *KEPT_IN_CONDA):
                 remove(path)
 
+    def _forget_records(self) -> None:
+        forget_record(self._root)
+        if self._root != self.prefix:
+            forget_record(self.prefix)
+
+    def _sweep(self) -> bool:
+        """Remove our empty folders beside what was changed; false where one is still needed."""
+        folders = {state_folder(self._root), state_folder(self.prefix)}
+        for each in (self._root, self.prefix):
+            sweep_state_folder(each)
+        return not any(each.exists() for each in folders)
+
     def _topmost_new(self) -> Path | None:
         new = [each for each in (self.prefix, *self.prefix.parents) if not each.exists()]
         # One that was killed before this one may have begun.
-        return read_made_folder(self._root) or (new[-1] if new else None)
+        before = read_made_folder(self.prefix) or read_made_folder(self._root)
+        return before or (new[-1] if new else None)
 
     def _remove_empty(self, made: Path | None) -> None:
         """Remove the empty folders that were made for the prefix, once our own beside it is gone."""
-        sweep_state_folder(self._root)
-        if state_folder(self._root).exists():
+        if not self._sweep():
             return
-        with suppress(OSError):
-            if self.plan.environment is not None:
+        if self.plan.environment is not None:
+            with suppress(OSError):
                 self._root.rmdir()
+        with suppress(OSError):
             folders = [self.prefix, *self.prefix.parents]
             if self.prefix.is_symlink():
                 folders.pop(0)

@@ -56,8 +56,8 @@ def finish(
     """Check that the engine serves, write the receipt, edit PATH if asked.
 
     ``handed`` has what the first half knows: ``action`` (``none`` when there was nothing to do, so that nothing is
-    written), ``distribution``, ``python``, ``source``, ``source_id``, ``made_folder``, ``conda``, ``notices``. It may
-    be repeated. Raises :class:`ImJoyError` ``install.unhealthy`` and what editing PATH raises.
+    written), ``distribution``, ``python``, ``source``, ``source_id``, ``made_folder``, ``conda``, ``parts``,
+    ``notices``. It may be repeated. Raises :class:`ImJoyError` ``install.unhealthy`` and what editing PATH raises.
     """
     action = str(handed.get("action", "install"))
     name = str(handed.get("distribution", "venv"))
@@ -71,7 +71,7 @@ def finish(
                 python=str(handed.get("python", "")),
                 source=str(handed.get("source", "")),
                 source_id=str(handed.get("source_id", "")),
-                parts=tuple(sorted(each.name for each in prefix.iterdir())),
+                parts=_parts(handed, prefix),
                 installed=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 made_folder=str(handed.get("made_folder", "")),
                 conda=str(handed.get("conda", "")),
@@ -128,6 +128,13 @@ def _check_engine(prefix: Path, context: Context) -> None:
         finally:
             engine.hang_up()
             engine.wait()
+
+
+def _parts(handed: Mapping[str, object], prefix: Path) -> tuple[str, ...]:
+    named = handed.get("parts")
+    # Who hands over nothing has made the prefix from nothing.
+    names = map(str, named) if isinstance(named, list) else (each.name for each in prefix.iterdir())
+    return tuple(sorted({*names, ".imjoy"}))
 
 
 def _tell_github(prefix: Path, context: Context, place: Place) -> None:

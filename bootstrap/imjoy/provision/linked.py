@@ -15,7 +15,7 @@ from imjoy.effects.conda import ENVIRONMENT_NAME
 from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.receipt import own_folder
-from imjoy.provision.record import read_state
+from imjoy.provision.record import read_pointer, read_state
 
 
 def is_link(prefix: Path) -> bool:
@@ -33,7 +33,7 @@ def is_left_over(prefix: Path) -> bool:
 
 def environment_of(prefix: Path) -> Path:
     """Return the folder in which the Python of a prefix really lies."""
-    return prefix.resolve() if is_link(prefix) else prefix
+    return prefix.resolve() if is_link(prefix) else read_pointer(prefix) or prefix
 
 
 def ensure_link(prefix: Path, environment: Path) -> None:

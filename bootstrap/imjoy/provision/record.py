@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -26,10 +27,11 @@ State = Literal["unfinished", "interrupted"]
 
 @dataclass(frozen=True)
 class Record:
-    """An install at work. ``made`` is the topmost folder that it made; ``link`` the prefix, where that is a link.
+    """An install at work. ``made`` is the topmost folder that it made.
 
+    ``link`` is what the target is to become a link to: a prefix has a record of its own then, until it is that link.
     ``existed`` is whether the target was there before, and empty; ``inode`` and ``birth`` tell the folder that we made
-    from one that somebody made in its place since.
+    from one that somebody made in its place since. ``others`` are the names in a finished install that are not ours.
     """
 
     target: str
@@ -39,6 +41,7 @@ class Record:
     existed: bool = False
     inode: int = 0
     birth: float = 0.0
+    others: tuple[str, ...] = ()
 
 
 def state_folder(target: Path) -> Path:
@@ -62,13 +65,21 @@ def refuse_when_busy(target: Path) -> None:
     refuse_when_locked(state_folder(target) / "lock", target)
 
 
-def begin_record(target: Path, state: State, *, made: Path | None, link: Path | None, existed: bool) -> None:
+def begin_record(
+    target: Path,
+    state: State,
+    *,
+    made: Path | None,
+    link: Path | None = None,
+    existed: bool = False,
+    others: Iterable[str] = (),
+) -> None:
     """Write down what is about to be done; what a killed run before it has made is kept. Raises ``OSError``."""
     before = read_record(target)
     kept = before.made if before is not None and before.made else str(made or "")
-    written = Record(str(target), state, kept, str(link or ""), existed)
+    written = Record(str(target), state, kept, str(link or ""), existed, others=tuple(others))
     if before is not None and target.is_dir():
-        written = replace(written, inode=before.inode, birth=before.birth)
+        written = replace(written, inode=before.inode, birth=before.birth, others=before.others)
     _write(target, written)
 
 
@@ -80,12 +91,19 @@ def note_folder(target: Path) -> None:
         _write(target, replace(record, inode=found.st_ino, birth=_birth(found)))
 
 
+def read_pointer(prefix: Path) -> Path | None:
+    """Return what a prefix was about to become a link to when a run was killed, or None."""
+    record = read_record(prefix)
+    return Path(record.link) if record is not None and record.link else None
+
+
 def read_record(target: Path) -> Record | None:
     """Return what was written down, or None when there is nothing that can be read."""
     try:
         document = json.loads((state_folder(target) / "record.json").read_text(encoding="utf-8"))
         known = {each.name for each in fields(Record)}
-        record = Record(**{name: value for name, value in document.items() if name in known})
+        values = {name: value for name, value in document.items() if name in known}
+        record = Record(**{**values, "others": tuple(map(str, values.get("others", ())))})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return record if record.state in ("unfinished", "interrupted") else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imjoy.context import Context
+from imjoy.effects.lock import InstallLock
 from imjoy.effects.process import ask
 from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -20,9 +21,12 @@ from imjoy.provision.linked import environment_of, forget, is_left_over, is_link
 from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.receipt import own_folder, parts_of, read_receipt
 from imjoy.provision.record import (
+    begin_record,
     forget_record,
     install_lock,
     read_made_folder,
+    read_pointer,
+    read_record,
     read_state,
     sweep_state_folder,
 )
@@ -63,14 +67,14 @@ def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspa
     target = environment_of(prefix)
     workspace = _removable(layout.workspace, context.home, door) if with_workspace else None
     nothing = Uninstall(prefix, (), (), workspace, None, ())
-    if is_left_over(prefix):
+    state, record = read_state(target), read_record(target)
+    if is_left_over(prefix) and state is None:
         return replace(nothing, left_over=True)
-    unfinished = read_state(target) == "unfinished"
     if not prefix.is_dir() or not any(prefix.iterdir()):
-        # What a killed install left beside it is ours, too.
-        return replace(nothing, parts=(prefix,)) if unfinished else nothing
+        # What a killed run left beside it is ours, too.
+        return replace(nothing, parts=(prefix,)) if state or read_pointer(prefix) else nothing
     receipt = read_receipt(prefix)
-    if receipt is None and read_state(target) is None and foreign_names(prefix):
+    if receipt is None and state is None and foreign_names(prefix):
         raise ImJoyError(
             "uninstall.foreign",
             f"{prefix} was not made by an install of imjoy, so nothing was removed.",
@@ -79,8 +83,12 @@ def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspa
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
     there = tuple(sorted(prefix.iterdir()))
-    # A first install that was not finished had the folder to itself.
-    ours = there if receipt is None or unfinished else parts_of(prefix, receipt)
+    if receipt is None or state == "unfinished":
+        # A first install that was not finished has the folder to itself; of an uninstall it is known what stays.
+        others = record.others if record is not None else ()
+        ours = tuple(each for each in there if each.name not in others)
+    else:
+        ours = parts_of(prefix, receipt)
     return replace(
         nothing,
         engine=_running_engine(layout),
@@ -101,17 +109,12 @@ def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> 
         target = environment_of(prefix)
         receipt = read_receipt(prefix)
         known = receipt.made_folder if receipt is not None else ""
-        topmost = Path(known) if known else read_made_folder(target) or prefix
-        with install_lock(target):
+        topmost = Path(known) if known else read_made_folder(prefix) or read_made_folder(target) or prefix
+        with install_lock(target) as lock:
             _stop_engine(layout, context)
-            for effect in _effects(plan, target, context, door):
+            for effect in _effects(plan, target, topmost, context, door):
                 perform(effect)
-        sweep_state_folder(target)
-        if is_link(prefix):
-            with suppress(OSError):
-                target.rmdir()
-            _remove(prefix, door)
-        _remove_empty(prefix, topmost)
+            perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
     elif is_left_over(prefix):
         _remove(prefix, door)
     if plan.workspace is not None:
@@ -119,9 +122,17 @@ def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> 
     return replace(plan, done=True)
 
 
-def _effects(plan: Uninstall, target: Path, context: Context, door: Door) -> list[Effect]:
+def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, door: Door) -> list[Effect]:
     """Return every change in order; our own folder, by which the prefix is known as ours, goes last."""
-    effects = [
+    others = [each.name for each in plan.left]
+    # With the receipt goes what it knows, so it is written down where it goes last.
+    effects = [Effect("record", lambda: begin_record(target, "interrupted", made=topmost, others=others))]
+    if target != plan.prefix:
+        pointer = Effect(
+            "pointer", lambda: begin_record(plan.prefix, "interrupted", made=topmost, link=target)
+        )
+        effects.insert(0, pointer)
+    effects += [
         Effect(f"edit {file}", lambda file=file: remove_from_file(file, dry_run=False))  # type: ignore[misc]
         for file in plan.edited
     ]
@@ -136,9 +147,30 @@ def _effects(plan: Uninstall, target: Path, context: Context, door: Door) -> lis
         if path.name != "state":
             effects.append(Effect(f"remove {path.name}", lambda path=path: _remove(path, door)))  # type: ignore[misc]
     effects.append(Effect("forget the environment", lambda: forget(target, context.home)))
-    effects.append(Effect("forget the record", lambda: forget_record(target)))
     effects.append(Effect("remove our folder", lambda: _remove_folder(own)))
+    if target != plan.prefix:
+        effects.append(Effect("remove the link", lambda: _remove_link(plan.prefix, door)))
+        effects.append(Effect("remove the environment", lambda: _remove_folder(target)))
     return effects
+
+
+def _leave(prefix: Path, target: Path, topmost: Path, lock: InstallLock) -> None:
+    """Forget what is gone by now, and remove the empty folders that are left.
+
+    The record beside the prefix leads to the one beside the environment, so it goes last.
+    """
+    forget_record(target)
+    lock.give_back()
+    for each in dict.fromkeys((target, prefix)):
+        forget_record(each)
+        sweep_state_folder(each)
+    _remove_folder(own_folder(target))
+    _remove_empty(prefix, topmost)
+
+
+def _remove_link(prefix: Path, door: Door) -> None:
+    if is_link(prefix):
+        _remove(prefix, door)
 
 
 def _remove_folder(folder: Path) -> None:

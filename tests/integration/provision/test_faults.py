@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.integration.provision.doors import CACHES, DOORS, ROOT, command, contents, environ, install, run
 from tests.kit.fixtures import Doubles
@@ -174,7 +175,7 @@ def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize(("road", "begun"), [("miniconda", "conda-meta"), ("venv", "pyvenv.cfg")])
+@pytest.mark.parametrize(("road", "begun"), [("miniconda", "conda/conda-meta"), ("venv", "pyvenv.cfg")])
 def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
     door: str, road: str, begun: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
@@ -198,7 +199,7 @@ def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
     conda = home / "miniconda3" / "bin" / "conda"
     conda.parent.mkdir(parents=True)
     # A double of conda that says what the plan wants to hear.
-    told = f'{{"envs_dirs": ["{home}/miniconda3/envs"]}}'
+    told = f'{{"conda_version": "26.7.1", "envs_dirs": ["{home}/miniconda3/envs"], "platform": "linux-64"}}'
     conda.write_text(f"#!/bin/sh\ncase $1 in -V) echo conda 26.7.1 ;; *) echo '{told}' ;; esac\n")
     conda.chmod(0o755)
     if says == "Do it?":
@@ -237,9 +238,7 @@ def test_ctrl_c_at_the_prompt_of_the_uninstall_ends_with_130_and_removes_nothing
     assert contents(home) == before
 
 
-@pytest.mark.parametrize(
-    ("door", "says"), [("install.sh", "#####"), ("imjoy install", "downloading Miniconda")]
-)
+@pytest.mark.parametrize(("door", "says"), [(door, "downloading Miniconda") for door in DOORS])
 def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
     door: str, says: str, home: Path, mirror: Mirror, small: str, wheel: Path, tmp_path: Path
 ) -> None:
@@ -304,22 +303,26 @@ def install_with(words: list[str], *arguments: str, **more: str) -> dict[str, An
     return plan
 
 
-def test_a_script_that_is_killed_leaves_no_installer_running_after_the_next_run(
-    home: Path, doubles: Doubles, wheel: Path
+@pytest.mark.parametrize("door", DOORS)
+def test_an_install_that_is_killed_leaves_no_installer_running(
+    door: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
-    words = [*command("install.sh"), *from_file(doubles, wheel)]
+    words = [*command(door), *from_file(doubles, wheel)]
     paused = environ(DOUBLE_PAUSES="1", COLUMNS="80")
     process = subprocess.Popen(words, env=paused, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    step = home / "ImJoyApp" / ".imjoy" / "install.lock" / "step"
-    while not (home / "ImJoyApp" / "pkgs").exists():
+    while not (home / "ImJoyApp" / "conda" / "pkgs").exists():
         assert process.poll() is None
         time.sleep(0.01)
-    installer = int(step.read_text())
-    process.kill()
+    installer = psutil.Process(int((home / ".ImJoyApp.imjoy" / "lock" / "step").read_text().split()[0]))
+    family = [installer, *installer.children(recursive=True)]
+    assert len(family) > 1
+    planner = installer.parent()
+    assert planner is not None
+    planner.kill()
     process.wait()
+    assert psutil.wait_procs(family, timeout=30)[1] == []
     empty = home.parent / "imjoy-9-py3-none-any.whl"
     empty.touch()
     options = from_file(doubles, empty)
-    install("install.sh", *options, code=1)
-    assert not Path(f"/proc/{installer}").exists()
+    install(door, *options, code=1)
     assert contents(home) == {}

@@ -48,7 +48,7 @@ def plan(door: str, home: Path, mirror: Mirror, tmp_path: Path, words: Sequence[
 def test_the_plan(
     door: str, kind: str, words: tuple[str, ...], home: Path, mirror: Mirror, tmp_path: Path
 ) -> None:
-    name = f"{door.replace(' ', '-')}.plan.{kind}"
+    name = f"plan.{kind}"
     check(name, plan(door, home, mirror, tmp_path, words))
 
 

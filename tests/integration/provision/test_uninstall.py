@@ -93,7 +93,7 @@ def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: boo
     if not receipt:
         (prefix / ".imjoy" / "receipt.json").unlink()
     if mark == "beside":
-        begin_record(prefix, "unfinished", made=prefix, link=None, existed=False)
+        begin_record(prefix, "unfinished", made=prefix)
         note_folder(prefix)
         # What constructor's installer has there while it runs.
         (prefix / ".installer.info").write_text("{}")
@@ -109,7 +109,7 @@ def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: boo
 def test_a_killed_install_that_had_made_nothing_leaves_nothing(home: Path) -> None:
     before = listing(home)
     target = home / "ImJoyApp"
-    begin_record(target, "unfinished", made=target, link=None, existed=False)
+    begin_record(target, "unfinished", made=target)
     run("uninstall", "--yes")
     assert listing(home) == before
 
@@ -117,7 +117,7 @@ def test_a_killed_install_that_had_made_nothing_leaves_nothing(home: Path) -> No
 def test_a_folder_that_somebody_made_where_a_killed_install_was_is_theirs(home: Path, prefix: Path) -> None:
     (prefix / ".imjoy" / "receipt.json").unlink()
     (prefix / ".imjoy").rmdir()
-    begin_record(prefix, "unfinished", made=prefix, link=None, existed=False)
+    begin_record(prefix, "unfinished", made=prefix)
     note_folder(prefix)
     prefix.rename(home / "elsewhere")
     (prefix / "bin").mkdir(parents=True)
