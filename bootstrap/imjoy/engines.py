@@ -35,7 +35,8 @@ TOKEN_BYTES = 32
 class EngineState:
     """What an engine wrote down about itself (``engine.json``); ``birth`` as :func:`birth_of` tells it.
 
-    ``certificate`` is PEM, empty for plain http; ``names`` are the host names that it answers to besides its addresses.
+    ``certificate`` is PEM, empty for plain http; ``names`` are the host names that it answers to besides its addresses,
+    ``base_url`` is where a reverse proxy shows it, if one does.
     """
 
     pid: int
@@ -48,6 +49,7 @@ class EngineState:
     serve: bool
     certificate: str = ""
     names: tuple[str, ...] = ()
+    base_url: str = ""
 
 
 class Condition(Enum):
@@ -95,6 +97,7 @@ def read_state(layout: Layout) -> EngineState | None:
                 state.host,
                 state.url,
                 state.certificate,
+                state.base_url,
                 *state.names,
             )
         )
@@ -160,6 +163,7 @@ def engine_started(event: Mapping[str, object], layout: Layout, *, detached: boo
         detached=detached,
         first_launch=bool(event.get("first_launch", False)),
         already_running=event.get("event") == "running",
+        base_url=state.base_url if state else "",
     )
 
 
@@ -250,7 +254,8 @@ def _urls(state: EngineState) -> tuple[str, ...]:
     """Return every url that can reach the engine."""
     scheme = "https" if state.certificate else "http"
     by_name = [f"{scheme}://{name}:{state.port}" for name in state.names]
-    return (*reachable_urls(state.host, state.port, scheme), *by_name)
+    by_proxy = [state.base_url] if state.base_url else []
+    return (*by_proxy, *reachable_urls(state.host, state.port, scheme), *by_name)
 
 
 def outside_url(state: EngineState) -> str:

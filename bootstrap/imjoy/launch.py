@@ -57,6 +57,8 @@ class ServeOptions:
     tls: bool = False
     certfile: Path | None = None
     keyfile: Path | None = None
+    base_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``python -m imjoy_engine``."""
@@ -77,6 +79,9 @@ class ServeOptions:
             words += ["--allow-origin", origin]
         for host in self.allow_hosts:
             words += ["--allow-host", host]
+        words += ["--base-url", self.base_url] if self.base_url else []
+        for proxy in self.trusted_proxies:
+            words += ["--trust-proxy", proxy]
         return words
 
 

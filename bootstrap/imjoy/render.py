@@ -138,7 +138,9 @@ def started(result: EngineStarted, *, token: str, log: str) -> None:
 
 
 def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tuple[str, str]]:
-    address = "\n".join(dict.fromkeys([result.url, *result.urls]))
+    address = "\n".join(
+        dict.fromkeys([*([result.base_url] if result.base_url else []), result.url, *result.urls])
+    )
     encrypted = result.url.startswith("https:")
     rows = [
         ("url", address),

@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--force-quit-timeout", type=float, default=DEFAULT_FORCE_QUIT_SECONDS)
     serve.add_argument("--allow-origin", action="append", default=[])
     serve.add_argument("--allow-host", action="append", default=[])
+    serve.add_argument("--base-url", default="")
+    serve.add_argument("--trust-proxy", action="append", default=[])
     serve.add_argument("--tls", action="store_true")
     serve.add_argument("--certfile", type=Path)
     serve.add_argument("--keyfile", type=Path)
@@ -97,6 +99,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         tls=options.tls,
         certfile=options.certfile,
         keyfile=options.keyfile,
+        base_url=options.base_url,
+        trusted_proxies=tuple(options.trust_proxy),
     )
 
 

@@ -50,6 +50,8 @@ class EngineClient:
         if parts.scheme not in ("http", "https") or parts.hostname is None:
             raise ValueError(f"{url} is no http:// or https:// address")
         self.url = url.rstrip("/")
+        # Of an engine behind a proxy, which may show it at a path.
+        self._path = parts.path.rstrip("/")
         self._token = token
         self._certificate = certificate
         self._silence = silence
@@ -95,7 +97,9 @@ class EngineClient:
     def _request(self, method: str, path: str, body: Mapping[str, object] | None) -> dict[str, Any]:
         with contextlib.closing(http_connection(self.url, self._certificate, REQUEST_SECONDS)) as http_:
             try:
-                http_.request(method, path, None if body is None else json.dumps(body), self._headers())
+                http_.request(
+                    method, self._path + path, None if body is None else json.dumps(body), self._headers()
+                )
                 answer = http_.getresponse()
                 document = json.loads(answer.read())
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -128,7 +132,8 @@ class EngineClient:
         def read() -> None:
             kind = ""
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError, AttributeError):
-                http_.request("GET", f"/api/v1/plugins/{quote(plugin_id)}/events", headers=self._headers())
+                path = f"{self._path}/api/v1/plugins/{quote(plugin_id)}/events"
+                http_.request("GET", path, headers=self._headers())
                 for line in http_.getresponse():
                     name, _, value = line.decode().rstrip("\n").partition(": ")
                     if name == "event":

@@ -37,6 +37,7 @@ from .plugins.registry import Registry
 from .settings import Settings
 from .web.app import build_app, build_worker_app
 from .web.context import Context
+from .web.proxied import Proxies
 
 if TYPE_CHECKING:
     import ssl
@@ -236,9 +237,16 @@ async def _serve(
             force_quit_timeout=settings.force_quit_timeout,
         )
     )
+    proxies = Proxies(settings.base_url, settings.trusted_proxies)
     context = Context(
         settings=settings,
-        gate=Gate(token, settings.host, settings.allow_hosts, settings.allow_origins),
+        proxies=proxies,
+        gate=Gate(
+            token,
+            settings.host,
+            (*settings.allow_hosts, *proxies.hosts),
+            (*settings.allow_origins, *proxies.origins),
+        ),
         registry=registry,
         instance=secrets.token_hex(16),
         secret=secrets.token_hex(32),
@@ -299,6 +307,7 @@ def _write_state(context: Context, certificate: str) -> None:
         "serve": context.settings.serve,
         "certificate": certificate,
         "names": list(context.settings.allow_hosts),
+        "base_url": context.settings.base_url,
     }
     write_private(context.settings.layout.state_file, json.dumps(state) + "\n")
 

@@ -42,6 +42,8 @@ class Settings:
     tls: bool = False
     certfile: Path | None = None
     keyfile: Path | None = None
+    base_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def workspace(self) -> Path:

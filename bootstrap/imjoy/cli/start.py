@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 HIGHEST_PORT = 65535
 # The classic engine (0.8) had these. What they did is done otherwise now, or is not needed.
 CLASSIC_OPTIONS = {
-    "base_url": "the address comes from --host and --port",
+    "base_url": "--base-url takes the whole url under which a proxy shows the engine",
     "engine_container_token": "there is one token, --token",
     "dev": "there is one mode; --debug says more",
 }
@@ -103,6 +103,22 @@ CLASSIC_OPTIONS = {
     callback=in_the_form_of_browsers("allowed_host"),
     help="Answer to this host name too.",
 )
+@click.option(
+    "--base-url",
+    "outer_url",
+    default="",
+    metavar="URL",
+    callback=in_the_form_of_browsers("base_url"),
+    help="Where a reverse proxy shows this engine: https://lab.example.org/imjoy.",
+)
+@click.option(
+    "--trust-proxy",
+    "trusted_proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    callback=in_the_form_of_browsers("network"),
+    help="Believe the X-Forwarded-* headers of a proxy at this address or network.",
+)
 @click.option("--tls", is_flag=True, help="Serve https, with a certificate that is made for you and kept.")
 @click.option(
     "--certfile",
@@ -152,6 +168,7 @@ def command(
     app_dir: str | None,
     certfile: str | None,
     keyfile: str | None,
+    outer_url: str,
     detach: bool,
     open_browser: bool | None,
     as_json: bool,
@@ -172,6 +189,7 @@ def command(
         app_dir=_absolute(app_dir),
         certfile=_absolute(certfile),
         keyfile=_absolute(keyfile),
+        base_url=outer_url,
         **settings,
     )
     classic = {"base_url": base_url, "engine_container_token": engine_container_token, "dev": dev}

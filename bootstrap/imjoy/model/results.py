@@ -28,7 +28,8 @@ def _plain(value: object) -> object:
 class EngineStarted(Result):
     """An engine that serves; ``already_running`` when it did so before we asked.
 
-    ``fingerprint`` is its certificate's (SHA-256), empty for plain http; ``tunnel`` is the ssh line that leads to it.
+    ``base_url`` is where a reverse proxy shows it, if one does; ``fingerprint`` is its certificate's (SHA-256), empty
+    for plain http; ``tunnel`` is the ssh line that leads to it.
     """
 
     url: str
@@ -45,6 +46,7 @@ class EngineStarted(Result):
     detached: bool
     first_launch: bool
     already_running: bool
+    base_url: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,15 @@ def base_url(text: str) -> str:
     return _site(parts) + path
 
 
+def network(text: str) -> str:
+    """Return an address, or a network of them (10.0.0.0/8), in its usual spelling. Raises :class:`NotMeant`."""
+    try:
+        found = ipaddress.ip_network(text.strip().strip("[]"))
+    except ValueError as error:
+        raise NotMeant(f"an address is wanted, such as 127.0.0.1 ({error})") from error
+    return str(found.network_address if found.num_addresses == 1 else found)
+
+
 def _split(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)

@@ -65,9 +65,10 @@ WORKER_ROUTES = (
 
 def build_app(context: Context) -> web.Application:
     """Return the engine's application."""
+    proxies = context.proxies
     app = _guarded(context, (*ROUTES, *WORKER_ROUTES))
-    add_file_routes(app, context.settings)
-    add_page_routes(app, context.settings)
+    add_file_routes(app, context.settings, proxies)
+    add_page_routes(app, context.settings, proxies.base_path)
     return app
 
 
@@ -79,7 +80,9 @@ def build_worker_app(context: Context) -> web.Application:
 def _guarded(context: Context, routes: Iterable[Route]) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
-    for route in routes:
-        app.router.add_route(route.method, route.path, route.handler)
+    # Some proxies take away the path under which they show us, others leave it.
+    for prefix in dict.fromkeys(("", context.proxies.base_path)):
+        for route in routes:
+            app.router.add_route(route.method, prefix + route.path, route.handler)
     app.on_response_prepare.append(add_cors_headers)
     return app

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from ..auth import Gate
 from ..plugins.registry import Registry
 from ..settings import Settings
+from .proxied import Proxies
 
 API = "/api/v1"
 
@@ -27,6 +28,7 @@ class Context:
     port: int
     started: float
     stop_wanted: asyncio.Event
+    proxies: Proxies = field(default_factory=Proxies)
 
 
 CONTEXT = web.AppKey("context", Context)

@@ -15,10 +15,13 @@ from imjoy.model.errors import ImJoyError
 
 from ..files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
 from .context import API
+from .proxied import Proxies
 
 DEFAULT_WORKSPACE = "default"
 CHUNK_BYTES = 1 << 20
 FILES: web.AppKey[WorkspaceFiles] = web.AppKey("files", WorkspaceFiles)
+PROXIES: web.AppKey[Proxies] = web.AppKey("proxies", Proxies)
+NO_PROXIES = Proxies()
 
 # A plugin's page or picture may run its scripts, but as a stranger: it must not act, or read the token, as our page.
 DOWNLOAD_HEADERS = {
@@ -46,12 +49,21 @@ class _PlainFile(web.FileResponse):
         return await super().prepare(request.clone(headers=headers))
 
 
-def add_file_routes(app: web.Application, settings: FileSettings) -> None:
-    """Add the routes for files to ``app``; who may use those without a signature is for its middleware to say."""
+def add_file_routes(
+    app: web.Application,
+    settings: FileSettings,
+    proxies: Proxies = NO_PROXIES,
+) -> None:
+    """Add the routes for files to ``app``, under the path of the base url as well.
+
+    Who may use those without a signature is for the app's middleware to say.
+    """
     app[FILES] = WorkspaceFiles(settings.workspace, max_upload=settings.max_upload)
     app[FILES].sweep()
-    for method, path, handler in FILE_ROUTES:
-        app.router.add_route(method, path, handler)
+    app[PROXIES] = proxies
+    for prefix in dict.fromkeys(("", proxies.base_path)):
+        for method, path, handler in FILE_ROUTES:
+            app.router.add_route(method, prefix + path, handler)
 
 
 async def list_files(request: web.Request) -> web.Response:
@@ -85,7 +97,8 @@ async def sign_url(request: web.Request) -> web.Response:
             "files.request", "expires has to be a number of seconds, and overwrite true or false."
         )
     signed, grant = request.app[FILES].sign(path, workspace, method, expires=expires, overwrite=overwrite)
-    url = f"{request.scheme}://{request.host}{API}/file/{signed}"
+    base = request.app[PROXIES].url(request)
+    url = f"{base}{API}/file/{signed}"
     return web.json_response({"url": url, "expires_at": grant.expires_at})
 
 

@@ -50,7 +50,8 @@ def offered_subprotocols(request: web.Request) -> list[str]:
 async def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Let a page of an allowed origin read the answer (``on_response_prepare``)."""
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin and request.app[CONTEXT].gate.origin_is_allowed(origin, request.headers.get(hdrs.HOST)):
+    context = request.app[CONTEXT]
+    if origin and context.gate.origin_is_allowed(origin, context.proxies.seen(request).host):
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers.setdefault(hdrs.VARY, "Origin")
         response.headers.update(CORS_HEADERS)
@@ -68,7 +69,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _check_host_and_origin(request)
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(status=204)
-        if needs_token(request.path):
+        if needs_token(request.app[CONTEXT].proxies.inner(request.path)):
             await _check_token(request)
         return await handler(request)
     except ImJoyError as error:
@@ -120,8 +121,8 @@ def _http_error(error: web.HTTPException) -> web.StreamResponse:
 
 
 def _check_host_and_origin(request: web.Request) -> None:
-    gate = request.app[CONTEXT].gate
-    host = request.headers.get(hdrs.HOST)
+    context = request.app[CONTEXT]
+    gate, host = context.gate, context.proxies.seen(request).host
     origin = request.headers.get(hdrs.ORIGIN)
     local = request.transport.get_extra_info("sockname") if request.transport else None
     if not gate.host_is_ours(host, local[0] if local else None):
@@ -142,8 +143,9 @@ def _check_host_and_origin(request: web.Request) -> None:
 
 async def answer_late(request: web.Request, what: str) -> None:
     """Wait, the longer the more often that address has tried in vain; returns after at most 5 s."""
-    address = request.remote or ""
-    delay = request.app[CONTEXT].gate.failures.delay_after_failure(address)
+    context = request.app[CONTEXT]
+    address = context.proxies.seen(request).address
+    delay = context.gate.failures.delay_after_failure(address)
     log.warning("a wrong or missing %s from %s; answered after %.1f s", what, address, delay)
     await asyncio.sleep(delay)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import mimetypes
 import os
 from collections.abc import Awaitable, Callable
@@ -67,8 +68,10 @@ _OTHER_APP_POLICY = "frame-ancestors 'self'"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_page_routes(app: web.Application, settings: Settings) -> None:
-    """Add the routes of the pages. Call it after the API's routes: ``--app-dir`` answers whatever they leave.
+def add_page_routes(app: web.Application, settings: Settings, base_path: str = "") -> None:
+    """Add the routes of the pages, under ``base_path`` as well.
+
+    Call it after the API's routes: ``--app-dir`` answers whatever they leave.
 
     None of these answers needs a token or holds a secret.
     """
@@ -94,17 +97,31 @@ def add_page_routes(app: web.Application, settings: Settings) -> None:
             raise web.HTTPNotFound
         return _file(path, _CLOSED)
 
-    app.router.add_get(f"/{PLUGIN_FILE}", show_engine_plugin)
-    if settings.app_dir is not None:
-        app.router.add_get("/{path:.*}", _folder(settings.app_dir.resolve(), _OTHER_APP_POLICY))
-        return
-    app.router.add_get("/static/{path:.+}", _folder(STATIC, _CLOSED))
-    if not settings.serve:
-        app.router.add_get("/", _page("connect.html", _CONNECT_POLICY))
-        return
-    app.router.add_get("/", _page("app.html", _APP_POLICY))
-    app.router.add_get("/frame.html", show_frame)
-    app.router.add_get("/lib/{name}", show_library)
+    for prefix in dict.fromkeys((base_path, "")):
+        get = functools.partial(_add, app, prefix)
+        get(f"/{PLUGIN_FILE}", show_engine_plugin)
+        if prefix:
+            # What a page names is beside it: without the last slash that would be one folder up.
+            app.router.add_get(prefix, _to_the_folder)
+        if settings.app_dir is not None:
+            get("/{path:.*}", _folder(settings.app_dir.resolve(), _OTHER_APP_POLICY))
+            continue
+        get("/static/{path:.+}", _folder(STATIC, _CLOSED))
+        if not settings.serve:
+            get("/", _page("connect.html", _CONNECT_POLICY))
+            continue
+        get("/", _page("app.html", _APP_POLICY))
+        get("/frame.html", show_frame)
+        get("/lib/{name}", show_library)
+
+
+def _add(app: web.Application, prefix: str, path: str, handler: Handler) -> None:
+    app.router.add_get(prefix + path, handler)
+
+
+async def _to_the_folder(request: web.Request) -> web.StreamResponse:
+    # Relative to where the browser is, whatever name that has for us.
+    raise web.HTTPPermanentRedirect(f"{request.path.rpartition('/')[2]}/")
 
 
 def _page(name: str, policy: str) -> Handler:

@@ -166,7 +166,12 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
     plugin = _plugin(request)
     last = request.headers.get("Last-Event-ID", "0")
     response = web.StreamResponse(
-        headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"}
+        # The last is for nginx, which would collect events until a page is full.
+        headers={
+            hdrs.CONTENT_TYPE: "text/event-stream",
+            hdrs.CACHE_CONTROL: "no-store",
+            "X-Accel-Buffering": "no",
+        }
     )
     await response.prepare(request)
     events = plugin.events.read(int(last) if last.isdecimal() and len(last) < 18 else 0)

@@ -1,6 +1,6 @@
 // The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
 
-import { knownToken, rememberToken } from "/static/app/memory.js";
+import { home, knownToken, rememberToken } from "./app/memory.js";
 
 const find = (id) => document.getElementById(id);
 const REFRESH_MILLISECONDS = 5000;
@@ -47,7 +47,7 @@ function figures(status) {
 async function show(token) {
   clearTimeout(timer);
   try {
-    const response = await fetch("/api/v1/status", { headers: { Authorization: `Bearer ${token}` } });
+    const response = await fetch(`${home}/api/v1/status`, { headers: { Authorization: `Bearer ${token}` } });
     const document = await response.json();
     if (!response.ok) {
       if (response.status === 401) rememberToken("");
@@ -63,7 +63,7 @@ async function show(token) {
   timer = setTimeout(show, REFRESH_MILLISECONDS, token);
 }
 
-find("url").textContent = location.origin;
+find("url").textContent = home;
 const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
 const [reason, line] = find("reach").children;
 if (location.protocol === "https:") {
@@ -77,7 +77,7 @@ if (location.protocol === "https:") {
       "plain http addresses on the network. Start it with --tls, or bring it to this machine:";
   line.textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
 }
-const plugin = encodeURIComponent(`${location.origin}/imjoy-engine.imjoy.html`);
+const plugin = encodeURIComponent(`${home}/imjoy-engine.imjoy.html`);
 find("imjoy-io").href = `https://imjoy.io/#/app?plugin=${plugin}`;
 find("form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -2,7 +2,7 @@
 
 import { appApi } from "./api.js";
 import { readable } from "./errors.js";
-import { clientId, environmentOf, forgetOther, knownOthers, rememberOther, rememberToken } from "./memory.js";
+import { clientId, environmentOf, forgetOther, home, knownOthers, rememberOther, rememberToken } from "./memory.js";
 import { addLog, addOutput, pluginNamed, state } from "./state.js";
 
 const { markRaw } = Vue;
@@ -30,8 +30,8 @@ function tell(event, ...details) {
 export async function startCore() {
   const imjoy = new imjoyCore.ImJoy({
     imjoy_api: appApi(),
-    default_base_frame: new URL("/frame.html", location.href).href,
-    default_rpc_base_url: new URL("/lib/", location.href).href,
+    default_base_frame: `${home}/frame.html`,
+    default_rpc_base_url: `${home}/lib/`,
     flags: ["quiet"],
     engine_selector: selectEngine,
   });
@@ -52,7 +52,7 @@ export async function connect(token) {
   await disconnect();
   state.engine = { phase: "connecting", status: null, error: null };
   try {
-    Object.assign(core, await attach(location.origin, token));
+    Object.assign(core, await attach(home, token));
   } catch (error) {
     state.engine = { phase: "disconnected", status: null, error: readable(error, "The engine refused.") };
     if (error.status === 401) rememberToken("");
@@ -60,16 +60,16 @@ export async function connect(token) {
   }
   rememberToken(token);
   state.engine.phase = "connected";
-  tell("connected", location.origin);
+  tell("connected", home);
 }
 
 /** Leave the engine; the plugins that may not be detached end with it. */
 export async function disconnect() {
   if (!core.engine) return;
   core.link = core.engine = core.files = null;
-  await detach(location.origin);
+  await detach(home);
   state.engine = { phase: "disconnected", status: null, error: null };
-  tell("lost", location.origin);
+  tell("lost", home);
 }
 
 /** Disconnect, and ask for the token the next time. */
@@ -78,10 +78,16 @@ export async function forgetToken() {
   await disconnect();
 }
 
+/** The url of an engine as we compare them: without what follows its path. */
+function baseOf(url) {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname.replace(/\/+$/, "");
+}
+
 /** Connect to an engine besides the one that serves this page, and have plugins run there from now on. */
 export async function connectOther({ url, token }) {
-  const place = new URL(url).origin;
-  if (place === location.origin) return connect(token);
+  const place = baseOf(url);
+  if (place === home) return connect(token);
   if (connections.has(place)) await disconnectOther(place);
   await attach(place, token);
   state.others.push({ url: place, phase: "connected", error: null });
@@ -93,7 +99,7 @@ export async function connectOther({ url, token }) {
 export async function disconnectOther(url) {
   forgetOther(url);
   state.others = state.others.filter((other) => other.url !== url);
-  if (state.preferred === url) state.preferred = location.origin;
+  if (state.preferred === url) state.preferred = home;
   await detach(url);
   tell("lost", url);
 }
@@ -113,7 +119,7 @@ export async function reconnectOthers() {
 
 /** The connection that a plugin's card, or a plugin of imjoy-core's, belongs to; where there is none, our own. */
 export function connectionOf({ engineUrl, engine }) {
-  return connections.get(engineUrl || engine?.url) || connections.get(location.origin);
+  return connections.get(engineUrl || engine?.url) || connections.get(home);
 }
 
 export const isConnected = () => phaseOf(state.preferred)?.phase === "connected" || state.engine.phase === "connected";
@@ -128,7 +134,7 @@ async function attach(url, token) {
     workspace: WORKSPACE,
   });
   const status = await link.status();
-  if (url === location.origin) state.engine.status = status;
+  if (url === home) state.engine.status = status;
   await core.imjoy.em.register(engine);
   const files = ImJoyEngine.makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
   await core.imjoy.fm.register(files);
@@ -152,7 +158,7 @@ function chosen(name) {
 }
 
 const phaseOf = (url) =>
-  url === location.origin ? state.engine : state.others.find((other) => other.url === url);
+  url === home ? state.engine : state.others.find((other) => other.url === url);
 
 /** Where native plugins run: on the engine that the person chose, else on any that answers. */
 async function selectEngine(config, engines) {
@@ -181,7 +187,7 @@ const observerOf = (url) => ({
       place.error = null;
       tell("connected", url);
     }
-    if (status && url === location.origin) place.status = status;
+    if (status && url === home) place.status = status;
   },
 
   onStart(plugin, config) {

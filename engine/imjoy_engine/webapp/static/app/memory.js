@@ -1,6 +1,10 @@
 // What this browser remembers between visits.
 
-const TOKEN = "imjoy.token";
+/** The url of the engine that serves this page, without a slash at its end: behind a proxy it may have a path. */
+export const home = new URL(".", location.href).href.replace(/\/$/, "");
+
+// Engines behind one proxy share its origin, and with it what the browser remembers.
+const TOKEN = home === location.origin ? "imjoy.token" : `imjoy.token ${home}`;
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
@@ -21,7 +25,7 @@ export async function knownToken() {
 async function redeemed(code) {
   const headers = { Authorization: `Bearer ${code}` };
   try {
-    const response = await fetch("/api/v1/codes/redeem", { method: "POST", headers });
+    const response = await fetch(`${home}/api/v1/codes/redeem`, { method: "POST", headers });
     return response.ok ? (await response.json()).token : "";
   } catch {
     return "";

@@ -1,5 +1,7 @@
 // What the page shows, in one reactive object, and the few ways to change it that several modules need.
 
+import { home } from "./memory.js";
+
 const { reactive, markRaw } = Vue;
 
 const LOG_LINES = 2000;
@@ -12,7 +14,7 @@ export const state = reactive({
   /** engines besides: [{url, phase, error}] */
   others: [],
   /** the url of the engine that plugins are started on */
-  preferred: location.origin,
+  preferred: home,
   plugins: [],
   output: [],
   log: [],

@@ -28,7 +28,7 @@ export const AppView = {
   template: `
     <a class="skip" href="#main">Skip to the content</a>
     <header class="bar">
-      <img src="/static/logo.svg" alt="" width="28" height="28" />
+      <img src="static/logo.svg" alt="" width="28" height="28" />
       <h1>ImJoy</h1>
       <EngineView />
     </header>

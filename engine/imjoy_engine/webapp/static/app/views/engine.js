@@ -1,6 +1,7 @@
 // The engine's state in the header, and what is behind it: figures, and the way out.
 
 import { core, disconnect, disconnectOther, forgetToken } from "../core.js";
+import { home } from "../memory.js";
 import { addEngine } from "../plugins.js";
 import { state } from "../state.js";
 
@@ -13,7 +14,7 @@ const SENTENCES = {
 };
 
 export const EngineView = {
-  setup: () => ({ state, host: location.host, own: location.origin }),
+  setup: () => ({ state, host: location.host, own: home }),
   data: () => ({ open: false }),
   computed: {
     sentence: () => SENTENCES[state.engine.phase],
