@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -38,6 +39,8 @@ _CONDA_CHANNEL = re.compile(
 )
 _CONDA_FILE = re.compile(r"(?:conda|mamba)\s+env\s+(?:create|update)(?=\s|$)")
 _ACTIVATE = re.compile(r"(?:(?:conda|source)\s+)?activate\s+(\S+)")
+_CHANGE_FOLDER = re.compile(r"cd\s+(\S+|'[^']+'|\"[^\"]+\")")
+_NPM = re.compile(r"(?:npm|npx|yarn)(?=\s|$)")
 _GIT_CLONE = re.compile(r"git\s+clone(?=\s|$)")
 _EXPORT = re.compile(r"export\s+(\S.*)", re.DOTALL)
 _PREFIXED = re.compile(r"(pip|conda|repo|cmd)\s*:(?!:)\s*(.*)", re.DOTALL)
@@ -122,6 +125,10 @@ class Planner:
             activates="" if self._conda_wanted else self._activates,
         )
 
+    def note(self, *notes: str) -> None:
+        """Take something that a person is to read."""
+        self._notes += notes
+
     def read(self, field: str, value: object) -> None:
         """Take one field of the config."""
         self._refusals = replace(self._refusals, field=field)
@@ -129,6 +136,8 @@ class Planner:
             if isinstance(element, str):
                 for part in _parts(element):
                     self._text(part)
+                # A shell of its own ran each element, in the work folder.
+                self._folder = ""
             elif isinstance(element, Mapping) and field == "env":
                 self._object(element)
             else:
@@ -216,12 +225,22 @@ class Planner:
             self._repo(line[match.end() :])
         elif match := _EXPORT.fullmatch(line):
             self._export(match[1])
+        elif match := _CHANGE_FOLDER.fullmatch(line):
+            self._change_folder(match[1])
+        elif _NPM.match(line):
+            self._command(f"cd {shlex.quote(self._folder)} && {line}" if self._folder else line)
         elif match := _ACTIVATE.fullmatch(line):
             self._activates = match[1]
         elif self._refusals.field == "env" or _COMMAND.fullmatch(line):
             raise self._refusals.unsupported(f"a command ({line!r})")
         else:
             self._pip(line)
+
+    def _change_folder(self, text: str) -> None:
+        folder = inner_path(posixpath.normpath(posixpath.join(self._folder, text.strip("'\""))))
+        if folder is None:
+            raise self._refusals.folder(text)
+        self._folder = "" if folder == "." else folder
 
     def _pip(self, text: str) -> None:
         for word in read_pip_words(text, self._refusals, self._folder):

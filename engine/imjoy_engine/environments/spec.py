@@ -147,12 +147,13 @@ def plan_environment(manifest: Manifest, tag: str, platform: str | None = None) 
     Raises:
         ImJoyError: ``env.unsupported`` for a form that this engine does not provide, ``env.requirement`` for one that
             is no requirement at all, ``env.python`` for a Python without a worker, ``env.folder`` for a path that leads
-            out of the work folder, ``plugin.tag`` when a field has no entry for ``tag``.
+            out of the work folder, ``plugin.tag`` for a field keyed by tag where there are no tags.
     """
     # The engine is up sooner without the words of pip, conda and git.
     from imjoy_engine.environments.planning import Planner
 
     planner = Planner(manifest.file, manifest.name)
+    planner.note(*manifest.notes_on(tag))
     planner.read("env", manifest.by_tag("env", tag))
     planner.read("requirements", manifest.by_tag("requirements", tag))
     return planner.spec(platform or this_platform())

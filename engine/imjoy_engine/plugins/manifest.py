@@ -89,26 +89,38 @@ class Manifest:
         return wanted
 
     def by_tag(self, field: str, tag: str) -> object:
-        """Return the value of ``field`` for ``tag``; None when the config does not have the field.
+        """Return the value of ``field`` for ``tag``; None when the config does not have it, as in imjoy-core.
 
         Raises:
-            ImJoyError: ``plugin.tag`` when the field is keyed by tag and ``tag`` is not among the keys.
+            ImJoyError: ``plugin.tag`` when the field is keyed by tag and the plugin has no tags.
         """
         value = self.raw.get(field)
         if not isinstance(value, Mapping) or (field == "env" and value.get("type") in ENV_OBJECT_TYPES):
             return value
         if not value:
             return None
-        if tag in value:
-            return value[tag]
+        if tag:
+            return value.get(tag)
         keys = tuple(str(key) for key in value)
-        wanted = f'has no entry for tag "{tag}"' if tag else "is keyed by tag, but the plugin has no tags"
         raise ImJoyError(
             "plugin.tag",
-            f'{self.file}, <config> block: "{field}" {wanted}.',
+            f'{self.file}, <config> block: "{field}" is keyed by tag, but the plugin has no tags.',
             why=f"It has entries for {_listed(keys)}; the plugin's tags are {_listed(self.tags)}.",
             fix=f'Give "{field}" one entry for each tag, spelled the same.',
         )
+
+    def notes_on(self, tag: str) -> tuple[str, ...]:
+        """Return, for people, which fields of the environment are keyed by tag and have nothing for ``tag``."""
+        notes = []
+        for field in ("env", "requirements"):
+            value = self.raw.get(field)
+            keyed = isinstance(value, Mapping) and value.get("type") not in ENV_OBJECT_TYPES
+            if tag and isinstance(value, Mapping) and value and keyed and tag not in value:
+                keys = tuple(str(key) for key in value)
+                notes.append(
+                    f'"{field}" has nothing for the tag "{tag}": it has entries for {_listed(keys)}.'
+                )
+        return tuple(notes)
 
     def with_tag(self, requested: str | None = None) -> Manifest:
         """Return the manifest with its tag chosen, every field that is keyed by tag checked for it.

@@ -535,3 +535,20 @@ def test_an_environment_file_may_name_an_index() -> None:
         ("--extra-index-url https://x.org/whl/cu117",),
         True,
     )
+
+
+def test_cd_leads_the_rest_of_its_line_into_a_folder() -> None:
+    spec = plan(
+        None, ["git clone https://github.com/me/x", "cd x && npm install && pip install -r a/b.txt", "npm ci"]
+    )
+    assert spec.commands == ("cd x && npm install", "npm ci")
+    assert spec.local == ("-r ./x/a/b.txt",)
+    assert plan(["cd x && cd .. && pip install -e ./y"]).local == ("-e ./y",)
+    assert refusal(env="cd ../x && npm install").id == "env.folder"
+    assert refusal(env="cd /tmp && npm install").id == "env.folder"
+
+
+def test_a_tag_without_an_entry_is_a_note() -> None:
+    spec = plan({"CPU": ["tissue"]}, None, tags=["CPU", "GPU"], tag="GPU")
+    assert spec == DEFAULT_ENVIRONMENT
+    assert spec.notes == ('"requirements" has nothing for the tag "GPU": it has entries for CPU.',)

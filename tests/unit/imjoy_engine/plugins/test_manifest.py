@@ -156,14 +156,15 @@ def test_fields_keyed_by_tag_are_picked() -> None:
 
 
 @pytest.mark.parametrize("field", ["env", "requirements", "flags", "labels", "cmd", "dependencies"])
-def test_a_missing_entry_for_a_tag_is_an_error_that_names_the_entries_there_are(field: str) -> None:
-    read = manifest(tags=["CPU", "GPU"], **{field: {"CPU": "", "GPUs": ""}})
-    assert read.with_tag("CPU")
-    with pytest.raises(ImJoyError) as caught:
-        read.with_tag("GPU")
-    assert caught.value.id == "plugin.tag"
-    assert field in caught.value.what
-    assert "CPU and GPUs" in caught.value.why
+def test_a_missing_entry_for_a_tag_is_nothing_and_a_note_where_it_matters(field: str) -> None:
+    read = manifest(tags=["CPU", "GPU"], **{field: {"CPU": "x" if field != "cmd" else "", "GPUs": ""}})
+    assert read.with_tag("CPU").notes_on("CPU") == ()
+    assert read.with_tag("GPU").by_tag(field, "GPU") is None
+    notes = read.notes_on("GPU")
+    assert bool(notes) == (field in ("env", "requirements"))
+    assert all(
+        f'"{field}" has nothing for the tag "GPU"' in note and "CPU and GPUs" in note for note in notes
+    )
 
 
 def test_a_field_keyed_by_tag_in_a_plugin_without_tags_is_an_error() -> None:
