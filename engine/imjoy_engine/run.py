@@ -26,6 +26,7 @@ from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIAB
 
 from . import npy
 from .client import Connection, EngineClient
+from .plugins.encoding import read_plugin_text
 from .terminal_api import TerminalApi
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ async def started(
     Raises ImJoyError: what the plugin failed with.
     """
     try:
-        source = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
+        source = await asyncio.to_thread(read_plugin_text, file)
     except (OSError, UnicodeDecodeError) as error:
         raise ImJoyError(
             "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE
@@ -230,7 +231,7 @@ async def ask_config(file: Path, answers: Answers) -> object:
     # A client that is not asked needs no reader of plugin files.
     from .plugins.manifest import parse_plugin
 
-    source = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
+    source = await asyncio.to_thread(read_plugin_text, file)
     manifest = parse_plugin(source, file=file.name).manifest
     ui = manifest.raw.get("ui")
     if not ui:
@@ -269,7 +270,7 @@ def _interface(client: EngineClient, file: Path, answers: Answers, values: Value
     def plugin() -> PluginFile:
         from .plugins.manifest import parse_plugin
 
-        return parse_plugin(file.read_text(encoding="utf-8-sig"), file=file.name)
+        return parse_plugin(read_plugin_text(file), file=file.name)
 
     return TerminalApi(answers, values, say, plugin, client.url).interface()
 

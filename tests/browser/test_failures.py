@@ -75,3 +75,17 @@ def test_a_message_over_the_limit_fails_with_what_to_do(
     assert error == "message.too-big"
     expect(app.card("Numbers").get_by_role("alert")).to_contain_text("--max-message-size")
     assert app.call("Faulty", "flood") == "still here"
+
+
+def test_a_file_in_an_older_encoding_is_told_and_one_in_utf_16_is_loaded(app: App) -> None:
+    source = (app.plugins / "Numbers.imjoy.html").read_text(encoding="utf-8")
+    page = app.page
+
+    def choose(name: str, content: bytes) -> None:
+        picked = {"name": name, "mimeType": "text/html", "buffer": content}
+        page.get_by_test_id("plugin-file").set_input_files(picked)
+
+    choose("old.imjoy.html", source.replace("Numbers", "Zähler").encode("cp1252"))
+    expect(page.get_by_role("alert")).to_contain_text("old.imjoy.html: this is not text in UTF-8")
+    choose("wide.imjoy.html", source.encode("utf-16"))
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for(timeout=120_000)

@@ -152,11 +152,12 @@ def _lock(file: Path, options: argparse.Namespace, environ: Mapping[str, str]) -
 
 
 def _manifest(file: Path, tag: str | None) -> Manifest:
+    from imjoy_engine.plugins.encoding import read_plugin_text
     from imjoy_engine.plugins.manifest import parse_plugin
 
     try:
-        source = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        source = read_plugin_text(file)
+    except OSError as error:
         raise ImJoyError(
             "run.no-file", f"{file} cannot be read.", why=str(error), exit_code=ExitCode.USAGE
         ) from error

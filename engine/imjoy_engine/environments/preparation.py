@@ -199,6 +199,8 @@ async def _run_command(
         how = (
             f"did not end within {COMMAND_SECONDS:g} s"
             if code == TIMED_OUT
+            else "was ended by the system, which does that when memory runs out (SIGKILL)"
+            if code == -9
             else f"ended with exit code {code}"
         )
         raise ImJoyError(

@@ -300,6 +300,8 @@ async def _run(
             del lines[:-OUTPUT_LINES]
 
     code = await run_tethered(argv, variables, take, seconds=BUILD_SECONDS)
+    if code == -9:
+        lines.append("The system ended it with SIGKILL, as it does when memory runs out.")
     if code == TIMED_OUT:
         lines.append(f"It was not done after {BUILD_SECONDS / 60:g} minutes.")
     return code, lines

@@ -442,7 +442,7 @@ class Plugin:
         return ImJoyError(
             "plugin.died",
             f"{name} {how}{before}.",
-            why=_last_lines("".join(self._output)),
+            why="\n".join(filter(None, [_memory_note(self.signal), _last_lines("".join(self._output))])),
             fix="Load the plugin again; what it wrote before it ended is in its log.",
         )
 
@@ -536,6 +536,15 @@ class Plugin:
         self.events.add(
             "progress", {"phase": progress.phase, "text": progress.text, "fraction": progress.fraction}
         )
+
+
+def _memory_note(name: str | None) -> str:
+    if name != "SIGKILL":
+        return ""
+    return (
+        "The system ends the process that takes most so when memory runs out, on this machine or within the limit of a "
+        "container or a cluster's job: give it smaller data or more memory (`dmesg` says whether that was it)."
+    )
 
 
 def _last_lines(text: str, count: int = 12) -> str:

@@ -535,3 +535,23 @@ def test_a_plugin_that_is_not_known_is_said_to_be_gone(engine: RunningEngine, pl
         assert caught.value.id == "plugin.not-found"
 
     play(scenario())
+
+
+def test_a_plugin_that_the_system_killed_is_told_with_a_word_about_memory(
+    engine: RunningEngine, play: Play
+) -> None:
+    script = (
+        "import os, signal\n"
+        "api.export({'setup': lambda: None, 'leave': lambda: os.kill(os.getpid(), signal.SIGKILL)})"
+    )
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(script)
+        connection = await engine.client.connect(plugin["id"], {})
+        with pytest.raises(ImJoyError):
+            await connection.call("leave")
+        return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["signal"], plugin["error"]["id"]) == ("failed", "SIGKILL", "plugin.died")
+    assert "memory runs out" in plugin["error"]["why"]

@@ -171,3 +171,16 @@ def test_several_files_run_one_after_the_other(engine: RunningEngine, write: Any
     code, lines = run(engine, file, file)
     assert code == 0
     assert len(of(lines, "result")) == 2
+
+
+def test_a_file_in_an_older_encoding_is_told_and_one_in_utf_16_runs(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    source = plugin_source("api.export({'setup': lambda: None, 'run': lambda ctx: 'Zählen'})")
+    wide, old = tmp_path / "wide.imjoy.html", tmp_path / "old.imjoy.html"
+    wide.write_text(source, encoding="utf-16")
+    old.write_text(source, encoding="cp1252")
+    code, lines = run(engine, str(wide))
+    assert (code, of(lines, "result")[0]["value"]) == (0, "Zählen")
+    code, lines = run(engine, str(old))
+    assert (code, of(lines, "failed")[0]["error"]["id"]) == (1, "plugin.encoding")

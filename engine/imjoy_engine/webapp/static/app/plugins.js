@@ -36,6 +36,27 @@ export async function addPlugin(source, file, origin = "") {
   }
 }
 
+/** Encodings that name themselves by a file's first bytes. */
+const MARKS = { "255,254": "utf-16le", "254,255": "utf-16be" };
+
+/** Add the plugin in a file that a person picked; one that is no text in UTF-8 or UTF-16 is told, not guessed at. */
+export async function addPluginFile(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let source;
+  try {
+    source = new TextDecoder(MARKS[bytes.subarray(0, 2).join()] || "utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    state.loadError = {
+      id: "plugin.encoding",
+      what: `${file.name}: this is not text in UTF-8.`,
+      why: "In the older encodings of Windows and of Western Europe it may be.",
+      fix: "Save the file as UTF-8 (in Notepad: Save as, Encoding UTF-8), then load it again.",
+    };
+    return;
+  }
+  await addPlugin(source, file.name);
+}
+
 export async function addPluginFromUrl(url) {
   state.loadError = null;
   state.loading = true;

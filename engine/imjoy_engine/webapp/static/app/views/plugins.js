@@ -1,6 +1,6 @@
 // The plugins: load one, and a card for each.
 
-import { addPlugin, addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
+import { addPluginFile, addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
 import { state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
@@ -103,7 +103,7 @@ export const PluginsView = {
   data: () => ({ url: "", over: false, asksUrl: false }),
   methods: {
     async addFiles(files) {
-      for (const file of files) await addPlugin(await file.text(), file.name);
+      for (const file of files) await addPluginFile(file);
     },
     picked(event) {
       this.addFiles([...event.target.files]).finally(() => (event.target.value = ""));
