@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imjoy.effects.files import read_json, refusal
-from imjoy.effects.home import home_folder
+from imjoy.effects.home import home_folder, usable_caches
 from imjoy.effects.pip_settings import trust_variables
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
@@ -139,6 +139,7 @@ def serve(settings: Settings) -> int:
     """Run an engine; return the exit code."""
     # The solver of conda environments is in this process, and plugins ask the same network.
     os.environ.update(trust_variables(os.environ))
+    os.environ.update(usable_caches(os.environ, settings.layout.private / "cache"))
     token = os.environ.pop(TOKEN_VARIABLE, None)
     try:
         defer_aiohttp_client()
