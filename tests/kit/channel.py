@@ -22,6 +22,11 @@ from tests.kit.requirements import needed_by
 ZSTANDARD_MAGIC = (0xFD2FB528).to_bytes(4, "little")
 ZSTANDARD_BLOCK_BYTES = 128 * 1024
 NO_TIMES: Mapping[str, float] = {}
+IN_BASE = {
+    **{"certifi": "2023.7.22", "idna": "3.4", "packaging": "21.3", "py-rattler": "0.26.0"},
+    **{"requests": "2.28.2", "urllib3": "1.26.18"},
+}
+"""What conda came with, in the versions that it needs: older ones than imjoy wants (they only say so)."""
 # What an interpreter does without in these tests; a quarter of its size is left.
 NEEDLESS = ("test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter", "site-packages")
 
@@ -66,6 +71,21 @@ def files_of(name: str) -> list[tuple[str, Path]]:
         if real.is_file() and ".." not in path.parts and real.suffix != ".pyc":
             found.append((f"site-packages/{path}", real))
     return found
+
+
+def renumbered(files: Mapping[str, bytes | Path], old: str, new: str) -> dict[str, bytes | Path]:
+    """Return the files of a distribution that says that it is of another version."""
+    changed: dict[str, bytes | Path] = {}
+    for path, data in files.items():
+        if ".dist-info/" not in path:
+            changed[path] = data
+            continue
+        content = data if isinstance(data, bytes) else data.read_bytes()
+        if path.endswith(("/METADATA", "/RECORD")):
+            content = content.replace(f"Version: {old}\n".encode(), f"Version: {new}\n".encode())
+            content = content.replace(f"-{old}.dist-info".encode(), f"-{new}.dist-info".encode())
+        changed[path.replace(f"-{old}.dist-info/", f"-{new}.dist-info/")] = content
+    return changed
 
 
 class CondaChannel:
@@ -165,16 +185,26 @@ class CondaChannel:
             lambda: self._add_python(prefix, version, program),
         )
 
-    def add_distribution(self, name: str, *, entry_points: Sequence[str] = ()) -> Path:
-        """Repackage a Python package that is installed here, with all that it requires."""
-        names = sorted({name, *needed_by(name)})
+    def add_distribution(
+        self, name: str, *, entry_points: Sequence[str] = (), as_version: str = "", alone: bool = False
+    ) -> Path:
+        """Repackage a Python package that is installed here, with all that it requires, or ``alone``.
+
+        With ``as_version`` it says that it is of that version, and is not.
+        """
+        names = [name] if alone else sorted({name, *needed_by(name)})
         versions = " ".join(f"{each}={version(each)}" for each in names)
+
+        def content() -> dict[str, bytes | Path]:
+            files: dict[str, bytes | Path] = {i: file for each in names for i, file in files_of(each)}
+            return renumbered(files, version(name), as_version) if as_version else files
+
         return self._once(
-            f"distribution {name} {versions} {entry_points}",
+            f"distribution {name} {versions} {entry_points} {as_version}",
             lambda: self.add(
-                name,
-                version(name),
-                {inside: file for each in names for inside, file in files_of(each)},
+                name.lower(),
+                as_version or version(name),
+                content(),
                 depends=("python",),
                 noarch=True,
                 entry_points=entry_points,
@@ -187,9 +217,14 @@ class CondaChannel:
             "conda",
             version,
             {"site-packages/conda_double.py": Path(__file__).with_name("conda_double.py").read_bytes()},
-            depends=("python >=3.10", "pip", "py-rattler"),
+            depends=(
+                "python >=3.10",
+                "pip",
+                "pyyaml",
+                *(f"{name} ={number}" for name, number in IN_BASE.items()),
+            ),
             noarch=True,
-            entry_points=("conda = conda_double:main",),
+            entry_points=("conda = conda_double:end",),
         )
 
     def _add_python(self, prefix: Path, version: str, program: Path) -> Path:

@@ -1,9 +1,17 @@
 """A double of the ``conda`` command, for tests: conda's words and files, py-rattler's solver.
 
-It is installed as the package ``conda`` of the kit's channel, so its root is the environment that it lies in. It knows
-``-V``, ``info``, ``create`` (specs, ``--file`` with an explicit list, ``--dry-run``), ``install``, ``update``,
-``remove``, ``run``, ``list`` and ``env list|remove``, with conda's exit codes; ``info --json`` says ``a_double``.
-As conda does since 2025, it refuses Anaconda's default channels, whose terms nobody has accepted.
+It is installed as the package ``conda`` of the kit's channel, so its root is the environment that it lies in, and its
+version that of its record there. It knows ``-V``, ``info``, ``config --show``, ``create`` (specs, ``--file`` with an
+explicit list, ``--dry-run``), ``install``, ``update``, ``remove``, ``run``, ``list``, ``env list|create|remove``,
+``init``, ``shell.NAME hook|activate`` and ``activate``, with conda's exit codes; ``info --json`` says ``a_double``. As
+conda does since 2025, it refuses Anaconda's default channels, whose terms nobody has accepted.
+
+It was compared with the real conda, run from its sources (tags 4.3.30 and 4.8.3 on Python 2.7.18; 4.8.3, 4.10.3 and
+4.14.0 on 3.7.16; 26.7.1 on 3.12.1 with the classic solver, against the kit's channel): what ``-V`` and ``info --json``
+write, to which stream and with which exit code, also with a ``.condarc`` that is no YAML; what ``config --show --json``
+answers; ``update`` with a version; ``CONDA_PINNED_PACKAGES``. By their sources: two digits of a version before 4.11
+(``get_major_minor_version``), what ``init`` does to a ``.bashrc``, ``environments.txt`` since 4.4. Not compared: the
+rattler solver, Windows, and the words of errors beyond their first line.
 """
 
 from __future__ import annotations
@@ -12,10 +20,12 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
@@ -29,8 +39,98 @@ TERMS = (
 )
 
 
+NEEDED = ("certifi", "idna", "packaging", "py-rattler", "requests", "urllib3")
+"""What conda itself runs on: in other versions than it came with, `conda create` ends in a TypeError."""
+BLOCK = """\
+# >>> conda initialize >>>
+# !! Contents within this block are managed by 'conda init' !!
+__conda_setup="$('{root}/bin/conda' 'shell.{shell}' 'hook' 2> /dev/null)"
+if [ $? -eq 0 ]; then
+    eval "$__conda_setup"
+else
+    if [ -f "{root}/etc/profile.d/conda.sh" ]; then
+        . "{root}/etc/profile.d/conda.sh"
+    else
+        export PATH="{root}/bin:$PATH"
+    fi
+fi
+unset __conda_setup
+# <<< conda initialize <<<
+"""
+FISH_BLOCK = """\
+# >>> conda initialize >>>
+# !! Contents within this block are managed by 'conda init' !!
+if test -f {root}/bin/conda
+    eval {root}/bin/conda "shell.fish" "hook" $argv | source
+end
+# <<< conda initialize <<<
+"""
+HOOK = """\
+export CONDA_EXE='{root}/bin/conda'
+conda() {{
+    case "$1" in
+    activate | deactivate) eval "$('{root}/bin/conda' shell.posix "$@")" ;;
+    *) '{root}/bin/conda' "$@" ;;
+    esac
+}}
+"""
+"""What ``etc/profile.d/conda.sh`` holds too."""
+
+
 class CondaError(Exception):
     """What conda would say before it ends with 1."""
+
+
+class BrokenSettings(Exception):
+    """A file of settings that is no YAML."""
+
+
+def numbers() -> tuple[int, ...]:
+    """Return the version as numbers."""
+    return tuple(int(part) for part in version().split(".") if part.isdigit())
+
+
+def on_python_2() -> bool:
+    """Whether the real one of this version is taken for one on Python 2.7."""
+    return numbers() < (4, 9)
+
+
+def settings() -> dict[str, Any]:
+    """Return what the files of settings say, the person's before the root's. Raises BrokenSettings."""
+    import yaml
+
+    files = [ROOT / ".condarc", Path.home() / ".conda" / ".condarc", Path.home() / ".condarc"]
+    files += [Path(named)] if (named := os.environ.get("CONDARC")) else []
+    merged: dict[str, Any] = {}
+    for file in files:
+        try:
+            document = yaml.safe_load(file.read_text()) if file.is_file() else None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark is not None else 1
+            raise BrokenSettings(f'while parsing\n  in "{file}", line {line}, column 1') from error
+        for name, value in (document or {}).items():
+            if isinstance(value, dict):
+                merged[name] = {**merged.get(name, {}), **value}
+            elif isinstance(value, list):
+                merged[name] = [*value, *merged.get(name, [])]
+            else:
+                merged[name] = value
+    return merged
+
+
+def check_base() -> None:
+    """End as conda does when what it runs on is not what it came with."""
+    for name in NEEDED:
+        recorded = [
+            json.loads(each.read_text())["version"]
+            for each in (ROOT / "conda-meta").glob(f"{name}-[0-9]*.json")
+        ]
+        found = [each.version for each in distributions(name=name, path=[str(Path(__file__).parent)])]
+        if recorded and recorded != found:
+            raise TypeError(
+                f"install() got an unexpected keyword argument: {name} is {found}, not {recorded}"
+            )
 
 
 def version() -> str:
@@ -39,25 +139,44 @@ def version() -> str:
     return str(json.loads(records[-1].read_text())["version"]) if records else "0"
 
 
-def environments_folder() -> Path:
-    """Return where named environments go: the first folder that can be written to, as conda has it."""
+def environments_folders() -> list[Path]:
+    """Return where named environments may go, in conda's order."""
     named = os.environ.get("CONDA_ENVS_PATH") or os.environ.get("CONDA_ENVS_DIRS")
     folders = [Path(each) for each in (named or "").split(os.pathsep) if each]
-    folders += [ROOT / "envs", Path.home() / ".conda" / "envs"]
-    for folder in folders:
+    return [
+        *folders,
+        *map(Path, settings().get("envs_dirs", [])),
+        ROOT / "envs",
+        Path.home() / ".conda" / "envs",
+    ]
+
+
+def environments_folder() -> Path:
+    """Return the first of them that can be written to, as conda has it."""
+    for folder in environments_folders():
         nearest = next(each for each in (folder, *folder.parents) if each.exists())
         if os.access(nearest, os.W_OK):
             return folder
-    raise CondaError(f"NoWritableEnvsDirError: {folders}")
+    raise CondaError(f"NoWritableEnvsDirError: {environments_folders()}")
+
+
+def packages_folders() -> list[Path]:
+    """Return the package caches, in conda's order."""
+    separator = os.pathsep if sys.platform == "win32" else ","
+    named = [each for each in os.environ.get("CONDA_PKGS_DIRS", "").split(separator) if each]
+    folders = [
+        Path(os.path.expandvars(each)).expanduser() for each in (*named, *settings().get("pkgs_dirs", []))
+    ]
+    return folders or [ROOT / "pkgs", Path.home() / ".conda" / "pkgs"]
 
 
 def packages_folder() -> Path:
-    """Return the package cache."""
-    named = os.environ.get("CONDA_PKGS_DIRS", "").split(os.pathsep)[0]
-    if named:
-        return Path(named)
-    own = ROOT / "pkgs"
-    return own if os.access(ROOT, os.W_OK) else Path.home() / ".conda" / "pkgs"
+    """Return the first cache that can be written to."""
+    for folder in packages_folders():
+        nearest = next(each for each in (folder, *folder.parents) if each.exists())
+        if os.access(nearest, os.W_OK):
+            return folder
+    raise CondaError(f"NoWritablePkgsDirError: {packages_folders()}")
 
 
 def registry() -> Path:
@@ -101,8 +220,17 @@ def channel_urls(options: argparse.Namespace) -> list[str]:
         raise CondaError(
             f"ArgumentError: At least one -c / --channel flag must be supplied when using {OVERRIDE}."
         )
-    alias = os.environ.get("CONDA_CHANNEL_ALIAS", "https://conda.anaconda.org").rstrip("/")
-    return [each if "://" in each else f"{alias}/{each}" for each in options.channel]
+    custom = settings().get("custom_channels", {})
+    return [
+        each if "://" in each else f"{str(custom.get(each, channel_alias())).rstrip('/')}/{each}"
+        for each in options.channel
+    ]
+
+
+def channel_alias() -> str:
+    """Return where channels are."""
+    known = os.environ.get("CONDA_CHANNEL_ALIAS") or settings().get("channel_alias")
+    return str(known or "https://conda.anaconda.org").rstrip("/")
 
 
 async def solved(options: argparse.Namespace, specs: Sequence[str], installed: Sequence[Any]) -> list[Any]:
@@ -110,7 +238,12 @@ async def solved(options: argparse.Namespace, specs: Sequence[str], installed: S
     import rattler
     import rattler.exceptions
 
-    action: Any = "force-cache-only" if options.offline else "cache-or-fetch"
+    offline = options.offline or settings().get("offline")
+    action: Any = "force-cache-only" if offline else "cache-or-fetch"
+    pinned = [each for each in os.environ.get("CONDA_PINNED_PACKAGES", "").split("&") if each]
+    pinned += settings().get("pinned_packages", [])
+    names = {rattler.MatchSpec(each).name.normalized for each in specs}
+    specs = [*specs, *(each for each in pinned if rattler.MatchSpec(each).name.normalized in names)]
     gateway = rattler.Gateway(
         cache_dir=packages_folder() / "cache", default_config=rattler.SourceConfig(cache_action=action)
     )
@@ -143,6 +276,8 @@ def explicit(file: Path) -> list[Any]:
         if not url or url == "@EXPLICIT":
             continue
         base, _, archive = url.rpartition("/")
+        if archive.endswith(".conda") and numbers() < (4, 7):
+            raise CondaError(f"CondaValueError: could not parse '{archive}' in: {file}")
         channel, _, subdir = base.rpartition("/")
         stem = archive.removesuffix(".conda").removesuffix(".tar.bz2")
         name, number, build = stem.rsplit("-", 2)
@@ -182,6 +317,24 @@ async def link(records: list[Any], prefix: Path, anew: Sequence[str] = ()) -> No
     except Exception as error:
         raise CondaError(f"CondaError: {error}") from error
     (prefix / "CACHEDIR.TAG").unlink(missing_ok=True)  # conda writes none
+    for file in (prefix / "conda-meta").glob("*.json"):
+        meta = json.loads(file.read_text())
+        if str(meta["url"]).startswith("file:"):
+            meta["channel"] = "<unknown>"
+        if numbers() < (4, 11) and meta.get("noarch") == "python":
+            meta["files"] = [two_digits(prefix, each) for each in meta["files"]]
+        # It may be a hard link into the cache of another environment.
+        file.unlink()
+        file.write_text(json.dumps(meta))
+
+
+def two_digits(prefix: Path, file: str) -> str:
+    """Move a file of a noarch package to where two digits of Python's version lead; return where that is."""
+    moved = re.sub(r"^lib/python3\.1\d/", "lib/python3.1/", file)
+    if moved != file and (prefix / file).exists():
+        (prefix / moved).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / file).rename(prefix / moved)
+    return moved
 
 
 def records_of(prefix: Path) -> list[dict[str, Any]]:
@@ -208,6 +361,7 @@ def create(options: argparse.Namespace) -> int:
     """Make an environment anew."""
     if not (options.name or options.prefix):
         raise CondaError("ArgumentError: one of the arguments -n/--name -p/--prefix is required")
+    check_base()
     prefix = prefix_of(options)
     specs, file = wanted(options)
     channel_urls(options)
@@ -228,7 +382,7 @@ def create(options: argparse.Namespace) -> int:
     if records:
         asyncio.run(link(records, prefix))
     known = registry().read_text().splitlines() if registry().is_file() else []
-    if str(prefix) not in known:
+    if str(prefix) not in known and numbers() >= (4, 4):
         registry().parent.mkdir(parents=True, exist_ok=True)
         registry().write_text("".join(f"{line}\n" for line in [*known, str(prefix)]))
     if options.json:
@@ -263,9 +417,17 @@ def install(options: argparse.Namespace) -> int:
     import rattler
     import rattler.exceptions
 
+    check_base()
     prefix = existing(prefix_of(options))
     specs, file = wanted(options)
     channel_urls(options)
+    if options.command == "update":
+        for each in specs:
+            if re.search(r"[=<>!\[ ]", each):
+                raise CondaError(
+                    f"CondaUpdatePackageError: `conda update` only supports name-only spec, but received: {each}\n"
+                    "Use `conda install` to install a specific version of a package."
+                )
     installed = [rattler.PrefixRecord.from_path(each) for each in (prefix / "conda-meta").glob("*.json")]
     if file:
         new = explicit(file)
@@ -381,19 +543,111 @@ def info(options: argparse.Namespace) -> int:
                 "\n".join(f"{'base' if each == str(ROOT) else Path(each).name:<20} {each}" for each in envs)
             )
         return 0
-    alias = os.environ.get("CONDA_CHANNEL_ALIAS", "https://conda.anaconda.org")
+    python = "2.7.18" if on_python_2() else ".".join(map(str, sys.version_info[:3]))
     document = {
         **{"a_double": True, "conda_version": version(), "root_prefix": str(ROOT), "conda_prefix": str(ROOT)},
-        **{"root_writable": os.access(ROOT, os.W_OK), "envs": envs, "channel_alias": alias},
+        **{"root_writable": os.access(ROOT, os.W_OK), "envs": envs},
         **{"default_prefix": os.environ.get("CONDA_PREFIX", str(ROOT)), "platform": platform()},
         "active_prefix": os.environ.get("CONDA_PREFIX"),
-        "envs_dirs": [str(environments_folder())],
-        "pkgs_dirs": [str(packages_folder())],
-        "python_version": ".".join(map(str, sys.version_info[:3])),
+        "envs_dirs": list(map(str, environments_folders())),
+        "pkgs_dirs": list(map(str, packages_folders())),
+        "python_version": f"{python}.final.0",
         "channels": ["https://repo.anaconda.com/pkgs/main"],
     }
     print(json.dumps(document, indent=2) if options.json else f"a double of conda {version()}, in {ROOT}")
     return 0
+
+
+def config(options: argparse.Namespace) -> int:
+    """Print settings, as ``config --show`` does; before 4.4 it takes no names."""
+    if options.specs and numbers() < (4, 4):
+        sys.stderr.write(f"conda: error: unrecognized arguments: {' '.join(options.specs)}\n")
+        return 2
+
+    def channel(url: object, name: str) -> dict[str, object]:
+        scheme, _, location = str(url).rpartition("://")
+        return {
+            **{"auth": None, "location": location, "name": name, "package_filename": None, "platform": None},
+            **{"scheme": scheme or "https", "token": None},
+        }
+
+    said = settings()
+    shown: dict[str, object] = {
+        "channel_alias": channel(channel_alias(), ""),
+        "custom_channels": {
+            name: channel(url, name)
+            for name, url in {
+                "pkgs/main": "https://repo.anaconda.com",
+                **said.get("custom_channels", {}),
+            }.items()
+        },
+        "proxy_servers": said.get("proxy_servers", {}),
+        "ssl_verify": said.get("ssl_verify", True),
+        "offline": bool(said.get("offline", False)),
+        "pkgs_dirs": list(map(str, packages_folders())),
+        "envs_dirs": list(map(str, environments_folders())),
+    }
+    shown = {name: value for name, value in shown.items() if not options.specs or name in options.specs}
+    print(json.dumps(shown, indent=2))
+    return 0
+
+
+def init(options: argparse.Namespace) -> int:
+    """Write conda's block into the start-up file of each shell; what loads conda otherwise is commented out there."""
+    files = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fish"}
+    for shell in options.specs or ["bash"]:
+        file = Path.home() / files[shell]
+        text = file.read_text() if file.exists() else ""
+        text = re.sub(
+            r"^[ \t]*[^#\n]?[ \t]*((?:source|\.) .*etc/profile\.d/conda\.sh.*?)$",
+            r"# \1  # commented out by conda initialize",
+            text,
+            flags=re.MULTILINE,
+        )
+        block = (FISH_BLOCK if shell == "fish" else BLOCK).format(root=ROOT, shell=shell)
+        there = r"^# >>> conda initialize >>>$.*?^# <<< conda initialize <<<$\n?"
+        if re.search(there, text, re.MULTILINE | re.DOTALL):
+            text = re.sub(there, block.replace("\\", "\\\\"), text, flags=re.MULTILINE | re.DOTALL)
+        else:
+            text = f"{text.rstrip()}\n\n{block}\n" if text.strip() else f"\n{block}\n"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        print(
+            f"modified      {file}\n\n==> For changes to take effect, close and re-open your current shell. <=="
+        )
+    return 0
+
+
+def shell_words(words: Sequence[str]) -> int:
+    """Print what a shell evaluates: the function ``conda``, or what activating changes."""
+    if words[0] == "hook":
+        print(HOOK.format(root=ROOT) + "conda activate base")
+    elif words[0] == "activate":
+        name = words[1] if len(words) > 1 else "base"
+        prefix = ROOT if name == "base" else Path(name) if "/" in name else environments_folder() / name
+        existing(prefix)
+        print(f"PATH='{prefix}/bin':\"$PATH\"\nexport PATH\nexport CONDA_PREFIX='{prefix}'")
+        print(f"export CONDA_DEFAULT_ENV='{name}'\nexport CONDA_SHLVL=1")
+    else:
+        print("unset CONDA_PREFIX CONDA_DEFAULT_ENV\nexport CONDA_SHLVL=0")
+    return 0
+
+
+def activate(options: argparse.Namespace) -> int:
+    """Say what the command itself cannot do."""
+    raise CondaError("CondaError: Run 'conda init' before 'conda activate'")
+
+
+def create_from_file(options: argparse.Namespace) -> int:
+    """Make an environment of an ``environment.yml``."""
+    import yaml
+
+    document = yaml.safe_load(Path(options.file[0]).read_text())
+    options.name = options.name or (None if options.prefix else document["name"])
+    options.specs = [each for each in document["dependencies"] if isinstance(each, str)]
+    options.channel = [*options.channel, *document.get("channels", [])]
+    options.file, options.override_channels = [], True
+    return create(options)
 
 
 def platform() -> str:
@@ -408,16 +662,18 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="conda", allow_abbrev=False, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    parser.add_argument("-V", "--version", action="version", version=f"conda {version()}")
     actions = {
         **{"create": create, "install": install, "update": install, "remove": remove},
-        **{"run": run, "list": list_packages, "info": info, "env": info},
+        **{"run": run, "list": list_packages, "info": info, "env": info, "config": config},
+        **{"init": init, "activate": activate},
     }
+    if numbers() < (4, 6):
+        del actions["init"]
     for name, action in actions.items():
         each = commands.add_parser(name, allow_abbrev=False)
         each.set_defaults(action=action)
         if name == "env":
-            each.add_argument("what", choices=["list", "remove"])
+            each.add_argument("what", choices=["list", "create", "remove"])
         target = each.add_mutually_exclusive_group()
         target.add_argument("-n", "--name")
         target.add_argument("-p", "--prefix")
@@ -434,7 +690,7 @@ def parser() -> argparse.ArgumentParser:
             each.add_argument(flag, action="store_true")
         for flag in (
             *("--no-default-packages", "--strict-channel-priority", "--envs", "--no-deps", "--no-pin"),
-            "--force-reinstall",
+            *("--force-reinstall", "--show"),
         ):
             each.add_argument(flag, action="store_true")
         each.add_argument("-y", "--yes", action="store_true")
@@ -452,6 +708,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Do what the words say; return conda's exit code."""
+    words = sys.argv[1:]
+    if words in (["-V"], ["--version"]):
+        if numbers() < (4, 4):
+            settings()
+        # Python 2.7's argparse writes it there.
+        print(f"conda {version()}", file=sys.stderr if on_python_2() else sys.stdout)
+        return 0
+    if words[:1] and words[0].startswith("shell."):
+        return shell_words(words[1:])
     options, more = parser().parse_known_args()
     unknown = [word for word in more if word.startswith("-")]
     if unknown:
@@ -460,22 +725,49 @@ def main() -> int:
     options.specs += more
     if options.command == "env" and options.what == "remove":
         options.action, options.all = remove, True
+    if options.command == "env" and options.what == "create":
+        options.action = create_from_file
     try:
         code = int(options.action(options))
     except CondaError as error:
         code = 1
         if options.json:
-            print(
-                json.dumps(
-                    {"error": str(error), "success": False, "exception_name": str(error).split(":")[0]}
-                )
-            )
+            name = str(error).split(":")[0]
+            print(json.dumps({"error": str(error), "success": False, "exception_name": name}))
         else:
             sys.stderr.write(f"\n{error}\n\n")
+    return code
+
+
+def tell_broken(error: BrokenSettings) -> int:
+    """Say what conda says of settings that it cannot read: a document, nothing at all, or a traceback."""
+    if numbers() >= (22,):
+        document = {
+            **{"error": "ParserError('while parsing a flow sequence')", "exception_name": "ParserError"},
+            "traceback": f"Traceback (most recent call last):\n{error}\n",
+        }
+        print(json.dumps(document, indent=2), file=sys.stdout if "--json" in sys.argv else sys.stderr)
+    elif numbers() < (4, 4):
+        sys.stderr.write(f"Traceback (most recent call last):\nruamel.yaml.parser.ParserError: {error}\n")
+    return 1
+
+
+def end() -> None:
+    """End with conda's exit code."""
+    try:
+        code = main()
+    except BrokenSettings as error:
+        code = tell_broken(error)
+    except TypeError:
+        traceback.print_exc()
+        code = 1
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
     sys.stdout.flush()
+    sys.stderr.flush()
     # The threads of py-rattler may touch the interpreter while it ends, which is a segmentation fault at times.
     os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end()

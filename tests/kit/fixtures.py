@@ -15,6 +15,7 @@ import pytest
 from tests.kit import parts
 from tests.kit.channel import CondaChannel
 from tests.kit.channel_server import ChannelServer
+from tests.kit.miniconda import CONDA_VERSION
 from tests.kit.mirror import Mirror
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,8 +99,8 @@ def miniconda_base(conda_channel: CondaChannel) -> parts.Miniconda:
 def miniconda(miniconda_base: parts.Miniconda, home: Path) -> Callable[..., Path]:
     """Return a function that makes a Miniconda, in ``~/miniconda3`` or elsewhere, and returns its conda command."""
 
-    def make(folder: Path | None = None) -> Path:
-        return miniconda_base.copy_to(folder or home / "miniconda3")
+    def make(folder: Path | None = None, version: str = CONDA_VERSION) -> Path:
+        return miniconda_base.copy_to(folder or home / "miniconda3", version)
 
     return make
 

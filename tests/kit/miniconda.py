@@ -1,25 +1,24 @@
 """Doubles of Miniconda's installers: real self-extracting shell scripts with Miniconda's flags and refusals.
 
-What they unpack was installed from the kit's channel: a real relocatable Python with pip, and the double of conda. What
-imjoy needs (but for uv) lies beside it, so that pip has little to fetch.
+What they unpack was installed from the kit's channel: a real relocatable Python with pip, the double of conda, and what
+that needs. Compared by reading with constructor's ``header.sh`` (f57a3e7b): ``.installer.info`` stays; ``install_tmp``,
+``preconda.tar.bz2`` and ``postconda.tar.bz2`` are there while it runs; a folder that is there is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.kit.channel import CondaChannel, files_of
+from tests.kit.channel import CondaChannel
 from tests.kit.files import link_or_copy
-from tests.kit.requirements import needed_by
 
 CONDA_VERSION = "26.7.1"
-LARGE = {"uv"}
-"""Left to pip, as nobody wants sixty megabytes in a double."""
 
 HEADER = r"""#!/bin/bash
 # A double of an installer of Miniconda, for tests: its flags, its refusals, another payload.
@@ -47,12 +46,27 @@ if [ "$FORCE" = 0 ] && [ -e "$PREFIX" ]; then
 fi
 echo "PREFIX=$PREFIX"
 mkdir -p "$PREFIX"
+mkdir -p "$PREFIX/install_tmp" "$PREFIX/pkgs"
+touch "$PREFIX/preconda.tar.bz2" "$PREFIX/postconda.tar.bz2" "$PREFIX/_conda"
 # So that a test may kill it in the middle.
-[ -z "${DOUBLE_PAUSES:-}" ] || { mkdir -p "$PREFIX/pkgs" && sleep 60; }
+[ -z "${DOUBLE_PAUSES:-}" ] || sleep 60
 tail -n +@LINES@ "$0" | tar -xf - -C "$PREFIX"
 for name in @SCRIPTS@; do sed -i "1s|.*|#!$PREFIX/bin/python|" "$PREFIX/bin/$name"; done
+rm -rf "$PREFIX/install_tmp" "$PREFIX/preconda.tar.bz2" "$PREFIX/postconda.tar.bz2"
+echo '{"installer": {"name": "Miniconda3", "type": "sh"}}' >"$PREFIX/.installer.info"
 echo "installation finished."
 exit 0
+"""
+
+
+PROFILE = """\
+conda() {
+    __root="$(dirname "$(dirname "$(dirname "${BASH_SOURCE[0]:-$0}")")")"
+    case "$1" in
+    activate | deactivate) eval "$("$__root/bin/conda" shell.posix "$@")" ;;
+    *) "$__root/bin/conda" "$@" ;;
+    esac
+}
 """
 
 
@@ -63,10 +77,11 @@ class Miniconda:
     folder: Path
     scripts: tuple[str, ...]
 
-    def copy_to(self, target: Path) -> Path:
+    def copy_to(self, target: Path, version: str = CONDA_VERSION) -> Path:
         """Make it anew at ``target``, by hard links, as its installer would; return its conda command.
 
-        Files there are shared with every other copy: replace one, never write into it.
+        Files there are shared with every other copy: replace one, never write into it. Its conda says that it is of
+        ``version``, and does as that does.
         """
         shutil.copytree(self.folder, target, symlinks=True, copy_function=link_or_copy)
         for name in self.scripts:
@@ -75,24 +90,24 @@ class Miniconda:
             script.unlink()
             script.write_text(f"#!{target}/bin/python\n{text}")
             script.chmod(0o755)
+        if version != CONDA_VERSION:
+            [record] = (target / "conda-meta").glob(f"conda-{CONDA_VERSION}-*.json")
+            other = record.with_name(record.name.replace(CONDA_VERSION, version))
+            other.write_text(json.dumps({**json.loads(record.read_text()), "version": version}))
+            record.unlink()
         return target / "bin" / "conda"
 
 
 def make_base(folder: Path, channel: CondaChannel, packages: Path, python: str) -> Miniconda:
     """Install Python, pip and the double of conda into ``folder``, from the channel; ``packages`` is a cache."""
     asyncio.run(_install(folder, channel, packages, ["python=" + python, f"conda={CONDA_VERSION}"]))
-    short = ".".join(python.split(".")[:2])
-    site = folder / "lib" / f"python{short}"
-    for name in sorted(needed_by("imjoy") - LARGE):
-        for inside, file in files_of(name):
-            target = site / inside
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(file, target)
     (folder / "CACHEDIR.TAG").unlink()  # conda writes none
     for each in ("condabin", "envs", "pkgs"):
         (folder / each).mkdir(exist_ok=True)
     (folder / "conda-meta" / "history").touch()
+    (folder / "etc" / "profile.d").mkdir(parents=True)
+    # Which folder that is, it finds out: the file is the same in every copy.
+    (folder / "etc" / "profile.d" / "conda.sh").write_text(PROFILE)
     marked = f"#!{folder}".encode()
     scripts = [each.name for each in (folder / "bin").iterdir() if each.read_bytes().startswith(marked)]
     return Miniconda(folder, tuple(sorted(scripts)))

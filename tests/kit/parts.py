@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tests.kit.channel import CondaChannel
+from tests.kit.channel import IN_BASE, CondaChannel
 from tests.kit.files import link_or_copy
 from tests.kit.miniconda import CONDA_VERSION, Miniconda, installer_names, make_base, write_installers
 from tests.kit.pythons import movable_pythons, running_python
@@ -39,7 +39,9 @@ def make_channel(folder: Path, cache: Path = CACHE) -> CondaChannel:
         for number, prefix in sorted(pythons.items()):
             channel.add_python(prefix, number)
         channel.add_distribution("pip", entry_points=("pip = pip._internal.cli.main:main",))
-        channel.add_distribution("py-rattler")
+        channel.add_distribution("PyYAML", alone=True)
+        for name, number in IN_BASE.items():
+            channel.add_distribution(name, as_version=number, alone=True)
     for number in (CONDA_VERSION, NEWER_CONDA_VERSION):
         channel.add_conda(number)
     channel.add_module("small", "1.0")

@@ -20,7 +20,7 @@ from imjoy.provision.receipt import Receipt, own_folder, read_receipt, write_rec
 from imjoy.provision.record import install_lock
 from imjoy.provision.steps import Report, StepFailed, Steps
 from imjoy.signals import signals_held
-from imjoy.upgrade.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_specs, plan_base
+from imjoy.upgrade.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_base, plan_base
 from imjoy.upgrade.candidate import (
     Candidate,
     changed_outside,
@@ -160,26 +160,27 @@ class Session:
 
         Touches nothing that is installed. Raises :class:`ImJoyError` ``upgrade.step`` and ``upgrade.disk``.
         """
-        specs = find_specs(self._origin)
-        if not specs:
+        base = find_base(self._origin)
+        if base is not None:
+            self._report("asking conda what is new", None)
+            with self._explained():
+                try:
+                    self._base = plan_base(base, self._context)
+                except CommandFailed as error:
+                    self._steps.note(error.why)
+                    raise StepFailed("asking conda what is new: it failed.") from error
+                if self._base.changes:
+                    before_fetching()
+                    fetch_base(self._base, self._steps, self._context)
+        origin, changes = self._origin, self._base.changes if self._base else ()
+        layer, versions = self._folder, dict[str, str]()
+        if base is None or base.environment != origin.environment:
             with self._explained():
                 layer, versions = self._stage().prepare_pip()
-            origin = self._origin
-            self._prepared = Prepared(layer, versions, (), origin.version, origin.source, origin.id, None)
-            return self._told("upgrade" if versions else "none", self._prepared)
-        self._report("asking conda what is new", None)
-        with self._explained():
-            try:
-                self._base = plan_base(self._origin, specs, self._context)
-            except CommandFailed as error:
-                self._steps.note(error.why)
-                raise StepFailed("asking conda what is new: it failed.") from error
-            if self._base.changes:
-                before_fetching()
-                fetch_base(self._base, self._origin, self._steps)
-        nothing = Prepared(self._folder, {}, (), self._origin.version, CONDA_FORGE, self._origin.id, None)
-        told = self._told("upgrade" if self._base.changes else "none", nothing)
-        return replace(told, packages=self._base.changes)
+        source = origin.source if base is None else CONDA_FORGE
+        self._prepared = Prepared(layer, versions, (), origin.version, source, origin.id, None)
+        told = self._told("upgrade" if versions or changes else "none", self._prepared)
+        return replace(told, packages=(*changes, *told.packages))
 
     def carry_out(self, told: Upgrade) -> Upgrade:
         """Try what was prepared, swap it in, test it, and make it final.
@@ -188,12 +189,15 @@ class Session:
         one, ``upgrade.failed`` when it does not work in its place, ``upgrade.changed``, ``upgrade.disk``,
         ``KeyboardInterrupt``. Only ``upgrade.stuck`` says that it could not be put back whole.
         """
-        if self._base is not None:
-            with self._explained():
-                return replace(told, done=True, notices=self._change_base(self._base))
         prepared = self._prepared
         if prepared is None:
             raise RuntimeError("nothing was prepared")
+        notices: tuple[str, ...] = ()
+        if self._base is not None and self._base.changes:
+            with self._explained():
+                notices = self._change_base(self._base)
+        if self._base is not None and not prepared.versions:
+            return replace(told, done=True, notices=notices)
         with self._explained():
             names = replaced_versions(self._origin, prepared.versions, prepared.added_before)
             candidate = make_candidate(
@@ -211,12 +215,11 @@ class Session:
                     why=f"{self._origin.site} is not what it was when the upgrade began.",
                     fix="imjoy upgrade",
                 )
-            notices: tuple[str, ...] = ()
             try:
                 stop_all(engines)
                 self._swap(swap, prepared, before)
             finally:
-                notices = start_again(engines, self._context) if engines else ()
+                notices += start_again(engines, self._context) if engines else ()
         self._keep(prepared, swap, names)
         return replace(told, done=True, notices=notices)
 
@@ -262,14 +265,14 @@ class Session:
         """Have conda work, test the outcome, and put everything back when it is worse; return notices."""
         self._report("looking how things are", None)
         before = examine(self._origin.interpreter, self._layout, self._context)
-        change = BaseChange(plan, self._origin, self._steps, self._folder / "saved")
+        change = BaseChange(plan, self._origin, self._steps, self._context, self._folder / "saved base")
         engines = find_running(self._layout, self._origin.environment)
         notices: tuple[str, ...] = ()
         try:
             stop_all(engines)
             try:
                 change.do()
-                self._context.run([str(plan.conda), "-V"], timeout=VERSION_SECONDS)
+                self._context.run([str(plan.base.conda), "-V"], timeout=VERSION_SECONDS)
                 worse = self._test(self._origin.version, before)
                 if worse:
                     raise self._not_working("upgrade.failed", worse)

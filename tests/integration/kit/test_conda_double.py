@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,12 +27,12 @@ def conda(miniconda: Callable[..., Path], channel: ChannelServer) -> Path:
     return miniconda()
 
 
-def test_it_says_what_it_is_and_where_it_lies(conda: Path) -> None:
+def test_it_says_what_it_is_and_where_it_lies(conda: Path, home: Path) -> None:
     assert told(conda, "-V") == "conda 26.7.1\n"
     info = json.loads(told(conda, "info", "--json"))
     assert info["a_double"] is True
     assert info["root_prefix"] == str(conda.parents[1])
-    assert info["envs_dirs"] == [str(conda.parents[1] / "envs")]
+    assert info["envs_dirs"] == [str(conda.parents[1] / "envs"), str(home / ".conda" / "envs")]
 
 
 def test_a_named_environment_is_made_listed_used_and_removed(conda: Path, home: Path) -> None:
@@ -96,3 +97,120 @@ def test_default_channels_are_refused_as_nobody_accepted_their_terms(conda: Path
 def test_what_does_not_exist_is_exit_1(conda: Path) -> None:
     assert "PackagesNotFound" in told(conda, "create", "-y", "-n", "x", *FORGE, "no-such-package", code=1)
     assert "EnvironmentLocationNotFound" in told(conda, "run", "-n", "none", "python", code=1)
+
+
+def outcome(*words: object) -> tuple[int, str, str]:
+    """Run a command; return its exit code, and what it wrote to each stream."""
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(("version", "stream"), [("4.3.30", 2), ("4.8.3", 2), ("4.10.3", 1), ("26.7.1", 1)])
+def test_a_conda_of_python_2_7_says_its_version_on_stderr(
+    miniconda: Callable[..., Path], version: str, stream: int
+) -> None:
+    conda = miniconda(version=version)
+    assert outcome(conda, "-V")[0] == 0
+    assert outcome(conda, "-V")[stream] == f"conda {version}\n"
+    told = json.loads(outcome(conda, "info", "--json")[1])
+    assert told["conda_version"] == version
+    assert told["python_version"].startswith("2.7.") == (stream == 2)
+
+
+def test_settings_that_are_no_yaml_are_told_as_each_conda_tells_them(
+    miniconda: Callable[..., Path], home: Path, tmp_path: Path
+) -> None:
+    (home / ".condarc").write_text("channel_alias: [http\n  foo: {{\n")
+    new, middle, old = (miniconda(tmp_path / each, each) for each in ("26.7.1", "4.14.0", "4.3.30"))
+    assert outcome(new, "-V") == (0, "conda 26.7.1\n", "")
+    code, said, _ = outcome(new, "info", "--json")
+    assert (code, json.loads(said)["exception_name"]) == (1, "ParserError")
+    assert outcome(middle, "-V") == (0, "conda 4.14.0\n", "")
+    assert outcome(middle, "info", "--json") == (1, "", "")
+    for words in (["-V"], ["info", "--json"]):
+        code, said, error = outcome(old, *words)
+        assert (code, said) == (1, "")
+        assert f'in "{home}/.condarc", line 2' in error
+
+
+def test_update_takes_names_and_pins_hold(
+    conda: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "one"
+    told(conda, "create", "-y", "-p", folder, *FORGE, "python=3.11", "small=1.0")
+    error = told(conda, "update", "-y", "-p", folder, *FORGE, "small=2.0", code=1)
+    assert "only supports name-only spec, but received: small=2.0" in error
+    monkeypatch.setenv("CONDA_PINNED_PACKAGES", "small=1.0")
+    told(conda, "update", "-y", "-p", folder, *FORGE, "small")
+    assert list((folder / "conda-meta").glob("small-1.0-*"))
+    monkeypatch.delenv("CONDA_PINNED_PACKAGES")
+    told(conda, "update", "-y", "-p", folder, *FORGE, "small")
+    assert list((folder / "conda-meta").glob("small-2.0-*"))
+
+
+@pytest.mark.parametrize(("version", "place"), [("4.10.3", "python3.1"), ("4.14.0", "python3.13")])
+def test_before_4_11_two_digits_of_a_version_are_read(
+    miniconda: Callable[..., Path], channel: ChannelServer, tmp_path: Path, version: str, place: str
+) -> None:
+    conda = miniconda(version=version)
+    told(conda, "create", "-y", "-p", tmp_path / "one", *FORGE, "python=3.13", "pip")
+    assert (tmp_path / "one" / "lib" / place / "site-packages" / "pip" / "__init__.py").exists()
+    works = outcome(tmp_path / "one" / "bin" / "python", "-I", "-m", "pip", "--version")[0] == 0
+    assert works == (place == "python3.13")
+
+
+def test_files_of_settings_are_obeyed(
+    conda: Path, channel: ChannelServer, home: Path, tmp_path: Path
+) -> None:
+    root = conda.parents[1]
+    (root / ".condarc").write_text(f"channel_alias: http://127.0.0.1:9\npkgs_dirs: [{tmp_path}/pkgs]\n")
+    (home / ".condarc").write_text(f"custom_channels: {{conda-forge: '{channel.url}'}}\nssl_verify: false\n")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CONDA_")}
+    done = subprocess.run(
+        [conda, "create", "-y", "-p", tmp_path / "one", *FORGE, "small", "python"], env=environ, check=False
+    )
+    assert done.returncode == 0
+    assert list((tmp_path / "pkgs").glob("small-*"))
+    shown = subprocess.run(
+        [conda, "config", "--show", "--json"], env=environ, capture_output=True, text=True, check=True
+    )
+    told = json.loads(shown.stdout)
+    assert told["channel_alias"]["location"] == "127.0.0.1:9"
+    assert told["custom_channels"]["conda-forge"]["scheme"] == "http"
+    assert (told["ssl_verify"], told["pkgs_dirs"]) == (False, [f"{tmp_path}/pkgs"])
+
+
+def test_a_base_whose_packages_were_replaced_creates_nothing_more(conda: Path, tmp_path: Path) -> None:
+    told(conda, "create", "-y", "-p", tmp_path / "one", *FORGE, "small", "python")
+    root = conda.parents[1]
+    [info] = root.glob("lib/python3.*/site-packages/requests-*.dist-info")
+    metadata = (info / "METADATA").read_text().replace("Version: 2.28.2", "Version: 2.33.0")
+    (info / "METADATA").unlink()
+    (info / "METADATA").write_text(metadata)
+    info.rename(info.with_name("requests-2.33.0.dist-info"))
+    assert "TypeError" in told(
+        conda, "create", "-y", "-p", tmp_path / "two", *FORGE, "small", "python", code=1
+    )
+    assert told(conda, "-V") == "conda 26.7.1\n"
+
+
+def test_conda_init_lets_bash_activate_and_comments_out_what_loaded_it_before(
+    conda: Path, home: Path
+) -> None:
+    root = conda.parents[1]
+    assert "Run 'conda init' before 'conda activate'" in told(conda, "activate", code=1)
+    rc = home / ".bashrc"
+    rc.write_text(f". {root}/etc/profile.d/conda.sh\n")
+    active = "conda activate base && echo $CONDA_PREFIX"
+    for _ in range(2):
+        assert told("bash", "-c", f". {rc}; {active}").splitlines()[-1] == str(root)
+        told(conda, "init", "bash")
+        assert rc.read_text().count("# >>> conda initialize >>>") == 1
+    assert f"# . {root}/etc/profile.d/conda.sh  # commented out by conda initialize" in rc.read_text()
+
+
+def test_an_environment_yml_makes_an_environment(conda: Path, channel: ChannelServer, tmp_path: Path) -> None:
+    file = tmp_path / "environment.yml"
+    file.write_text("name: lab\nchannels: [conda-forge]\ndependencies: [python=3.11, small]\n")
+    told(conda, "env", "create", "--file", file)
+    assert (conda.parents[1] / "envs" / "lab" / "bin" / "python").exists()

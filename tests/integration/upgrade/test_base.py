@@ -13,12 +13,18 @@ from typing import Any
 
 import pytest
 from tests.kit.channel_server import ChannelServer
+from tests.kit.pythons import running_python
 from tests.kit.upgrade_runs import wait_for
 from tests.kit.upgrades import broken_records
 
+from imjoy.context import Context
+from imjoy.effects.conda import write_wrapper
+from imjoy.upgrade.base import Base, find_base, plan_base
+from imjoy.upgrade.origin import Origin
+
 pytestmark = pytest.mark.timeout(600)
 
-# Does what conda would, then loses a file of imjoy's, and says that it failed or, with BREAKS=quietly, nothing.
+# Does what conda would, then loses a file of its Python's, and says that it failed or, with BREAKS=quietly, nothing.
 BREAKING_CONDA = """#!/bin/sh
 '{conda}' "$@" || exit
 case "$*" in
@@ -29,10 +35,11 @@ esac
 
 
 class CondaPrefix:
-    """A prefix whose Python is conda's, with imjoy in it."""
+    """A prefix as an install makes it: a Miniconda in ``conda``, and beside it an environment of its Python."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.base = folder / "conda"
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
     @property
@@ -67,7 +74,11 @@ def wheels(wheel: Path) -> Path:
 @pytest.fixture
 def prefix(miniconda: Callable[..., Path], channel: ChannelServer, wheels: Path, home: Path) -> CondaPrefix:
     """Return a prefix with conda 26.7.1, where the channel has 26.9.0."""
-    made = CondaPrefix(miniconda(home / "ImJoyApp").parents[1])
+    made = CondaPrefix(home / "ImJoyApp")
+    conda = miniconda(made.base)
+    python = made.base / "bin" / "python"
+    subprocess.run([python, "-I", "-B", "-m", "venv", made.folder], check=True)
+    write_wrapper(made.folder, conda)
     uv = [
         sys.executable,
         "-m",
@@ -84,7 +95,7 @@ def prefix(miniconda: Callable[..., Path], channel: ChannelServer, wheels: Path,
 
 def spoil(prefix: CondaPrefix) -> Path:
     """Put a BreakingConda in conda's place; return the file that it loses."""
-    conda, lost = prefix.folder / "bin" / "conda", prefix.site / "imjoy_engine" / "server.py"
+    conda, lost = prefix.base / "bin" / "conda", next(prefix.base.glob("lib/python3.*/secrets.py"))
     real = conda.with_name("conda-real")
     conda.rename(real)
     conda.write_text(BREAKING_CONDA.format(conda=real, lost=lost))
@@ -93,7 +104,8 @@ def spoil(prefix: CondaPrefix) -> Path:
 
 
 def test_conda_and_pip_are_brought_up_and_python_and_imjoy_stay(prefix: CondaPrefix) -> None:
-    python = prefix.run("python", "-V").stdout
+    python, pip = prefix.run("python", "-V").stdout, prefix.run("pip", "--version").stdout
+    own_pip = told_pip(prefix.base)
     told = prefix.upgrade("--dry-run")
     assert {"name": "conda", "old": "26.7.1", "new": "26.9.0"} in told["packages"]
     assert prefix.conda() == "conda 26.7.1"
@@ -101,8 +113,55 @@ def test_conda_and_pip_are_brought_up_and_python_and_imjoy_stay(prefix: CondaPre
     assert prefix.conda() == "conda 26.9.0"
     assert prefix.run("python", "-V").stdout == python
     assert prefix.run("imjoy", "--version").returncode == 0
+    assert ("pip" in {each["name"] for each in told["packages"]}) == (
+        prefix.run("pip", "--version").stdout != pip
+    )
+    assert told_pip(prefix.base) == own_pip
     assert prefix.upgrade()["action"] == "none"
-    assert list((prefix.folder / ".imjoy" / "upgrade").glob("s*")) == []
+    left = {each.name for each in (prefix.folder / ".imjoy" / "upgrade").iterdir()}
+    assert not {each for each in left if each.startswith(("stage", "saved"))}
+    forge = ("--override-channels", "-c", "conda-forge")
+    made = prefix.run("conda", "create", "-y", "-n", "lab", *forge, "python", "small")
+    assert made.returncode == 0, made.stderr
+
+
+def told_pip(environment: Path) -> str:
+    """Return what the pip of an environment says of itself."""
+    command = [environment / "bin" / "python", "-I", "-B", "-m", "pip", "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_base_of_an_older_install_is_brought_up_with_python_as_it_is(
+    miniconda: Callable[..., Path], channel: ChannelServer, home: Path
+) -> None:
+    conda = miniconda(home / "ImJoyApp")
+    base = Base(conda, home / "ImJoyApp", ("conda", "pip"), running_python() or "")
+    assert find_base(origin_of(home / "ImJoyApp")) == base
+    changes = {each.name: each.new for each in plan_base(base, Context(home, os.environ)).changes}
+    assert changes["conda"] == "26.9.0"
+    assert "python" not in changes
+
+
+def test_a_conda_that_was_here_before_is_left_and_the_environment_s_pip_is_its_matter(
+    miniconda: Callable[..., Path], channel: ChannelServer, home: Path
+) -> None:
+    conda = miniconda()
+    forge = ("--override-channels", "-c", "conda-forge")
+    subprocess.run([conda, "create", "-y", "-q", "-n", "imjoy", *forge, "python=3.12", "pip"], check=True)
+    environment = conda.parents[1] / "envs" / "imjoy"
+    write_wrapper(environment, conda)
+    assert find_base(origin_of(environment)) is None
+    (environment / ".imjoy").mkdir()
+    (environment / ".imjoy" / "receipt.json").write_text(json.dumps({"conda": str(conda)}))
+    base = find_base(origin_of(environment))
+    assert base is not None
+    assert (base.conda, base.environment, base.names) == (conda, environment, ("pip",))
+
+
+def origin_of(environment: Path) -> Origin:
+    """Return an imjoy that lives in an environment."""
+    binaries = environment / "bin"
+    return Origin("1.0", environment, binaries / "python", environment, binaries, "pip", "", "")
 
 
 @pytest.mark.skipif("IMJOY_UPGRADE_MATRIX" not in os.environ, reason="make upgrade-matrix runs it")
