@@ -16,7 +16,7 @@ from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.doctor.model import CheckResult, Examination, FixResult, Machine
 from imjoy.doctor.registry import all_checks, select
-from imjoy.doctor.runner import Look, examination, examine, mend
+from imjoy.doctor.runner import Look, examination, examine, judge, mend
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import DEFAULT_HOST, DEFAULT_PORT
@@ -104,7 +104,9 @@ def command(
         _show_plan(looks)
         fixes = mend(looks, lambda result: _agreed(result, yes=yes, as_json=as_json))
         begin = time.monotonic()
-        looks = examine(checks, machine, offline=offline, report=watch) if fixes else looks
+        if fixes:
+            again = examine(checks, machine, offline=offline, report=watch)
+            looks, fixes = again, judge(fixes, before=looks, after=again)
     watch.close()
     result = examination(looks, time.monotonic() - begin, fixes)
     _show(result, context, as_json=as_json, verbose=verbose)

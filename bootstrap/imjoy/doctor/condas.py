@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.doctor.model import Machine
+from imjoy.effects.conda import conda_of_prefix, root_of, unwrapped
 
 SHEBANG_BYTES = 512
 
@@ -32,14 +34,13 @@ class Conda:
 def find_conda(machine: Machine) -> Conda | None:
     """Return the conda of the prefix, else the one that CONDA_EXE or PATH names."""
     environ = machine.context.environ
-    name = "Scripts/conda.exe" if machine.platform == "win32" else "bin/conda"
     for candidate in (
-        str(machine.layout.prefix / name),
-        environ.get("CONDA_EXE", ""),
-        shutil.which("conda", path=environ.get("PATH", "")) or "",
+        conda_of_prefix(machine.layout.prefix),
+        environ.get("CONDA_EXE"),
+        shutil.which("conda", path=environ.get("PATH", "")),
     ):
         # A link to a deleted conda is a finding too.
-        if candidate and (Path(candidate).exists() or Path(candidate).is_symlink()):
-            command = Path(candidate)
-            return Conda(command, command.resolve().parent.parent)
+        if candidate and os.path.lexists(candidate):
+            command = unwrapped(Path(candidate))
+            return Conda(command, root_of(command))
     return None

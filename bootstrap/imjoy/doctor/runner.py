@@ -103,6 +103,21 @@ def mend(looks: Iterable[Look], agree: Callable[[CheckResult], bool]) -> list[Fi
     return done
 
 
+def judge(fixes: Iterable[FixResult], *, before: Iterable[Look], after: Iterable[Look]) -> list[FixResult]:
+    """Return the fixes, an error with those after which the same is found as before."""
+    was = {each.result.id: each.result for each in before}
+    found = {each.result.id: each.result for each in after}
+    return [
+        replace(each, error=f"it was done, and it is as it was: {found[each.id].what}")
+        if not each.error
+        and each.id in found
+        and found[each.id].status not in (Status.OK, Status.SKIPPED)
+        and (found[each.id].what, found[each.id].why) == (was[each.id].what, was[each.id].why)
+        else each
+        for each in fixes
+    ]
+
+
 def examination(looks: Iterable[Look], seconds: float, fixes: Iterable[FixResult] = ()) -> Examination:
     """Return the result of an examination that took ``seconds``."""
     return Examination(

@@ -129,11 +129,11 @@ def find_conda(home: Path, environ: Mapping[str, str], *, except_in: Path | None
     return find_condas(home, environ, except_in=except_in)[0]
 
 
-def ask_conda(command: Path, environ: Mapping[str, str]) -> Conda | str:
-    """Ask a conda what it is; return that, or in a sentence why it cannot be used."""
+def ask_conda(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0) -> Conda | str:
+    """Ask a conda what it is, for a minute or so many seconds; return that, or in a sentence why it cannot be used."""
     answer = ask(
         [str(command), "info", "--json"],
-        timeout=INFO_SECONDS,
+        timeout=seconds or INFO_SECONDS,
         environ=calm(environ),
         most=MOST_INFO_BYTES,
     )
@@ -157,7 +157,7 @@ def ask_conda(command: Path, environ: Mapping[str, str]) -> Conda | str:
         return f"{command} is passed over: `conda info --json` does not say what a conda says"
 
 
-def ask_settings(command: Path, environ: Mapping[str, str]) -> Settings | None:
+def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0) -> Settings | None:
     """Return what a conda says of its channels and its network, whichever file or variable that stands in.
 
     None where it does not say.
@@ -165,7 +165,7 @@ def ask_settings(command: Path, environ: Mapping[str, str]) -> Settings | None:
     # Names behind --show are not known to the conda of 2017.
     answer = ask(
         [str(command), "config", "--show", "--json"],
-        timeout=INFO_SECONDS,
+        timeout=seconds or INFO_SECONDS,
         environ=calm(environ),
         most=MOST_INFO_BYTES,
     )
@@ -238,7 +238,7 @@ def environment_of_imjoy(conda: Conda) -> Path | None:
 
 def root_of(command: Path) -> Path:
     """Return the folder of the conda that a command belongs to; a wrapper of ours is followed to the conda it runs."""
-    return _unwrapped(command).resolve().parent.parent
+    return unwrapped(command).resolve().parent.parent
 
 
 def conda_of_prefix(prefix: Path) -> Path | None:
@@ -248,7 +248,7 @@ def conda_of_prefix(prefix: Path) -> Path | None:
     """
     for root in (prefix / OWN_CONDA, prefix):
         command = root / command_name()
-        if (root / "conda-meta").is_dir() and os.path.lexists(command) and _unwrapped(command) == command:
+        if (root / "conda-meta").is_dir() and os.path.lexists(command) and unwrapped(command) == command:
             return command
     try:
         recorded = json.loads((prefix / ".imjoy" / "receipt.json").read_text(encoding="utf-8")).get("conda")
@@ -354,7 +354,7 @@ def _absolute(folders: object) -> tuple[Path, ...]:
     return tuple(Path(each) for each in named if isinstance(each, str) and Path(each).is_absolute())
 
 
-def _unwrapped(command: Path) -> Path:
+def unwrapped(command: Path) -> Path:
     """Return the command that a wrapper of ours runs, else the command itself."""
     if command.suffix.lower() == ".exe":
         try:
@@ -387,7 +387,7 @@ def _candidates(home: Path, environ: Mapping[str, str], except_in: Path | None) 
     for candidate in _places(home, environ):
         if not candidate.is_absolute() or not candidate.is_file() or not os.access(candidate, os.X_OK):
             continue
-        real = _unwrapped(candidate).resolve()
+        real = unwrapped(candidate).resolve()
         lies_in = (candidate.resolve(), real)
         if real in seen or (barred is not None and any(each.is_relative_to(barred) for each in lies_in)):
             continue

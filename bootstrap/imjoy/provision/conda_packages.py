@@ -24,6 +24,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 
 AT_ONCE = 4
 """More than that at a time, and servers take it amiss."""
+FULL_SIGNS = ("No space left on device", "os error 28", "Disk quota exceeded", "WinError 112")
 RECORDED = (
     *("arch", "build", "build_number", "constrains", "depends", "features", "license", "license_family"),
     *("noarch", "platform", "subdir", "timestamp", "track_features", "python_site_packages_path"),
@@ -103,6 +104,10 @@ def main(arguments: Sequence[str]) -> int:
         else:
             link(work, json.loads(file.with_suffix(".found").read_text(encoding="utf-8")))
     except ImJoyError as error:
+        if any(sign in error.why for sign in FULL_SIGNS):
+            # Who runs this step knows what a full disk means, and how much is needed.
+            print(error.why, file=sys.stderr)  # noqa: T201
+            return 1
         told.write_text(json.dumps(error.as_json()), encoding="utf-8")
         print(f"{error.what}\n{error.why}", file=sys.stderr)  # noqa: T201 - into the log of the install
         return 1

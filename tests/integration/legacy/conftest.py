@@ -19,7 +19,7 @@ from tests.kit.channel_server import ChannelServer
 from tests.kit.locks import lock_of
 from tests.kit.old_hosts import make_environment, make_repository
 
-START_SECONDS = 170
+START_SECONDS = 500
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
 """An index that nobody serves: what has to come from one fails at once."""
 

@@ -17,7 +17,8 @@ from imjoy.effects.lock import identity
 
 from .conftest import NO_INDEX, OldHost
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
+pytestmark = pytest.mark.timeout(600)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -141,8 +142,9 @@ def test_an_environment_of_somebody_else_is_left_as_it_is(conda_host: OldHost) -
     before = content(conda_host.prefix)
     done = conda_host.run("install", "--yes", "--distribution", "existing")
     assert done.returncode == 3
-    assert "conda.foreign" in done.stderr
-    assert str(conda_host.prefix) in done.stderr
+    assert f"{conda_host.prefix} is an environment that no install of imjoy made" in " ".join(
+        done.stderr.split()
+    )
     assert content(conda_host.prefix) == before
 
 
@@ -152,7 +154,7 @@ def test_a_folder_of_somebody_else_in_the_prefix_s_place_is_left_as_it_is(conda_
     theirs.write_text("years of work\n")
     done = conda_host.run("start")
     assert done.returncode == 3, done.stderr
-    assert "prefix.foreign" in done.stderr
+    assert "thesis.txt" in done.stderr
     assert content(theirs.parent) == {str(theirs): b"years of work\n"}
 
 
@@ -196,7 +198,7 @@ def begun(conda_host: OldHost, channel: ChannelServer) -> Iterator[subprocess.Po
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_takes_back_what_it_made_and_the_next_start_works(
-    conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer, number: int
+    conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer, wheels: Path, number: int
 ) -> None:
     # A terminal tells the whole group of Ctrl-C; whoever sends TERM tells one process.
     if number == signal.SIGINT:
@@ -208,19 +210,19 @@ def test_interrupted_it_takes_back_what_it_made_and_the_next_start_works(
     assert not conda_host.prefix.exists()
     assert not (conda_host.prefix.parent / ".imjoy.imjoy").exists()
     channel.stall.clear()
-    again = conda_host.run("start", **NO_INDEX)
-    assert "making the environment" in again.stderr
+    again = conda_host.run("start", **NO_INDEX, PIP_FIND_LINKS=str(wheels))
+    assert "building imjoy" in again.stderr
 
 
 def test_after_a_kill_the_next_start_takes_over(
-    conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer
+    conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer, wheels: Path
 ) -> None:
     os.killpg(begun.pid, signal.SIGKILL)
     begun.communicate(timeout=WAIT_SECONDS)
     assert (conda_host.prefix.parent / ".imjoy.imjoy" / "record.json").exists()
     channel.stall.clear()
-    again = conda_host.run("start", **NO_INDEX)
-    assert "making the environment" in again.stderr
+    again = conda_host.run("start", **NO_INDEX, PIP_FIND_LINKS=str(wheels))
+    assert "building imjoy" in again.stderr
     assert again.returncode == 4, again.stderr
 
 
@@ -246,7 +248,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
     disk = mounted("size=64m")
     done = conda_host.run("start", CONDA_ENVS_PATH=str(disk))
     assert done.returncode == 3, done.stderr
-    assert "host.disk" in done.stderr
+    assert "make room" in done.stderr
     assert list(disk.iterdir()) == []
 
 

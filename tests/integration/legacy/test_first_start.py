@@ -19,6 +19,7 @@ from imjoy import PROJECT_URL, __version__
 
 from .conftest import OldHost, host_of
 
+pytestmark = pytest.mark.timeout(600)
 MOST_SECONDS_MORE = 0.3
 STARTS = 7
 PLUGIN = """

@@ -12,7 +12,7 @@ from pathlib import Path
 from imjoy.doctor.condas import find_conda
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip
-from imjoy.effects.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME
+from imjoy.effects.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME, OWN_CONDA
 from imjoy.effects.process import CommandFailed
 from imjoy.legacy.sentence import install_line
 from imjoy.provision.linked import environment_of
@@ -61,8 +61,8 @@ def look(machine: Machine) -> Finding:
 
 
 def find_environment(machine: Machine) -> Path | None:
-    """Return the conda environment of the prefix, else the one named ``imjoy`` of the conda that is here."""
-    places = [environment_of(machine.layout.prefix)]
+    """Return the conda environment of the prefix, else its Miniconda, else the one named ``imjoy`` of a conda here."""
+    places = [environment_of(machine.layout.prefix), machine.layout.prefix / OWN_CONDA]
     conda = find_conda(machine)
     if conda is not None and not receipt_of(machine).exists():
         places.append(conda.root / "envs" / ENVIRONMENT_NAME)
@@ -122,8 +122,9 @@ CHECK = Check(
     "the conda environment of imjoy",
     look,
     """\
-Cause: files of conda packages were deleted from the environment that imjoy lives in (the prefix, or the environment
-`imjoy` of a conda of yours), or its Python does not run any more. What pip has replaced there since is not counted.
+Cause: files of conda packages were deleted from the environment that imjoy lives in (the environment `imjoy` of a conda
+of yours, or the Miniconda in the prefix), or its Python does not run any more. What pip has replaced there since is
+not counted.
 
 Cure: `--fix` has conda install the same builds of those packages again. Where even the Python is broken the install
 line makes the environment anew; your workspace is not touched.""",

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from imjoy.doctor.condas import Conda, find_conda
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, ok, skip, warn
+from imjoy.model.errors import ImJoyError
 
 INIT_SECONDS = 18.0
 # What `conda init` writes: the first form into bash, zsh, fish, tcsh and xonsh files, the second into PowerShell's.
 BLOCK = re.compile(
     r"^(?:# >>> conda initialize >>>|#region conda initialize)\s*$(.*?)^(?:# <<< conda initialize <<<|#endregion)",
     re.MULTILINE | re.DOTALL,
+)
+LOADING = re.compile(
+    r"(?:^|[\s;&|])(?:\.|source)\s+(\S+?)/etc/(?:profile\.d/conda\.sh|fish/conf\.d/conda\.fish)\b"
 )
 
 
@@ -31,18 +35,17 @@ def look(machine: Machine) -> Finding:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    blocks = BLOCK.findall(text)
-    live = "\n".join(
-        line for block in blocks for line in block.splitlines() if not line.lstrip().startswith("#")
-    )
     command = f"{conda.command} init {machine.shell}"
     fix = Fix(
         f"run `conda init {machine.shell}`, which edits {file}, and keep a copy",
         lambda: _init(machine, conda),
     )
+    if _loads(conda, machine, BLOCK.sub("", text)):
+        return ok(f"`conda activate` works in {machine.shell}: {file}")
+    live = "\n".join(line for block in BLOCK.findall(text) for line in _live(block))
     if not live.strip():
         return warn(
-            f"`conda activate` fails in {machine.shell} with CommandNotFoundError.",
+            f"`conda activate` fails in {machine.shell}: Run 'conda init' before 'conda activate'.",
             f"{file} has no block of `conda init`.",
             command,
             fix,
@@ -55,6 +58,24 @@ def look(machine: Machine) -> Finding:
             fix,
         )
     return ok(f"`conda activate` works in {machine.shell}: {file}")
+
+
+def _live(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+
+
+def _loads(conda: Conda, machine: Machine, text: str) -> bool:
+    """Whether the file loads conda's functions itself: the way of conda 4.4, which works to this day."""
+    home = machine.context.home
+    for line in _live(text):
+        found = LOADING.search(line)
+        if found is None:
+            continue
+        named = found[1].strip("'\"").replace("${HOME}", str(home)).replace("$HOME", str(home))
+        named = f"{home}{named[1:]}" if named.startswith("~/") else named
+        if Path(named) in _roots(conda) or Path(named).resolve() in _roots(conda):
+            return True
+    return False
 
 
 def rc_file(machine: Machine) -> Path | None:
@@ -91,6 +112,9 @@ def _init(machine: Machine, conda: Conda) -> Repair:
     lines = difflib.unified_diff(
         (before or "").splitlines(), after.splitlines(), str(file), str(file), n=1, lineterm=""
     )
+    if after == (before or ""):
+        backup.unlink(missing_ok=True)
+        raise ImJoyError("doctor.not-mended", f"`conda init {machine.shell}` changed nothing in {file}.")
     undo = f"rm '{file}'" if before is None else f"mv '{backup}' '{file}'"
     return Repair(undo, "\n".join(lines))
 
@@ -100,10 +124,11 @@ CHECK = Check(
     "conda activate in your shell",
     look,
     """\
-Cause: `CommandNotFoundError: Your shell has not been properly configured to use 'conda activate'`. conda's
-`activate` is a function that `conda init` puts into the start-up file of one shell: `.bashrc` (`.bash_profile` on
-macOS), `.zshrc`, `config.fish`, `.tcshrc`, or the profile of PowerShell. Yours has no such block, or one of a conda
-elsewhere. imjoy itself never activates an environment, so plugins run all the same.
+Cause: `CondaError: Run 'conda init' before 'conda activate'`, or, of an older conda, `CommandNotFoundError: Your shell
+has not been properly configured to use 'conda activate'`. conda's `activate` is a function that `conda init` puts into
+the start-up file of one shell: `.bashrc` (`.bash_profile` on macOS), `.zshrc`, `config.fish`, `.tcshrc`, or the profile
+of PowerShell. Yours has no such block, or one of a conda elsewhere, nor does it load `etc/profile.d/conda.sh` itself.
+imjoy never activates an environment, so plugins run all the same.
 
 Cure: the line that is shown, then a new terminal. `imjoy doctor --fix` runs it, keeps a copy of the file, shows what
 changed and how to take it back.""",

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from imjoy.doctor.condas import find_conda
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.conda import OWN_CONDA, ask_conda
 from imjoy.legacy.sentence import install_line
 
 CONDA_SECONDS = 18.0
+SETTINGS_FILE = re.compile(r"it cannot read (.+), line (\d+)$")
 
 
 def look(machine: Machine) -> Finding:
-    """Ask conda for its version by its absolute path; no shell function is involved."""
+    """Ask conda what it is by its absolute path; no shell function is involved."""
     conda = find_conda(machine)
     if conda is None:
         return skip("there is no conda, and none is needed")
-    ours = conda.root == machine.layout.prefix and receipt_of(machine).exists()
+    prefix = machine.layout.prefix.resolve()
+    ours = conda.root in (prefix, prefix / OWN_CONDA) and receipt_of(machine).exists()
     command = install_line(machine.platform) if ours else f"install conda again into {conda.root}"
     interpreter = conda.interpreter
     if interpreter is not None and not interpreter.exists():
@@ -31,10 +34,13 @@ def look(machine: Machine) -> Finding:
             f"ln -s {conda.root} {former}" if back else command,
             back,
         )
-    try:
-        said = machine.context.run([str(conda.command), "-V"], timeout=CONDA_SECONDS).output.strip()
-    except CommandFailed as error:
-        return fail("conda does not run.", error.why, command)
+    found = ask_conda(conda.command, machine.context.environ, seconds=CONDA_SECONDS)
+    if isinstance(found, str):
+        settings = SETTINGS_FILE.search(found)
+        if settings is not None:
+            return fail("conda cannot read its settings.", found, f"mend line {settings[2]} of {settings[1]}")
+        return fail("conda does not run.", found, command)
+    said = f"conda {found.version}"
     if not os.access(conda.root, os.W_OK):
         return warn(
             f"{said} in {conda.root} belongs to somebody else.",
@@ -66,8 +72,9 @@ CHECK = Check(
     "conda, where there is one",
     look,
     """\
-Cause: the folder of conda was moved or partly deleted, so that its commands name a Python that is not there; or
-conda itself fails. imjoy works with Anaconda, Miniconda and Miniforge alike, and without any of them.
+Cause: the folder of conda was moved or partly deleted, so that its commands name a Python that is not there; or conda
+itself fails, or a `.condarc` that is no YAML keeps it from working. imjoy works with Anaconda, Miniconda and Miniforge
+alike, and without any of them.
 
 Cure: move it back, or give it its old name as a link: `--fix` does that, and its environments work again too. Where it
 was deleted or fails by itself, install that conda again at the same place; its environments, in `envs`, can stay.""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -23,8 +24,8 @@ DOUBLE_CONDA = r"""#!/bin/sh
 root=$(cd "$(dirname "$0")/.." && pwd)
 posix_hook() { printf '__conda_setup="$('"'%s/bin/conda' 'shell.%s' 'hook'"' 2> /dev/null)"\n' "$root" "$1"; }
 case "$1" in
--V) echo "conda 24.9.2" ;;
-config) echo '{"channel_alias": {"scheme": "http", "location": "127.0.0.1:1"}}' ;;
+info) echo "{\"conda_version\": \"24.9.2\", \"root_prefix\": \"$root\", \"envs_dirs\": [\"$root/envs\"]}" ;;
+config) cat "$root/config.json" ;;
 init)
   case "$2" in
   bash) file=$HOME/.bashrc ;;
@@ -77,4 +78,6 @@ def double_conda(home: Path) -> Path:
     command.parent.mkdir(parents=True)
     command.write_text(DOUBLE_CONDA)
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    alias = {"scheme": "http", "location": "127.0.0.1:1"}
+    (command.parents[1] / "config.json").write_text(json.dumps({"channel_alias": alias}))
     return command

@@ -23,7 +23,9 @@ from imjoy.doctor import webapp
 from imjoy.doctor.checks.port_reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
+from imjoy.effects.conda import write_wrapper
 from imjoy.effects.process import CommandResult, birth_of
+from imjoy.model.errors import ImJoyError
 from imjoy.provision import receipt as receipts
 from imjoy.provision.receipt import Receipt
 
@@ -416,7 +418,7 @@ def test_conda_shell_init_fires_and_is_mended_with_a_way_back(
     rc.parent.mkdir(parents=True, exist_ok=True)
     rc.write_text("# mine\n")
     finding = look("conda.shell_init", {"shell": shell}, CONDA_EXE=str(double_conda))
-    assert_fires(finding, Status.WARN, "CommandNotFoundError")
+    assert_fires(finding, Status.WARN, "Run 'conda init' before")
     assert finding.command == f"{double_conda} init {shell}"
     assert finding.fix is not None
     repair = finding.fix.apply()
@@ -451,6 +453,81 @@ def test_conda_shell_init_knows_the_file_of_each_shell(
     assert rc_file(machine({"platform": "darwin"})) == home / ".bash_profile"
     assert rc_file(machine({"shell": "zsh"}, ZDOTDIR=str(tmp_path))) == tmp_path / ".zshrc"
     assert rc_file(machine({"shell": "nushell"})) is None
+
+
+def test_conda_shell_init_knows_the_root_behind_the_wrapper_of_an_environment(
+    look: Look, double_conda: Path, home: Path
+) -> None:
+    root = double_conda.parents[1]
+    environment = root / "envs" / "imjoy"
+    (environment / "bin").mkdir(parents=True)
+    (environment / ".imjoy").mkdir()
+    (environment / ".imjoy" / "receipt.json").write_text(json.dumps({"conda": str(double_conda)}))
+    (home / "ImJoyApp").symlink_to(environment)
+    wrapper = write_wrapper(home / "ImJoyApp", double_conda)
+    path = f"{wrapper.parent}:/usr/bin:/bin"
+    finding = look("conda.shell_init", PATH=path)
+    assert finding.command == f"{double_conda} init bash"
+    assert finding.fix is not None
+    finding.fix.apply()
+    assert look("conda.shell_init", PATH=path).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ". {root}/etc/profile.d/conda.sh",
+        'source "{root}/etc/profile.d/conda.sh"',
+        "if [ -f ~/miniconda3/etc/profile.d/conda.sh ]; then . ~/miniconda3/etc/profile.d/conda.sh; fi",
+        'test -e x && . "$HOME/miniconda3/etc/profile.d/conda.sh"',
+    ],
+)
+def test_conda_shell_init_is_content_with_who_loads_conda_as_4_4_says(
+    look: Look, double_conda: Path, home: Path, line: str
+) -> None:
+    (home / ".bashrc").write_text(line.format(root=double_conda.parents[1]) + "\n")
+    assert look("conda.shell_init", CONDA_EXE=str(double_conda)).status is Status.OK
+    (home / ".bashrc").write_text("# " + line.format(root=double_conda.parents[1]) + "\n")
+    assert_fires(look("conda.shell_init", CONDA_EXE=str(double_conda)), Status.WARN, "no block")
+    (home / ".bashrc").write_text(". /opt/other/etc/profile.d/conda.sh\n")
+    assert look("conda.shell_init", CONDA_EXE=str(double_conda)).status is Status.WARN
+
+
+def test_conda_shell_init_says_when_conda_changed_nothing_and_leaves_no_backup(
+    look: Look, double_conda: Path, home: Path
+) -> None:
+    double_conda.write_text(double_conda.read_text().replace("init)", "init) exit 0 ;; other)"))
+    (home / ".bashrc").write_text("alias ll='ls -l'\n")
+    finding = look("conda.shell_init", CONDA_EXE=str(double_conda))
+    assert finding.fix is not None
+    with pytest.raises(ImJoyError, match="changed nothing"):
+        finding.fix.apply()
+    assert [each.name for each in home.glob(".bashrc*")] == [".bashrc"]
+
+
+def test_conda_usable_names_the_file_of_settings_that_conda_cannot_read(
+    look: Look, double_conda: Path, home: Path
+) -> None:
+    mark = 'in "/home/ada/.condarc", line 3, column 1'
+    double_conda.write_text(
+        f"#!/bin/sh\n[ $1 = -V ] && echo conda 4.14.0 && exit\necho '{mark}' >&2; exit 1\n"
+    )
+    finding = look("conda.usable", CONDA_EXE=str(double_conda))
+    assert_fires(finding, Status.FAIL, "cannot read its settings")
+    assert finding.command == "mend line 3 of /home/ada/.condarc"
+
+
+def test_net_conda_asks_where_conda_has_conda_forge(
+    look: Look, double_conda: Path, channel: ChannelServer
+) -> None:
+    config = double_conda.parents[1] / "config.json"
+    server = {"scheme": "http", "location": channel.url.partition("://")[2], "auth": None, "token": None}
+    nowhere = {"scheme": "http", "location": "127.0.0.1:9"}
+    config.write_text(json.dumps({"channel_alias": nowhere, "custom_channels": {"conda-forge": server}}))
+    assert look("net.conda", CONDA_EXE=str(double_conda)).status is Status.OK
+    assert channel.asked == ["/conda-forge/noarch/repodata.json.zst"]
+    config.write_text(json.dumps({"channel_alias": nowhere, "offline": True}))
+    assert look("net.conda", CONDA_EXE=str(double_conda)).status is Status.SKIPPED
 
 
 def test_conda_shell_init_is_no_matter_without_conda(look: Look) -> None:

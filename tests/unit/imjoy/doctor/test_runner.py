@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from imjoy.doctor.model import Check, Finding, Fix, Kind, Machine, Repair, Status, fail, ok
-from imjoy.doctor.runner import examination, examine, mend
+from imjoy.doctor.runner import examination, examine, judge, mend
 from imjoy.model.errors import ImJoyError
 
 
@@ -157,3 +157,24 @@ def test_the_document_is_versioned_and_counts(machine: Callable[..., Machine]) -
     document = examination(examine([a_check("a.b", lambda _: ok("fine"))], machine()), 0.5).as_json()
     assert (document["schema"], document["ok"], document["seconds"]) == (1, True, 0.5)
     assert document["counts"] == {"skipped": 0, "ok": 1, "warn": 0, "fail": 0, "crashed": 0}
+
+
+def test_a_fix_after_which_the_same_is_found_has_not_mended(machine: Callable[..., Machine]) -> None:
+    found = ["the lamp is off", "the door is open"]
+
+    def lamp(machine: Machine) -> Finding:
+        return fail(found[0], "", "", Fix("press the switch", Repair))
+
+    def door(machine: Machine) -> Finding:
+        return fail(found[1], "", "", Fix("close the door", close)) if found[1] else ok("closed")
+
+    def close() -> Repair:
+        found[1] = ""
+        return Repair(undo="open it")
+
+    checks = [a_check("host.lamp", lamp), a_check("host.door", door)]
+    before = examine(checks, machine())
+    fixes = mend(before, lambda result: True)
+    first, second = judge(fixes, before=before, after=examine(checks, machine()))
+    assert first.error == "it was done, and it is as it was: the lamp is off"
+    assert (second.error, second.undo) == ("", "open it")
