@@ -20,11 +20,12 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from imjoy.effects.files import make_folders, read_text, write_private
+from imjoy.effects.windows import names_a_file, short_name
 from imjoy.model.errors import ImJoyError
 
 MAX_URL_SECONDS = 24 * 3600
@@ -229,6 +230,8 @@ class WorkspaceFiles:
             raise _outside(path)
         if path.count("/") > MAX_DEPTH:
             raise ImJoyError("files.request", f"A path leads through at most {MAX_DEPTH} folders.")
+        if drive := self._workspace.drive:
+            path = windows_path(path, drive)
         for spelling in _spellings(path):
             parts = [part.strip().lower() for part in spelling.split("/")]
             if _FORBIDDEN.search(spelling) or ".." in parts or PRIVATE_NAME in parts:
@@ -238,6 +241,8 @@ class WorkspaceFiles:
             root = self._workspace.resolve() / workspace
             target = (root / path).resolve()
             inside = target.is_relative_to(root) and not root.is_symlink()
+            # A short name that Windows has given it, such as IMJOY~1, is not seen before.
+            inside = inside and PRIVATE_NAME not in map(str.lower, target.relative_to(root).parts)
         except (OSError, RuntimeError, ValueError) as error:
             raise _outside(path) from error
         if not inside:
@@ -346,6 +351,23 @@ def _entry(root: Path, child: Path) -> Entry | None:
     if stat.S_ISREG(status.st_mode):
         return Entry(name, path, "file", status.st_size, status.st_mtime)
     return None
+
+
+def windows_path(path: str, drive: str) -> str:
+    """Return a path of Windows as all paths are written here, with slashes.
+
+    Raises ImJoyError ``files.outside`` for what names no file of the disk ``drive``, or might name another than it
+    seems to: another disk or a server, which is not even asked; a device; a stream of a file; a name that ends with a
+    blank or a dot.
+    """
+    plain = short_name(path)
+    found = PureWindowsPath(plain)
+    whole = found.root and found.drive.lower() == drive.lower()
+    elsewhere = (found.drive or plain != path) and not whole
+    names = found.parts[1:] if found.anchor else found.parts
+    if elsewhere or not all(each == ".." or names_a_file(each) for each in names):
+        raise _outside(path)
+    return found.as_posix() if names or found.anchor else ""
 
 
 def _is_text(text: str) -> bool:

@@ -14,6 +14,12 @@ from typing import Any
 
 LINK_TAGS = (0xA000000C, 0xA0000003)
 """IO_REPARSE_TAG_SYMLINK and IO_REPARSE_TAG_MOUNT_POINT, a junction. A file of OneDrive has another, and is no link."""
+DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
+    | {f"{each}{n}" for each in ("COM", "LPT") for n in "123456789¹²³"}
+)
+"""https://learn.microsoft.com/windows/win32/fileio/naming-a-file"""
+FORBIDDEN = frozenset('<>:"|?*') | frozenset(map(chr, range(32)))
 LONG = "\\\\?\\"
 LONG_SHARE = "\\\\?\\UNC\\"
 QUERY_LIMITED_INFORMATION = 0x1000
@@ -22,6 +28,15 @@ LONGEST_NAME = 32768
 MOST_MODULES = 4096
 MOST_USERS = 16
 INVALID_HANDLE = 2**64 - 1
+
+
+def names_a_file(part: str) -> bool:
+    """Whether one part of a path can be the name of a file or folder, and of that one alone.
+
+    Windows drops blanks and dots at the end, and takes what follows a colon for a stream of the file.
+    """
+    device = part.partition(".")[0].rstrip().upper() in DEVICES
+    return not device and part == part.rstrip(" .") and not FORBIDDEN & set(part)
 
 
 def long_name(path: str | os.PathLike[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from imjoy.effects import windows
 from imjoy.provision.installers import Distribution, PythonBuild
 from imjoy.provision.machine import Machine, PrefixFound, foreign_names
 
@@ -18,12 +19,9 @@ PYTHON_MIB = 200
 """A downloaded Python, unpacked, beside its archive."""
 MOST_NAMES = 3
 LITTLE_MEMORY_MIB = 2000
-FORBIDDEN_ON_WINDOWS = frozenset('<>:"|?*%;$`') | frozenset(map(chr, range(32)))
+FORBIDDEN_ON_WINDOWS = windows.FORBIDDEN | set("%;$`")
 FORBIDDEN_TO_CONSTRUCTOR = frozenset("^%!=,()")
 """What the installers of conda for Windows refuse (constructor's main.nsi.tmpl at f57a3e7b, 2026-08-07)."""
-DEVICES = frozenset(
-    {"CON", "PRN", "AUX", "NUL", *(f"{each}{n}" for each in ("COM", "LPT") for n in range(1, 10))}
-)
 FORBIDDEN = frozenset(':"$`\\\n')
 
 
@@ -109,7 +107,7 @@ def misnamed_for_windows(path: str) -> str:
             return f"{path} has a character in its name that Windows, or a command line of it, cannot carry: {bad[0]}"
         if part != part.rstrip(" ."):
             return f"{path} has a name in it that ends with a blank or a dot, which Windows drops"
-        if part.partition(".")[0].rstrip().upper() in DEVICES:
+        if part.partition(".")[0].rstrip().upper() in windows.DEVICES:
             return f"{path} has the name of a device in it: {part}"
     return ""
 

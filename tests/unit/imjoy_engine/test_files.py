@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.files import MAX_URL_SECONDS, PARTIAL_SUFFIX, WorkspaceFiles
+from imjoy_engine.files import MAX_URL_SECONDS, PARTIAL_SUFFIX, WorkspaceFiles, windows_path
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file names and links of POSIX systems")
 
@@ -462,3 +462,49 @@ def test_a_url_that_lasts_for_ever_and_a_day_is_refused(workspace: Path) -> None
         with pytest.raises(ImJoyError) as refused:
             files.sign("a.txt", "default", "GET", expires=seconds, overwrite=False)
         assert refused.value.id == "files.request"
+
+
+@pytest.mark.parametrize(
+    ("path", "taken_for"),
+    [
+        ("", ""),
+        ("sub\\a.txt", "sub/a.txt"),
+        ("C:\\Users\\Jörg\\default\\a.txt", "C:/Users/Jörg/default/a.txt"),
+        ("c:/Users/a.txt", "c:/Users/a.txt"),
+        ("\\\\?\\C:\\Users\\a.txt", "C:/Users/a.txt"),
+        ("sub\\..\\a.txt", "sub/../a.txt"),
+        ("THESIS~1.TEX", "THESIS~1.TEX"),
+        ("com10\\console.txt", "com10/console.txt"),
+        ("D:\\a.txt", None),
+        ("C:a.txt", None),
+        ("\\\\server\\share\\a.txt", None),
+        ("//server/share/a.txt", None),
+        ("\\\\?\\UNC\\server\\share\\a.txt", None),
+        ("\\\\.\\C:\\a.txt", None),
+        ("\\\\?\\GLOBALROOT\\a.txt", None),
+        ("aux", None),
+        ("sub\\NUL.txt", None),
+        ("a.txt::$DATA", None),
+        ("a.txt:hidden", None),
+        ("sub.\\a.txt", None),
+        ("a.txt ", None),
+        ("a?.txt", None),
+    ],
+)
+def test_a_path_of_windows_has_one_right_answer(path: str, taken_for: str | None) -> None:
+    if taken_for is None:
+        with pytest.raises(ImJoyError, match="is not in the workspace"):
+            windows_path(path, "C:")
+    else:
+        assert windows_path(path, "C:") == taken_for
+
+
+@pytest.mark.skipif(os.name != "nt", reason="needs Windows")
+def test_on_windows_a_file_is_reached_by_every_spelling_of_its_path(
+    files: WorkspaceFiles, workspace: Path
+) -> None:
+    file = workspace / "default" / "Sub" / "a.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("x")
+    for path in (str(file), str(file).upper(), "sub\\A.TXT", "sub/a.txt", f"\\\\?\\{file}", file.as_posix()):
+        assert files.file(path, "default").samefile(file)
