@@ -24,6 +24,8 @@ GUARD = "imjoy-upgrade.pth"
 MARK = "imjoy-upgrade.new"
 """Lies in the newer folder of packages until the swap is final: by it one sees which of the two is in place."""
 JOURNAL = "journal.json"
+ASIDE = ".imjoy-aside"
+LOADED = (".exe", ".dll", ".pyd")
 PATIENCE_SECONDS = 10.0
 """How long a Python that starts waits for a live upgrade to finish its swap."""
 POLL_SECONDS = 0.02
@@ -184,7 +186,7 @@ def undo(home: Path) -> bool:
         exchange(live, waiting)
     for target, saved in reversed(document["files"]):
         if saved is None:
-            Path(target).unlink(missing_ok=True)
+            discard(Path(target))
             # A folder that came with it; one that holds anything else stays.
             with suppress(OSError):
                 os.removedirs(Path(target).parent)
@@ -213,8 +215,8 @@ def restore(saved: Path, live: Path) -> None:
             continue
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each)
-        else:
-            each.unlink()
+        elif not each.name.endswith(ASIDE):
+            discard(each)
     for each in saved.iterdir():
         restore(each, live / each.name)
 
@@ -232,13 +234,38 @@ def place(source: Path, target: Path) -> None:
     except PermissionError:
         if os.name != "nt":
             raise
-        # Windows lets a program that runs be renamed, not replaced.
-        target.replace(target.with_name(f"{target.name}.{os.getpid()}.imjoy-aside"))
+        _set_aside(target)
         beside.replace(target)
+
+
+def discard(path: Path) -> None:
+    """Remove a file, if it is there; on Windows one that runs is moved out of the way. Raises ``OSError``."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if os.name != "nt":
+            raise
+        _set_aside(path)
+
+
+def sweep(environment: Path) -> None:
+    """Remove what was moved out of the way, and no longer runs."""
+    for path in environment.rglob(f"*{ASIDE}") if os.name == "nt" else ():
+        with suppress(OSError):
+            path.unlink()
+
+
+def _set_aside(path: Path) -> None:
+    """Windows lets a program that runs, or a library that is loaded, be renamed: not replaced, and not removed."""
+    path.replace(path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}{ASIDE}"))
 
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Make ``target`` the same file as ``source``, else a copy of it. Symbolic links stay links. Raises ``OSError``."""
+    if os.name == "nt" and source.suffix.lower() in LOADED:
+        # While a program runs or a library is loaded, no name of its file can be removed.
+        shutil.copy2(source, target, follow_symlinks=False)
+        return
     try:
         os.link(source, target, follow_symlinks=False)
     except (OSError, NotImplementedError):

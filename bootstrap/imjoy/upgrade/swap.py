@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imjoy.upgrade.candidate import Candidate
-from imjoy.upgrade.journal import Journal, exchange, link_or_copy, place
+from imjoy.upgrade.journal import Journal, discard, exchange, link_or_copy, place
 from imjoy.upgrade.origin import Origin
 
 
@@ -28,10 +28,12 @@ class Swap:
     def do(self) -> None:
         """Swap. Raises ``OSError``; then everything is as before, or, should even that fail, the journal is left."""
         try:
+            if os.name == "nt":
+                raise _CannotExchange
             self._do(self._changes, exchanged=True)
             self.exchanged = True
         except _CannotExchange:
-            # Network disks, and folders that come from a container's image.
+            # Windows, network disks, and folders that come from a container's image.
             self._do({**self._packages(), **self._changes}, exchanged=False)
         if self.exchanged:
             read_from(self._origin.site, self._candidate.site)
@@ -68,7 +70,7 @@ class Swap:
             self._journal.begin(live, waiting, files, exchanged=exchanged)
             for each, new in changes.items():
                 if new is None:
-                    (self._origin.environment / each).unlink()
+                    discard(self._origin.environment / each)
                 else:
                     place(new, self._origin.environment / each)
             if exchanged:

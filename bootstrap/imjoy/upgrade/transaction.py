@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,7 +30,7 @@ from imjoy.upgrade.candidate import (
     make_candidate,
     replaced_versions,
 )
-from imjoy.upgrade.journal import GUARD, recover
+from imjoy.upgrade.journal import GUARD, recover, sweep
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.plan import Action, Change, Upgrade
 from imjoy.upgrade.room import (
@@ -75,7 +77,10 @@ class Session:
         self._layout = layout
         self._context = context
         self._report = report
-        self._folder = origin.home / "stage"
+        self._stages = self._folder = origin.home / "stage"
+        if os.name == "nt":
+            # What was loaded from the stage of an upgrade before this one may still be in use, and then stays.
+            self._folder = self._stages / f"{os.getpid()}-{time.time_ns()}"
         self._lock = install_lock(origin.environment)
         log = origin.home / "upgrade.log"
         self._steps = Steps(log, self._folder / "tmp", self._lock, context, report, verbose=verbose)
@@ -93,6 +98,7 @@ class Session:
             self._lock.__enter__()
             try:
                 recover(self._origin.home)
+                sweep(self._origin.environment)
                 (self._origin.site / GUARD).unlink(missing_ok=True)
                 self._clear()
                 (self._folder / "tmp").mkdir(parents=True)
@@ -404,4 +410,4 @@ class Session:
             raise unwritable(error) from error
 
     def _clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._stages, ignore_errors=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,12 +18,15 @@ from imjoy.upgrade.journal import (
     GUARD,
     JOURNAL,
     Journal,
+    discard,
     exchange,
     guard_line,
     is_dead,
+    link_or_copy,
     place,
     recover,
     restore,
+    sweep,
     undo,
     unreadable,
 )
@@ -201,3 +206,23 @@ def test_a_journal_that_is_none_raises_what_is_promised_and_bothers_no_python(
 def test_a_loop_of_links_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).symlink_to(tmp_path / JOURNAL)
     assert recover(tmp_path) is False
+
+
+@pytest.mark.skipif(os.name != "nt", reason="needs Windows")
+def test_a_library_that_is_loaded_is_replaced_again_and_again_and_what_went_aside_is_swept(
+    tmp_path: Path,
+) -> None:
+    target, newer = tmp_path / "environment" / "_queue.pyd", tmp_path / "newer.pyd"
+    target.parent.mkdir()
+    shutil.copy(Path(sys.base_prefix, "DLLs", "_queue.pyd"), target)
+    loaded = ctypes.CDLL(str(target))
+    saved = tmp_path / "saved.pyd"
+    link_or_copy(target, saved)
+    for number in range(3):
+        newer.write_bytes(b"%d" % number)
+        place(newer, target)
+        assert target.read_bytes() == b"%d" % number
+    discard(saved)
+    assert not saved.exists() and loaded
+    sweep(target.parent)
+    assert len(list(target.parent.glob("*.imjoy-aside"))) == 1  # the one that is loaded
