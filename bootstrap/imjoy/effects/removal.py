@@ -19,12 +19,11 @@ TRIES = 4
 FIRST_PAUSE_SECONDS = 0.1
 """A scanner holds a file that is new for a moment; each pause is twice as long as the one before."""
 MOST_NAMED = 3
-SWEEP_SECONDS = 60
+SWEEP_SECONDS = (2, 5, 20)
 ASIDE_NAME = "imjoy-gone-"
 FOLDER_VARIABLE = "IMJOY_DOOR_FOLDER"
-SWEEPER = (
-    f"for /l %i in (1,1,{SWEEP_SECONDS}) do @"
-    '(rd /s /q "%IMJOY_GONE%" 2>nul & if exist "%IMJOY_GONE%" (ping -n 2 127.0.0.1 >nul) else exit)'
+SWEEPER = " & ".join(
+    f'ping -n {seconds} 127.0.0.1 >nul & rd /s /q "%IMJOY_GONE%" 2>nul' for seconds in SWEEP_SECONDS
 )
 
 
