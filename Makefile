@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-every-python check bench soak faults every-step upgrade-matrix fmt fuzz clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench soak faults every-step upgrade-matrix fmt fuzz clean
 
 test: $(READY)
 	$(PYTEST)
@@ -23,6 +23,10 @@ test-browser: $(READY)
 
 test-shell: $(READY)
 	$(PYTEST) tests/shell
+
+# On the Windows that IMJOY_WINDOWS_BENCH names, and in the PowerShell that IMJOY_PWSH names.
+test-windows: $(READY)
+	$(BIN)/python -m pytest tests/windows
 
 # Every old interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)

@@ -1,0 +1,144 @@
+"""A Windows to run imjoy on. ``.ci/run`` makes one where it can, and names its folder in IMJOY_WINDOWS_BENCH."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN_SECONDS = 900
+PYTHON_ON_PATH = "C:\\Python311;C:\\Python311\\Scripts"
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended, and what it said."""
+
+    code: int
+    said: str
+    told: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the one line of JSON that it printed."""
+        lines = [line for line in self.said.splitlines() if line.strip()]
+        assert len(lines) == 1 and lines[0].isascii(), self
+        document: dict[str, Any] = json.loads(lines[0])
+        return document
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A Windows in ``folder``; the person who uses it is called Jörg Müller."""
+
+    folder: Path
+    home: Path
+
+    @property
+    def drive(self) -> Path:
+        """Return where its C: lies."""
+        return self.folder / "prefix" / "drive_c"
+
+    def path(self, name: str) -> Path:
+        """Return where ``C:\\…`` lies."""
+        return self.drive.joinpath(*name.split("\\")[1:])
+
+    def run(self, tool: str, *words: str, environ: Mapping[str, str] | None = None) -> Done:
+        """Run one of the bench's tools (``imjoy``, ``winpython``, ``winrun``, ``pwsh``) to its end."""
+        with subprocess.Popen(
+            [self.folder / "bin" / tool, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "WINEPATH": PYTHON_ON_PATH, **(environ or {})},
+        ) as process:
+            said, told = process.communicate(timeout=RUN_SECONDS)
+        texts = [COLOURS.sub("", each.decode("utf-8", "replace")) for each in (said, told)]
+        return Done(process.returncode, texts[0].replace("\r", ""), texts[1].replace("\r", ""))
+
+    def install(self, *words: str, environ: Mapping[str, str] | None = None) -> Done:
+        """Run install.ps1 of this checkout, copied to where it has no checkout beside it."""
+        shutil.copy(ROOT / "install.ps1", self.path("C:\\install.ps1"))
+        # What the bench sets for its own pip, the pip that a new Python brings does not know.
+        line = "Remove-Item env:PIP_USE_DEPRECATED; & C:\\install.ps1 @args; exit $LASTEXITCODE"
+        self.path("C:\\door.ps1").write_text(line, encoding="ascii")
+        return self.run("pwsh", "-NoProfile", "-File", "C:\\door.ps1", *words, environ=environ)
+
+
+@pytest.fixture(scope="session")
+def windows() -> Windows:
+    """Return the Windows that there is."""
+    folder = os.environ.get("IMJOY_WINDOWS_BENCH", "")
+    if not folder:
+        pytest.skip("there is no Windows here: IMJOY_WINDOWS_BENCH names none")
+    homes = [each for each in (Path(folder) / "prefix/drive_c/users").iterdir() if " " in each.name]
+    return Windows(Path(folder), homes[0])
+
+
+@pytest.fixture(scope="session")
+def offline(windows: Windows) -> Iterator[tuple[str, dict[str, str]]]:
+    """Return a folder that has all that an install needs, and the variables that name the Python in it.
+
+    That is a double of python-build-standalone: the CPython that the bench has, in the same layout, of an older
+    version.
+    """
+    name = "python-double.tar.gz"
+    archive = windows.path("C:\\wheels") / name
+    without = re.compile(r"/(?:test|__pycache__|Scripts|site-packages/(?!pip|README)[^/]+)(?:/|$)")
+    with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
+        packed.add(
+            windows.path("C:\\Python311"),
+            "python",
+            filter=lambda member: None if without.search(member.name) else member,
+        )
+    import hashlib
+
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    yield (
+        "C:\\wheels",
+        {
+            "IMJOY_PYTHON_URL": f"https://127.0.0.1:9/{name}",
+            "IMJOY_PYTHON_SHA256": digest,
+        },
+    )
+    archive.unlink()
+
+
+@pytest.fixture
+def type_into(windows: Windows) -> Callable[..., Done]:
+    """Return what runs a tool on a terminal and types something once a line of its output begins in a certain way."""
+
+    def run(keys: bytes, once: str, tool: str, *words: str) -> Done:
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [windows.folder / "bin" / tool, *words],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "WINEPATH": PYTHON_ON_PATH},
+        ) as process:
+            os.close(theirs)
+            assert process.stdout is not None
+            said = ""
+            for line in process.stdout:
+                said += COLOURS.sub("", line.decode("utf-8", "replace"))
+                if said.rsplit("\n", 2)[-2].startswith(once):
+                    os.write(ours, keys)
+            code = process.wait(RUN_SECONDS)
+        os.close(ours)
+        return Done(code, said, "")
+
+    return run

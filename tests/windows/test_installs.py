@@ -1,0 +1,74 @@
+"""Whole installs on Windows: from nothing to an engine that runs an example, and back to nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from tests.windows.conftest import ROOT, Done, Windows
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.mark.parametrize("python", ["with a Python on PATH", "with no Python at all"])
+def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
+    windows: Windows, offline: tuple[str, dict[str, str]], python: str
+) -> None:
+    folder, variables = offline
+    environ = {**variables, **({} if python.startswith("with a ") else {"WINEPATH": ""})}
+    prefix = windows.home / "ImJoyApp"
+    installed = windows.install("-Offline", folder, "-Distribution", "venv", "-Json", environ=environ)
+    assert installed.code == 0, installed
+    assert installed.document["action"] == "install"
+    assert (prefix / ".imjoy" / "python").is_dir() == (not python.startswith("with a "))
+
+    name = f"C:\\users\\{windows.home.name}\\ImJoyApp"
+    example = windows.run(
+        "winrun", f"{name}\\Scripts\\imjoy.exe", "run", "C:\\imjoy\\examples\\Progress.imjoy.html"
+    )
+    assert example.code == 0, example
+
+    again = windows.install("-Offline", folder, "-Json", environ=environ)
+    assert again.document["action"] == "none", again
+
+    gone = windows.install("-Uninstall", "-Yes", "-Json", environ={"WINEPATH": "", **variables})
+    assert gone.code == 0, gone
+    assert gone.document
+    assert not prefix.exists()
+    assert not (windows.home / ".ImJoyApp.imjoy").exists()
+
+
+def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
+    windows: Windows, type_into: Callable[..., Done]
+) -> None:
+    double = windows.path("C:\\double")
+    inside = double / "bootstrap" / "imjoy" / "provision"
+    inside.mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "windows" / "planner_double.py", inside / "main.py")
+    for each in (inside, inside.parent):
+        (each / "__init__.py").touch()
+    undone = windows.path("C:\\undone.txt")
+    try:
+        shutil.copy(ROOT / "install.ps1", windows.path("C:\\install.ps1"))
+        words = ["-NoProfile", "-File", "C:\\install.ps1", "-From", "C:\\double", "-Start", "--", "wait"]
+        done = type_into(b"\x03", "{", "pwsh", *words, "C:\\undone.txt")
+        assert done.code == 130, done
+        assert undone.read_text() == "undone"
+        assert not list((windows.home / "AppData/Local/Temp").glob("imjoy-door-*"))
+    finally:
+        shutil.rmtree(double)
+        undone.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "id"),
+    [("Q:\\x", "prefix.not_a_folder"), ("C:\\aux", "prefix.name"), ("HKCU:\\x", "prefix.name")],
+)
+def test_a_folder_that_cannot_be_is_refused_by_a_sentence(windows: Windows, prefix: str, id: str) -> None:
+    done = windows.install(
+        "-Offline", "C:\\wheels", "-Prefix", prefix, "-Distribution", "venv", "-DryRun", "-Json"
+    )
+    assert done.code == 3, done
+    assert [each["id"] for each in done.document["problems"]] == [id]
