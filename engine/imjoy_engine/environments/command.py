@@ -88,7 +88,7 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
     root = layout.environments
     if options.action == "plan":
         for name in options.names:
-            _say("result", {"plan": _plan(Path(name), options.tag)})
+            _say("result", {"plan": _plan(Path(name), options.tag, root, environ)})
         return
     if options.action == "lock":
         for name in options.names:
@@ -121,12 +121,14 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
                 _say("result", {"removed": [environment.as_json()], "dry_run": options.dry_run})
 
 
-def _plan(file: Path, tag: str | None) -> dict[str, object]:
+def _plan(file: Path, tag: str | None, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    from imjoy_engine.environments.old_pins import for_old_pins
     from imjoy_engine.environments.scrub import scrub
     from imjoy_engine.environments.spec import plan_environment
 
     manifest = _manifest(file, tag)
     spec = plan_environment(manifest, manifest.tag)
+    spec = asyncio.run(for_old_pins(spec, root, environ, lambda progress: None, keep=root.is_dir()))
     plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
     wished = {"activates": spec.activates} if spec.activates else {}
     return {"plugin": manifest.name, "tag": manifest.tag, **wished, **plan}

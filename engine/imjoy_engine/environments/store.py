@@ -95,6 +95,10 @@ class EnvironmentStore:
         interpreter = self.ready(spec)
         if interpreter:
             return interpreter
+        spec = await self.fitting(spec, report)
+        interpreter = self.ready(spec)
+        if interpreter:
+            return interpreter
         prefix = self.prefix(spec)
         if self._freeze:
             raise ImJoyError(
@@ -111,6 +115,18 @@ class EnvironmentStore:
         finally:
             if build.over and self._builds.get(prefix.name) is build:
                 del self._builds[prefix.name]
+
+    async def fitting(self, spec: EnvironmentSpec, report: Report) -> EnvironmentSpec:
+        """Return ``spec`` with the Python that old versions need which the plugin pins; mostly as it is."""
+        if spec.needs_conda or not spec.asked:
+            return spec
+        # Few plugins get here: most have their environment.
+        from imjoy_engine.environments.old_pins import for_old_pins
+
+        fitted = await for_old_pins(spec, self._root, self._environ, report, ask=not self._freeze)
+        if fitted is not spec:
+            report(Progress("environment", fitted.notes[-1], None))
+        return fitted
 
     async def prepare_default(self, report: Report) -> Path:
         """Build the environment of plugins that ask for nothing; raises as ``ensure`` does."""

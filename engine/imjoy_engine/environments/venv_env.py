@@ -91,8 +91,9 @@ _KNOWN_FAILURES = (
     _KnownFailure(
         ("The build backend returned an error", "Failed to build", "subprocess-exited-with-error"),
         "A package has to be built on this machine, and that failed.",
-        "Ask for a version of it that comes built for this Python, or for another Python "
-        '("conda create python=3.10" in "env"), or install what its build misses, then load the plugin again.',
+        "Ask for a version of it that comes built for this Python, or for the Python that "
+        'its wheels were made for ("conda create python=…" in "env"), or install what its build misses, '
+        "then load the plugin again.",
     ),
 )
 _CHECKSUM_SIGNS = ("Hash mismatch", "hash mismatch", "DO NOT MATCH THE HASHES")
@@ -227,7 +228,7 @@ async def install_packages(
             code, lines = await _run(argv, variables, _UV_STEPS, report)
             if code == 0:
                 fresh.renew()
-            elif _network_is_down(lines) and "UV_OFFLINE" not in variables:
+            elif network_is_down(lines) and "UV_OFFLINE" not in variables:
                 code, offline_lines = await _run([*argv, "--offline"], variables, _UV_STEPS, report)
                 lines = [*offline_lines, *lines]
     if code != 0:
@@ -307,7 +308,8 @@ async def _run(
     return code, lines
 
 
-def _network_is_down(lines: Sequence[str]) -> bool:
+def network_is_down(lines: Sequence[str]) -> bool:
+    """Whether an installer's output says that the network is to blame."""
     output = "\n".join(lines)
     return any(sign in output for sign in _NETWORK_SIGNS)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from .relay import Limits, serve_client, serve_worker
 from .socket import Socket
 
 if TYPE_CHECKING:
-    from ..plugins.manifest import PluginFile
+    from ..plugins.manifest import Manifest, PluginFile
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 DEFAULT_WORKSPACE = "default"
@@ -72,8 +72,18 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
         client=_text(body, "client", ""),
         environment=environment,
         existing=choice,
-        notes=(_not_activated(environment.activates),) if environment.activates and choice is None else (),
+        notes=tuple(_notes(manifest, environment, choice)),
     )
+
+
+def _notes(manifest: Manifest, spec: EnvironmentSpec, choice: Choice | None) -> Iterator[str]:
+    if spec.activates and choice is None:
+        yield _not_activated(spec.activates)
+    if manifest.dependencies:
+        yield (
+            f"{manifest.name} builds on other plugins: {', '.join(manifest.dependencies)}. They are not loaded with "
+            "it; what it asks of them fails until you load them."
+        )
 
 
 def _not_activated(name: str) -> str:

@@ -331,3 +331,14 @@ def test_the_python_that_imjoy_runs_in_needs_no_adding(engine: RunningEngine, pl
             return await connection.call("prefix")
 
     assert play(scenario()) == sys.prefix
+
+
+def test_the_plugins_that_one_builds_on_are_named_before_anything_fails(
+    engine: RunningEngine, play: Play
+) -> None:
+    async def start() -> str:
+        plugin = await engine.start("from imjoy import api", dependencies=["oeway/ImJoy-Plugins:Viewer"])
+        await engine.client.request("DELETE", f"/api/v1/plugins/{plugin['id']}")
+        return await said_by(engine, plugin["id"])
+
+    assert "builds on other plugins: oeway/ImJoy-Plugins:Viewer." in play(start())

@@ -141,6 +141,14 @@ def test_a_plugin_of_2018_runs_as_it_stands(run: Run, channel: ChannelServer) ->
     assert "hello hello hello hello" in done.stdout
 
 
+def test_a_plugin_of_2019_gets_the_python_of_the_numpy_that_it_pins(run: Run, channel: ChannelServer) -> None:
+    if not channel.channel.has_python("3.8"):
+        pytest.skip("Python 3.8 is not installed (pyenv)")
+    done = run("Gradients", text="64\n")
+    assert result_of(done) == {"numpy": "1.18.0", "python": "3.8", "steepest": 0}
+    assert "Made with Python 3.8, the newest for which numpy==1.18.0 come built." in done.stderr
+
+
 def test_ctrl_c_ends_a_conda_build_at_once_and_the_next_run_builds(
     run: Run, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
