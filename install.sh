@@ -260,13 +260,12 @@ stop() {
 
 # shellcheck disable=SC2317 # called by name
 on_exit() {
-  local status=$?
+  local status=$? each
   trap - EXIT
   # A second Ctrl-C is not to break off the cleaning.
   trap '' INT TERM HUP
   set +e
-  [ -z "$CHILD" ] || { kill -KILL -- "-$CHILD" && wait "$CHILD"; } 2>/dev/null
-  [ -z "$WATCH" ] || kill -KILL -- "-$WATCH" 2>/dev/null
+  { for each in $(jobs -p) $WATCH; do kill -KILL -- "-$each"; done && wait; } 2>/dev/null
   [ -z "$FOLDER" ] || rm -rf "$FOLDER"
   if [ "$status" -ne 0 ] && [ "$TOLD" = no ]; then
     if [ "$status" -eq "$EXIT_INTERRUPTED" ]; then
@@ -658,24 +657,11 @@ clone() {
 # The shell that the line was typed in, by the process that started us, else by SHELL.
 current_shell() {
   local name=""
-  if [ -r "/proc/$PPID/comm" ]; then
-    read -r name <"/proc/$PPID/comm" || true
-  else
-    name=$(ps -o comm= -p "$PPID" 2>/dev/null) || true
-  fi
+  { read -r name <"/proc/$PPID/comm"; } 2>/dev/null || name=$(ps -o comm= -p "$PPID" 2>/dev/null) || true
   name=${name##*/}
-  case ${name#-} in
-  bash | zsh | fish | tcsh | csh | nu | pwsh) ;;
-  *) name=${SHELL:-bash} ;;
-  esac
+  case ${name#-} in bash | zsh | fish | tcsh | csh | nu | pwsh) ;; *) name=${SHELL:-bash} ;; esac
   name=${name##*/}
-  case ${name#-} in
-  zsh | fish | tcsh) printf '%s' "${name#-}" ;;
-  csh) printf 'tcsh' ;;
-  nu) printf 'nushell' ;;
-  pwsh) printf 'powershell' ;;
-  *) printf 'bash' ;;
-  esac
+  printf '%s' "${name#-}"
 }
 
 # hand_over OPTIONS...: without a folder to remove afterwards the planner takes our place.
