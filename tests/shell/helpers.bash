@@ -53,6 +53,11 @@ commands_without() {
   printf '%s' "$folder"
 }
 
+# log_of TEXT: the log that a failure names last.
+log_of() {
+  printf '%s\n' "$1" | sed -n -e 's/^.*the log is \(.*\)$/\1/p' | tail -n 1
+}
+
 # listing FOLDER: every file in it with size and time of change, to see whether anything happened there.
 listing() {
   (cd "$1" && find . -path ./.cache -prune -o -printf '%p %s %T@ %l\n') | LC_ALL=C sort

@@ -54,29 +54,6 @@ untouched() {
   [[ $output == *"there is no file"* ]]
 }
 
-@test "a server that stalls or trickles has failed" {
-  sed -e 's/^STALL_SECONDS=.*/STALL_SECONDS=1/' -e 's/^DOWNLOAD_ATTEMPTS=.*/DOWNLOAD_ATTEMPTS=1/' "$INSTALL" \
-    >"$BATS_TEST_TMPDIR/impatient.sh"
-  INSTALL="$BATS_TEST_TMPDIR/impatient.sh"
-  for how in stall trickle; do
-    run -4 --separate-stderr install "$how" --json
-    [ "$(json 'd["error"]["id"]' "$output")" = download.failed ]
-    untouched
-  done
-}
-
-@test "wget does where curl is not, and without a tool to check with nothing is downloaded" {
-  command -v wget >/dev/null || skip "wget is not here"
-  path=$(commands_without)
-  ln -s "$(command -v wget)" "$path/wget"
-  PATH=$path run -3 --separate-stderr install ok --json
-  [ "$(json 'd["problems"][0]["id"]' "$output")" = host.hash ]
-  ln -s "$(command -v sha256sum)" "$path/sha256sum"
-  PATH=$path run -6 --separate-stderr install wrong --json
-  [ "$(json 'd["error"]["id"]' "$output")" = download.checksum ]
-  untouched
-}
-
 @test "an installer from a file is checked before it runs" {
   printf '#!/bin/sh\ntouch "$HOME/it-ran"\n' >"$BATS_TEST_TMPDIR/other.sh"
   run -6 bash "$INSTALL" --distribution miniconda --installer "$BATS_TEST_TMPDIR/other.sh" --sha256 "$SHA" --from "$WHEEL"
@@ -88,39 +65,8 @@ untouched() {
   sha=$(sha256sum "$BATS_TEST_TMPDIR/bad.sh" | cut -d ' ' -f 1)
   run -1 --separate-stderr bash "$INSTALL" --distribution miniconda --installer "$BATS_TEST_TMPDIR/bad.sh" \
     --sha256 "$sha" --from "$WHEEL"
-  grep -q "the disk is upset" "${stderr##*log: }"
+  grep -q "the disk is upset" "$(log_of "$stderr")"
   untouched
-}
-
-# pretend COMMAND TEXT: a double of a command that says how this machine is.
-pretend() {
-  mkdir -p "$BATS_TEST_TMPDIR/pretended"
-  printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/pretended/$1"
-  chmod +x "$BATS_TEST_TMPDIR/pretended/$1"
-  PATH="$BATS_TEST_TMPDIR/pretended:$PATH"
-}
-
-@test "a glibc that is too old for Miniconda gets Miniforge, and both know before any download" {
-  pretend getconf 'case $1 in LONG_BIT) echo 64 ;; *) echo "glibc 2.17" ;; esac'
-  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
-  [ "$(json 'd["distribution"]["name"]' "$output")" = miniforge ]
-  [[ $(json 'd["notices"]' "$output") == *"Miniconda needs glibc 2.28, and this is 2.17"* ]]
-  run -3 --separate-stderr install ok --json
-  [ "$(json 'd["problems"][0]["id"]' "$output")" = host.unsuited ]
-}
-
-@test "s390x, 32 bits and musl get the Python that is there, and are told what is missing" {
-  pretend uname 'case $1 in -s) echo Linux ;; -m) echo s390x ;; *) exec /usr/bin/uname "$@" ;; esac'
-  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
-  [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
-  [[ $(json 'd["notices"]' "$output") == *"has no build"*"plugins that name conda packages"* ]]
-  pretend uname 'case $1 in -s) echo Linux ;; -m) echo x86_64 ;; *) exec /usr/bin/uname "$@" ;; esac'
-  pretend getconf 'case $1 in LONG_BIT) echo 32 ;; *) echo "glibc 2.36" ;; esac'
-  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
-  [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
-  pretend getconf 'case $1 in LONG_BIT) echo 64 ;; *) exit 1 ;; esac'
-  run -0 --separate-stderr bash "$INSTALL" --json --dry-run --mirror "$SERVER/ok" --sha256 "$SHA" --from "$WHEEL"
-  [ "$(json 'd["distribution"]["name"]' "$output")" = venv ]
 }
 
 @test "where conda cannot live it is refused with a better folder, or the Python that is there is taken" {

@@ -192,7 +192,7 @@ answers() {
   unset PIP_FIND_LINKS PIP_EXTRA_INDEX_URL
   run -4 --separate-stderr bash "$INSTALL" --from "$WHEEL" --json
   [ "$(json 'd["error"]["id"]' "$output")" = network.index ]
-  log=${stderr##*log: }
+  log=$(log_of "$stderr")
   grep -q "NewConnectionError\|Connection refused" "$log"
   run -1 grep secret "$log"
   [ -z "$(find "$HOME" -mindepth 1 -maxdepth 1 ! -name .cache ! -name .rustup)" ]
@@ -203,7 +203,7 @@ answers() {
   copy_checkout "$BATS_TEST_TMPDIR/broken"
   echo 'raise RuntimeError("this source is broken")' >>"$BATS_TEST_TMPDIR/broken/setup.py"
   run -1 --separate-stderr bash "$INSTALL" --yes --from "$BATS_TEST_TMPDIR/broken"
-  grep -q "this source is broken" "${stderr##*log: }"
+  grep -q "this source is broken" "$(log_of "$stderr")"
   "$HOME/ImJoyApp/bin/imjoy" --version
 }
 

@@ -1,10 +1,26 @@
-"""What stands in the way of an install: names of folders."""
+"""What stands in the way of an install: names of folders, machines that conda's installers do not run on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from imjoy.provision.preflight import misnamed_for_windows
+from imjoy.provision.installers import distribution
+from imjoy.provision.machine import Machine
+from imjoy.provision.preflight import misnamed_for_windows, unsuited
+
+LINUX = Machine(
+    platform="linux-64",
+    libc="glibc",
+    libc_version=(2, 36),
+    macos=(),
+    windows_build=0,
+    rosetta=False,
+    wsl=False,
+    root=False,
+    memory_mib=8000,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,3 +41,41 @@ from imjoy.provision.preflight import misnamed_for_windows
 def test_windows_has_folders_of_some_names_only(path: str, reason: str) -> None:
     found = misnamed_for_windows(path)
     assert reason in found and bool(reason) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("machine", "miniconda", "miniforge"),
+    [
+        (LINUX, "", ""),
+        (replace(LINUX, libc_version=(2, 17)), "Miniconda needs glibc 2.28, and this is 2.17", ""),
+        (
+            replace(LINUX, libc_version=(2, 12)),
+            "Miniconda needs glibc 2.28, and this is 2.12",
+            "Miniforge needs glibc 2.17, and this is 2.12",
+        ),
+        (replace(LINUX, platform="linux-ppc64le"), "Miniconda has no build for linux-ppc64le", ""),
+        (
+            replace(LINUX, platform=""),
+            "Miniconda has no build for this machine",
+            "Miniforge has no build for this machine",
+        ),
+        (
+            replace(LINUX, libc="musl", libc_version=(1, 2)),
+            "Miniconda needs glibc, and this system has musl",
+            "Miniforge needs glibc, and this system has musl",
+        ),
+        (
+            replace(LINUX, platform="osx-arm64", libc="", macos=(11, 6)),
+            "Miniconda needs macOS 12.1, and this is 11.6",
+            "",
+        ),
+        (replace(LINUX, platform="osx-64", libc="", macos=(14,)), "Miniconda has no build for osx-64", ""),
+    ],
+)
+def test_a_distribution_says_why_it_does_not_run_on_a_machine(
+    machine: Machine, miniconda: str, miniforge: str
+) -> None:
+    assert (unsuited(distribution("miniconda"), machine), unsuited(distribution("miniforge"), machine)) == (
+        miniconda,
+        miniforge,
+    )
