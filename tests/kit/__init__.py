@@ -25,6 +25,9 @@ Fixtures, for every test (``tests/kit/fixtures.py``):
     ``doubles.folder`` has the installers of Miniconda and Miniforge under their real names, ``doubles.sha256`` is that
     of each: ``--mirror URL --sha256 …`` or ``--installer FILE --sha256 …``. What they unpack has Python, pip, the
     double of conda, and the packages that imjoy needs (but for uv).
+``standalone``
+    A double of python-build-standalone: ``standalone.file`` is a ``tar.gz`` of a whole Python, for
+    ``IMJOY_PYTHON_URL``, and ``standalone.sha256`` for ``IMJOY_PYTHON_SHA256``; see :mod:`tests.kit.standalone`.
 ``mirror``
     A server for the folder ``mirror.folder`` that misbehaves as the first part of the path says; see
     :mod:`tests.kit.mirror`.

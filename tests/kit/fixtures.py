@@ -17,6 +17,7 @@ from tests.kit.channel import CondaChannel
 from tests.kit.channel_server import ChannelServer
 from tests.kit.miniconda import CONDA_VERSION
 from tests.kit.mirror import Mirror
+from tests.kit.standalone import Standalone
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +111,17 @@ def doubles(miniconda_base: parts.Miniconda, tmp_path_factory: pytest.TempPathFa
     """Return doubles of Miniconda's and Miniforge's installers for Linux."""
     folder = tmp_path_factory.mktemp("installers")
     return Doubles(folder, parts.installers(folder, miniconda_base))
+
+
+@pytest.fixture(scope="session")
+def standalone() -> Standalone:
+    """Return a double of python-build-standalone."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the Pythons of the kit are for Linux")
+    try:
+        return parts.standalone()
+    except parts.CannotBeMade as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

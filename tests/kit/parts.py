@@ -15,6 +15,7 @@ from tests.kit.files import link_or_copy
 from tests.kit.miniconda import CONDA_VERSION, Miniconda, installer_names, make_base, write_installers
 from tests.kit.pythons import movable_pythons, running_python
 from tests.kit.requirements import needed_by
+from tests.kit.standalone import Standalone, write_standalone
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".pytest_cache" / "d" / "kit"
@@ -77,6 +78,22 @@ def installers(folder: Path, root: Miniconda, cache: Path = CACHE) -> str:
     for name in installer_names():
         link_or_copy(kept / name, folder / name)
     return (kept / "sha256").read_text()
+
+
+def standalone(cache: Path = CACHE) -> Standalone:
+    """Return the double of python-build-standalone, of the newest Python that can be moved."""
+    pythons = movable_pythons()
+    if not pythons:
+        raise CannotBeMade("no Python that can be moved is here, so there is nothing to pack")
+    version, prefix = max(pythons.items(), key=lambda each: tuple(map(int, each[0].split("."))))
+    cache.mkdir(parents=True, exist_ok=True)
+    source = (HERE / "standalone.py").read_bytes() + f"{version} {prefix}".encode()
+    file = cache / f"standalone-{hashlib.sha256(source).hexdigest()[:16]}.tar.gz"
+    with FileLock(str(cache / "lock")):
+        if not file.exists():
+            write_standalone(file.with_suffix(".part"), prefix, version)
+            file.with_suffix(".part").rename(file)
+    return Standalone(file, hashlib.sha256(file.read_bytes()).hexdigest(), version)
 
 
 def _key() -> str:

@@ -115,14 +115,16 @@ class Machine:
 
     def run(self, *words: object, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, without a terminal."""
-        options: dict[str, Any] = {"stdin": subprocess.DEVNULL} if "input" not in more else {}
+        options: dict[str, Any] = {
+            "timeout": 60,
+            **({} if "input" in more else {"stdin": subprocess.DEVNULL}),
+        }
         return subprocess.run(
             list(map(str, words)),
             **{"env": self.environ(), "cwd": self.home, **options, **more},
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
             start_new_session=True,
         )
 

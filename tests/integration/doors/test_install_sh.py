@@ -245,6 +245,31 @@ def test_a_python_off_the_path_is_found_where_such_lie(place: str, machine: Mach
     assert machine.run(BASH, checkout / "install.sh").returncode == 0
 
 
+def test_a_path_without_any_command_hinders_nobody_who_has_a_python(machine: Machine, checkout: Path) -> None:
+    program(machine.home / ".pyenv/versions/3.12.0/bin/python3", f'exec "{sys.executable}" "$@"')
+    machine.variables = {"PYENV_ROOT": str(machine.home / ".pyenv"), "PATH": "/nowhere"}
+    done = machine.run(BASH, checkout / "install.sh")
+    assert told(done)["words"] == ["install"]
+    assert done.stderr == ""
+
+
+def test_its_own_part_is_short(machine: Machine, checkout: Path) -> None:
+    """Processor time, so that what else the machine does meanwhile does not count."""
+    machine.python()
+    script = checkout / "install.sh"
+
+    def worked(*words: object) -> float:
+        before = os.times()
+        assert machine.run(*words).returncode == 0
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    alone = min(
+        worked(machine.doubles / "python3", "-I", "-B", "-c", "import json, signal") for _ in range(3)
+    )
+    assert min(worked(BASH, script) for _ in range(3)) - alone < 0.3
+
+
 MAC = {
     "uname": "case $1 in -s) echo Darwin ;; -m) echo arm64 ;; *) echo Darwin ;; esac",
     "sw_vers": "echo 14.5",

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.kit.forge import Forge, git
 from tests.kit.mirror import Mirror
+from tests.kit.standalone import Standalone
 
 from .conftest import BASH, ROOT, Archive, Machine, failure, nothing_runs, told
 
@@ -526,4 +527,21 @@ def test_the_end_of_a_fetched_python_that_is_still_used_is_waited_for(
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and err.endswith("undone after 1\n")
     assert nothing_runs(process.pid)
+    assert machine.left() == []
+
+
+def test_a_whole_python_that_was_fetched_runs_the_planner_and_can_make_environments(
+    machine: Machine, script: Path, checkout: Path, mirror: Mirror, standalone: Standalone, tmp_path: Path
+) -> None:
+    mirror.folder.rmdir()
+    mirror.folder.symlink_to(standalone.file.parent)
+    bring(machine, mirror, "ok", Archive(standalone.file, standalone.sha256))
+    main = checkout / "bootstrap" / "imjoy" / "provision" / "main.py"
+    double = main.read_text().partition("    if wish != ")[0]
+    make = f"venv.create({str(tmp_path / 'venv')!r}, symlinks=False, with_pip=True)"
+    main.write_text(f"{double}    import venv\n    {make}\n    return 0\n")
+    done = machine.run(BASH, script, "--from", checkout)
+    said = told(done)
+    assert said["python"] == said["handed"]["IMJOY_DOOR_PYTHON"] + "/bin/python3"
+    assert (tmp_path / "venv" / "bin" / "pip").exists()
     assert machine.left() == []
