@@ -160,7 +160,9 @@ def help_text(verb: str, door: Door) -> str:
 
 def usage(what: str, door: Door) -> ImJoyError:
     """Return the error for what cannot be meant."""
-    # The scripts of 0.12 had an id of their own, which programs that call them may know.
-    id = "usage.wrong" if door.name in ("install.sh", "install.ps1") else "usage"
     fix = f"{door.command} --help lists what there is"
-    return ImJoyError(id, what if what.endswith(".") else what + ".", fix=fix, exit_code=ExitCode.USAGE)
+    sentence = what if what.endswith(".") else what + "."
+    if door.name in ("install.sh", "install.ps1"):
+        # The scripts have always had an id of their own, which programs that call them may know.
+        return ImJoyError("usage.wrong", sentence, fix=fix, exit_code=ExitCode.USAGE)
+    return ImJoyError("usage", sentence, fix=fix, exit_code=ExitCode.USAGE)
