@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import App, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .conftest import App, Engine, StartEngine
+    from .conftest import StartEngine
 
 
 def test_a_plugin_that_raises_shows_its_error_and_stays_usable(app: App) -> None:
@@ -26,6 +29,33 @@ def test_a_script_that_raises_is_a_failed_plugin_with_its_output(app: App) -> No
     card = app.card("Broken")
     expect(card).to_contain_text("Failed", timeout=120_000)
     expect(card.get_by_role("alert")).to_contain_text("no such microscope")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("Silent", "handed over no functions"), ("Stuck", "has not answered")]
+)
+def test_a_plugin_that_does_not_start_within_a_minute_says_why(
+    page: Page, engine: Engine, name: str, reason: str
+) -> None:
+    page.clock.install()
+    app = App(page, engine).connect()
+    app.choose(name)
+    card = app.card(name)
+    if name == "Silent":
+        page.get_by_role("tab", name="Log").click()
+        expect(page.get_by_role("log")).to_contain_text("that was all", timeout=120_000)
+    expect(card).to_contain_text("Setting up" if name == "Silent" else "Loading")
+    page.clock.fast_forward(61_000)
+    expect(card.get_by_role("alert")).to_contain_text("did not start within 60 s")
+    expect(card.get_by_role("alert")).to_contain_text(reason)
+    expect(card).to_contain_text("Failed")
+
+
+def test_a_native_plugin_starts_after_a_web_plugin_has(app: App) -> None:
+    """Loading a web plugin takes the global `imjoyRPC` away."""
+    app.load("Hidden")
+    app.load("Numbers")
+    assert app.call("Numbers", "echo", 5) == 5
 
 
 def test_a_plugin_that_exits_in_a_call_ends_the_call_and_tells_its_exit_code(app: App) -> None:

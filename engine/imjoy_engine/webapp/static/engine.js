@@ -2,10 +2,13 @@
  * A plugin engine and a file manager for imjoy-core, over the wire of docs/protocol.md.
  *
  * A classic script: it sets the global `ImJoyEngine`, in a page as in a web worker, and needs the globals `imjoyRPC`
- * (imjoy-rpc) and `MessagePack` (@msgpack/msgpack).
+ * (imjoy-rpc) and `MessagePack` (@msgpack/msgpack) while it loads.
  */
 (function (scope) {
   "use strict";
+
+  // Held from here on: imjoy-core deletes the global `imjoyRPC` when it loads a web plugin.
+  const { imjoyRPC, MessagePack } = scope;
 
   // Between 128 KiB and the 1 MiB that is allowed the size made no difference to Chromium; smaller is less to hold.
   const FRAME_BYTES = 256 * 1024;
@@ -17,6 +20,8 @@
   const REQUEST_MILLISECONDS = 20000;
   const LOOK_MILLISECONDS = 20000;
   const LOOKS_BEFORE_LOST = 3;
+  /** A plugin whose script has run hands over its functions within this time; it takes milliseconds. */
+  const ANSWER_MILLISECONDS = 60000;
   const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
   const TOO_BIG = 1009;
   const ABNORMAL_CLOSE = 1006;
@@ -57,7 +62,7 @@
   function bufferReference(index) {
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setUint32(0, index, true);
-    return new scope.MessagePack.ExtData(BUFFER_EXT, bytes);
+    return new MessagePack.ExtData(BUFFER_EXT, bytes);
   }
 
   const isLeaf = (value) => value === null || typeof value !== "object";
@@ -66,7 +71,7 @@
   function restore(value, buffers) {
     if (isLeaf(value)) return value;
     if (value instanceof Uint8Array) return value.slice().buffer;
-    if (value instanceof scope.MessagePack.ExtData) {
+    if (value instanceof MessagePack.ExtData) {
       const index = new DataView(value.data.buffer, value.data.byteOffset, 4).getUint32(0, true);
       return buffers[index];
     }
@@ -80,7 +85,7 @@
   /** Turn a message into the pieces of bytes that follow each other on the wire. */
   async function pack(message) {
     const found = [];
-    const head = scope.MessagePack.encode(strip(message, found), { ignoreUndefined: true });
+    const head = MessagePack.encode(strip(message, found), { ignoreUndefined: true });
     const buffers = await Promise.all(found);
     const prefix = new DataView(new ArrayBuffer(8 + 8 * buffers.length));
     prefix.setUint32(0, head.byteLength, true);
@@ -139,7 +144,7 @@
       if (!last) return undefined;
       if (this._step < this._targets.length) throw new Error("a message ended early");
       const buffers = this._targets.slice(3).map((target) => target.buffer);
-      const message = restore(scope.MessagePack.decode(this._targets[2]), buffers);
+      const message = restore(MessagePack.decode(this._targets[2]), buffers);
       this._restart();
       return message;
     }
@@ -448,7 +453,7 @@
     }
 
     _speak(app) {
-      const rpc = new scope.imjoyRPC.RPC(
+      const rpc = new imjoyRPC.RPC(
         this._connection,
         { name: this.config.name },
         { typedarray: TYPED_ARRAY_CODEC },
@@ -463,8 +468,26 @@
       });
       rpc.once("interfaceSetAsRemote", () => rpc.requestRemote());
       rpc.on("remoteReady", () => {
+        clearTimeout(this._answer);
+        this._answer = null;
+        this._spoken = true;
         this._resolve(this._decorate(rpc.getRemote()));
       });
+    }
+
+    /** Its script has run: what is left is the hand-shake, which a plugin that blocks never gets to. */
+    _awaitAnswer() {
+      if (this._spoken || this._answer || this._ended) return;
+      this._answer = setTimeout(() => {
+        this._error = new EngineError({
+          id: "plugin.no-answer",
+          what: `${this.plugin.name} did not start within ${ANSWER_MILLISECONDS / 1000} s.`,
+          why: "Its script has run, but it handed over no functions.",
+          fix: "See what its log says; a script that computes for long does so in setup() or run().",
+        });
+        this._socket.close();
+        this._onClose({ code: ABNORMAL_CLOSE, reason: "" });
+      }, ANSWER_MILLISECONDS);
     }
 
     /** Make what imjoy-rpc generates fail when the plugin goes away; by itself it would wait for ever. */
@@ -496,6 +519,7 @@
       if (type === "state") {
         this.plugin = { ...data, attached: this.plugin.attached };
         this.observer.onState?.(this.plugin, this.config);
+        if (data.state === "ready") this._awaitAnswer();
         if (FINAL_STATES.includes(data.state)) this._announceFinal();
       } else if (type === "progress") {
         this.observer.onProgress?.(this.plugin, data, this.config);
@@ -508,7 +532,8 @@
       if (this._ended) return;
       this._ended = true;
       clearInterval(this._looking);
-      if (!this.closed && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
+      clearTimeout(this._answer);
+      if (!this.closed && !this._error && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
         await Promise.race([this._final, sleep(LAST_WORDS_MILLISECONDS)]);
       }
       this._following.abort("closed");
@@ -525,6 +550,7 @@
     }
 
     _goneError() {
+      if (this._error) return this._error;
       if (this._closeCode === TOO_BIG) {
         return new EngineError({
           id: "message.too-big",
@@ -566,9 +592,12 @@
    * Make an engine for `imjoy.em.register` or `api.register`.
    *
    * `observer` may have onStart(plugin, config), onState(plugin, config), onProgress(plugin, progress, config), onLog(plugin, log, config),
-   * onEnd(plugin, error, config) and onStatus(status, error). `link` is the engine's HTTP API.
+   * onEnd(plugin, error, config) and onStatus(status, error). `permit(config)`, when given, throws for a plugin that may not
+   * start. `link` is the engine's HTTP API.
    */
-  function makeEngine({ url, token, client, name, factory, observer = {}, choose = () => ({}), announce = false, workspace }) {
+  function makeEngine(options) {
+    const { url, token, client, name, factory, observer = {}, permit, workspace } = options;
+    const { choose = () => ({}), announce = false } = options;
     const link = new Link({ url, token, client });
     const sessions = new Map();
 
@@ -580,32 +609,35 @@
       [...sessions.values()].find((session) => session.config.id === config.id) ||
       [...sessions.values()].find((session) => session.config.name === config.name);
 
-    /** Ask the engine for the plugin; what is refused here has no session that could tell. */
     async function request(config) {
       const body = { tag: config.tag || undefined, workspace: workspace || config.workspace || "default" };
       Object.assign(body, choose(config));
       if (config.code) Object.assign(body, { source: config.code, file: `${config.name}.imjoy.html` });
       else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
+      return link.startPlugin(body);
+    }
+
+    /** Begin a plugin. What fails before it has a session, which would tell, is told here: imjoy-core tells nobody. */
+    async function begin(config, app, utils) {
       try {
-        return await link.startPlugin(body);
+        if (permit) await permit(config);
+        const plugin = await request(config);
+        const session = new Session(link, plugin, config, app, utils, {
+          ...observer,
+          onEnd: (...args) => {
+            forget(session);
+            observer.onEnd?.(...args);
+          },
+        });
+        sessions.set(plugin.id, session);
+        return session;
       } catch (error) {
         observer.onEnd?.(null, error, config);
         throw error;
       }
     }
 
-    async function start(config, app, utils) {
-      const plugin = await request(config);
-      const session = new Session(link, plugin, config, app, utils, {
-        ...observer,
-        onEnd: (...args) => {
-          forget(session);
-          observer.onEnd?.(...args);
-        },
-      });
-      sessions.set(plugin.id, session);
-      return session.api;
-    }
+    const start = async (config, app, utils) => (await begin(config, app, utils)).api;
 
     const engine = {
       type: "engine",

@@ -4,7 +4,8 @@ import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
 import { environmentOf, rememberEnvironment } from "./memory.js";
-import { addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
+import { approve } from "./permissions.js";
+import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
 
 const { markRaw } = Vue;
@@ -13,6 +14,8 @@ const ENGINE_PLUGIN = "ImJoy-Engine";
 const FINAL_STATES = ["exited", "failed", "stopped"];
 /** An engine that stops ends its plugins first; this long before it is missed they were still wanted. */
 const STOPPING_MILLISECONDS = 15_000;
+/** The frame of a web plugin has run the plugin's script within this time. What its setup() does may take longer. */
+const START_MILLISECONDS = 60_000;
 
 /** Load a plugin file, remember it, and ask for its tag where it has several. */
 export async function addPlugin(source, file, origin = "") {
@@ -111,7 +114,12 @@ export async function restorePlugins() {
   for (const { doc } of rows) {
     if (!doc.code) continue;
     const { tag, origin, _id } = doc;
-    cardFor({ ...pm.parsePluginCode(doc.code, { tag, origin, _id }), code: doc.code });
+    try {
+      cardFor({ ...pm.parsePluginCode(doc.code, { tag, origin, _id }), code: doc.code });
+    } catch (error) {
+      // One file of another time keeps nobody from the others.
+      addLog("", "app", `${_id} was not loaded. ${error.message || error}`);
+    }
   }
   state.plugins.forEach(load);
 }
@@ -128,9 +136,11 @@ export async function load(card) {
     return;
   }
   card.state = "loading";
+  const late = card.isNative ? null : setTimeout(() => failLate(card), START_MILLISECONDS);
   const ended = new Promise((resolve, reject) => (card.fail = markRaw(reject)));
   try {
     const { code, tag, origin, name, _id } = card.template;
+    approve(code);
     const plugin = await Promise.race([core.imjoy.pm.reloadPlugin({ code, tag, origin, name, _id }), ended]);
     card.plugin = markRaw(plugin);
     card.canRun = typeof plugin.api?.run === "function";
@@ -139,8 +149,20 @@ export async function load(card) {
   } catch (error) {
     if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
   } finally {
+    clearTimeout(late);
     card.fail = null;
   }
+}
+
+function failLate(card) {
+  if (core.imjoy.pm.plugin_names[card.name]?.api) return;
+  card.fail?.({
+    id: "plugin.no-answer",
+    what: `${card.name} did not start within ${START_MILLISECONDS / 1000} s.`,
+    why: "The frame that it runs in has not answered: its script still computes, or what it needs could not be fetched.",
+    fix: "The browser's console says what it waits for.",
+  });
+  core.imjoy.pm.unloadPlugin({ name: card.name }, true);
 }
 
 export async function run(card, op) {
@@ -275,7 +297,7 @@ async function parse(source, file) {
     core.imjoy.pm.validatePluginConfig(config);
     return config;
   } catch (error) {
-    if (core.link) {
+    if (core.link && !error.id) {
       const accepted = await core.link.startPlugin({ source, file });
       await core.link.stopPlugin(accepted.id);
     }

@@ -53,7 +53,7 @@ const CardView = {
       },
     },
     canStop() {
-      return Boolean(this.card.plugin) || BUSY.includes(this.card.state);
+      return Boolean(this.card.plugin) || this.card.state === "ready" || BUSY.includes(this.card.state);
     },
   },
   methods: { load, loadAnyway, remove, run, stop, asValue: JSON.stringify },
