@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 from imjoy.effects.tls import http_connection
 from imjoy.welcome import write_welcome_page
 
-from .conftest import CHROMIUM, CHROMIUM_FLAGS, Engine, StartEngine
+from .conftest import CHROMIUM, CHROMIUM_FLAGS, App, Engine, StartEngine
 
 
 @pytest.fixture
@@ -106,3 +106,23 @@ def test_a_page_over_https_says_when_an_https_page_reaches_it(
         page = browser.new_page()
         page.goto(engine.url)
         assert "once this browser trusts" in page.locator("#reach").inner_text()
+
+
+def test_a_stranger_s_link_does_not_log_anybody_out(app: App) -> None:
+    """A page may send people here with a token of its choice."""
+    page = app.page
+    for link in ("#token=not-the-token-of-this-engine", "#code=no-code-of-this-engine"):
+        page.goto("about:blank")
+        page.goto(f"{app.engine.url}/{link}")
+        page.get_by_role("button", name="Connected").wait_for()
+    page.reload()
+    page.get_by_role("button", name="Connected").wait_for()
+
+
+def test_a_stranger_s_link_leaves_the_plain_page_connected_too(page: Any, start_engine: StartEngine) -> None:
+    engine = start_engine()
+    for token in (engine.token, "not-the-token-of-this-engine"):
+        page.goto("about:blank")
+        page.goto(f"{engine.url}/#token={token}")
+        page.get_by_text("Memory").wait_for()
+    assert page.evaluate("() => localStorage.getItem('imjoy.token')") == engine.token

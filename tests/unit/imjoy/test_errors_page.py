@@ -29,6 +29,9 @@ def raised_ids() -> Iterator[tuple[str, str]]:
                     f"{place}: the id is not written out, so nobody can search for it"
                 )
                 yield str(first.value), place
+    for file in sorted((ROOT / "engine/imjoy_engine/webapp/static").rglob("*.js")):
+        for found in re.finditer(r'\bid: "([a-z]+\.[a-z.-]+)"', file.read_text(encoding="utf-8")):
+            yield found[1], file.name
 
 
 def super_init_ids(node: ast.ClassDef) -> Iterator[str]:

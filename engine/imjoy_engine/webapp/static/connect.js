@@ -1,6 +1,6 @@
 // The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
 
-import { home, knownToken, rememberToken } from "./app/memory.js";
+import { forgetToken, home, knownTokens, rememberToken } from "./app/memory.js";
 
 const find = (id) => document.getElementById(id);
 const REFRESH_MILLISECONDS = 5000;
@@ -50,9 +50,9 @@ async function show(token) {
     const response = await fetch(`${home}/api/v1/status`, { headers: { Authorization: `Bearer ${token}` } });
     const document = await response.json();
     if (!response.ok) {
-      if (response.status === 401) rememberToken("");
+      if (response.status === 401) forgetToken(token);
       find("answer").replaceChildren(problem(document.error));
-      return;
+      return false;
     }
     rememberToken(token);
     find("answer").replaceChildren(figures(document));
@@ -61,6 +61,7 @@ async function show(token) {
     find("answer").replaceChildren(problem({ what, why: error.message, fix: "Start it with: imjoy start" }));
   }
   timer = setTimeout(show, REFRESH_MILLISECONDS, token);
+  return true;
 }
 
 find("url").textContent = home;
@@ -84,8 +85,7 @@ find("form").addEventListener("submit", (event) => {
   show(find("token").value.trim());
 });
 
-const token = await knownToken();
-if (token) {
+for (const token of await knownTokens()) {
   find("token").value = token;
-  show(token);
+  if (await show(token)) break;
 }

@@ -145,3 +145,21 @@ def test_an_array_is_described_by_type_and_shape() -> None:
     found = evaluate("app/values.js", f"m.describe({array})")
     assert isinstance(found, dict)
     assert (found["kind"], found["dtype"], found["shape"]) == ("array", "uint8", [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [
+        ('<config lang="json">{"name": "A"}</config>', '{"name":"A","api_version":"0.1.5"}'),
+        ('<config>{"name": "A", "api_version": 0.1}</config>', '{"name":"A","api_version":"0.1"}'),
+        ('<config lang="json">{"api_version": "0.1.8"}</config>', '{"api_version": "0.1.8"}'),
+        ('<config lang="json">{broken</config>', "{broken"),
+        ('<config lang="yaml">\n  name: A\n</config>', '\n  name: A\n  api_version: "0.1.5"\n'),
+        ('<config lang="yaml">\nname: A\napi_version: 0.1\n</config>', '\nname: A\napi_version: "0.1"\n'),
+        ('<config lang="yaml">\napi_version: "0.1.8"\n</config>', '\napi_version: "0.1.8"\n'),
+    ],
+)
+def test_a_config_gets_an_api_version_that_can_be_taken_apart(config: str, wanted: str) -> None:
+    changed = evaluate("app/parse.js", f"m.withVersion({json.dumps(config)})")
+    assert isinstance(changed, str)
+    assert re.sub(r"^<config[^>]*>|</config>$", "", changed) == wanted

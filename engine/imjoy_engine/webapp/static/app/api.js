@@ -100,6 +100,7 @@ async function showFileDialog(plugin, config = {}) {
   return answer;
 }
 
+/** A config without a version counts as the oldest. */
 function isBefore(version, limit) {
   const parts = String(version || "0").split(".").map(Number);
   const index = limit.findIndex((part, i) => (parts[i] || 0) !== part);

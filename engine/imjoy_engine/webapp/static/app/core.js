@@ -2,7 +2,10 @@
 
 import { appApi } from "./api.js";
 import { readable } from "./errors.js";
+import * as memory from "./memory.js";
 import { clientId, environmentOf, forgetOther, home, knownOthers, rememberOther, rememberToken } from "./memory.js";
+import { tolerant } from "./parse.js";
+import { gated, permitStart, restoreGrants } from "./permissions.js";
 import { addLog, addOutput, pluginNamed, state } from "./state.js";
 
 const { markRaw } = Vue;
@@ -36,6 +39,9 @@ export async function startCore() {
     engine_selector: selectEngine,
   });
   core.imjoy = markRaw(imjoy);
+  restoreGrants();
+  imjoy.pm.parsePluginCode = tolerant(imjoy.pm.parsePluginCode.bind(imjoy.pm));
+  imjoy.pm.imjoy_api = gated(imjoy.pm.imjoy_api, imjoy.pm);
   // They are fetched from the network.
   imjoy.pm.internal_plugins = {};
   await imjoy.init();
@@ -47,7 +53,7 @@ export async function startCore() {
   imjoy.event_bus.on("show_message", (message) => addLog("", "app", message));
 }
 
-/** Connect with `token`; remembers it when it works. Never throws: `state.engine` says how it went. */
+/** Connect with `token`; remembers it when it works, and returns whether it did. `state.engine` says how it went. */
 export async function connect(token) {
   await disconnect();
   state.engine = { phase: "connecting", status: null, error: null };
@@ -55,12 +61,13 @@ export async function connect(token) {
     Object.assign(core, await attach(home, token));
   } catch (error) {
     state.engine = { phase: "disconnected", status: null, error: readable(error, "The engine refused.") };
-    if (error.status === 401) rememberToken("");
-    return;
+    if (error.status === 401) memory.forgetToken(token);
+    return false;
   }
   rememberToken(token);
   state.engine.phase = "connected";
   tell("connected", home);
+  return true;
 }
 
 /** Leave the engine; the plugins that may not be detached end with it. */
@@ -74,7 +81,7 @@ export async function disconnect() {
 
 /** Disconnect, and ask for the token the next time. */
 export async function forgetToken() {
-  rememberToken("");
+  memory.forgetToken();
   await disconnect();
 }
 
@@ -131,6 +138,7 @@ async function attach(url, token) {
     client: clientId(),
     observer: observerOf(url),
     choose: ({ name }) => chosen(name),
+    permit: permitStart,
     workspace: WORKSPACE,
   });
   const status = await link.status();

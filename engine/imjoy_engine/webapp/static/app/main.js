@@ -3,21 +3,23 @@
 import { followEngine, restorePlugins } from "./plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
 import { readable } from "./errors.js";
-import { knownToken } from "./memory.js";
+import { knownTokens } from "./memory.js";
 import { state } from "./state.js";
 import { AppView } from "./views/app.js";
 import { followWindows } from "./windows.js";
 
 async function begin() {
-  const known = knownToken();
+  const known = knownTokens();
   Vue.createApp(AppView).mount("#app");
   followEngine();
   await startCore();
   followWindows();
   await restorePlugins();
-  const token = await known;
-  if (token) await connect(token);
-  else state.engine.phase = "disconnected";
+  const tokens = await known;
+  if (!tokens.length) state.engine.phase = "disconnected";
+  for (const token of tokens) {
+    if (await connect(token)) break;
+  }
   await reconnectOthers();
 }
 

@@ -8,18 +8,19 @@ const TOKEN = home === location.origin ? "imjoy.token" : `imjoy.token ${home}`;
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
+const GRANTS = "imjoy.permissions";
 
 /**
- * Take the token that `#code=…` is good for, once, or that `#token=…` gives, else the remembered one. The address bar
- * is freed of both; the browser's history keeps them, so the engine hands out codes.
+ * The tokens to try, in this order: what `#code=…` is good for, once, or `#token=…` gives, then the remembered one. Any
+ * page can send a person here with a token of its choice, so none is remembered before it worked. The address bar is
+ * freed of both; the browser's history keeps them, so the engine hands out codes.
  */
-export async function knownToken() {
+export async function knownTokens() {
   const given = new URLSearchParams(location.hash.slice(1));
   const [code, direct] = [given.get("code"), given.get("token")];
   if (code || direct) history.replaceState(null, "", location.pathname + location.search);
   const token = direct || (code && (await redeemed(code)));
-  if (token) rememberToken(token);
-  return token || localStorage.getItem(TOKEN) || "";
+  return [...new Set([token, localStorage.getItem(TOKEN)])].filter(Boolean);
 }
 
 async function redeemed(code) {
@@ -33,8 +34,12 @@ async function redeemed(code) {
 }
 
 export function rememberToken(token) {
-  if (token) localStorage.setItem(TOKEN, token);
-  else localStorage.removeItem(TOKEN);
+  localStorage.setItem(TOKEN, token);
+}
+
+/** Forget the remembered token; where `token` is given, only when it is that one. */
+export function forgetToken(token) {
+  if (token === undefined || localStorage.getItem(TOKEN) === token) localStorage.removeItem(TOKEN);
 }
 
 /** An id of this browser, by which the engine finds its `single-instance` and detached plugins again. */
@@ -59,6 +64,25 @@ export function knownOthers() {
 export function rememberOther(engine) {
   forgetOther(engine.url);
   localStorage.setItem(OTHERS, JSON.stringify([...knownOthers(), engine]));
+}
+
+/** What plugins were allowed: [{identity, kind, name}]. */
+export function knownGrants() {
+  try {
+    return JSON.parse(localStorage.getItem(GRANTS)) || [];
+  } catch {
+    return [];
+  }
+}
+
+export function rememberGrant(grant) {
+  forgetGrant(grant);
+  localStorage.setItem(GRANTS, JSON.stringify([...knownGrants(), grant]));
+}
+
+export function forgetGrant({ identity, kind }) {
+  const others = knownGrants().filter((grant) => grant.identity !== identity || grant.kind !== kind);
+  localStorage.setItem(GRANTS, JSON.stringify(others));
 }
 
 export function forgetOther(url) {

@@ -16,6 +16,8 @@ export const state = reactive({
   /** the url of the engine that plugins are started on */
   preferred: home,
   plugins: [],
+  /** what the person allowed web plugins: [{identity, kind, name}] */
+  grants: [],
   output: [],
   log: [],
   windows: [],

@@ -2,6 +2,7 @@
 
 import { core, disconnect, disconnectOther, forgetToken } from "../core.js";
 import { home } from "../memory.js";
+import { revoke } from "../permissions.js";
 import { addEngine } from "../plugins.js";
 import { state } from "../state.js";
 
@@ -42,6 +43,8 @@ export const EngineView = {
       addEngine();
     },
     disconnectOther,
+    revoke,
+    wordsOf: ({ kind }) => (kind === "files" ? "the engine's files" : "native plugins"),
     leave() {
       this.open = false;
       disconnect();
@@ -79,6 +82,14 @@ export const EngineView = {
             <label :for="'engine-' + index">{{ other.url }}<span v-if="other.phase === 'lost'"> (no answer)</span></label>
             <button type="button" class="plain" :aria-label="'Forget ' + other.url"
               @click="disconnectOther(other.url)">Forget</button>
+          </div>
+        </fieldset>
+        <fieldset v-if="state.grants.length">
+          <legend>What plugins are allowed</legend>
+          <div class="choice" v-for="grant in state.grants" :key="grant.kind + grant.identity">
+            <span>{{ grant.name }}: {{ wordsOf(grant) }}</span>
+            <button type="button" class="plain" :aria-label="'Take back ' + wordsOf(grant) + ' from ' + grant.name"
+              @click="revoke(grant)">Take back</button>
           </div>
         </fieldset>
         <div class="actions">

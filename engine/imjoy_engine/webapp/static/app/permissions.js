@@ -1,0 +1,266 @@
+// What plugins may do with the engine. A native plugin runs with the person's rights anyway. A web plugin gets the
+// engine's files, the engine and its plugins, and the loading of native code only after the person said so, for it.
+
+import { forgetGrant, knownGrants, rememberGrant } from "./memory.js";
+import { ask, state } from "./state.js";
+
+/** What is asked for, in words that follow "may not" and "asks to". */
+const KINDS = {
+  files: "read, change and delete the files of the engine's work folder",
+  engine: "start, call and stop native plugins, which run programs as you, with your files",
+};
+
+/** What a web plugin calls unasked. What stands neither here nor in NEEDS, it cannot call. */
+const FREE = [
+  ...["alert", "confirm", "echo", "error", "exportFile", "getAttachment", "getConfig", "getFilePath", "getWindow"],
+  ...["log", "onClose", "progress", "prompt", "setConfig", "showDialog", "showMessage", "showProgress"],
+  ...["showSnackbar", "showStatus"],
+  // The person chooses the file, which is the permission to read it.
+  "showFileDialog",
+  // These look at what is wanted: `rulesFor`.
+  ...["call", "createWindow", "getPlugin", "getServices", "loadPlugin", "register", "registerService", "run"],
+  ...["unregister", "unregisterService"],
+];
+const NEEDS = {
+  ...{ getFileManager: "files", getFileUrl: "files", requestUploadUrl: "files" },
+  ...{ getEngine: "engine", getEngineFactory: "engine", installPlugin: "engine", uninstallPlugin: "engine" },
+};
+/** The pickers are the browser's, which asks by itself. */
+const FREE_UTILITIES = ["$forceUpdate", "openUrl", "showDirectoryPicker", "showOpenFilePicker", "showSaveFilePicker", "sleep"];
+/** A web plugin that stood for one of these would be given what is meant for the engine. */
+const ENGINE_SERVICES = ["engine", "engine-factory", "file-manager"];
+/** What a window is opened with. Anything else would overwrite what its plugin is known by. */
+const WINDOW_OPTIONS = [
+  ...["as_dialog", "config", "data", "dialog", "fullscreen", "h", "i", "name", "namespace", "panel", "passive"],
+  ...["scroll", "src", "standalone", "tag", "title", "type", "ui", "w", "window_id", "x", "y"],
+];
+const ADDRESS = /https?:\/\//i;
+
+/** The sources that start as native plugins unasked: the person loaded them, or a plugin that may. */
+const approved = new Set();
+/** What the person refused during this visit, and the questions that are open. */
+const refused = new Set();
+const questions = new Map();
+
+class PermissionError extends Error {
+  constructor(plugin, deed, why) {
+    const what = `${plugin.name || "A plugin"} may not ${deed}.`;
+    super(`${what} ${why}`);
+    Object.assign(this, { name: "PermissionError", id: "plugin.permission", what, why, fix: "" });
+  }
+}
+
+/** Let `source` start: the person loads it. */
+export function approve(source) {
+  approved.add(source);
+}
+
+/** Return when the native plugin `config` may start; asks where nobody approved it, and throws when the answer is no. */
+export async function permitStart(config) {
+  if (approved.has(config.code)) return;
+  const answer = await ask("confirm", {
+    title: `Load ${config.name}?`,
+    text: `Another plugin wants to load ${config.name}, a native Python plugin. It would run as you, with your files.`,
+    action: "Load",
+  });
+  if (!answer) throw new PermissionError(config, "be loaded", "You did not allow it.");
+  approve(config.code);
+}
+
+/** Return imjoy-core's side of the plugin API with each function behind the rules above. */
+export function gated(api, pm) {
+  const rules = rulesFor(api, pm);
+  const result = { ...api, utils: {} };
+  for (const [name, plain] of Object.entries(api)) {
+    if (typeof plain === "function") result[name] = gate(name, plain, rules[name] || plain);
+  }
+  for (const [name, plain] of Object.entries(api.utils)) result.utils[name] = gateUtility(name, plain);
+  return result;
+}
+
+function gate(name, plain, ruled) {
+  return async (plugin, ...args) => {
+    // imjoy-core itself calls without a plugin.
+    if (!plugin) return plain(plugin, ...args);
+    if (!isNative(plugin)) {
+      if (NEEDS[name]) await need(plugin, NEEDS[name]);
+      else if (!FREE.includes(name)) throw new PermissionError(plugin, `call api.${name}`, "This page does not offer it.");
+    }
+    return ruled(plugin, ...args);
+  };
+}
+
+function gateUtility(name, plain) {
+  return (plugin, ...args) => {
+    if (plugin && !isNative(plugin)) {
+      if (!FREE_UTILITIES.includes(name)) {
+        throw new PermissionError(plugin, `call api.utils.${name}`, "This page does not offer it.");
+      }
+      if (name === "openUrl" && !/^https?:/i.test(String(args[0]))) {
+        throw new PermissionError(plugin, "open that address", "It is neither http nor https.");
+      }
+    }
+    return plain(plugin, ...args);
+  };
+}
+
+const isNative = (plugin) => plugin.type === "native-python" && Boolean(plugin.engine);
+
+/** The calls that depend on what is wanted. */
+function rulesFor(api, pm) {
+  const isNativeName = (name) => Boolean(pm.plugin_names[name]) && isNative(pm.plugin_names[name]);
+  const isNativeService = ({ providerId }) => Boolean(pm.plugins[providerId]) && isNative(pm.plugins[providerId]);
+
+  /** Have a source, or what an address leads to, start as a native plugin only when `plugin` may do that. */
+  async function mayLoad(plugin, { src, uri, tag }) {
+    const wanted = String(src || uri);
+    const isSource = wanted.includes("\n");
+    // Any other address is a page, which is shown in a frame.
+    if (!isSource && ADDRESS.test(wanted) && !/\.imjoy\.html($|[?#])|github\.com/i.test(wanted)) return;
+    const config = isSource ? pm.parsePluginCode(wanted, { tag }) : await pm.getPluginFromUrl(wanted);
+    if (config.type !== "native-python") return;
+    if (!isNative(plugin)) await need(plugin, "engine");
+    approve(config.code);
+  }
+
+  const find = (name) => async (plugin, wanted, more) => {
+    const config = { ...asConfig(wanted), ...more };
+    // It would run one plugin's code in the place of another, with what that one may do.
+    if (!isNative(plugin)) delete config.hot_reloading;
+    if (config.src) await mayLoad(plugin, config);
+    const found = pm.plugins[config.id] || pm.plugin_names[config.name];
+    const asks = !config.src && found && isNative(found) && !isNative(plugin);
+    if (asks) await need(plugin, "engine");
+    const result = await api[name](plugin, config);
+    const nativeOnes = Object.values(pm.plugins).filter(isNative);
+    return !isNative(plugin) && nativeOnes.some((one) => one.api === result) ? revocable(plugin, "engine", result) : result;
+  };
+
+  const callByName = (name) => async (plugin, wanted, ...args) => {
+    if (!isNative(plugin) && isNativeName(wanted)) await need(plugin, "engine");
+    return api[name](plugin, wanted, ...args);
+  };
+
+  const register = (name) => (plugin, config) => {
+    if (!isNative(plugin) && ENGINE_SERVICES.includes(config?.type)) {
+      throw new PermissionError(plugin, `be taken for a service of type ${config.type}`, "This page has its own.");
+    }
+    return api[name](plugin, config);
+  };
+
+  const unregister = (name) => (plugin, config) => {
+    const known = config ? pm.service_registry[config.id ?? config.name ?? config] : null;
+    const isOthers = ENGINE_SERVICES.includes(config?.type) || (known && known.providerId !== plugin.id);
+    if (!isNative(plugin) && isOthers) throw new PermissionError(plugin, "end that service", "It is not its own.");
+    return api[name](plugin, config);
+  };
+
+  const borrow = (name) => async (plugin, url) => {
+    const found = await api[name](plugin, url);
+    return isNative(plugin) ? found : revocable(plugin, NEEDS[name], found);
+  };
+
+  return {
+    getPlugin: find("getPlugin"),
+    loadPlugin: find("loadPlugin"),
+    async createWindow(plugin, wanted, more) {
+      const config = { ...asConfig(wanted), ...more };
+      if (config.src) await mayLoad(plugin, config);
+      if (isNative(plugin)) return api.createWindow(plugin, wanted, more);
+      const options = Object.entries(config).filter(([name]) => WINDOW_OPTIONS.includes(name));
+      return api.createWindow(plugin, Object.fromEntries(options));
+    },
+    async installPlugin(plugin, config) {
+      await mayLoad(plugin, config);
+      return api.installPlugin(plugin, config);
+    },
+    call: callByName("call"),
+    run: callByName("run"),
+    async getServices(plugin, wanted) {
+      const services = await api.getServices(plugin, wanted);
+      const all = isNative(plugin) || (await has(plugin, "engine"));
+      return all ? services : services.filter((service) => !isNativeService(service));
+    },
+    getFileManager: borrow("getFileManager"),
+    getEngine: borrow("getEngine"),
+    getEngineFactory: borrow("getEngineFactory"),
+    register: register("register"),
+    registerService: register("registerService"),
+    unregister: unregister("unregister"),
+    unregisterService: unregister("unregisterService"),
+  };
+}
+
+/** What a text stands for, as imjoy-core reads it: a source or an address, else a plugin's name. */
+function asConfig(wanted) {
+  if (typeof wanted !== "string") return wanted;
+  const isPlace = wanted.includes("\n") || ADDRESS.test(wanted) || (wanted.includes("/") && wanted.includes(":"));
+  return isPlace ? { src: wanted } : { name: wanted, type: wanted };
+}
+
+/** The functions of `api`, each for as long as `plugin` is allowed to call them. */
+function revocable(plugin, kind, api) {
+  const wrapped = Object.entries(api).map(([name, value]) => {
+    if (typeof value !== "function") return [name, value];
+    const call = async (...args) => {
+      if (!(await has(plugin, kind))) throw new PermissionError(plugin, KINDS[kind], "You took that back.");
+      return value(...args);
+    };
+    return [name, call];
+  });
+  return Object.fromEntries(wrapped);
+}
+
+/** What a plugin is known by: its code, to the letter; a page in a frame by its site. */
+async function identityOf({ config }) {
+  if (!config.code) return `site:${new URL(config.base_frame || config.base_worker, location.href).origin}`;
+  // Browsers hash on https and on the own machine only; elsewhere what is allowed lasts as long as the page.
+  if (!crypto.subtle) return `code:${config.code}`;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(config.code));
+  return `sha256:${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+const isGranted = (identity, kind) =>
+  // Who has programs run reads files by that as well.
+  state.grants.some((grant) => grant.identity === identity && (grant.kind === kind || grant.kind === "engine"));
+
+const has = async (plugin, kind) => isGranted(await identityOf(plugin), kind);
+
+/** Return when the person allows, or has allowed, what `kind` stands for; throw when not. */
+async function need(plugin, kind) {
+  const identity = await identityOf(plugin);
+  if (isGranted(identity, kind)) return;
+  const key = `${kind} ${identity}`;
+  if (!refused.has(key)) {
+    if (!questions.has(key)) questions.set(key, decide(plugin, kind, identity).finally(() => questions.delete(key)));
+    if (await questions.get(key)) return;
+    refused.add(key);
+  }
+  throw new PermissionError(plugin, KINDS[kind], "You did not allow it. Once the page is loaded again, it may ask again.");
+}
+
+async function decide(plugin, kind, identity) {
+  const answer = await ask("confirm", {
+    title: `Allow ${plugin.name}?`,
+    text:
+      `${plugin.name} is a plugin of type ${plugin.type}. It asks to ${KINDS[kind]}.\n` +
+      "The answer is kept for this very plugin; the button at the top right takes it back.",
+    action: "Allow",
+  });
+  if (!answer) return false;
+  const grant = { identity, kind, name: plugin.name };
+  state.grants.push(grant);
+  if (!identity.startsWith("code:")) rememberGrant(grant);
+  return true;
+}
+
+/** Read what was allowed at earlier visits. */
+export function restoreGrants() {
+  state.grants = knownGrants();
+}
+
+/** Take a permission back; what the plugin holds by it answers no more. */
+export function revoke(grant) {
+  state.grants = state.grants.filter(({ identity, kind }) => identity !== grant.identity || kind !== grant.kind);
+  forgetGrant(grant);
+}
