@@ -143,10 +143,14 @@ class Gate:
         return self._token.decode()
 
     def token_is_right(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bool:
-        """Whether an ``Authorization`` header or one of the offered subprotocols carries the token."""
+        """Whether the ``Authorization`` header, or the one subprotocol that stands for it, carries the token.
+
+        A request that carries several is wrong, whatever they are: each guess is to cost a delay of its own.
+        """
         offered = [name[len("bearer.") :] for name in subprotocols if name.startswith("bearer.")]
-        offered.append(bearer(authorization))
-        return any(same_secret(self._token, given) for given in offered)
+        if authorization is not None:
+            offered.append(bearer(authorization))
+        return len(offered) == 1 and same_secret(self._token, offered[0])
 
     def host_is_ours(self, host_header: str | None, local_address: str | None) -> bool:
         """Whether ``Host`` names this engine, so that a page cannot reach it under a name of its own (DNS rebinding).

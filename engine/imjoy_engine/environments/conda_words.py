@@ -41,7 +41,8 @@ _DEFAULTS = re.compile(
     r"defaults|main|r|free|pkgs/(?:main|r|free|msys2)|https?://repo\.(?:anaconda|continuum)\.(?:com|io)/pkgs/\w+/?"
 )
 _CHANNEL = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)*|(?:https?|file)://[^\s\"'<>\\]+")
-_OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,|\|)\s*")
+# The first of the spaces alone: from each of a thousand it would look at all that follow.
+_OPERATOR = re.compile(r"(?<!\s)\s*(===|==|~=|!=|<=|>=|<|>|,|\|)\s*")
 _PACKAGE = re.compile(
     r"(?:(?P<channel>[^\s:]+|https?://\S+?|file://\S+?)::)?"
     r"(?P<name>_?[A-Za-z0-9][A-Za-z0-9._-]*)"

@@ -42,9 +42,14 @@ _EDITABLE = frozenset({"-e", "--editable"})
 _LISTING = frozenset({"-r", "--requirement"})
 _URL = re.compile(r"(?:git\+(?:https?|ssh|git|file)|https?)://[^\s\"'<>\\]+")
 _LOCAL = re.compile(r"[./~\\]|[A-Za-z]:[\\/]|file:|[^\s:]*\.(?:whl|zip|tar\.gz|tgz)$", re.IGNORECASE)
-_SPACED_OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
+# The first of the spaces alone: from each of a thousand it would look at all that follow.
+_SPACED_OPERATOR = re.compile(r"(?<!\s)\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
 _BARE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LINE_PARTS = re.compile(r"\s[-#;@]")
+_EXTRAS = re.compile(r"[A-Za-z0-9._, -]*\]")
 _NAME_SEPARATORS = re.compile(r"[-_.]+")
+# What reads them takes time that grows with the square of their length.
+MAX_REQUIREMENT_CHARACTERS = 1_000
 _EXAMPLE = '"numpy", "numpy>=1.20" or "git+https://…"'
 
 
@@ -106,15 +111,21 @@ def _index(option: str, place: str, text: str, refusals: Refusals, folder: str) 
 def _file_option(option: str, target: str, text: str, refusals: Refusals, folder: str) -> PipWord:
     if not target:
         raise refusals.requirement(option, text, f'"pip: {option} ./folder"')
-    if option == "-e" and _URL.fullmatch(target) and target.startswith("git+"):
+    if option == "-e" and target.startswith("git+") and (package := normal_requirement(target)):
         # An editable checkout would have to live somewhere; installed it is the same to a plugin.
-        return PipWord("package", target)
+        return PipWord("package", package)
     return PipWord("local", f"{option} {_inner(target, refusals, folder)}")
 
 
 def _inner(path: str, refusals: Refusals, folder: str) -> str:
     """Return a path below the work folder as ``./a/b``; extras like ``.[all]`` stay."""
+    # It becomes a line of a requirements file: ${NAME} would be one of the engine's variables, and what follows a
+    # space an option, a marker or a comment.
+    if "${" in path or not path.isprintable() or _LINE_PARTS.search(path):
+        raise refusals.unsupported(f"the path {path!r}")
     bare, bracket, extras = path.partition("[")
+    if bracket and not _EXTRAS.fullmatch(extras):
+        raise refusals.unsupported(f"the path {path!r}")
     bare = bare.removeprefix("file://") if bare.startswith("file://.") else bare
     if folder and inner_path(bare.replace("..", "up")) is not None:
         # From a folder below the work folder a way up is meant, as long as it does not lead out.
@@ -132,7 +143,7 @@ def normal_requirement(text: str) -> str | None:
     requirements file.
     """
     # A requirements file would put the engine's own environment variables in the place of ${NAME}.
-    if "${" in text or not text.isprintable():
+    if "${" in text or not text.isprintable() or len(text) > MAX_REQUIREMENT_CHARACTERS:
         return None
     if _URL.fullmatch(text):
         return text

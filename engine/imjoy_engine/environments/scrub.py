@@ -6,7 +6,8 @@ import re
 
 # Everything up to the last @ of the authority: a password may hold an @ of its own.
 _USER_INFO = re.compile(r"(?<=://)(?!git@)[^/\s\"'<>]*@")
-_QUERY = re.compile(r"(://[^\s?#\"'<>]+\?)[^\s#\"'<>]+")
+# From the last :// on: from each of a thousand it would look at all that follows.
+_QUERY = re.compile(r"(://(?:(?!://)[^\s?#\"'<>])+\?)[^\s#\"'<>]+")
 
 
 def scrub(text: str) -> str:

@@ -12,8 +12,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.plugins.limits import MAX_SCRIPT_CHARACTERS, check_fields, check_length
 from imjoy_engine.plugins.manifest_blocks import Block, read_blocks
 from imjoy_engine.plugins.manifest_config import compare_versions, plain_config, read_config
 
@@ -69,6 +71,14 @@ class Manifest:
     outputs: object
     passive: bool
     raw: Mapping[str, object]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Another process is given a copy of ``raw``, as a view of it cannot be sent."""
+        return {**vars(self), "raw": dict(self.raw)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what ``__getstate__`` gave."""
+        vars(self).update(state, raw=MappingProxyType(state["raw"]))
 
     def choose_tag(self, requested: str | None = None) -> str:
         """Return the tag to use: ``requested``, else the app's choice, else the first; empty when there are none.
@@ -238,11 +248,12 @@ class PluginFile:
 def parse_plugin(source: str, *, file: str) -> PluginFile:
     """Read the text of a plugin file; ``file`` is its name for messages.
 
-    Takes time in proportion to the length of ``source`` and raises nothing but ``ImJoyError``.
+    Takes time in proportion to the length of ``source``, whose fields are within ``limits``, and raises nothing but
+    ``ImJoyError``.
 
     Raises:
         ImJoyError: ``plugin.no-config``, ``plugin.two-configs``, ``plugin.config-…``, ``plugin.unclosed``,
-            ``plugin.no-script``, ``plugin.name``, ``plugin.type``, ``plugin.field``.
+            ``plugin.no-script``, ``plugin.name``, ``plugin.type``, ``plugin.field``, ``plugin.too-long``.
     """
     blocks = read_blocks(source, file=file)
     configs = [block for block in blocks if block.kind == "config"]
@@ -274,6 +285,8 @@ def parse_plugin(source: str, *, file: str) -> PluginFile:
             why=f"The script at {_listed(others)} is in another language." if others else "",
             fix='Put the plugin\'s code between <script lang="python"> and </script>.',
         )
+    for script in scripts:
+        check_length("script", script.text, MAX_SCRIPT_CHARACTERS, file=file)
     docs = next((block.text for block in blocks if block.kind == "docs"), "")
     return PluginFile(file, manifest, scripts, docs, blocks)
 
@@ -294,11 +307,13 @@ def from_config(config: Mapping[str, object], script: str, *, file: str = "") ->
             why="The app sent the plugin's config, but no code to run.",
             fix='Put the plugin\'s code between <script lang="python"> and </script>.',
         )
+    check_length("script", script, MAX_SCRIPT_CHARACTERS, file=label)
     # The app has picked the script for the tag, so it serves whichever tag is asked for.
     return PluginFile(label, manifest, (Script(script, 1, "python", ""),), "", ())
 
 
 def _manifest(config: dict[str, object], *, file: str) -> Manifest:
+    check_fields(config, file=file)
     name = _name(config.get("name"), file)
     api_version = _text(config, "api_version", file)
     return Manifest(

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import NoReturn
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.plugins.limits import MAX_YAML_CHARACTERS
 from imjoy_engine.plugins.manifest_blocks import Block
 
 MAX_CONFIG_CHARACTERS = 1 << 20
@@ -36,6 +37,10 @@ def read_config(block: Block, *, file: str) -> dict[str, object]:
     if language in ("", "json"):
         loaded = _load_json(block, file)
     elif language == "yaml":
+        if len(block.text) > MAX_YAML_CHARACTERS:
+            raise _size_error(
+                file, f"In YAML it may have {MAX_YAML_CHARACTERS:,} characters; it has {len(block.text):,}."
+            )
         loaded = _load_yaml(block, file)
     else:
         raise ImJoyError(
@@ -142,8 +147,10 @@ def _load_yaml(block: Block, file: str) -> object:
     # Hardly any plugin is written in YAML, and the import takes as long as a worker's hand-shake.
     import yaml
 
+    from imjoy_engine.plugins.bounded_yaml import BoundedLoader
+
     try:
-        return yaml.safe_load(block.text)
+        return yaml.load(block.text, Loader=BoundedLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {block.line + mark.line}, column {mark.column + 1}" if mark else f"line {block.line}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +12,7 @@ from aiohttp import web
 
 from imjoy import __version__
 
+from ..plugins.reading import PluginReader
 from . import engine, plugins
 from .context import API, CONTEXT, Context
 from .files import add_file_routes
@@ -30,7 +33,27 @@ class Route(NamedTuple):
 
 async def openapi(request: web.Request) -> web.Response:
     """Describe the HTTP part of the wire."""
-    return web.json_response(openapi_document())
+    return web.Response(body=await request.app[DESCRIBED](), content_type="application/json")
+
+
+class _Described:
+    """The description as bytes, made when somebody asks first: reading it takes 50 ms."""
+
+    def __init__(self) -> None:
+        self._making: asyncio.Future[bytes] | None = None
+
+    async def __call__(self) -> bytes:
+        if self._making is None:
+            self._making = asyncio.ensure_future(asyncio.to_thread(_description))
+        # Who asked first may leave; the others still get it.
+        return await asyncio.shield(self._making)
+
+
+def _description() -> bytes:
+    return json.dumps(openapi_document()).encode()
+
+
+DESCRIBED = web.AppKey("described", _Described)
 
 
 def openapi_document() -> dict[str, Any]:
@@ -80,6 +103,8 @@ def build_worker_app(context: Context) -> web.Application:
 def _guarded(context: Context, routes: Iterable[Route]) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
+    app[DESCRIBED] = _Described()
+    app[plugins.READER] = PluginReader(context.settings.layout.existing_environments, context.settings.env)
     # Some proxies take away the path under which they show us, others leave it.
     for prefix in dict.fromkeys(("", context.proxies.base_path)):
         for route in routes:

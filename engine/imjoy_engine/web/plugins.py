@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from aiohttp import hdrs, web
 from aiohttp.http import WSMsgType
@@ -16,133 +13,24 @@ from aiohttp.http import WSMsgType
 from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, same_secret
-from ..environments.existing.choice import Choice
-from ..environments.spec import EnvironmentSpec, plan_environment
 from ..plugins.events import Event
-from ..plugins.lifecycle import Plugin, PluginRequest
+from ..plugins.lifecycle import Plugin
+from ..plugins.reading import PluginReader
 from .context import CONTEXT
 from .relay import Limits, serve_client, serve_worker
 from .socket import Socket
 
-if TYPE_CHECKING:
-    from ..plugins.manifest import Manifest, PluginFile
-
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
-DEFAULT_WORKSPACE = "default"
-WORKSPACE_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}")
 MAX_GRACE_SECONDS = 600.0
 KEEP_ALIVE_SECONDS = 15.0
+READER = web.AppKey("reader", PluginReader)
 
 
 async def start_plugin(request: web.Request) -> web.Response:
     """Start a plugin, or hand out the one that runs."""
-    body = await _json_body(request)
-    settings = request.app[CONTEXT].settings
-    wanted = plan_request(body, settings.layout.existing_environments, settings.env)
+    wanted = await request.app[READER].read(await request.read())
     plugin, attached = request.app[CONTEXT].registry.start(wanted)
     return web.json_response({**plugin.as_json(), "attached": attached}, status=202)
-
-
-def plan_request(body: Mapping[str, object], existing: Path, default_env: str = "") -> PluginRequest:
-    """Turn the body of ``POST /plugins`` into a request.
-
-    ``existing`` is where the person's own environments are noted, ``default_env`` that for plugins that ask for none.
-
-    Raises ImJoyError ``request.invalid``, ``plugin.*``, ``env.*`` or ``lock.*``.
-    """
-    file = _text(body, "file", "plugin.imjoy.html")
-    workspace = _text(body, "workspace", DEFAULT_WORKSPACE)
-    if not WORKSPACE_NAME.fullmatch(workspace):
-        raise ImJoyError(
-            "request.invalid", "A workspace's name is a folder's name, and does not begin with a dot."
-        )
-    plugin = _plugin_file(body, file)
-    manifest = plugin.manifest.with_tag(_text(body, "tag", "") or None)
-    environment = plan_environment(manifest, manifest.tag)
-    if lock := _text(body, "lock", ""):
-        # Few plugins come with one.
-        from ..environments.lockfile import locked
-
-        environment = locked(environment, lock)
-    choice = _choice(body, environment, existing, default_env)
-    return PluginRequest(
-        manifest=manifest,
-        script=plugin.script_for(manifest.tag),
-        workspace=workspace,
-        client=_text(body, "client", ""),
-        environment=environment,
-        existing=choice,
-        notes=tuple(_notes(manifest, environment, choice)),
-    )
-
-
-def _notes(manifest: Manifest, spec: EnvironmentSpec, choice: Choice | None) -> Iterator[str]:
-    if spec.activates and choice is None:
-        yield _not_activated(spec.activates)
-    if manifest.dependencies:
-        yield (
-            f"{manifest.name} builds on other plugins: {', '.join(manifest.dependencies)}. They are not loaded with "
-            "it; what it asks of them fails until you load them."
-        )
-
-
-def _not_activated(name: str) -> str:
-    return (
-        f"'conda activate {name}' was ignored, as no environment of yours is called {name}: the plugin gets one of "
-        f"its own. (imjoy env add {name})"
-    )
-
-
-def _choice(
-    body: Mapping[str, object], spec: EnvironmentSpec, existing: Path, default_env: str
-) -> Choice | None:
-    """Return which of the person's own environments the plugin is to have: theirs to say, then its own, then ours."""
-    wanted = body.get("env")
-    if wanted == "" or (wanted is None and not spec.activates and not default_env):
-        return None
-    from ..environments.existing.records import ExistingEnvironments
-
-    environments = ExistingEnvironments(existing)
-    if wanted is not None:
-        name = _text(body, "env", "")
-        environments.get(name)
-        return Choice(name, anyway=bool(body.get("anyway")))
-    if spec.activates and environments.knows(spec.activates):
-        return Choice(spec.activates, insists=False)
-    if default_env and not spec.needs_conda:
-        return Choice(default_env, insists=False)
-    return None
-
-
-def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:
-    # 4 ms that start-up does not need.
-    from ..plugins.manifest import from_config, parse_plugin
-
-    source, config, script = body.get("source"), body.get("config"), body.get("script")
-    if isinstance(source, str):
-        return parse_plugin(source, file=file)
-    if isinstance(config, dict) and isinstance(script, str):
-        return from_config(config, script, file=file)
-    raise ImJoyError("request.invalid", "Send a plugin's source, or its config and its script.")
-
-
-def _text(body: Mapping[str, object], name: str, default: str) -> str:
-    value = body.get(name, default)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise ImJoyError("request.invalid", f"{name} has to be text.")
-    return value
-
-
-async def _json_body(request: web.Request) -> dict[str, object]:
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError) as error:
-        raise ImJoyError("request.invalid", "The request's body is not JSON.", why=str(error)) from error
-    if not isinstance(body, dict):
-        raise ImJoyError("request.invalid", "The request's body is not a JSON object.")
-    return body
 
 
 async def list_plugins(request: web.Request) -> web.Response:

@@ -143,3 +143,20 @@ def test_through_a_socket_of_ipv6_an_address_of_ipv4_is_still_ours() -> None:
     assert gate.host_is_ours("[::ffff:10.0.0.5]:8080", "::ffff:10.0.0.5")
     assert gate.host_is_ours("[2001:DB8:0:0::1]:8080", "2001:db8::1")
     assert not gate.host_is_ours("10.0.0.6:8080", "::ffff:10.0.0.5")
+
+
+@pytest.mark.parametrize(
+    ("header", "subprotocols", "right"),
+    [
+        (None, ["imjoy.v1", f"bearer.{TOKEN}"], True),
+        (f"Bearer {TOKEN}", ["imjoy.v1"], True),
+        (None, ["imjoy.v1", "bearer.another-guess", f"bearer.{TOKEN}"], False),
+        (None, [f"bearer.{TOKEN}", f"bearer.{TOKEN}"], False),
+        ("Bearer another-guess", ["imjoy.v1", f"bearer.{TOKEN}"], False),
+        (f"Bearer {TOKEN}", [f"bearer.{TOKEN}"], False),
+        ("", ["imjoy.v1", f"bearer.{TOKEN}"], False),
+        (None, [], False),
+    ],
+)
+def test_a_request_has_one_guess(header: str | None, subprotocols: list[str], right: bool) -> None:
+    assert Gate(TOKEN, "127.0.0.1").token_is_right(header, subprotocols) is right

@@ -552,3 +552,30 @@ def test_a_tag_without_an_entry_is_a_note() -> None:
     spec = plan({"CPU": ["tissue"]}, None, tags=["CPU", "GPU"], tag="GPU")
     assert spec == DEFAULT_ENVIRONMENT
     assert spec.notes == ('"requirements" has nothing for the tag "GPU": it has entries for CPU.',)
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "pip: -e git+http://host/${HOME}/r",
+        "pip: --editable=git+http://host/r@${IMJOY_ENGINE_TOKEN}",
+        "git+http://host/${HOME}/r",
+        "foo @ http://host/${HOME}/r.whl",
+        "pip: -e ./${HOME}",
+        "./${HOME}/x.whl",
+        "pip: -r ${HOME}/requirements.txt",
+        "'./x[a]\n--index-url=http://host'",
+        "'./x\n--index-url=http://host'",
+        "'./x[a] --index-url=http://host'",
+        "'./x --index-url=http://host'",
+        "'./x # [a]'",
+        "pip: -e './x[a]\r--index-url=http://host'",
+        "./x[a]\u2028--index-url=http://host",
+    ],
+)
+def test_no_requirement_smuggles_variables_or_lines_into_what_pip_reads(requirement: str) -> None:
+    assert refusal([requirement]).id in ("env.requirement", "env.unsupported", "env.folder")
+
+
+def test_extras_of_a_folder_stay() -> None:
+    assert plan(["pip: -e ./x[a,b]", "'./y[c]'"]).local == ("-e ./x[a,b]", "./y[c]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,7 @@ from imjoy.model.layout import Layout
 from imjoy_engine.auth import Gate
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.settings import Settings
-from imjoy_engine.web.app import build_app, openapi_document
+from imjoy_engine.web.app import build_app, openapi, openapi_document
 from imjoy_engine.web.context import API, Context
 from imjoy_engine.web.guard import needs_token
 
@@ -66,3 +67,19 @@ def test_every_operation_has_an_id_of_its_own_and_a_sentence() -> None:
     ids = [operation["operationId"] for operation in described]
     assert len(set(ids)) == len(ids)
     assert all(operation["summary"].endswith(".") for operation in described)
+
+
+def test_the_description_is_made_once_however_many_ask(
+    app: web.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr("imjoy_engine.web.app.openapi_document", lambda: {"made": made.append(1)})
+
+    async def ask_often() -> list[web.Response]:
+        request = cast("web.Request", SimpleNamespace(app=app))
+        first = await asyncio.gather(*(openapi(request) for _ in range(20)))
+        return [*first, await openapi(request)]
+
+    answers = asyncio.run(ask_often())
+    assert len(made) == 1
+    assert {answer.body for answer in answers} == {b'{"made": null}'}

@@ -4,11 +4,12 @@
 export const home = new URL(".", location.href).href.replace(/\/$/, "");
 
 // Engines behind one proxy share its origin, and with it what the browser remembers.
-const TOKEN = home === location.origin ? "imjoy.token" : `imjoy.token ${home}`;
+const ofHome = (name) => (home === location.origin ? name : `${name} ${home}`);
+const TOKEN = ofHome("imjoy.token");
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
-const GRANTS = "imjoy.permissions";
+const GRANTS = ofHome("imjoy.permissions");
 
 /**
  * The tokens to try, in this order: what `#code=…` is good for, once, or `#token=…` gives, then the remembered one. Any
