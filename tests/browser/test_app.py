@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 
+from .conftest import ENVIRONMENT_MILLISECONDS
+
 if TYPE_CHECKING:
     from .conftest import App, Engine, Seen
 
@@ -77,7 +79,7 @@ def test_a_plugin_is_loaded_from_a_url(app: App) -> None:
     app.page.get_by_role("button", name="From url").click()
     app.page.get_by_label("Url of a plugin file").fill(url)
     app.page.keyboard.press("Enter")
-    app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
 
 
 def test_stop_ends_a_plugin_start_begins_it_again_and_remove_forgets_it(app: App) -> None:

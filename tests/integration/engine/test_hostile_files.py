@@ -37,7 +37,7 @@ HOSTILE = {
     "short yaml": source(YAML + "[" + "a, " * 8_000 + "]", "yaml"),
     "base of 60": source(YAML + "1" + ":1" * 15_000, "yaml"),
     "spaces": with_field(requirements=["a" + " " * 200_000 + "!"]),
-    "objects": b'{"config": [' + b"{}," * (4 * MIB) + b"0]}",
+    "objects": b'{"config": [' + b"{}," * MIB + b"0]}",
     "blocks": json.dumps({"source": "<a>" * 200_000}).encode(),
     "script": source(json.dumps({"name": "P", "type": "native-python"}), script="x = 1\n" * (MIB // 2)),
 }
