@@ -20,12 +20,15 @@ from imjoy.effects.pip_settings import (
     uv_variables,
 )
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy_engine.environments.existing.choice import HOST_NAME
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
 from imjoy_engine.launchers.local import INHERITED_VARIABLES
 
 BUILD_SECONDS = 3600.0
+SYSTEM_CERTS_SINCE = (0, 11)
+"""The first uv that has UV_SYSTEM_CERTS; from then on it warns of UV_NATIVE_TLS, which the older ones need."""
 OUTPUT_LINES = 60
 # How long what an index said about a set of packages is used again without asking it.
 FRESH_SECONDS = 24 * 3600.0
@@ -65,6 +68,8 @@ class _KnownFailure:
     signs: tuple[str, ...]
     what: str
     fix: str
+    id: str = "env.failed"
+    exit_code: ExitCode = ExitCode.FAILED
 
 
 _NETWORK_SIGNS = (
@@ -85,8 +90,12 @@ _KNOWN_FAILURES = (
     ),
     _KnownFailure(
         _NETWORK_SIGNS,
-        "The packages could not be downloaded.",
-        "Check the network (and the proxy or index that pip is configured to use), then load the plugin again.",
+        "Packages are missing here, and the network does not answer.",
+        "Check the network, and the proxy or index that pip is configured to use, then load the plugin again.\n"
+        "Without a network a plugin runs in a Python that has what it needs: imjoy env find, imjoy run --env NAME; "
+        f"{HOST_NAME} is the Python that imjoy runs in.",
+        "env.offline",
+        ExitCode.NETWORK_NEEDED,
     ),
     _KnownFailure(
         ("The build backend returned an error", "Failed to build", "subprocess-exited-with-error"),
@@ -136,9 +145,28 @@ def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
     refuse_missing_constraint(environ)
     kept.update(trust_variables(environ))
     kept.update(uv_variables(kept))
+    _name_system_certificates(kept)
     kept.update(NO_COLOR="1", GIT_TERMINAL_PROMPT="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
     kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     return kept
+
+
+def _name_system_certificates(variables: dict[str, str]) -> None:
+    """Say under the name that our uv knows whether to trust the system's certificates: it warns of the other one."""
+    given = [variables.pop(name, "") for name in ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")]
+    wanted = given[0] or given[1]
+    if wanted:
+        variables["UV_SYSTEM_CERTS" if uv_version() >= SYSTEM_CERTS_SINCE else "UV_NATIVE_TLS"] = wanted
+
+
+def uv_version() -> tuple[int, ...]:
+    """Return the version of our uv; nothing where there is none."""
+    import importlib.metadata
+
+    try:
+        return tuple(int(part) for part in importlib.metadata.version("uv").split(".")[:2])
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return ()
 
 
 async def build_venv(
@@ -326,5 +354,5 @@ def _failure(lines: Sequence[str], fix: str) -> ImJoyError:
         )
     for known in _KNOWN_FAILURES:
         if any(sign in output for sign in known.signs):
-            return ImJoyError("env.failed", known.what, why=output, fix=known.fix)
+            return ImJoyError(known.id, known.what, why=output, fix=known.fix, exit_code=known.exit_code)
     return ImJoyError("env.failed", "The environment could not be made.", why=output, fix=fix)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HOST_NAME = "host"
+"""The Python that imjoy itself runs in: known without being added."""
+
 
 @dataclass(frozen=True)
 class Choice:

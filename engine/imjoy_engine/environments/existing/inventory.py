@@ -7,7 +7,8 @@ from pathlib import Path
 
 from imjoy.model.errors import ImJoyError
 
-from .records import HOST_NAME, ExistingEnvironments
+from .choice import HOST_NAME
+from .records import ExistingEnvironments
 from .sizes import sizes_of
 
 SIZE_SECONDS = 1.0

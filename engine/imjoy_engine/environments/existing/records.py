@@ -19,11 +19,10 @@ from typing import Any
 from imjoy.effects.files import write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 
+from .choice import HOST_NAME
 from .installed import changes, conda_packages, installed_packages
 from .probe import probe
 
-HOST_NAME = "host"
-"""The Python that imjoy itself runs in: known without being added."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CHANGES_SHOWN = 6
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from imjoy_engine.environments import venv_env
 from imjoy_engine.environments.venv_env import Freshness, build_variables
 
 USEFUL = {
@@ -77,3 +78,24 @@ def test_what_an_index_said_is_used_again_for_a_day_unless_it_may_have_changed(
     url = Freshness(variables, "3.11", ["git+https://host/x"])
     url.renew()
     assert not url.holds()
+
+
+@pytest.mark.parametrize("given", ["UV_SYSTEM_CERTS", "UV_NATIVE_TLS"])
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [((0, 5), "UV_NATIVE_TLS"), ((0, 10), "UV_NATIVE_TLS"), ((0, 11), "UV_SYSTEM_CERTS")],
+)
+def test_the_system_s_certificates_are_asked_for_by_the_name_that_this_uv_knows(
+    given: str, version: tuple[int, ...], known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venv_env, "uv_version", lambda: version)
+    variables = venv_env.build_variables({given: "1"})
+    assert {name for name in variables if name in ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")} == {known}
+
+
+def test_a_network_that_is_not_there_is_named_and_not_the_plugin() -> None:
+    error = venv_env._failure(["dns error", "Failed to fetch"], "Correct the package named above.")
+    assert (error.id, int(error.exit_code)) == ("env.offline", 4)
+    assert "network" in error.what
+    assert "Correct" not in error.fix
+    assert "--env" in error.fix
