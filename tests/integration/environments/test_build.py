@@ -249,7 +249,7 @@ def test_without_a_network_the_failure_says_so_and_holds_no_password(
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     error = failure(store, "six")
-    assert error.id == "env.failed"
+    assert (error.id, int(error.exit_code)) == ("env.offline", 4)
     assert "network" in error.fix
     assert "hunter2" not in str(error.as_json())
 
