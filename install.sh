@@ -442,7 +442,7 @@ fetch_python() {
   [ "$(sha256 <"$archive")" = "$PYTHON_SHA256" ] ||
     die download.checksum "$EXIT_CHECKSUM" "$(shown "$url") is not what it should be; nothing of it was used" \
       "its SHA-256 is $(sha256 <"$archive") and has to be $PYTHON_SHA256" "try again, or another --mirror"
-  PYTHON=$FOLDER/python/bin/python3
+  PYTHON=$FOLDER/python/bin/python3 WHY=""
   { unpack "$archive" "$FOLDER" && is_python 60 "$PYTHON"; } ||
     no_python host.python "$EXIT_REFUSED" "the one that was fetched does not start here${WHY:+: $WHY}" \
       "install Python $PLANNER_FLOOR or newer by this system's own means"
@@ -519,11 +519,13 @@ transfer() {
   fi
 }
 
-# last_words: sets WHY to the last line that the last command said.
+# last_words: sets WHY to the last line that the last command said; git has advice behind its reason.
 last_words() {
   local line
   WHY="it said nothing"
-  while IFS= read -r line || [ -n "$line" ]; do [ -z "$line" ] || WHY=$line; done <"$FOLDER/said"
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in "") ;; "fatal: "*) WHY=$line && break ;; *) WHY=$line ;; esac
+  done <"$FOLDER/said"
 }
 
 # unpack ARCHIVE FOLDER
@@ -706,6 +708,11 @@ main() {
   trap 'stop TERM' TERM
   trap 'stop HUP' HUP
   read_options "$@"
+  case $SYSTEM in
+  Linux | Darwin | unknown) ;;
+  *) die host.system "$EXIT_REFUSED" "this script knows Linux and macOS, and this is $SYSTEM" "" \
+    "on Windows, in PowerShell: irm $PROJECT_URL/raw/HEAD/install.ps1 | iex" ;;
+  esac
   find_python || fetch_python
   find_source
   hand_over "$@"

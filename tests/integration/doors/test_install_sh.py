@@ -253,6 +253,15 @@ def test_a_path_without_any_command_hinders_nobody_who_has_a_python(machine: Mac
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("system", ["FreeBSD", "MINGW64_NT-10.0"])
+def test_a_system_that_it_does_not_know_is_told(system: str, machine: Machine, checkout: Path) -> None:
+    machine.python()
+    machine.has("uname", f"echo {system}")
+    error = failure(machine.run(BASH, checkout / "install.sh", "--json"))
+    assert (error["id"], error["exit_code"]) == ("host.system", 3)
+    assert error["what"] == f"this script knows Linux and macOS, and this is {system}"
+
+
 def test_its_own_part_is_short(machine: Machine, checkout: Path) -> None:
     """Processor time, so that what else the machine does meanwhile does not count."""
     machine.python()

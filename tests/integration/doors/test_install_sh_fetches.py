@@ -214,7 +214,6 @@ def test_a_python_that_does_not_start_here_is_told(
         ("Linux", "s390x", "echo glibc 2.36", "there is no build of it for Linux on s390x"),
         ("Linux", "i686", "echo glibc 2.36", "there is no build of it for Linux on i686"),
         ("Linux", "x86_64", "echo glibc 2.12", "it needs glibc 2.17, and this is 2.12"),
-        ("FreeBSD", "amd64", "exit 1", "there is no build of it for FreeBSD on amd64"),
         ("Darwin", "x86_64", "exit 1", "it needs macOS 11.0, and this is 10.15.7"),
     ],
 )
