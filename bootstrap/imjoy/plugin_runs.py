@@ -88,6 +88,14 @@ def engine_for_a_run(
     engine = launch_engine(ServeOptions(layout=layout, port=0), context, detach=False)
     try:
         event = engine.wait_until_ready(report)
+        # Before the token goes there: another program may answer at that address.
+        if find_engine(layout).condition is not Condition.PROVEN:
+            raise ImJoyError(
+                "engine.hung",
+                f"What answers at {event['url']} is not the engine that was started for this run.",
+                why="It did not prove within 3 s that it is.",
+                fix="imjoy run again",
+            )
         yield EngineAddress(str(event["url"]), read_token(layout))
     finally:
         engine.hang_up()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any
 
-from imjoy.effects.addresses import WILDCARDS
+from imjoy.effects.addresses import WILDCARDS, addresses_of
 
 NO_WAY = frozenset({errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
 KNOCK_SECONDS = 1.0
@@ -61,21 +61,51 @@ def _listen_at(
 ) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        elif sys.platform == "win32":
+        if sys.platform == "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         if family == socket.AF_INET6 and address[0] == "::":
             # Systems differ in what is so by itself; where it cannot be had, IPv6 alone it is.
             with suppress(OSError):
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind(address)
+        _bind(listener, address)
         # It may fail after a good bind: two may bind, and only one listen.
         listener.listen(backlog)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _bind(listener: socket.socket, address: tuple[Any, ...]) -> None:
+    """Bind, also where a connection of before is in TIME_WAIT, and never beside somebody who listens.
+
+    With SO_REUSEADDR the kernel of macOS compares exact addresses only: 127.0.0.1 could be had beside another program's
+    0.0.0.0, and the other way round (``in_pcbbind`` in xnu's ``bsd/netinet/in_pcb.c`` looks for wildcards only without
+    the option). Raises OSError.
+    """
+    try:
+        listener.bind(address)
+    except OSError as error:
+        if os.name != "posix" or error.errno != errno.EADDRINUSE or _somebody_answers(address):
+            raise
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    if os.name == "posix":
+        # Linux takes a port in TIME_WAIT again only where the listener of before had the option too.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def _somebody_answers(address: tuple[Any, ...]) -> bool:
+    """Whether anything listens on that port at an address that overlaps; one that does not answer in time does."""
+    for each in addresses_of(str(address[0])):
+        try:
+            socket.create_connection((each, address[1]), timeout=KNOCK_SECONDS).close()
+        except socket.timeout:
+            return True
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def own_address(host: str) -> str:

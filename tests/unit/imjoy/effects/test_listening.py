@@ -92,3 +92,68 @@ def test_a_loopback_that_is_down_is_told_and_not_waited_for() -> None:
     assert done.returncode == 1
     assert "host.no-loopback" in done.stderr
     assert "ip link set lo up" in done.stderr
+
+
+class DoubleOfXnu(socket.socket):
+    """Binds as macOS does: with SO_REUSEADDR only somebody at exactly that address is in the way.
+
+    After ``in_pcbbind`` in ``bsd/netinet/in_pcb.c`` of xnu-10063: a lookup with INPLOOKUP_WILDCARD is made only
+    while neither SO_REUSEADDR nor SO_REUSEPORT is set.
+    """
+
+    def bind(self, address: Any, /) -> None:
+        try:
+            super().bind(address)
+        except OSError:
+            exact = any(each.getsockname()[:2] == address[:2] for each in LISTENING)
+            if not self.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) or exact:
+                raise
+            super().bind((address[0], 0, *address[2:]))
+
+
+LISTENING: list[socket.socket] = []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the rules of POSIX systems")
+@pytest.mark.parametrize(("theirs", "ours"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
+def test_on_macos_too_nobody_is_bound_beside(theirs: str, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((theirs, 0)) as taken:
+        port = taken.getsockname()[1]
+        LISTENING[:] = [taken]
+        with DoubleOfXnu(socket.AF_INET) as careless:
+            careless.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            careless.bind((ours, port))  # as every server that sets the option first can
+        monkeypatch.setattr(socket, "socket", DoubleOfXnu)
+        with pytest.raises(CannotListen) as refused:
+            listen(ours, port, 1)
+        assert refused.value.failure is BindFailure.TAKEN
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the rules of POSIX systems")
+def test_a_port_in_time_wait_is_had_again_and_again() -> None:
+    port = 0
+    for _ in range(3):
+        with listen("127.0.0.1", port, 1) as listener:
+            port = listener.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                # Whoever closes first keeps the address in TIME_WAIT.
+                listener.accept()[0].close()
+                assert client.recv(1) == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the rules of POSIX systems")
+def test_a_listener_that_takes_no_more_connections_still_has_its_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listening, "KNOCK_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as taken:
+        port = taken.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        with pytest.raises(CannotListen) as refused:
+            listen("127.0.0.1", port, 1)
+        for each in waiting:
+            each.close()
+    assert refused.value.failure is BindFailure.TAKEN
