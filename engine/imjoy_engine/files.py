@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from imjoy.effects.files import make_folders, read_text, write_private
+from imjoy.effects.files import is_litter, make_folders, read_text, write_private
 from imjoy.effects.windows import names_a_file, short_name
 from imjoy.model.errors import ImJoyError
 
@@ -336,7 +336,12 @@ class Upload:
 
 def _entry(root: Path, child: Path) -> Entry | None:
     name = child.name
-    if name.lower() == PRIVATE_NAME or name.endswith(PARTIAL_SUFFIX) or _FORBIDDEN.search(name):
+    if (
+        is_litter(child)
+        or name.lower() == PRIVATE_NAME
+        or name.endswith(PARTIAL_SUFFIX)
+        or _FORBIDDEN.search(name)
+    ):
         return None
     try:
         name.encode()

@@ -49,7 +49,8 @@ MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser t
 MACOS_MAX_FILES = 10_240
 BACKLOG = 1024  # of connections that wait; one more has to knock again, a second later
 WORKER_HOST = "127.0.0.1"
-NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})  # of a network drive, NFS and SMB say
+# What NFS and SMB say of locks that they do not keep; on macOS the last two differ.
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 SHUTDOWN_SECONDS = 2.0
 # A connection on which no whole request has come for so long is closed, however many bytes of one have trickled in.
 IDLE_SECONDS = 15.0

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from imjoy.effects.home import home_folder
 from imjoy.model.errors import ImJoyError
 
 MOST_BYTES = 16 << 20
@@ -31,6 +32,8 @@ REFUSALS = {
     errno.ENXIO: _KIND,
 }
 """What the system says of a file when it is not our code that is wrong, and what helps."""
+PRIVATE_FOLDERS = ("Desktop", "Documents", "Downloads", "Library/CloudStorage", "Library/Mobile Documents")
+"""What macOS asks about before a program may look into it."""
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -191,7 +194,25 @@ def refusal(error: BaseException) -> ImJoyError | None:
         "file.refused",
         f"{path} cannot be used.",
         why=f"{error.strerror}. {owner}".rstrip(),
-        fix=give_back(path) if owner else REFUSALS[error.errno],
+        fix=give_back(path) if owner else _privacy(path, error.errno) or REFUSALS[error.errno],
+    )
+
+
+def is_litter(path: Path) -> bool:
+    """Whether a file is one that macOS leaves wherever Finder looked, and nobody put there."""
+    return path.name == ".DS_Store" or path.name.startswith("._")
+
+
+def _privacy(path: Path, number: int) -> str:
+    """Return what helps where macOS keeps programs from the folders that it holds private."""
+    if sys.platform != "darwin" or number != errno.EPERM:
+        return ""
+    home = home_folder()
+    if not any(path.is_relative_to(home / each) for each in PRIVATE_FOLDERS):
+        return ""
+    return (
+        "Allow your terminal that folder: System Settings, Privacy & Security, Files and Folders.\n"
+        "Or choose another place: --workspace FOLDER"
     )
 
 

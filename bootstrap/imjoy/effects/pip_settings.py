@@ -43,6 +43,7 @@ _INDEX_VARIABLES = frozenset(
         "UV_INDEX_URL",
     }
 )
+_PROXIES = frozenset({"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"})
 _TRUSTED = (
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -138,6 +139,19 @@ def trust_variables(environ: Mapping[str, str]) -> dict[str, str]:
     names = ("REQUESTS_CA_BUNDLE", "SSL_CERT_DIR") if bundle.is_dir() else _TRUSTED
     wanted = dict.fromkeys(names, str(bundle))
     return {name: value for name, value in wanted.items() if not environ.get(name)}
+
+
+def system_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies that are set in macOS's or Windows' own settings as variables, where no variable names one.
+
+    Browsers and pip obey those settings; uv, git and py-rattler know variables only.
+    """
+    if sys.platform not in ("darwin", "win32") or any(name.upper() in _PROXIES for name in environ):
+        return {}
+    from urllib.request import getproxies
+
+    found = {f"{scheme}_proxy".upper(): url for scheme, url in getproxies().items()}
+    return {name: url for name, url in found.items() if name in _PROXIES}
 
 
 def with_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:

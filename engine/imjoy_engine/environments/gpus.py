@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imjoy_engine.environments.spec import GpuWish
+from imjoy_engine.environments.spec import GpuWish, this_platform
 from imjoy_engine.environments.tethered import run_tethered
 
 LOOK_SECONDS = 15.0
@@ -29,6 +29,8 @@ async def choose_gpus(wish: GpuWish, environ: Mapping[str, str]) -> tuple[dict[s
     if environ.get(VARIABLE):
         return {}, f"{VARIABLE} is set already ({environ[VARIABLE]}); the plugin gets those GPUs."
     command = shutil.which("nvidia-smi", path=environ.get("PATH"))
+    if command is None and this_platform() == "osx-arm64":
+        return {}, "The plugin asks for a GPU: it finds the one of this Mac as Metal (MPS), not as CUDA."
     if command is None:
         return {}, "The plugin asks for a GPU, and no NVIDIA driver is here: it runs without."
     lines: list[str] = []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from imjoy.effects.files import is_litter
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.progress import Progress, Report
@@ -108,11 +109,13 @@ async def _clone(git: _Git, folder: Path, repository: Repository) -> None:
 
 
 def _holds_something(folder: Path) -> bool:
-    return folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    return folder.is_file() or (folder.is_dir() and not all(map(is_litter, folder.iterdir())))
 
 
 def _put_in_place(growing: Path, folder: Path) -> None:
     if folder.is_dir():
+        for litter in folder.iterdir():
+            litter.unlink()
         folder.rmdir()
     growing.rename(folder)
 

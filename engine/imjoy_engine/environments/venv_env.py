@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import hashlib
 import os
 import platform
@@ -15,10 +17,12 @@ from imjoy.effects.home import home_folder
 from imjoy.effects.pip_settings import (
     refuse_hashes,
     refuse_missing_constraint,
+    system_proxies,
     trust_variables,
     uv_options,
     uv_variables,
 )
+from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.existing.choice import HOST_NAME
 from imjoy_engine.environments.prefix import interpreter_of
@@ -27,6 +31,7 @@ from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
 from imjoy_engine.launchers.local import INHERITED_VARIABLES
 
 BUILD_SECONDS = 3600.0
+START_SECONDS = 20.0
 SYSTEM_CERTS_SINCE = (0, 11)
 """The first uv that has UV_SYSTEM_CERTS; from then on it warns of UV_NATIVE_TLS, which the older ones need."""
 OUTPUT_LINES = 60
@@ -122,13 +127,22 @@ _PIP_STEPS: tuple[_Step, ...] = (
 
 
 def find_uv() -> str | None:
-    """Return the uv that came with our own dependencies, never one that happens to be on PATH; None without it."""
+    """Return the uv that came with our own dependencies, never one that happens to be on PATH.
+
+    None without it, and where it does not start: its binary may want a newer system than its wheel says.
+    """
     try:
         import uv
 
-        return str(uv.find_uv_bin())
+        program = str(uv.find_uv_bin())
     except (ImportError, FileNotFoundError):
         return None
+    return program if _starts(program) else None
+
+
+@functools.cache
+def _starts(program: str) -> bool:
+    return ask([program, "--version"], timeout=START_SECONDS).ok
 
 
 def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -146,6 +160,7 @@ def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
     kept.update(trust_variables(environ))
     kept.update(uv_variables(kept))
     _name_system_certificates(kept)
+    kept.update({name: value for name, value in system_proxies(environ).items() if name not in kept})
     kept.update(NO_COLOR="1", GIT_TERMINAL_PROMPT="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
     kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     return kept
@@ -188,7 +203,7 @@ async def build_venv(
     Raises:
         ImJoyError: ``env.failed`` with the installer's explanation, without passwords.
     """
-    uv = find_uv()
+    uv = await asyncio.to_thread(find_uv)
     report(Progress("environment", "Making an environment", 0.05))
     making = [uv, *_UV_VENV, str(python), str(prefix)] if uv else [str(python), *_VENV, str(prefix)]
     code, lines = await _run(making, build_variables(environ), (), report)
@@ -234,7 +249,7 @@ async def install_packages(
     if indexes:
         # As pip does: it has no order among indexes.
         variables.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    uv = find_uv()
+    uv = await asyncio.to_thread(find_uv)
     listing = prefix / "imjoy-requirements.txt"
     # By file, readable for the user alone: a requirement's url may hold a password, and everybody can read argv.
     with os.fdopen(

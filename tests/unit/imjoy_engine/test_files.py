@@ -433,6 +433,13 @@ def test_what_a_killed_engine_left_of_an_upload_is_removed_by_the_next(workspace
     assert mine.read_text() == "mine", "a note that was tampered with removes nothing else"
 
 
+def test_what_finder_leaves_is_not_listed(workspace: Path) -> None:
+    for name in (".DS_Store", "._a.txt"):
+        (workspace / "default" / name).touch()
+    _, entries = WorkspaceFiles(workspace, max_upload=100).list("", "default")
+    assert [entry.name for entry in entries] == ["sub", "a.txt"]
+
+
 def test_an_upload_leaves_no_note(workspace: Path) -> None:
     files = WorkspaceFiles(workspace, max_upload=100)
     put(files, "c.txt", b"whole")

@@ -127,6 +127,19 @@ def test_what_is_no_document_is_an_error_with_its_path_and_never_a_hang(
     assert str(raised.value.filename) == str(path)
 
 
+def test_on_macos_a_folder_that_is_held_private_has_words_of_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = PermissionError(errno.EPERM, "Operation not permitted", str(home / "Documents" / "w" / "token"))
+    elsewhere = PermissionError(errno.EPERM, "Operation not permitted", str(home / "w" / "token"))
+    for system, words in (("darwin", "Privacy & Security"), ("linux", "permissions")):
+        monkeypatch.setattr("imjoy.effects.files.sys.platform", system)
+        told, other = refusal(denied), refusal(elsewhere)
+        assert told is not None and other is not None
+        assert words in told.fix
+        assert "Privacy" not in other.fix
+
+
 def test_what_is_set_aside_keeps_what_was_set_aside_before(tmp_path: Path) -> None:
     for content in ("one", "two"):
         (tmp_path / "token").write_text(content)

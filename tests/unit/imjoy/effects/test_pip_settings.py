@@ -12,6 +12,7 @@ from imjoy.effects.pip_settings import (
     read_pip_settings,
     refuse_hashes,
     refuse_missing_constraint,
+    system_proxies,
     trust_variables,
     uv_options,
     uv_variables,
@@ -161,3 +162,14 @@ def test_a_site_that_requires_hashes_is_obeyed_in_words(environ: dict[str, str],
     with pytest.raises(ImJoyError) as refused:
         refuse_hashes({**environ, "PIP_REQUIRE_HASHES": setting})
     assert (refused.value.id, "imjoy lock" in refused.value.fix) == ("env.hashes", True)
+
+
+def test_the_proxies_of_the_system_s_settings_are_told_where_no_variable_names_one(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"http": "http://proxy:3128", "https": "http://proxy:3128", "no": "localhost"}
+    monkeypatch.setattr("urllib.request.getproxies", lambda: found)
+    assert system_proxies(environ) == {}, "elsewhere there are none"
+    monkeypatch.setattr("imjoy.effects.pip_settings.sys.platform", "darwin")
+    assert system_proxies(environ) == {"HTTP_PROXY": "http://proxy:3128", "HTTPS_PROXY": "http://proxy:3128"}
+    assert system_proxies({**environ, "https_proxy": "http://mine"}) == {}

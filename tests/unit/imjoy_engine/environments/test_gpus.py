@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from imjoy_engine.environments import gpus
 from imjoy_engine.environments.gpus import Gpu, choose, parse
 from imjoy_engine.environments.spec import GpuWish
 
@@ -18,3 +23,10 @@ def test_only_those_that_are_idle_enough_are_chosen() -> None:
     assert [gpu.index for gpu in choose(parse(LINES), GpuWish(limit=9))] == [2, 3]
     assert [gpu.index for gpu in choose(parse(LINES), GpuWish(order="load"))] == [3]
     assert choose(parse(LINES), GpuWish(max_load=-1)) == []
+
+
+def test_a_mac_is_told_of_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "this_platform", lambda: "osx-arm64")
+    variables, note = asyncio.run(gpus.choose_gpus(GpuWish(), {"PATH": "/nowhere"}))
+    assert variables == {}
+    assert "Metal (MPS)" in note

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imjoy_engine.environments import venv_env
-from imjoy_engine.environments.venv_env import Freshness, build_variables
+from imjoy_engine.environments.venv_env import Freshness, build_variables, find_uv
 
 USEFUL = {
     "PATH": "/bin",
@@ -99,3 +99,16 @@ def test_a_network_that_is_not_there_is_named_and_not_the_plugin() -> None:
     assert "network" in error.what
     assert "Correct" not in error.fix
     assert "--env" in error.fix
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a program of the shell")
+@pytest.mark.parametrize("line", ["exit 0", "kill -ABRT $$", "exit 127"])
+def test_a_uv_that_does_not_start_here_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    uv = pytest.importorskip("uv")
+    program = tmp_path / "uv"
+    program.write_text(f"#!/bin/sh\n{line}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(uv, "find_uv_bin", lambda: str(program))
+    assert find_uv() == (str(program) if line == "exit 0" else None)
