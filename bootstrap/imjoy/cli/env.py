@@ -17,6 +17,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.plugin_runs import absolute_files
 
 BYTES_PER_MB = 1_000_000
+PACK_SECONDS = 3600.0
 
 
 @click.group(name="env", invoke_without_command=True)
@@ -85,6 +86,56 @@ def find(context: Context, workspace: str | None, prefix: str | None, as_json: b
     events = ask_environments(["find"], context.layout(prefix, workspace), context)
     if not _passed_on(events, as_json):
         _show_found(events[0]["found"])
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-o", "--output", required=True, metavar="DIR", help="The folder to fill.")
+@layout_options
+@json_option
+@click.pass_obj
+def pack(
+    context: Context,
+    files: tuple[str, ...],
+    output: str,
+    workspace: str | None,
+    prefix: str | None,
+    as_json: bool,
+) -> None:
+    """Put all that plugins need into a folder, for machines of this kind without a network."""
+    paths = [str(file) for file in absolute_files(files)]
+    events = ask_environments(
+        ["pack", *paths, "--output", str(Path(output).absolute())],
+        context.layout(prefix, workspace),
+        context,
+        seconds=PACK_SECONDS,
+    )
+    if not _passed_on(events, as_json):
+        packed = events[0]["packed"]
+        render.say(
+            f"{events[0]['folder']} has what {', '.join(each['name'] for each in packed['plugins'])} needs."
+        )
+        render.note(
+            f"For {packed['platform']}, imjoy in Python {packed['python']}: there, `imjoy env unpack DIR`."
+        )
+
+
+@command.command()
+@click.argument("folder", metavar="DIR")
+@layout_options
+@json_option
+@click.pass_obj
+def unpack(context: Context, folder: str, workspace: str | None, prefix: str | None, as_json: bool) -> None:
+    """Make the environments of a folder that `imjoy env pack` filled; needs no network."""
+    events = ask_environments(
+        ["unpack", str(Path(folder).absolute())],
+        context.layout(prefix, workspace),
+        context,
+        seconds=PACK_SECONDS,
+    )
+    if not _passed_on(events, as_json):
+        for each in events[0]["unpacked"]:
+            render.say(f"{each['plugin']} can run: imjoy run {folder}/plugins/{each['file']}")
 
 
 @command.command()

@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from imjoy_engine.plugins.manifest import Manifest
 
 SECONDS_PER_DAY = 86400.0
-ACTIONS = ("plan", "list", "show", "remove", "gc", "export", "lock", "add", "find", "forget")
+ACTIONS = (
+    "plan",
+    "list",
+    "show",
+    "remove",
+    "gc",
+    "export",
+    "lock",
+    "add",
+    "find",
+    "forget",
+    "pack",
+    "unpack",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +60,8 @@ def env_command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         if options.action in ("add", "find", "forget"):
             _act_on_existing(options, layout, environ)
+        elif options.action in ("pack", "unpack"):
+            _pack_or_unpack(options, layout, environ)
         else:
             _act(options, layout, environ)
     except (ImJoyError, OSError) as error:
@@ -82,6 +97,25 @@ def _act_on_existing(options: argparse.Namespace, layout: Layout, environ: Mappi
             "result",
             {"added": existing.add(name, python.expanduser().absolute(), conda_prefix=prefix).as_json()},
         )
+
+
+def _pack_or_unpack(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]) -> None:
+    from imjoy_engine.environments.packing import pack, unpack
+    from imjoy_engine.environments.progress import Progress
+    from imjoy_engine.environments.store import EnvironmentStore
+
+    def report(progress: Progress) -> None:
+        sys.stderr.write(f"{progress.text}\n")
+
+    paths = [Path(name).absolute() for name in options.names]
+    if options.action == "pack":
+        target = options.output.absolute()
+        content = asyncio.run(pack(paths, target, layout.environments, environ, report))
+        _say("result", {"packed": content, "folder": str(target)})
+        return
+    store = EnvironmentStore(layout.environments, freeze=False, environ=environ)
+    for path in paths:
+        _say("result", {"unpacked": asyncio.run(unpack(path, store, environ, report))})
 
 
 def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]) -> None:

@@ -92,6 +92,18 @@ async def build_conda(
         await _build_with_rattler(rattler, prefix, spec, settings, environ, report)
 
 
+async def solve_records(spec: EnvironmentSpec, settings: CondaSettings, report: Report) -> list[Any]:
+    """Return the records of the packages that ``spec`` gets. Raises as ``build_conda``, ``lock.no-rattler`` too."""
+    rattler = await _load_rattler()
+    if rattler is None:
+        raise ImJoyError(
+            "lock.no-rattler",
+            "py-rattler, which solves conda packages, is not here.",
+            fix="pip install py-rattler",
+        )
+    return await _Rattler(rattler, spec, settings, report).solve()
+
+
 async def _build_with_rattler(
     rattler: Any,
     prefix: Path,

@@ -73,7 +73,7 @@ async def for_old_pins(
     if not pins or spec.needs_conda or spec.locked:
         return spec
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    file = root / DECISIONS_FOLDER / f"{_identity(pins, own, spec)}.json"
+    file = _decision(spec, root)
     decided = _read(file)
     if decided is None and ask:
         decided = await _decide(pins, own, spec, environ, report)
@@ -86,6 +86,16 @@ def with_python(spec: EnvironmentSpec, python: str, pins: Sequence[str]) -> Envi
     """Return ``spec`` for another Python, which conda brings, with a note that says why."""
     note = f"Made with Python {python}, the newest for which {', '.join(pins)} come built."
     return replace(spec, python=python, channels=(DEFAULT_CHANNEL,), notes=(*spec.notes, note))
+
+
+def remember(spec: EnvironmentSpec, root: Path, python: str) -> None:
+    """Keep a decision that was made elsewhere."""
+    _keep(_decision(spec, root), python)
+
+
+def _decision(spec: EnvironmentSpec, root: Path) -> Path:
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return root / DECISIONS_FOLDER / f"{_identity(pins_of(spec), own, spec)}.json"
 
 
 async def _decide(

@@ -36,6 +36,7 @@ __all__ = ["EnvironmentStore", "Progress"]
 FORMAT = 2
 WAIT_POLL_SECONDS = 0.1
 REMOVE_TRIES = 20
+Fill = Callable[[Path, Report], Awaitable[None]]
 
 
 class EnvironmentStore:
@@ -81,12 +82,12 @@ class EnvironmentStore:
         """Return the interpreter when the environment is ready, without a lock or a process."""
         return ready_interpreter(self.prefix(spec))
 
-    async def ensure(self, spec: EnvironmentSpec, report: Report) -> Path:
+    async def ensure(self, spec: EnvironmentSpec, report: Report, fill: Fill | None = None) -> Path:
         """Return the interpreter of ``spec``'s environment, and build that first when it is not ready.
 
         A ready one is returned at once, without a lock or a process. Of many callers, in this process or in others,
         one builds; the rest wait and get its progress. When the last caller of this process is cancelled, the build is
-        killed and cleared away.
+        killed and cleared away. ``fill`` puts it into its folder where it comes from elsewhere.
 
         Raises:
             ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.failed`` and what
@@ -109,7 +110,7 @@ class EnvironmentStore:
             )
         build = self._builds.get(prefix.name)
         if build is None or build.over:
-            build = self._builds[prefix.name] = _SharedBuild(lambda tell: self._build(spec, tell))
+            build = self._builds[prefix.name] = _SharedBuild(lambda tell: self._build(spec, tell, fill))
         try:
             return await build.join(report)
         finally:
@@ -132,7 +133,7 @@ class EnvironmentStore:
         """Build the environment of plugins that ask for nothing; raises as ``ensure`` does."""
         return await self.ensure(DEFAULT_ENVIRONMENT, report)
 
-    async def _build(self, spec: EnvironmentSpec, report: Report) -> Path:
+    async def _build(self, spec: EnvironmentSpec, report: Report, fill: Fill | None) -> Path:
         prefix = self.prefix(spec)
         news = self._root / f"{prefix.name}.progress"
 
@@ -148,7 +149,7 @@ class EnvironmentStore:
                 return interpreter_of(prefix)
             try:
                 if self.ready(spec) is None:
-                    await self._build_locked(spec, prefix, tell)
+                    await self._build_locked(spec, prefix, tell, fill)
             finally:
                 news.unlink(missing_ok=True)
                 lock.release()
@@ -181,10 +182,12 @@ class EnvironmentStore:
             else:
                 return lock
 
-    async def _build_locked(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
+    async def _build_locked(
+        self, spec: EnvironmentSpec, prefix: Path, report: Report, fill: Fill | None
+    ) -> None:
         await remove_tree(prefix)
         try:
-            await self._fill(spec, prefix, report)
+            await (fill(prefix, report) if fill else self._fill(spec, prefix, report))
             content = {
                 "format": FORMAT,
                 "host": self._host,

@@ -73,8 +73,7 @@ class _KnownFailure:
     signs: tuple[str, ...]
     what: str
     fix: str
-    id: str = "env.failed"
-    exit_code: ExitCode = ExitCode.FAILED
+    offline: bool = False
 
 
 _NETWORK_SIGNS = (
@@ -99,8 +98,7 @@ _KNOWN_FAILURES = (
         "Check the network, and the proxy or index that pip is configured to use, then load the plugin again.\n"
         "Without a network a plugin runs in a Python that has what it needs: imjoy env find, imjoy run --env NAME; "
         f"{HOST_NAME} is the Python that imjoy runs in.",
-        "env.offline",
-        ExitCode.NETWORK_NEEDED,
+        offline=True,
     ),
     _KnownFailure(
         ("The build backend returned an error", "Failed to build", "subprocess-exited-with-error"),
@@ -369,5 +367,9 @@ def _failure(lines: Sequence[str], fix: str) -> ImJoyError:
         )
     for known in _KNOWN_FAILURES:
         if any(sign in output for sign in known.signs):
-            return ImJoyError(known.id, known.what, why=output, fix=known.fix, exit_code=known.exit_code)
+            if known.offline:
+                return ImJoyError(
+                    "env.offline", known.what, why=output, fix=known.fix, exit_code=ExitCode.NETWORK_NEEDED
+                )
+            return ImJoyError("env.failed", known.what, why=output, fix=known.fix)
     return ImJoyError("env.failed", "The environment could not be made.", why=output, fix=fix)
