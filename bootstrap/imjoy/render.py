@@ -1,7 +1,8 @@
 """Results, notes and errors on the terminal: the only module that imports rich, and only when it draws.
 
 Data goes to stdout; notes, progress and errors to stderr. Without a terminal there are plain lines; with ``NO_COLOR``
-there is no colour.
+there is no colour. Everything is spelt out here that would act on the terminal, whoever said it: no other module of the
+command writes to it, and in this one nothing but ``_write`` and ``_text`` (a test sees to both).
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from imjoy.model.results import (
     EngineStopped,
     Result,
 )
-from imjoy.model.texts import printable
+from imjoy.model.texts import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
     from rich.table import Table
+    from rich.text import Text
 
 BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
@@ -62,11 +64,27 @@ def emit_json(document: Mapping[str, object]) -> None:
     # Elsewhere a letter that the stream lacks would be spelt in a way that JSON does not know, and PowerShell reads
     # what programs print in the code page of its console.
     readable = sys.platform != "win32" and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    _print(json.dumps(document, ensure_ascii=not readable), sys.stdout)
+    emit_json_line(json.dumps(document, ensure_ascii=not readable))
+
+
+def emit_json_line(document: str) -> None:
+    """Print what is a line of JSON already to stdout."""
+    _write(printable_json(document) + "\n", sys.stdout)
+
+
+def output(text: str, *, to_stdout: bool) -> None:
+    """Print a piece of what a plugin wrote; it need not be a whole line. One that is written over begins anew."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    _write(printable(lines, lines=True), sys.stdout if to_stdout else sys.stderr)
+
+
+def question(text: str) -> None:
+    """Print a question on stderr; the answer is typed behind it."""
+    _write(printable(text, lines=True), sys.stderr)
 
 
 def say(text: str) -> None:
-    """Print a line of data to stdout, exactly as it is."""
+    """Print a line of data to stdout."""
     _print(text, sys.stdout)
 
 
@@ -82,10 +100,8 @@ def error(problem: ImJoyError, *, as_json: bool) -> None:
         return
     rows = [("why", problem.why), ("id", problem.id), ("next", problem.fix)]
     if sys.stderr.isatty():
-        from rich.text import Text
-
         console = _console(sys.stderr)
-        console.print(Text.assemble(("error: ", "bold red"), (problem.what, "bold")))
+        console.print(_text(("error: ", "bold red"), (problem.what, "bold")))
         console.print(_grid([row for row in rows if row[1]]))
         return
     _print(f"error: {problem.what}", sys.stderr)
@@ -101,12 +117,10 @@ def styled(lines: Iterable[Sequence[tuple[str, str]]], *, to_stderr: bool = Fals
         for line in lines:
             _print("".join(text for text, _ in line).rstrip(), stream)
         return
-    from rich.text import Text
-
     console = _console(stream)
     for line in lines:
         # Not wrapped here: a terminal that wraps by itself gives a long command back whole when it is copied.
-        console.print(Text.assemble(*line), soft_wrap=True)
+        console.print(_text(*line), soft_wrap=True)
 
 
 def started(result: EngineStarted, *, token: str, log: str) -> None:
@@ -305,7 +319,7 @@ class Progress:
     def _draw(self, text: str, fraction: float | None) -> None:
         bar, task = self._bar = self._bar or self._new_bar()
         total = None if fraction is None else 1.0
-        bar.update(task, description=text, total=total, completed=fraction or 0.0)
+        bar.update(task, description=printable(text), total=total, completed=fraction or 0.0)
 
     def _new_bar(self) -> tuple[Bar, TaskID]:
         from rich.progress import BarColumn, Progress, TextColumn
@@ -351,13 +365,12 @@ def _indented(label: str, text: str) -> str:
 
 def _grid(rows: Iterable[tuple[str, str]]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, text in rows:
-        grid.add_row(label, Text(text))
+        grid.add_row(label, _text((text, "")))
     return grid
 
 
@@ -367,6 +380,17 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
+def _text(*parts: tuple[str, str]) -> Text:
+    """Return parts, each a text and a style, for rich to print."""
+    from rich.text import Text
+
+    return Text.assemble(*((printable(text, lines=True), style) for text, style in parts))
+
+
 def _print(text: str, stream: TextIO) -> None:
-    stream.write(text + "\n")
+    _write(printable(text, lines=True) + "\n", stream)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    stream.write(text)
     stream.flush()

@@ -45,7 +45,9 @@ class PlainLines(logging.Formatter):
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         said = printable(record.getMessage())
         text = f"{clock} {record.levelname.lower():7} {record.name}: {said}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        if not record.exc_info:
+            return text
+        return f"{text}\n{printable(self.formatException(record.exc_info), lines=True)}"
 
 
 class MalformedRequests(logging.Filter):

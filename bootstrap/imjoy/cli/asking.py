@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from imjoy import render
 from imjoy.effects.terminal import wait_for_line
 
 
@@ -14,8 +15,7 @@ def ask(question: str) -> str | None:
 
     Ctrl-C raises KeyboardInterrupt, also the one that is typed as soon as the question can be read.
     """
-    sys.stderr.write(question)
-    sys.stderr.flush()
+    render.question(question)
     wait_for_line(sys.stdin)
     line = sys.stdin.readline()
     return line.rstrip("\r\n") if line else None
@@ -33,4 +33,4 @@ def confirm(question: str, *, default: bool) -> bool:
         word = reply.strip().lower()
         if word in ("", "y", "yes", "n", "no"):
             return word[0] == "y" if word else default
-        sys.stderr.write("Please answer with y or n.\n")
+        render.note("Please answer with y or n.")

@@ -99,9 +99,9 @@ class TerminalInterface:
             render.note(f"The plugin calls {method}, which only the ImJoy app can do.")
 
     def _pass_on(self, text: str, to_stdout: bool) -> None:
-        """Write a piece of the plugin's own output as it is; it need not be a whole line."""
+        """Write a piece of the plugin's own output; it need not be a whole line."""
         self._report.close()
-        (sys.stdout if to_stdout else sys.stderr).write(text)
+        render.output(text, to_stdout=to_stdout)
         self._within_a_line = not text.endswith("\n")
 
     def _end_line(self) -> None:

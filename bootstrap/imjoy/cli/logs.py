@@ -34,7 +34,10 @@ def command(
     """Print the end of the engine's log."""
     file = context.layout(prefix, workspace).log_file
     for line in follow_log(file, lines) if follow else tail_log(file, lines):
-        render.say(line if as_json else _as_text(line))
+        if as_json:
+            render.emit_json_line(line)
+        else:
+            render.say(_as_text(line))
     return ExitCode.DONE
 
 

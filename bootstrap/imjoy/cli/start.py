@@ -418,5 +418,6 @@ def _notes(options: ServeOptions, classic: list[str]) -> list[str]:
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"\n{text}\n")
-    sys.stderr.flush()
+    from imjoy import render
+
+    render.note(f"\n{text}")

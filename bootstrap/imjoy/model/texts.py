@@ -16,5 +16,10 @@ def printable(text: str, *, lines: bool = False) -> str:
     return spelt if lines else _LINE_ENDS.sub(_spell, spelt)
 
 
+def printable_json(document: str) -> str:
+    """Return JSON with each character that would act on a terminal spelt out, as JSON spells it."""
+    return _CONTROL.sub(lambda character: f"\\u{ord(character[0]):04x}", document)
+
+
 def _spell(character: re.Match[str]) -> str:
     return character[0].encode("unicode_escape").decode("ascii")
