@@ -61,9 +61,11 @@ class StepLines:
         self._times = times
 
     def __call__(self, title: str, fraction: float | None = None) -> None:
-        """Show the step that runs now; ``fraction`` is 0 to 1, or None when nobody knows."""
+        """Show the step that runs now, or end the last one (``""``); ``fraction`` is 0 to 1, None where nobody knows."""
         if title != self._title:
             self.close()
+            if not title:
+                return
             self._title, self._began, self._drawn = title, time.monotonic(), 0.0
             self._begin(title)
         now = time.monotonic()

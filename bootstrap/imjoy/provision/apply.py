@@ -238,6 +238,8 @@ class Installation:
         """Run the second half in the prefix's own Python, with its output for the person; return its exit code."""
         command = [str(interpreter(self._root)), "-I", "-m", "imjoy", "install", "--prefix", str(self.prefix)]
         command += ["--finish", json.dumps(handed), *arguments]
+        # It writes lines of its own.
+        self._report("", None)
         return self._steps.run_shown("starting the engine once", command)
 
     @contextmanager
