@@ -61,7 +61,7 @@ class StepLines:
         self._times = times
 
     def __call__(self, title: str, fraction: float | None = None) -> None:
-        """Show the step that runs now, or end the last one (``""``); ``fraction`` is 0 to 1, None where nobody knows."""
+        """Show the step that runs now, or end the last one (``""``); ``fraction`` is 0 to 1, or None."""
         if title != self._title:
             self.close()
             if not title:

@@ -34,9 +34,6 @@ pytestmark = [
 ]
 
 SECOND_RUN_SECONDS = 3.0
-OWN_SECONDS = 6.0
-BUSY = 5
-"""How much slower than alone a machine may be that runs other tests meanwhile."""
 
 
 def test_curl_into_bash_then_start_then_uninstall_leaves_the_home_as_it_was(
@@ -56,8 +53,7 @@ def test_curl_into_bash_then_start_then_uninstall_leaves_the_home_as_it_was(
         line = f"curl -fsSL {other.url}/ok/install.sh | bash -s -- {options}"
         done = run(["bash", "-o", "pipefail", "-c", line])
     assert done.returncode == 0, done.stderr
-    (own,) = [line for line in done.stderr.splitlines() if "of that imjoy itself" in line]
-    assert float(own.split()[-2]) < OWN_SECONDS * BUSY
+    assert "of that imjoy itself" in done.stderr
     imjoy = home / "ImJoyApp" / "bin" / "imjoy"
     started = subprocess.Popen(
         [imjoy, "start", "--port", "0", "--json"],
