@@ -59,6 +59,10 @@ exit 0
 """
 
 
+MANAGED = """\
+[externally-managed]
+Error=This is conda's own Python: make an environment.
+"""
 PROFILE = """\
 conda() {
     __root="$(dirname "$(dirname "$(dirname "${BASH_SOURCE[0]:-$0}")")")"
@@ -98,6 +102,21 @@ class Miniconda:
         return target / "bin" / "conda"
 
 
+def changed_files(root: Path) -> list[str]:
+    """Return the files of a base that are not what its packages brought, and what pip put there."""
+    changed, known = [], set()
+    for record in sorted((root / "conda-meta").glob("*.json")):
+        document = json.loads(record.read_text())
+        known |= {Path(each).parts[-2] for each in document["files"] if each.endswith(".dist-info/METADATA")}
+        for each in document["paths_data"]["paths"]:
+            wanted = each.get("sha256_in_prefix") or each.get("sha256")
+            file = root / each["_path"]
+            if not file.exists() or (wanted and hashlib.sha256(file.read_bytes()).hexdigest() != wanted):
+                changed.append(each["_path"])
+    there = {each.name for each in root.glob("lib/python3.*/site-packages/*.dist-info")}
+    return [*changed, *sorted(there - known)]
+
+
 def make_base(folder: Path, channel: CondaChannel, packages: Path, python: str) -> Miniconda:
     """Install Python, pip and the double of conda into ``folder``, from the channel; ``packages`` is a cache."""
     asyncio.run(_install(folder, channel, packages, ["python=" + python, f"conda={CONDA_VERSION}"]))
@@ -108,6 +127,8 @@ def make_base(folder: Path, channel: CondaChannel, packages: Path, python: str) 
     (folder / "etc" / "profile.d").mkdir(parents=True)
     # Which folder that is, it finds out: the file is the same in every copy.
     (folder / "etc" / "profile.d" / "conda.sh").write_text(PROFILE)
+    short = ".".join(python.split(".")[:2])
+    (folder / "lib" / f"python{short}" / "EXTERNALLY-MANAGED").write_text(MANAGED)
     marked = f"#!{folder}".encode()
     scripts = [each.name for each in (folder / "bin").iterdir() if each.read_bytes().startswith(marked)]
     return Miniconda(folder, tuple(sorted(scripts)))

@@ -61,10 +61,12 @@ def download(
     patience: Patience | None = None,
     *,
     hash_fix: str = "try again later, or another --mirror",
+    verify: bool = True,
 ) -> Path:
     """Fetch ``url`` into ``target``. Proxies and certificates are those of the usual variables.
 
-    Without a ``sha256`` the server is believed; ``hash_fix`` is what to do about a wrong one.
+    Without a ``sha256`` the server is believed, without ``verify`` its certificate is not looked at; ``hash_fix`` is what
+    to do about a wrong hash.
 
     Guarantees that ``target`` appears only whole and with the right hash; a partial file lies beside it meanwhile and
     is removed on failure. Raises :class:`ImJoyError` ``download.missing``, ``download.failed`` or
@@ -74,7 +76,7 @@ def download(
     part = target.with_name(target.name + ".part")
     try:
         part.unlink(missing_ok=True)
-        _fetch(url, part, report, patience)
+        _fetch(url, part, report, patience, verify)
         if sha256 is not None:
             _check(part, sha256, url, hash_fix)
         part.replace(target)
@@ -118,10 +120,10 @@ def file_sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch(url: str, part: Path, report: Report, patience: Patience) -> None:
+def _fetch(url: str, part: Path, report: Report, patience: Patience, verify: bool) -> None:
     for attempt in range(1, patience.attempts + 1):
         try:
-            _go_on(url, part, report, patience)
+            _go_on(url, part, report, patience, verify)
             return
         except HTTPError as error:
             error.close()
@@ -146,10 +148,10 @@ def _fetch(url: str, part: Path, report: Report, patience: Patience) -> None:
         time.sleep(patience.backoff * 2 ** (attempt - 1))
 
 
-def _go_on(url: str, part: Path, report: Report, patience: Patience) -> None:
+def _go_on(url: str, part: Path, report: Report, patience: Patience, verify: bool) -> None:
     there = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={there}-"} if there else {}
-    with open_url(url, timeout=patience.connect, **headers) as answer:
+    with open_url(url, timeout=patience.connect, verify=verify, **headers) as answer:
         _wait_longer(answer, patience.silence)
         if answer.status != 206:
             there = 0

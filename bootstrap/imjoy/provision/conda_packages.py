@@ -22,6 +22,7 @@ from typing import Any
 from imjoy.effects.download import download, file_sha256
 from imjoy.model.errors import ExitCode, ImJoyError
 
+HASH_FIX = "try again; if it stays so, a proxy or the mirror on the way is at fault"
 AT_ONCE = 4
 """More than that at a time, and servers take it amiss."""
 FULL_SIGNS = ("No space left on device", "os error 28", "Disk quota exceeded", "WinError 112")
@@ -197,7 +198,9 @@ def _have(package: Package, work: Work) -> tuple[Path, str]:
     target = cache / package.file
     for url in package.urls:
         try:
-            download(url, target, package.sha256, lambda done, total: None)
+            download(
+                url, target, package.sha256, lambda done, total: None, verify=work.verify, hash_fix=HASH_FIX
+            )
         except ImJoyError as error:
             if error.id == "download.checksum" or url == package.urls[-1]:
                 raise

@@ -10,7 +10,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,12 @@ from tests.kit.locks import lock_of
 
 from imjoy.effects.conda import Conda, ask_conda
 from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
 from imjoy.provision import conda_environment
 from imjoy.provision.conda_environment import locked_packages, make_environment, register
+from imjoy_engine.certificates import certificate_for
 from imjoy_engine.environments.spec import this_platform
+from imjoy_engine.settings import Settings
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the kit's packages are for Linux"
@@ -284,6 +288,50 @@ def test_the_proxy_and_certificates_of_that_conda_are_used(
     with pytest.raises(ImJoyError):
         make(old_conda(proxy_servers={"http": channel.url}), tmp_path, Steps())
     assert any(path.startswith("http://channel.invalid/conda-forge/") for path in channel.asked)
+
+
+@pytest.fixture
+def institute(channel: ChannelServer, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The channel over https, with a certificate that nobody trusts but who has its file: its url, and that file."""
+    settings = Settings(Layout(tmp_path / "prefix", tmp_path / "workspace"), host="127.0.0.1", tls=True)
+    certificate = certificate_for(settings)
+    assert certificate is not None
+    file = tmp_path / "institute.pem"
+    file.write_text(certificate.pem)
+    with ChannelServer(channel.channel) as server:
+        server.socket = certificate.context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_port}", file
+        server.closing.set()
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("no_index")
+def test_a_mirror_is_trusted_as_that_conda_trusts_it(
+    old_conda: Make,
+    lock: dict[str, str],
+    channel: ChannelServer,
+    institute: tuple[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, file = institute
+    for name in lock:
+        lock[name] = lock[name].replace(channel.url, url)
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    command = old_conda()
+    with pytest.raises(ImJoyError) as caught:
+        make(command, tmp_path, Steps())
+    assert (caught.value.id, int(caught.value.exit_code)) == ("download.certificate", 4)
+    config = command.parent.parent / "config.json"
+    told = read_json(config)
+    for verify in (str(file), False):
+        config.write_text(json.dumps({**told, "ssl_verify": verify}))
+        shutil.rmtree(make(command, tmp_path, Steps()))
+        shutil.rmtree(command.parent.parent / "pkgs")
 
 
 def test_everything_may_lie_in_a_folder(
