@@ -65,8 +65,8 @@ def download(
 ) -> Path:
     """Fetch ``url`` into ``target``. Proxies and certificates are those of the usual variables.
 
-    Without a ``sha256`` the server is believed, without ``verify`` its certificate is not looked at; ``hash_fix`` is what
-    to do about a wrong hash.
+    Without a ``sha256`` the server is believed, without ``verify`` its certificate is not looked at; ``hash_fix`` is
+    what to do about a wrong hash.
 
     Guarantees that ``target`` appears only whole and with the right hash; a partial file lies beside it meanwhile and
     is removed on failure. Raises :class:`ImJoyError` ``download.missing``, ``download.failed`` or

@@ -1,8 +1,9 @@
 """The environment ``imjoy`` of a conda that is here, made by py-rattler from the lock that imjoy carries.
 
 Of that conda only its word is needed: where environments lie and where its channels are. So any conda from 4.3 on will
-do, also one that would put a Python 3.13 into ``lib/python3.1``. Where nobody builds py-rattler, or the lock has no
-such platform, a conda that is new enough makes the environment itself. Standard library alone.
+do, also one that would put a Python 3.13 into ``lib/python3.1``. Where nobody builds py-rattler, the lock has no such
+platform, or its packages are not where that conda has its channels, a conda that is new enough makes the environment
+itself. Standard library alone.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ LOCK_GLIBC = (2, 17)
 CONDA_PYTHON = "3.13"
 """What a conda is asked for that makes the environment itself."""
 CHANNEL = "conda-forge"
+NOT_THERE = ("download.missing", "download.failed")
 PIP_SECONDS = 60.0
 STARTER = """
 import os, sys
@@ -90,8 +92,19 @@ def make_environment(
             settings = Settings()
         tools = stage / "tools"
         _install_rattler(python, tools, run_step, offline)
-        _link(target, conda, python, stage, tools, packages, settings, run_step, offline, environ)
-        register(target, environ)
+        try:
+            _link(target, conda, python, stage, tools, packages, settings, run_step, offline, environ)
+        except ImJoyError as error:
+            # A mirror of an institute may lack these builds, and have others.
+            other = offline is None and error.id in NOT_THERE and conda.numbers >= FIRST_WITH_NEW_PYTHONS
+            if not other:
+                raise
+            notices.append(
+                f"not every package of the lock could be had, so conda was asked to solve: {error.what}"
+            )
+            _ask_conda(target, conda, run_step, offline=None)
+        else:
+            register(target, environ)
     write_wrapper(target, conda.command)
 
 

@@ -372,6 +372,20 @@ def test_a_conda_that_does_not_tell_its_channels_is_noted(
     assert f"{command} does not say where its channels are" in notice
 
 
+@pytest.mark.usefixtures("no_index")
+def test_where_a_mirror_has_other_builds_a_conda_that_knows_new_pythons_is_asked(
+    miniconda: Callable[..., Path], lock: dict[str, str], channel: ChannelServer, tmp_path: Path
+) -> None:
+    for name in lock:
+        lock[name] = lock[name].replace("/conda-forge/", "/elsewhere/")
+    steps, notices = Steps(), list[str]()
+    target = make(miniconda(), tmp_path, steps, notices=notices)
+    assert steps.titles[-1] == "having conda make the environment"
+    [notice] = notices
+    assert f"{channel.url}/elsewhere/" in notice
+    assert (target / "bin" / "pip").exists()
+
+
 @pytest.mark.parametrize(("version", "does"), [("4.10.3", False), ("4.11.0", True), ("26.7.1", True)])
 def test_where_the_lock_cannot_serve_a_conda_that_knows_new_pythons_is_asked(
     old_conda: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, does: bool
