@@ -36,6 +36,8 @@ RATTLER = "py-rattler>=0.28,<0.29"
 RATTLER_FLOOR = (3, 10)
 """The oldest Python that has it."""
 CONDA_FLOOR = (4, 3)
+FIRST_WITH_NEW_FORMAT = (4, 7)
+"""The first that knows files named ``.conda``. One of 2017 overlooks their records: seen with 4.3.30."""
 FIRST_WITH_NEW_PYTHONS = (4, 11)
 """Those before read two digits of a version: 3.13 becomes ``lib/python3.1``."""
 LOCK_GLIBC = (2, 17)
@@ -104,6 +106,7 @@ def make_environment(
             )
             _ask_conda(target, conda, run_step, offline=None)
         else:
+            _link_two_digits(target, conda)
             register(target, environ)
     write_wrapper(target, conda.command)
 
@@ -144,6 +147,17 @@ def register(target: Path, environ: Mapping[str, str]) -> None:
                 lines.write(f"{target}\n")
     except (OSError, UnicodeDecodeError):
         return  # conda goes without, too
+
+
+def _link_two_digits(target: Path, conda: Conda) -> None:
+    """Have ``lib/python3.1`` lead to ``lib/python3.13`` for a conda that takes one for the other.
+
+    Without it the conda of 2017 cannot list what is there, and what others install there is never found.
+    """
+    if sys.platform == "win32" or conda.numbers >= FIRST_WITH_NEW_PYTHONS:
+        return
+    for folder in (target / "lib").glob("python3.1[0-9]"):
+        folder.with_name("python3.1").symlink_to(folder.name, target_is_directory=True)
 
 
 def _require_new(conda: Conda, reason: str) -> None:
@@ -202,6 +216,7 @@ def _link(
         verify=settings.ssl_verify is not False,
         specs=(f"python={'.'.join(python_version.split('.')[:2])}", "pip"),
         conda_version=conda.version,
+        old_names=conda.numbers < FIRST_WITH_NEW_FORMAT,
     )
     file = stage / "environment.json"
     work.write(file)

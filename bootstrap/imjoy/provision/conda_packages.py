@@ -64,7 +64,8 @@ class Package:
 class Work:
     """What is to be done. ``folders`` may hold packages already, the first is where new ones go; offline none come.
 
-    ``offline`` is the folder that has to hold them all then, or empty. ``specs`` are what conda is told was asked for.
+    ``offline`` is the folder that has to hold them all then, or empty. With ``old_names`` the conda knows ``.tar.bz2``
+    alone, and would overlook a record that names another file. ``specs`` are what conda is told was asked for.
     """
 
     target: str
@@ -77,6 +78,7 @@ class Work:
     verify: bool
     specs: tuple[str, ...]
     conda_version: str
+    old_names: bool
 
     def write(self, file: Path) -> None:
         """Write it down. Raises ``OSError``."""
@@ -173,7 +175,12 @@ def link(work: Work, found: Mapping[str, Mapping[str, str]]) -> None:
     # conda writes none, and backup programs would leave the environment out.
     (target / "CACHEDIR.TAG").unlink(missing_ok=True)
     for package in work.packages:
-        _note(target, package, found[package.name])
+        _note(
+            target,
+            package,
+            found[package.name],
+            f"{package.stem}.tar.bz2" if work.old_names else package.file,
+        )
     _write_history(target, work, found)
     shutil.rmtree(cache, ignore_errors=True)
 
@@ -240,7 +247,7 @@ def _record(rattler: Any, package: Package, path: Path, platform: str) -> Any:
     )
 
 
-def _note(target: Path, package: Package, found: Mapping[str, str]) -> None:
+def _note(target: Path, package: Package, found: Mapping[str, str], name: str) -> None:
     """Have conda's record of a package say what the package says of itself, and where it really came from."""
     file = target / "conda-meta" / f"{package.stem}.json"
     record = json.loads(file.read_text(encoding="utf-8"))
@@ -249,7 +256,7 @@ def _note(target: Path, package: Package, found: Mapping[str, str]) -> None:
             Path(record["extracted_package_dir"], "info", "index.json").read_text(encoding="utf-8")
         )
         record.update({name: index[name] for name in RECORDED if index.get(name) is not None})
-    base, _, name = found["url"].rpartition("/")
+    base = found["url"].rpartition("/")[0]
     record.update(url=found["url"], fn=name, channel=base.rpartition("/")[0], sha256=package.sha256)
     record.update(
         md5=package.md5, size=Path(found["path"]).stat().st_size, package_tarball_full_path=found["path"]

@@ -185,23 +185,23 @@ def test_a_conda_of_2017_gets_an_environment_as_if_it_had_made_it(
     for record in records.values():
         assert record["url"].startswith(f"{channel.url}/conda-forge/")
         assert record["channel"] == f"{channel.url}/conda-forge"
-        assert record["fn"] == record["url"].rpartition("/")[2]
+        # A conda of 2017 overlooks the record of any other file.
+        assert record["fn"] == record["url"].rpartition("/")[2].replace(".conda", ".tar.bz2")
         kept = Path(record["package_tarball_full_path"])
         assert hashlib.sha256(kept.read_bytes()).hexdigest() == record["sha256"]
     assert records["pip"]["depends"] == ["python"]
     assert records["pip"]["noarch"] == "python"
 
     history = (target / "conda-meta" / "history").read_text().splitlines()
-    assert f"+conda-forge/noarch::{records['pip']['fn'].removesuffix('.conda')}" in history
+    assert f"+conda-forge/noarch::{records['pip']['fn'].removesuffix('.tar.bz2')}" in history
     assert history[-1] == '# update specs: ["python=3.12", "pip"]'
     assert (home / ".conda" / "environments.txt").read_text().splitlines() == [str(target)]
     assert not (target / "CACHEDIR.TAG").exists()
 
     caches = command.parent.parent / "pkgs"
-    assert {each.name for each in caches.iterdir()} == {
-        "urls.txt",
-        *(each["fn"] for each in records.values()),
-    }
+    files = {each["url"].rpartition("/")[2] for each in records.values()}
+    assert {each.name for each in caches.iterdir()} == {"urls.txt", *files}
+    assert (target / "lib" / "python3.1" / "site-packages" / "pip").is_dir()
     assert set((caches / "urls.txt").read_text().split()) == {each["url"] for each in records.values()}
 
     wrapper = target / "bin" / "conda"
