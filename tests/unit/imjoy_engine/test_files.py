@@ -426,7 +426,7 @@ def test_what_a_killed_engine_left_of_an_upload_is_removed_by_the_next(workspace
     upload._file.close()  # as a kill does, and nothing more
     mine = workspace / "default" / "kept.txt"
     mine.write_text("mine")
-    (workspace / ".imjoy" / "uploads" / "0123").write_text(str(mine))
+    (workspace / ".imjoy" / "uploads" / "0123").write_text(str(mine), encoding="utf-8")
     WorkspaceFiles(workspace, max_upload=100).sweep()
     assert list((workspace / "default" / "new").iterdir()) == []
     assert list((workspace / ".imjoy" / "uploads").iterdir()) == []
