@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import logging
 import os
@@ -27,6 +26,7 @@ from ..environments.store import EnvironmentStore, Progress
 from ..environments.uses import note_use
 from ..launchers import Ended, Launcher, Place, Start, Worker
 from .events import EventLog
+from .output import OutputDecoder
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -175,9 +175,7 @@ class Plugin:
         self._worker: Worker | None = None
         self._output: deque[str] = deque()
         self._output_characters = 0
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
-        }
+        self._decoders = {name: OutputDecoder() for name in ("stdout", "stderr")}
         self._life: asyncio.Task[None] | None = None
         self._stop_grace: float | None = None
         self._add_state_event()
