@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,16 +58,22 @@ class Windows:
 
     def run(self, tool: str, *words: str, environ: Mapping[str, str] | None = None) -> Done:
         """Run one of the bench's tools (``imjoy``, ``winpython``, ``winrun``, ``pwsh``) to its end."""
-        with subprocess.Popen(
-            [self.folder / "bin" / tool, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "WINEPATH": PYTHON_ON_PATH, **(environ or {})},
-        ) as process:
-            said, told = process.communicate(timeout=RUN_SECONDS)
-        texts = [COLOURS.sub("", each.decode("utf-8", "replace")) for each in (said, told)]
-        return Done(process.returncode, texts[0].replace("\r", ""), texts[1].replace("\r", ""))
+        # Files, not pipes: what the first program has Wine start holds them open.
+        with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told:
+            code = subprocess.run(
+                [self.folder / "bin" / tool, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=told,
+                env={**os.environ, "WINEPATH": PYTHON_ON_PATH, **(environ or {})},
+                timeout=RUN_SECONDS,
+                check=False,
+            ).returncode
+            texts = []
+            for file in (said, told):
+                file.seek(0)
+                texts.append(COLOURS.sub("", file.read().decode("utf-8", "replace")).replace("\r", ""))
+        return Done(code, *texts)
 
     def install(self, *words: str, environ: Mapping[str, str] | None = None) -> Done:
         """Run install.ps1 of this checkout, copied to where it has no checkout beside it."""
@@ -121,6 +128,7 @@ def type_into(windows: Windows) -> Callable[..., Done]:
     """Return what runs a tool on a terminal and types something once a line of its output begins in a certain way."""
 
     def run(keys: bytes, once: str, tool: str, *words: str) -> Done:
+        windows.run("winrun", "cmd.exe", "/c", "exit")
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             [windows.folder / "bin" / tool, *words],

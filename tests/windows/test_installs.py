@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -60,6 +62,29 @@ def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
     finally:
         shutil.rmtree(double)
         undone.unlink(missing_ok=True)
+
+
+def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for(
+    windows: Windows, offline: tuple[str, dict[str, str]]
+) -> None:
+    program = "C:\\double-installer.exe"
+    here = ROOT / "tests" / "windows"
+    defined = (f"-DOUT={windows.path(program)}", "-DBASE=C:\\Python311", f"-DFILL={here / 'fill_conda.py'}")
+    makensis = shutil.which("makensis") or pytest.skip("makensis is not here")
+    subprocess.run([makensis, "-V1", *defined, here / "installer_double.nsi"], check=True)
+    digest = hashlib.sha256(windows.path(program).read_bytes()).hexdigest()
+    words = ["/InstallationType=JustMe", "/S"]
+    assert windows.run("winrun", program, *words, "/D=C:\\users").code == 2  # as it is not empty
+
+    given = ["-Distribution", "miniconda", "-Installer", program, "-Sha256", digest, "-Offline", "C:\\wheels"]
+    done = windows.install("-Prefix", "C:\\Im\\JoyApp", *given, "-Json")
+    assert done.code == 0, done
+    conda = windows.run("winrun", "C:\\Im\\JoyApp\\Scripts\\conda.exe", "-V")
+    assert conda.said.strip() == "conda 26.7.1", conda
+
+    gone = windows.install("-Prefix", "C:\\Im\\JoyApp", "-Uninstall", "-Yes")
+    assert gone.code == 0, gone
+    assert not windows.path("C:\\Im").exists()
 
 
 @pytest.mark.parametrize(
