@@ -41,7 +41,10 @@ def install_line(platform):
     # type: (str) -> str
     """Return the line that installs imjoy on this ``sys.platform``: what the README and ``install.sh`` say as well."""
     if platform == "win32":
-        return "py -3 -m pip install git+{0}#egg=imjoy".format(PROJECT_URL)
+        script = "irm {0}/raw/HEAD/install.ps1".format(PROJECT_URL)
+        return 'powershell -ExecutionPolicy Bypass -c "& ([scriptblock]::Create(({0}))) -Start"'.format(
+            script
+        )
     return "curl -fsSL {0}/raw/HEAD/install.sh | bash -s -- --start".format(PROJECT_URL)
 
 

@@ -14,7 +14,7 @@ def test_it_says_what_is_needed_what_there_is_and_what_is_done() -> None:
 
 
 def test_windows_gets_a_line_that_windows_can_run() -> None:
-    assert install_line("win32").startswith("py -3 -m pip install git+")
+    assert install_line("win32").startswith("powershell -ExecutionPolicy Bypass -c ")
 
 
 def test_an_interpreter_that_does_not_know_its_path_is_still_spoken_of() -> None:
