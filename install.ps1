@@ -276,7 +276,7 @@ function Expand-Python([string]$Archive, [string]$Folder) {
         if ($Folder -ne $Door.Folder) { Copy-Item -LiteralPath $Archive -Destination $Folder }
         if (Test-Path -LiteralPath $tar) { Invoke-Quietly $tar @('-xzf', 'python.tar.gz'); return }
         $packed = [IO.File]::OpenRead($Archive)
-        try { [Formats.Tar.TarFile]::ExtractToDirectory((New-Object IO.Compression.GZipStream $packed, 'Decompress'), $Folder, $true) } finally { $packed.Dispose() }
+        try { [Formats.Tar.TarFile]::ExtractToDirectory((New-Object IO.Compression.GZipStream $packed, ([IO.Compression.CompressionMode]::Decompress)), $Folder, $true) } finally { $packed.Dispose() }
     } finally { Pop-Location }
 }
 

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-LEFT_OUT = shutil.ignore_patterns("test", "__pycache__", "Scripts", "Tools", "tcl", "tkinter", "idlelib")
+LEFT_OUT = shutil.ignore_patterns("test", "__pycache__", "Tools", "tcl", "tkinter", "idlelib")
 
 
 def main(target: Path) -> None:
@@ -17,7 +17,7 @@ def main(target: Path) -> None:
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         packages = {each for each in names if Path(folder).name == "site-packages" and each != "pip"}
-        return LEFT_OUT(folder, names) | packages
+        return LEFT_OUT(folder, names) | packages | ({"Scripts"} if Path(folder) == base else set())
 
     shutil.copytree(base, target, ignore=left_out, dirs_exist_ok=True)
     (target / "conda-meta").mkdir()

@@ -94,7 +94,12 @@ def look_at_prefix(prefix: Path) -> PrefixFound:
     free = 0
     with suppress(OSError):
         free = shutil.disk_usage(nearest).free // BYTES_PER_MIB
-    return PrefixFound(prefix, standing_of(prefix, nearest), nearest, free, _runs_programs(nearest))
+    try:
+        standing = standing_of(prefix, nearest)
+    except OSError:
+        # The name of a device on Windows, C:\\aux, is there and yet no folder.
+        standing = "file"
+    return PrefixFound(prefix, standing, nearest, free, _runs_programs(nearest))
 
 
 def there(path: Path) -> bool:
