@@ -367,8 +367,9 @@ def test_a_file_that_is_no_imjoy_is_refused(machine: Machine, script: Path, tmp_
     (tmp_path / "imjoy-9-py3-none-any.whl").touch()
     done = machine.run(BASH, script, "--json", "--from", tmp_path / "imjoy-9-py3-none-any.whl")
     assert failure(done)["id"] == "source.not_imjoy"
-    done = machine.run(BASH, script, "--json", "--from", tmp_path / "nöwhere.whl")
-    assert (failure(done)["id"], done.returncode) == ("source.missing", 3)
+    for name in ("nöwhere.whl", 'no"where\\.whl', "no\nwhere.whl"):
+        done = machine.run(BASH, script, "--json", "--from", tmp_path / name)
+        assert (failure(done)["id"], done.returncode) == ("source.missing", 3)
     done = machine.run(BASH, script, "--json", f"--from={tmp_path}")
     assert (failure(done)["id"], done.returncode) == ("source.missing", 3)
 
@@ -415,11 +416,14 @@ def test_an_uninstall_asks_no_network_where_the_prefix_has_a_planner(
 ) -> None:
     machine.python()
     machine.has("curl", f'touch "{machine.folder}/asked"; exit 6')
-    site = machine.home / "my app" / "lib" / "python3.12" / "site-packages"
+    site = machine.home / "Jörg Müller" / "lib" / "python3.12" / "site-packages"
     shutil.copytree(checkout / "bootstrap", site)
-    words = ["--yes", f"--prefix={machine.home / 'my app'}//", "--uninstall"]
+    words = ["--yes", f"--prefix={site.parents[2]}//", "--uninstall"]
     said = told(machine.run(BASH, script, *words))
     assert (said["place"], said["words"]) == (str(site), ["install", *words])
+    machine.variables["IMJOY_PREFIX"] = str(site.parents[2])
+    machine.variables["LC_ALL"] = "C"
+    assert told(machine.run(BASH, script, "--uninstall"))["place"] == str(site)
     assert not (machine.folder / "asked").exists()
 
 
