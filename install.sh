@@ -677,12 +677,13 @@ hand_over() {
     printf '%s\n' "${NOTICES[@]}" >"$FOLDER/notices"
     export IMJOY_DOOR_NOTICES=$FOLDER/notices
   fi
-  if [ -z "$FOLDER" ]; then
-    case $PLACE in *.whl) ;; *) exec "$@" ;; esac
-  fi
-  [ -z "$FOLDER" ] || export IMJOY_DOOR_FOLDER=$FOLDER
+  # Whether there is a planner in a wheel is known when it ends.
+  case $PLACE in *.whl) own_folder ;; esac
   # What follows in the pipe that this script came through is no answer to a question.
-  if [ -t 0 ]; then "$@" <&0 & else "$@" </dev/null & fi
+  [ -t 0 ] || exec </dev/null
+  [ -n "$FOLDER" ] || exec "$@"
+  export IMJOY_DOOR_FOLDER=$FOLDER
+  "$@" <&0 &
   PLANNER=$! SIGNALLED=yes
   while [ "$SIGNALLED" = yes ]; do
     SIGNALLED=no answer=0

@@ -480,6 +480,22 @@ def test_ctrl_c_at_a_terminal_reaches_the_planner_once(
     assert machine.left() == []
 
 
+def test_what_the_planner_starts_out_of_a_wheel_hears_ctrl_c(
+    machine: Machine, script: Path, checkout: Path, tmp_path: Path
+) -> None:
+    """A shell has what it starts beside itself ignore it."""
+    machine.python()
+    main = checkout / "bootstrap" / "imjoy" / "provision" / "main.py"
+    main.write_text(
+        "import os\ndef main(words): os.execv('/bin/sh', ['sh', '-c', 'echo it runs; exec sleep 1000'])\n"
+    )
+    made = shutil.make_archive(str(tmp_path / "w"), "zip", checkout / "bootstrap")
+    wheel = shutil.move(made, tmp_path / "imjoy-9-py3-none-any.whl")
+    done = machine.run(sys.executable, TERMINAL, "it runs", "^C", BASH, script, "--from", wheel)
+    assert done.returncode == 130
+    assert machine.left() == []
+
+
 def test_no_temporary_folder_can_be_made(machine: Machine, script: Path, checkout: Path) -> None:
     machine.has("python3", "kill -SEGV $$")
     machine.python("python3.12")
