@@ -688,7 +688,8 @@ hand_over() {
   while [ "$SIGNALLED" = yes ]; do
     SIGNALLED=no answer=0
     wait "$PLANNER" 2>/dev/null || answer=$?
-    [ "$answer" -eq 127 ] || status=$answer
+    # What a shell answers for one that it has told of before.
+    case $answer in -1 | 127 | 255) ;; *) status=$answer ;; esac
   done
   TOLD=yes
   case $status in

@@ -194,7 +194,7 @@ answers() {
   export PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=http://someone:secret@127.0.0.1:9/simple PIP_RETRIES=1
   unset PIP_FIND_LINKS PIP_EXTRA_INDEX_URL
   run -4 --separate-stderr bash "$INSTALL" --from "$WHEEL" --json
-  [ "$(json 'd["error"]["id"]' "$output")" = network.index ]
+  [ "$(json 'd["error"]["id"]' "$output")" = install.step ]
   log=$(log_of "$stderr")
   grep -q "NewConnectionError\|Connection refused" "$log"
   run -1 grep secret "$log"
