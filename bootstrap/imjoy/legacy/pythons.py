@@ -170,9 +170,13 @@ def _download(url, target):
     ):
         try:
             process = subprocess.Popen(argv, stderr=subprocess.PIPE)
-            said = process.communicate()[1].decode("utf-8", "replace").strip()
         except OSError:
             continue
+        try:
+            said = process.communicate()[1].decode("utf-8", "replace").strip()
+        except BaseException:
+            process.kill()
+            raise
         if process.returncode == 0:
             return
         error = IOError("{0} {1}".format(argv[0], said or process.returncode))

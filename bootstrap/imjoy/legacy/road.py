@@ -19,6 +19,8 @@ ONLY_ASKING = ("stop", "status")
 PLANNED = ("install", "uninstall")
 #: They would have a Python look for its modules elsewhere.
 LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+INTERRUPTED = 130
+SIGNALS = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 START = (
     "import sys; sys.path.append(sys.argv[1]); sys.argv[0] = 'imjoy'; "
     "from imjoy.provision.main import main; sys.exit(main(sys.argv[2:]))"
@@ -54,6 +56,9 @@ def main(arguments=None):
                 return code
     except Refusal as refusal:
         return refusal.tell("--json" in words)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; nothing was left behind\n")
+        return INTERRUPTED
     return _become(prefix, words)
 
 
@@ -80,6 +85,8 @@ def _plan(words, running, stdout):
     # What only an install needs would cost every start a tenth of a second.
     from imjoy.legacy import pythons
 
+    for name in SIGNALS:
+        signal.signal(getattr(signal, name), _interrupt)
     folder = pythons.temporary_folder()
     try:
         python, told = pythons.find_or_fetch(folder, words)
@@ -99,9 +106,8 @@ def _wait(command, variables, stdout):
     # type: (list[str], dict[str, str], object) -> int
     """Run a command to its end, which is told of every signal that reaches us; return its exit code."""
     process = subprocess.Popen(command, env=variables, stdout=stdout)  # type: ignore[call-overload]
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, frame: process.send_signal(number))
+    for name in SIGNALS:
+        signal.signal(getattr(signal, name), lambda number, frame: process.send_signal(number))
     while True:
         try:
             return int(process.wait())
@@ -110,6 +116,11 @@ def _wait(command, variables, stdout):
         except OSError as error:
             if error.errno != errno.EINTR:  # after a signal Python 2.7 does not wait on
                 raise
+
+
+def _interrupt(number, frame):
+    # type: (int, object) -> None
+    raise KeyboardInterrupt
 
 
 def _variables(told):

@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import os
+import signal
+import subprocess
 import sys
 import tarfile
 import time
@@ -18,6 +20,7 @@ from imjoy.legacy import pythons
 from imjoy.legacy.pythons import find_or_fetch
 from imjoy.legacy.sentence import Refusal
 
+PYTHON = sys.executable
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the doubles are shell scripts")
 
 
@@ -121,3 +124,31 @@ def test_a_folder_may_hold_it(path: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(pythons, "PACKAGE", str(package))
     found, _ = find_or_fetch(str(tmp_path), ["install", "--offline", str(tmp_path / "dir"), "--yes"])
     assert os.access(found, os.X_OK)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_a_python_comes_it_leaves_nothing(
+    path: Path, tmp_path: Path, mirror: Mirror, number: int
+) -> None:
+    (mirror.folder / "python.tar.gz").write_bytes(archive(tmp_path))
+    (path / "curl").symlink_to("/usr/bin/curl")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    root = Path(pythons.__file__).parents[2]
+    # Only what the door itself would find is on PATH, so it has to fetch; the interpreter here stands for an old one.
+    code = (
+        "import sys; from imjoy.legacy import pythons, road; pythons._candidates = lambda: []; "
+        "sys.exit(road.main(['install']))"
+    )
+    environ = {"PATH": str(path), "HOME": str(tmp_path), "TMPDIR": str(scratch), "PYTHONPATH": str(root)}
+    environ |= {"IMJOY_PYTHON_URL": f"{mirror.url}/stall/python.tar.gz", "IMJOY_PYTHON_SHA256": "0"}
+    with subprocess.Popen(
+        [PYTHON, "-c", code], env=environ, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as door:
+        assert door.stderr is not None
+        assert "fetching a Python" in door.stderr.readline()
+        # A terminal tells all of the group of Ctrl-C, whoever sends TERM tells one process.
+        os.killpg(door.pid, number) if number == signal.SIGINT else door.send_signal(number)
+        said = door.stderr.read()
+        assert door.wait(60) == 130, said
+    assert list(scratch.iterdir()) == []
