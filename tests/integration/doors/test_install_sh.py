@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -513,3 +514,10 @@ def test_a_checkout_elsewhere_is_planned_by_its_own_planner(
     assert told(machine.run(BASH, script, "--from=another checkout", cwd=tmp_path))["place"] == str(
         other / "bootstrap"
     )
+
+
+def test_every_error_of_the_door_is_documented() -> None:
+    script, page = ((ROOT / name).read_text(encoding="utf-8") for name in ("install.sh", "docs/install.md"))
+    ids = set(re.findall(r"\b(?:die|no_python) ([a-z]+\.[a-z_]+)", script))
+    assert len(ids) > 10
+    assert not {each for each in ids if f"`{each}`" not in page}
