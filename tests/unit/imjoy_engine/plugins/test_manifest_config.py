@@ -166,8 +166,6 @@ def test_no_text_raises_anything_but_an_imjoy_error(text: str, lang: str) -> Non
         ("x: !!bool foo", "yaml", "plugin.config-syntax"),
         ("x: !!int ''", "yaml", "plugin.config-syntax"),
         ("x: !!float ''", "yaml", "plugin.config-syntax"),
-        ("version: " + "9" * 5000, "yaml", "plugin.config-syntax"),
-        ("version: 0x" + "9" * 5000, "yaml", "plugin.config-size"),
         ('{"version": ' + "9" * 5000 + "}", "json", "plugin.config-syntax"),
         ('{"version": ' + "9" * 4000 + "}", "json", "plugin.config-size"),
     ],
