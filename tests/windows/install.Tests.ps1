@@ -133,6 +133,56 @@ Get-ChildItem `$kinds | ForEach-Object { "`$(`$_.PSProvider) `$(`$_.Name)" } | W
     }
 }
 
+Describe 'a download' -Skip:($OnWindows) {
+    BeforeAll {
+        # The function alone, with doubles of curl.exe, which are shell scripts.
+        $whole = $null
+        $broken = $null
+        $tree = [Management.Automation.Language.Parser]::ParseInput($Text, [ref]$whole, [ref]$broken)
+        $function = $tree.Find({ param($node) $node -is [Management.Automation.Language.FunctionDefinitionAst] -and $node.Name -eq 'Get-File' }, $true)
+        . ([scriptblock]::Create($function.Extent.Text))
+        $Door = @{ Given = @{ Quiet = $true } }
+        $ConnectSeconds, $StallSeconds, $DownloadAttempts = 1, 1, 4
+        $PathBefore = $env:PATH
+
+        function Set-Curl([string]$Lines) {
+            $folder = Join-Path $TestDrive ([IO.Path]::GetRandomFileName())
+            [void][IO.Directory]::CreateDirectory($folder)
+            $file = Join-Path $folder 'curl.exe'
+            [IO.File]::WriteAllText($file, "#!/bin/sh`
+echo `"`$*`" >>'$folder/asked'`
+$Lines`
+")
+            & chmod +x $file
+            $env:PATH = "${folder}:$PathBefore"
+            return "$folder/asked"
+        }
+    }
+
+    AfterAll { $env:PATH = $PathBefore }
+
+    It 'is tried again where it broke, without whether a certificate was revoked where that cannot be asked' {
+        $asked = Set-Curl 'case "$*" in *--ssl-revoke-best-effort*) exit 0 ;; *) exit 35 ;; esac'
+        Get-File 'https://host/file' (Join-Path $TestDrive 'file') | Should -BeNullOrEmpty
+        $lines = @(Get-Content $asked)
+        $lines.Count | Should -Be 2
+        $lines[1] | Should -Match '--ssl-revoke-best-effort .*--proto =https .*--continue-at - '
+    }
+
+    It 'begins anew where the server cannot go on' {
+        $target = Join-Path $TestDrive 'half'
+        [IO.File]::WriteAllText($target, 'half')
+        $null = Set-Curl "[ -e '$target' ] && exit 33; exit 0"
+        Get-File 'https://host/file' $target | Should -BeNullOrEmpty
+    }
+
+    It 'goes by what Windows knows of proxies where curl finds no way, and says why that fails, too' {
+        $asked = Set-Curl 'exit 6'
+        Get-File 'http://127.0.0.1:9/file' (Join-Path $TestDrive 'file') | Should -Match 'refused|127\.0\.0\.1'
+        @(Get-Content $asked).Count | Should -Be 1
+    }
+}
+
 Describe 'what is handed over' -Skip:(-not $HasPython) {
     BeforeAll { $Double = New-Double }
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import shutil
 import subprocess
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.windows.conftest import ROOT, Done, Windows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def double(windows: Windows) -> Iterator[str]:
+    """Return a checkout whose planner is a double."""
+    name = "C:\\double"
+    inside = windows.path(name) / "bootstrap" / "imjoy" / "provision"
+    inside.mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "windows" / "planner_double.py", inside / "main.py")
+    for each in (inside, inside.parent):
+        (each / "__init__.py").touch()
+    yield name
+    shutil.rmtree(windows.path(name))
 
 
 @pytest.mark.parametrize("python", ["with a Python on PATH", "with no Python at all"])
@@ -43,24 +61,17 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
 
 
 def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
-    windows: Windows, type_into: Callable[..., Done]
+    windows: Windows, double: str, type_into: Callable[..., Done]
 ) -> None:
-    double = windows.path("C:\\double")
-    inside = double / "bootstrap" / "imjoy" / "provision"
-    inside.mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "windows" / "planner_double.py", inside / "main.py")
-    for each in (inside, inside.parent):
-        (each / "__init__.py").touch()
     undone = windows.path("C:\\undone.txt")
     try:
         shutil.copy(ROOT / "install.ps1", windows.path("C:\\install.ps1"))
-        words = ["-NoProfile", "-File", "C:\\install.ps1", "-From", "C:\\double", "-Start", "--", "wait"]
+        words = ["-NoProfile", "-File", "C:\\install.ps1", "-From", double, "-Start", "--", "wait"]
         done = type_into(b"\x03", "{", "pwsh", *words, "C:\\undone.txt")
         assert done.code == 130, done
         assert undone.read_text() == "undone"
         assert not list((windows.home / "AppData/Local/Temp").glob("imjoy-door-*"))
     finally:
-        shutil.rmtree(double)
         undone.unlink(missing_ok=True)
 
 
@@ -85,6 +96,25 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for(
     gone = windows.install("-Prefix", "C:\\Im\\JoyApp", "-Uninstall", "-Yes")
     assert gone.code == 0, gone
     assert not windows.path("C:\\Im").exists()
+
+
+def test_the_source_of_an_address_is_the_archive_of_its_branch(
+    windows: Windows, double: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "lab" / "imjoy" / "archive"
+    folder.mkdir(parents=True)
+    with tarfile.open(folder / "wip.tar.gz", "w:gz") as packed:
+        packed.add(windows.path(double), "imjoy-0123")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/lab/imjoy.git"
+        done = windows.install("-From", f"git+{url}@wip#egg=imjoy")
+        server.shutdown()
+    assert done.code == 9, done
+    handed = done.document["handed"]
+    assert handed["IMJOY_DOOR_SOURCE"].endswith("\\source\\imjoy-0123")
+    assert handed["IMJOY_DOOR_ARCHIVE"].endswith("\\source.tar.gz")
 
 
 @pytest.mark.parametrize(
