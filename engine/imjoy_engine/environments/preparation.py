@@ -9,8 +9,8 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, TypeVar
 
 from imjoy.effects.files import make_folders
 from imjoy.model.errors import ImJoyError
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from imjoy_engine.environments.store import EnvironmentStore
 
 COMMAND_SECONDS = 3600.0
+COMMAND_VARIABLE = "IMJOY_COMMAND"
 WAIT_POLL_SECONDS = 0.1
 # In the environment's folder: which of its commands were run in which work folder.
 DONE_FOLDER = "imjoy-commands"
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -183,13 +186,17 @@ async def _run_command(
         lines.append(line)
         del lines[:-20]
 
-    shell = ["cmd.exe", "/d", "/c"] if os.name == "nt" else ["/bin/sh", "-c"]
-    prefix = python.parent.parent if os.name != "nt" else python.parent
     known = build_variables(environ)
-    known["PATH"] = os.pathsep.join([str(python.parent), known.get("PATH", os.defpath)])
+    shell = ["/bin/sh", "-c", command]
+    if os.name == "nt":
+        # By a variable, as cmd does not take a quote back from the way that other programs get theirs.
+        shell = ["cmd.exe", "/d", "/s", "/c", f"%{COMMAND_VARIABLE}%"]
+        known[COMMAND_VARIABLE] = command
+    prefix, folders = places_of(python)
+    known["PATH"] = os.pathsep.join([*map(str, folders), known.get("PATH", os.defpath)])
     name = "CONDA_PREFIX" if (prefix / "conda-meta").exists() else "VIRTUAL_ENV"
     code = await run_tethered(
-        [*shell, command],
+        shell,
         {**known, name: str(prefix), **variables},
         take,
         seconds=COMMAND_SECONDS,
@@ -209,6 +216,15 @@ async def _run_command(
             why="\n".join(lines),
             fix=f"Try it in {work_dir}, and correct the cmd: in the plugin's config.",
         )
+
+
+def places_of(python: AnyPath) -> tuple[AnyPath, list[AnyPath]]:
+    """Return the folder of a Python's environment, and what activation of it puts on PATH."""
+    folder = python.parent
+    if folder.name.lower() in ("bin", "scripts"):
+        return folder.parent, [folder]
+    inside = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts")
+    return folder, [folder, *(folder / each for each in inside)]
 
 
 @asynccontextmanager

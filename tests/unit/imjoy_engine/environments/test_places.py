@@ -1,0 +1,40 @@
+"""Where an environment begins, and what of it belongs on PATH, by where its Python lies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+import pytest
+
+from imjoy_engine.environments.preparation import _run_command, places_of
+
+CONDA = ("", "\\Library\\mingw-w64\\bin", "\\Library\\usr\\bin", "\\Library\\bin", "\\Scripts")
+
+
+@pytest.mark.parametrize(
+    ("python", "prefix", "folders"),
+    [
+        (PurePosixPath("/lab/env/bin/python"), "/lab/env", ["/lab/env/bin"]),
+        (PureWindowsPath("C:\\lab\\env\\Scripts\\python.exe"), "C:\\lab\\env", ["C:\\lab\\env\\Scripts"]),
+        (
+            PureWindowsPath("C:\\lab\\env\\python.exe"),
+            "C:\\lab\\env",
+            [f"C:\\lab\\env{each}" for each in CONDA],
+        ),
+    ],
+)
+def test_they_are_those_of_its_activation(python: PurePath, prefix: str, folders: list[str]) -> None:
+    found, on_path = places_of(python)
+    assert str(found) == prefix
+    assert [str(each) for each in on_path] == folders
+
+
+@pytest.mark.skipif(os.name != "nt", reason="needs cmd.exe")
+def test_a_command_of_windows_keeps_its_quotes(tmp_path: Path) -> None:
+    said: list[str] = []
+    command = f'"{sys.executable}" -c "print(chr(97) + \'b c\')" && echo "d e"'
+    asyncio.run(_run_command(command, Path(sys.executable), tmp_path, {}, os.environ, said.append))
+    assert [line.strip() for line in said[1:]] == ["ab c", '"d e"']
