@@ -127,10 +127,11 @@ class Journal:
 
 def guard_line(recovery: Path, home: Path) -> str:
     """Return the line that ``site`` runs: look for the journal, and only then read what can take it back."""
-    names = f"{{'__name__': 'imjoy_recovery', 'HOME': {str(home)!r}}}"
+    # In ASCII, as `site` before Python 3.13 reads it in the code page of Windows.
+    names = f"{{'__name__': 'imjoy_recovery', 'HOME': {str(home)!a}}}"
     run = f"exec(compile(open(r, encoding='utf-8').read(), r, 'exec'), {names})"
-    there = f"os.path.exists({str(home / JOURNAL)!r}) and os.path.exists(r)"
-    return f"import os; r = {str(recovery)!r}; {there} and {run}\n"
+    there = f"os.path.exists({str(home / JOURNAL)!a}) and os.path.exists(r)"
+    return f"import os; r = {str(recovery)!a}; {there} and {run}\n"
 
 
 def recover(home: Path) -> bool:
