@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("imjoy.engine.plugins")
 
+LARGEST_PLAIN_CODE = 0xFFFF
 START_SECONDS = 60.0
 FIRST_CLIENT_SECONDS = 120.0
 SUSPENSION_SECONDS = 2.0  # how soon a worker that was suspended is told from one that computes
@@ -435,7 +436,11 @@ class Plugin:
         if ended.error is not None:
             return ended.error
         name = self.request.manifest.name
-        how = f"was ended by {self.signal}" if self.signal else f"ended with exit code {self.exit_code}"
+        how = (
+            f"was ended by {self.signal}"
+            if self.signal
+            else f"ended with exit code {_spelled(self.exit_code)}"
+        )
         before = "" if self._script_ran.done() else " before its script had run"
         return ImJoyError(
             "plugin.died",
@@ -534,6 +539,11 @@ class Plugin:
         self.events.add(
             "progress", {"phase": progress.phase, "text": progress.text, "fraction": progress.fraction}
         )
+
+
+def _spelled(code: int | None) -> str:
+    """Return an exit code as it is looked up: what Windows ends a crashed program with is known by its hexadecimal."""
+    return f"0x{code:08X}" if code is not None and code > LARGEST_PLAIN_CODE else str(code)
 
 
 def _memory_note(name: str | None) -> str:
