@@ -36,7 +36,7 @@ def look(machine: Machine) -> Finding:
                 f"The disk of {folder} is full.", f"{free} MiB are free.", "make room, then: imjoy doctor"
             )
     text = str(prefix)
-    move = "bash install.sh --prefix DIR, with a plain name"
+    move = "imjoy install --prefix DIR, with a plain name"
     if " " in text or not text.isascii():
         return warn(
             f"The prefix {text} has a space or a letter beyond ASCII in it.",
