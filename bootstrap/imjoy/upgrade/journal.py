@@ -249,11 +249,31 @@ def discard(path: Path) -> None:
         _set_aside(path)
 
 
+def discard_below(root: Path, path: Path) -> None:
+    """Remove a file, and the folders below ``root`` that become empty by that. Raises ``OSError``.
+
+    An empty ``….dist-info`` would be taken for the distribution itself.
+    """
+    discard(path)
+    _remove_empty(root, path)
+
+
 def sweep(environment: Path) -> None:
     """Remove what was moved out of the way, and no longer runs."""
-    for path in environment.rglob(f"*{ASIDE}") if os.name == "nt" else ():
+    for path in list(environment.rglob(f"*{ASIDE}")) if os.name == "nt" else ():
         with suppress(OSError):
             path.unlink()
+            _remove_empty(environment, path)
+
+
+def _remove_empty(root: Path, path: Path) -> None:
+    for folder in path.parents:
+        if folder == root:
+            break
+        try:
+            folder.rmdir()
+        except OSError:
+            break
 
 
 def _set_aside(path: Path) -> None:

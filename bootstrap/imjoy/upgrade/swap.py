@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imjoy.upgrade.candidate import Candidate
-from imjoy.upgrade.journal import Journal, discard, exchange, link_or_copy, place
+from imjoy.upgrade.journal import Journal, discard_below, exchange, link_or_copy, place
 from imjoy.upgrade.origin import Origin
 
 
@@ -70,7 +70,7 @@ class Swap:
             self._journal.begin(live, waiting, files, exchanged=exchanged)
             for each, new in changes.items():
                 if new is None:
-                    discard(self._origin.environment / each)
+                    discard_below(self._origin.environment, self._origin.environment / each)
                 else:
                     place(new, self._origin.environment / each)
             if exchanged:

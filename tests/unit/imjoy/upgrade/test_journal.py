@@ -19,6 +19,7 @@ from imjoy.upgrade.journal import (
     JOURNAL,
     Journal,
     discard,
+    discard_below,
     exchange,
     guard_line,
     is_dead,
@@ -241,3 +242,14 @@ def test_the_line_that_site_runs_is_ascii_whatever_the_folder_is_called(tmp_path
     assert line.isascii()
     subprocess.run([sys.executable, "-c", line], check=True)
     assert ran.read_text(encoding="utf-8") == str(home)
+
+
+def test_a_folder_whose_last_file_goes_is_no_longer_taken_for_a_distribution(tmp_path: Path) -> None:
+    files = [tmp_path / "imjoy-1.dist-info" / each for each in ("METADATA", "licenses/LICENSE")]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    (tmp_path / "kept").touch()
+    for file in files:
+        discard_below(tmp_path, file)
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
