@@ -8,7 +8,10 @@
 # are read by hand, as PowerShell binds no `--` of a command line, and tells of a typing error in a form of its own.
 
 & {
-param($Typed, $Call)
+param($Typed, $Call, $End)
+
+# Cut off within the last line, it is a block that would run with less than was typed.
+if ($End -ne 'whole') { return }
 
 $ImJoyVersion = '0.12.0'
 $ProjectUrl = 'https://github.com/oeway/ImJoy-Engine'
@@ -487,4 +490,4 @@ function Invoke-Main {
 }
 
 Invoke-Main
-} $args $MyInvocation
+} $args $MyInvocation 'whole'

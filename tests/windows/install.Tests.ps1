@@ -102,9 +102,12 @@ Describe 'a copy that was cut off' {
     It 'does nothing, wherever it was cut' {
         $whole = $null
         $broken = $null
-        for ($at = 1; $at -lt $Text.TrimEnd().Length; $at += 97) {
+        $length = $Text.TrimEnd().Length
+        foreach ($at in @(1..[int]($length / 97) | ForEach-Object { 97 * $_ }) + @(($length - 40)..($length - 1))) {
             $tree = [Management.Automation.Language.Parser]::ParseInput($Text.Substring(0, $at), [ref]$whole, [ref]$broken)
-            $broken.Count + ($tree.EndBlock.Statements.Count -eq 0) | Should -BeGreaterThan 0 -Because "cut off at $at"
+            if ($broken.Count -eq 0 -and $tree.EndBlock.Statements.Count -gt 0) {
+                & ([scriptblock]::Create($Text.Substring(0, $at))) -Version | Should -BeNullOrEmpty -Because "cut off at $at"
+            }
         }
     }
 }
