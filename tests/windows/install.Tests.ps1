@@ -103,7 +103,7 @@ Describe 'a copy that was cut off' {
         $whole = $null
         $broken = $null
         $length = $Text.TrimEnd().Length
-        foreach ($at in @(1..[int]($length / 97) | ForEach-Object { 97 * $_ }) + @(($length - 40)..($length - 1))) {
+        foreach ($at in @(1..[int][Math]::Floor($length / 97) | ForEach-Object { 97 * $_ }) + @(($length - 40)..($length - 1))) {
             $tree = [Management.Automation.Language.Parser]::ParseInput($Text.Substring(0, $at), [ref]$whole, [ref]$broken)
             if ($broken.Count -eq 0 -and $tree.EndBlock.Statements.Count -gt 0) {
                 & ([scriptblock]::Create($Text.Substring(0, $at))) -Version | Should -BeNullOrEmpty -Because "cut off at $at"
