@@ -329,7 +329,9 @@ def _signals_interrupt() -> Iterator[None]:
             came = True
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    # What is ignored already stays so: that is how nohup works.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

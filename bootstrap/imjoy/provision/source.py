@@ -148,6 +148,9 @@ def _wheel_in(offline: Path | None) -> str:
 def _fetched(place: str, door: Door, context: Context) -> Source:
     """Return what a door has fetched from ``place``, or why it could not."""
     local = str(door.source or "")
+    if door.source is not None and "://" not in place:
+        # A folder that an old Python's imjoy was installed from may have moved on; what it carries has not.
+        return Source("checkout", place, f"tree:{fingerprint(door.source)}", local=local)
     if place.startswith("https://") and place.endswith((".whl", ".zip", ".tar.gz")):
         digest = hashlib.sha256(Path(local).read_bytes()).hexdigest() if local.endswith(".whl") else ""
         id = f"wheel:{digest}" if digest else ""

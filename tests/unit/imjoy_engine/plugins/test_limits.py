@@ -55,12 +55,8 @@ def cpu_seconds(act: Callable[[], object]) -> float:
 HOSTILE: dict[str, Callable[[int], object]] = {
     "cmd of quotes": lambda n: read(body(config(cmd="A=" + "'x'" * n))),
     "a yaml list": lambda n: read(body("name: P\ntype: native-python\nx: [" + "a, " * n + "]", "yaml")),
-    "yaml to the base of 60": lambda n: read_body(
-        body("name: P\ntype: native-python\nx: 1" + ":1" * n, "yaml")
-    ),
-    "yaml tagged so": lambda n: read_body(
-        body("name: P\ntype: native-python\nx: !!int 1" + ":1" * n, "yaml")
-    ),
+    "yaml to the base of 60": lambda n: read(body("name: P\ntype: native-python\nx: 1" + ":1" * n, "yaml")),
+    "yaml tagged so": lambda n: read(body("name: P\ntype: native-python\nx: !!int 1" + ":1" * n, "yaml")),
     "yaml digits": lambda n: read(body("name: P\ntype: native-python\nx: 1" + "1" * n, "yaml")),
     "yaml brackets": lambda n: read(body("name: P\ntype: native-python\nx: " + "[" * n, "yaml")),
     "spaces in a requirement": lambda n: read(body(config(requirements=["a" + " " * n + "!"]))),
