@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench soak hostile faults every-step upgrade-matrix fmt fuzz clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench soak hostile mutants faults every-step upgrade-matrix fmt fuzz clean
 
 test: $(READY)
 	$(PYTEST)
@@ -56,6 +56,10 @@ soak: $(READY)
 # Four clients upload plugin files that were made to keep the engine busy, for a minute; /healthz is asked meanwhile.
 hostile: $(READY)
 	$(BIN)/python bench/hostile.py $(HOSTILE)
+
+# Mistakes made on purpose in what guards the engine and files; some test has to notice each. make mutants MUTANTS=auth
+mutants: $(READY)
+	$(BIN)/python bench/mutants.py $(MUTANTS)
 
 # Kills at any moment, in many more orders than the tests try. Took 43 min on two cores that had much else to do.
 faults: $(READY)

@@ -253,3 +253,74 @@ def test_a_folder_whose_last_file_goes_is_no_longer_taken_for_a_distribution(tmp
     for file in files:
         discard_below(tmp_path, file)
     assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file is meant")
+def test_the_journal_is_on_the_disk_before_it_counts(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content, then its name, then the folder: a power cut in between leaves the old journal, or the new one."""
+    done: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def synced(number: int) -> None:
+        name = Path(f"/proc/self/fd/{number}").readlink().name
+        done.append(f"sync {name}")
+        sync(number)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(f"rename {path.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    written = [f"sync {JOURNAL}.new", f"rename {JOURNAL}.new", f"sync {environment.home.name}"]
+    environment.begin()
+    assert done == written
+    environment.journal.swapped()
+    assert done == written * 2
+    environment.journal.abandon()
+    environment.journal.close()
+
+
+def test_what_takes_it_back_is_there_before_the_journal_is(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+    write = Journal._write
+
+    def written(journal: Journal) -> None:
+        there.append(
+            all(
+                path.exists()
+                for path in (journal.recovery, environment.live / GUARD, environment.waiting / GUARD)
+            )
+        )
+        write(journal)
+
+    monkeypatch.setattr(Journal, "_write", written)
+    environment.begin()
+    assert there == [True]
+    environment.journal.abandon()
+    environment.journal.close()
+
+
+def test_once_all_is_in_place_nobody_waits(environment: Environment) -> None:
+    environment.begin()
+    assert json.loads(environment.journal.file.read_text())["swapping"] is True
+    environment.journal.swapped()
+    assert json.loads(environment.journal.file.read_text())["swapping"] is False
+    environment.journal.abandon()
+    environment.journal.close()
+
+
+def test_nothing_that_was_not_saved_stays_in_a_folder_that_is_restored(tmp_path: Path) -> None:
+    saved, live = tmp_path / "saved", tmp_path / "live"
+    saved.mkdir()
+    (saved / "kept").write_text("old")
+    (live / "new-folder").mkdir(parents=True)
+    (live / "new-folder" / "inside").write_text("new")
+    (live / "new-file").write_text("new")
+    (live / "new-link").symlink_to("kept")
+    restore(saved, live)
+    assert {each.name for each in live.iterdir()} == {"kept"}

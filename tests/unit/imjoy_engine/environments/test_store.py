@@ -105,3 +105,28 @@ def test_the_order_of_channels_makes_another_folder() -> None:
 def test_names_and_notes_are_no_part_of_an_environment() -> None:
     spec = replace(DEFAULT_ENVIRONMENT, label="mine", notes=("a note",))
     assert STORE.prefix(spec) == STORE.prefix(DEFAULT_ENVIRONMENT)
+
+
+def test_what_another_made_while_the_lock_was_waited_for_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EnvironmentStore(tmp_path / "environments", freeze=False)
+    spec = EnvironmentSpec(None, ("scipy",))
+    lock = EnvironmentStore._lock
+    made: list[Path] = []
+
+    async def fill(prefix: Path, report: object) -> None:
+        made.append(prefix)
+        interpreter = interpreter_of(prefix)
+        interpreter.parent.mkdir(parents=True)
+        interpreter.touch()
+
+    async def locked_late(self: EnvironmentStore, *arguments: Any) -> Any:
+        got = await lock(self, *arguments)
+        if not made:
+            await self._build_locked(spec, self.prefix(spec), ignore, fill)
+        return got
+
+    monkeypatch.setattr(EnvironmentStore, "_lock", locked_late)
+    assert asyncio.run(store.ensure(spec, ignore, fill)) == interpreter_of(store.prefix(spec))
+    assert made == [store.prefix(spec)]
