@@ -2,8 +2,8 @@
 
 Each is one edit, tried in a copy of the sources with the tests beside it. A mistake that no test notices is a test that
 is missing. Prints each survivor and the score; the exit code is 1 below ``GOAL``, or when an edit no longer fits its
-file. mutmut and cosmic-ray make their mutants by the hundred, mostly of messages and of numbers that nothing depends on,
-and run each in minutes here; these were chosen by hand, one for each decision.
+file. Mutation tools make mutants by the hundred, mostly of messages and of numbers that nothing depends on; these were
+chosen by hand, one for each decision.
 """
 
 from __future__ import annotations
