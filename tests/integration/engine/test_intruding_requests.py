@@ -58,7 +58,6 @@ def engine(unshaken_engine: RunningEngine) -> RunningEngine:
         "0x7f.0.0.1",
         "0.0.0.0",
         "localhost.",
-        "[::ffff:127.0.0.1]",
         "127.0.0.1:80:80",
         "\udcff",
     ],

@@ -82,7 +82,7 @@ def test_a_stack_is_projected_and_its_window_is_announced(run: Run) -> None:
     done = run("Stack")
     assert result_of(done)["shape"] == [16, 128, 128]
     assert result_of(done)["projection"]["shape"] == [128, 128]
-    assert "opens a window (Stack)" in done.stderr
+    assert "opens a window (Stack, Stack window)" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,12 @@ def test_offline_it_says_that_the_network_is_needed_and_the_next_start_goes_on(
 
 
 def test_a_channel_that_cannot_be_reached_at_all_is_a_matter_of_the_network(
-    conda_host: OldHost, channel: ChannelServer
+    conda_host: OldHost, channel: ChannelServer, tmp_path: Path
 ) -> None:
     conda_host.edit_lock(lambda name, text: text.replace(channel.url, "http://127.0.0.1:9"))
-    done = conda_host.run("start", CONDA_CHANNEL_ALIAS="http://127.0.0.1:9")
+    # What other tests have fetched would do.
+    empty = str(tmp_path / "empty")
+    done = conda_host.run("start", CONDA_CHANNEL_ALIAS="http://127.0.0.1:9", CONDA_PKGS_DIRS=empty)
     assert done.returncode == 4, done.stderr
     assert "having conda make the environment" in done.stderr
     assert not conda_host.prefix.exists()
@@ -129,13 +131,14 @@ def test_a_channel_that_cannot_be_reached_at_all_is_a_matter_of_the_network(
 
 @pytest.mark.parametrize("fault", ["no lock for this platform", "a package that is gone"])
 def test_where_the_lock_cannot_serve_a_conda_that_knows_new_pythons_solves(
-    conda_host: OldHost, wheels: Path, fault: str
+    conda_host: OldHost, wheels: Path, fault: str, tmp_path: Path
 ) -> None:
     if fault == "no lock for this platform":
         conda_host.edit_lock(lambda name, text: "" if name.startswith("conda-linux") else text)
     else:
         conda_host.edit_lock(lambda name, text: text.replace("/conda-forge/", "/elsewhere/"))
-    done = conda_host.run("start", **NO_INDEX, PIP_FIND_LINKS=str(wheels))
+    empty = str(tmp_path / "empty")
+    done = conda_host.run("start", **NO_INDEX, PIP_FIND_LINKS=str(wheels), CONDA_PKGS_DIRS=empty)
     assert "having conda make the environment" in done.stderr
     assert "building imjoy" in done.stderr  # so the Python that was solved for runs
 

@@ -374,8 +374,14 @@ def test_a_conda_that_does_not_tell_its_channels_is_noted(
 
 @pytest.mark.usefixtures("no_index")
 def test_where_a_mirror_has_other_builds_a_conda_that_knows_new_pythons_is_asked(
-    miniconda: Callable[..., Path], lock: dict[str, str], channel: ChannelServer, tmp_path: Path
+    miniconda: Callable[..., Path],
+    lock: dict[str, str],
+    channel: ChannelServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # What other tests have fetched would do.
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "empty"))
     for name in lock:
         lock[name] = lock[name].replace("/conda-forge/", "/elsewhere/")
     steps, notices = Steps(), list[str]()

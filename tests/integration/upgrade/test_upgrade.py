@@ -25,7 +25,7 @@ from tests.kit.upgrade_runs import (
 )
 from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Kit, Machine, broken_records, installed_commit
 
-from imjoy.effects.lock import InstallLock
+from imjoy.provision.record import install_lock
 
 # Real installs, on machines that do much else.
 pytestmark = pytest.mark.timeout(600)
@@ -85,7 +85,7 @@ def test_there_and_back_and_a_kill_in_between(machine: Machine) -> None:
 
 def test_while_another_is_at_work_it_waits_for_nobody(machine: Machine) -> None:
     machine.follow(GOOD)
-    with InstallLock(machine.prefix / ".imjoy" / "install.lock"):
+    with install_lock(machine.prefix):
         assert machine.upgrade(code=7)["error"]["id"] == "install.locked"
 
 

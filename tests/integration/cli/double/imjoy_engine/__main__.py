@@ -88,6 +88,7 @@ def serve(options: argparse.Namespace) -> int:
     given = os.environ.pop("IMJOY_ENGINE_TOKEN", None)
     if first or given:
         token_file.write_text((given or "t" * 43) + "\n")
+        token_file.chmod(0o600)
     server = ThreadingHTTPServer((options.host, options.port), Handler)
     server.daemon_threads = True
     server.token = token_file.read_text().strip()  # type: ignore[attr-defined]
