@@ -20,6 +20,8 @@ def look(machine: Machine) -> Finding:
     layout = machine.layout
     if not os.path.lexists(layout.workspace):
         return skip("there is no workspace yet")
+    if not layout.workspace.is_dir():
+        return skip("the workspace is not a folder, as host.home tells")
     for path, is_folder in _ours(layout):
         if foreign := _foreign(path):
             return fail(
