@@ -18,7 +18,7 @@ setup() {
 }
 
 @test "notes are broken between words, at the width of the terminal" {
-  run -0 python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "Install imjoy" "" \
+  run -0 python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "Steps:" "" \
     bash -c "stty cols 60; bash '$INSTALL' --dry-run --prefix '$HOME/a b'"
   [[ $output == *"  note  conda cannot live in a folder with spaces in its"*$'\n        name:'* ]]
 }
