@@ -32,6 +32,7 @@ from imjoy.provision.record import (
     begin_record,
     forget_record,
     install_lock,
+    mark_folder,
     note_folder,
     read_made_folder,
     read_record,
@@ -192,6 +193,7 @@ class Installation:
         yield Effect("note the folder", lambda: note_folder(self._root))
         if linked is not None:
             yield Effect("link", lambda: ensure_link(linked, self._root))
+        yield Effect("mark the folder", lambda: mark_folder(self._root))
         yield Effect("stage", self._ensure_stage)
         if self.plan.make_python:
             yield from self._python_effects()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -31,7 +32,8 @@ class Record:
 
     ``link`` is what the target is to become a link to: a prefix has a record of its own then, until it is that link.
     ``existed`` is whether the target was there before, and empty; ``inode`` and ``birth`` tell the folder that we made
-    from one that somebody made in its place since. ``others`` are the names in a finished install that are not ours.
+    from one that somebody made in its place since, and so does ``mark``, which stands in it: FAT and some shares number
+    their files anew each time they are mounted. ``others`` are the names in a finished install that are not ours.
     """
 
     target: str
@@ -41,6 +43,7 @@ class Record:
     existed: bool = False
     inode: int = 0
     birth: float = 0.0
+    mark: str = ""
     others: tuple[str, ...] = ()
 
 
@@ -77,9 +80,11 @@ def begin_record(
     """Write down what is about to be done; what a killed run before it has made is kept. Raises ``OSError``."""
     before = read_record(target)
     kept = before.made if before is not None and before.made else str(made or "")
-    written = Record(str(target), state, kept, str(link or ""), existed, others=tuple(others))
+    mark = secrets.token_hex(8)
+    written = Record(str(target), state, kept, str(link or ""), existed, mark=mark, others=tuple(others))
     if before is not None and target.is_dir():
         written = replace(written, inode=before.inode, birth=before.birth, others=before.others)
+        written = replace(written, mark=before.mark or mark)
     _write(target, written)
 
 
@@ -89,6 +94,15 @@ def note_folder(target: Path) -> None:
     if record is not None:
         found = target.stat()
         _write(target, replace(record, inode=found.st_ino, birth=_birth(found)))
+
+
+def mark_folder(target: Path) -> None:
+    """Write into the folder itself that it is the one of the record. Raises ``OSError``."""
+    record = read_record(target)
+    if record is not None:
+        file = _mark_in(target)
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.write_text(record.mark, encoding="ascii")
 
 
 def read_pointer(prefix: Path) -> Path | None:
@@ -132,6 +146,8 @@ def forget_record(target: Path) -> None:
             remove(path)
     remove(target / ".imjoy" / "incomplete")
     remove(folder / "record.json")
+    # Of a finished install: it is known by its receipt from here on.
+    remove(_mark_in(target))
 
 
 def sweep_state_folder(target: Path) -> None:
@@ -170,7 +186,17 @@ def _is_ours(target: Path, record: Record) -> bool:
     if not record.inode:
         # Killed between making it and noting which one it is; nothing of an installer was there yet.
         return record.existed or record.state == "interrupted" or not any(target.iterdir())
-    return found.st_ino == record.inode and _birth(found) == record.birth
+    if found.st_ino == record.inode and _birth(found) == record.birth:
+        return True
+    try:
+        mark = _mark_in(target).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return mark != "" and mark == record.mark
+
+
+def _mark_in(target: Path) -> Path:
+    return target / ".imjoy" / "mark"
 
 
 def _birth(found: os.stat_result) -> float:

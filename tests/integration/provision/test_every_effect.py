@@ -190,6 +190,24 @@ def test_after_a_fault_anywhere_an_uninstall_leaves_nothing_too(machine: Machine
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("machine", ["miniconda"], indirect=True)
+def test_a_kill_anywhere_is_mended_where_the_disk_numbers_its_files_anew(machine: Machine) -> None:
+    names = effects(machine.install())
+    machine.uninstall()
+    for at, name in enumerate(names, 1):
+        machine.install("kill", at)
+        for file in machine.home.rglob("record.json"):
+            record = json.loads(file.read_text())
+            file.write_text(json.dumps({**record, "inode": record["inode"] + 1 if record["inode"] else 0}))
+        again = machine.install()
+        assert again.returncode == 0, (name, again.stdout, again.stderr)
+        machine.assert_whole()
+        assert machine.uninstall().returncode == 0
+        assert machine.contents() == machine.before, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("machine", "kind", "broken"),
     [("venv", "kill", PACKAGES), *((road, "kill", PYTHON) for road in ROADS)],

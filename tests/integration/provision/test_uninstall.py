@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.provision.receipt import Receipt, write_receipt
-from imjoy.provision.record import begin_record, install_lock, note_folder, state_folder
+from imjoy.provision.record import begin_record, install_lock, mark_folder, note_folder, state_folder
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="there the script uninstalls, not the command"
@@ -88,13 +88,16 @@ def test_files_that_somebody_put_into_the_prefix_stay(prefix: Path) -> None:
 
 
 @pytest.mark.parametrize("receipt", [True, False])
-@pytest.mark.parametrize("mark", ["beside", "of 0.12"])
+@pytest.mark.parametrize("mark", ["beside", "beside, on a disk that numbers its files anew", "of 0.12"])
 def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: bool, mark: str) -> None:
     if not receipt:
         (prefix / ".imjoy" / "receipt.json").unlink()
-    if mark == "beside":
+    if mark.startswith("beside"):
         begin_record(prefix, "unfinished", made=prefix)
         note_folder(prefix)
+        mark_folder(prefix)
+        if mark != "beside":
+            number_anew(prefix.parent)
         # What constructor's installer has there while it runs.
         (prefix / ".installer.info").write_text("{}")
         (prefix / "preconda.tar.bz2").write_text("")
@@ -104,6 +107,13 @@ def test_an_install_that_was_cut_short_is_removed_too(prefix: Path, receipt: boo
     run("uninstall", "--yes")
     assert not prefix.exists()
     assert not state_folder(prefix).exists()
+
+
+def number_anew(folder: Path) -> None:
+    """Have the records in a folder name other numbers than what they speak of has: as when a FAT is mounted again."""
+    for file in folder.rglob("record.json"):
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps({**record, "inode": record["inode"] + 1}))
 
 
 def test_a_killed_install_that_had_made_nothing_leaves_nothing(home: Path) -> None:
@@ -119,6 +129,7 @@ def test_a_folder_that_somebody_made_where_a_killed_install_was_is_theirs(home: 
     (prefix / ".imjoy").rmdir()
     begin_record(prefix, "unfinished", made=prefix)
     note_folder(prefix)
+    mark_folder(prefix)
     prefix.rename(home / "elsewhere")
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "mine").write_text("mine")
