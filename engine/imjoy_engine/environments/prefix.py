@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 MARKER_NAME = "imjoy-environment.json"
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 def interpreter_of(prefix: Path) -> Path:
@@ -20,3 +23,12 @@ def ready_interpreter(prefix: Path) -> Path | None:
     interpreter = interpreter_of(prefix)
     # The interpreter is a link into the Python it was made from, which may have been removed since.
     return interpreter if (prefix / MARKER_NAME).exists() and interpreter.exists() else None
+
+
+def places_of(python: AnyPath) -> tuple[AnyPath, list[AnyPath]]:
+    """Return the folder of a Python's environment, and what activation of it puts on PATH."""
+    folder = python.parent
+    if folder.name.lower() in ("bin", "scripts"):
+        return folder.parent, [folder]
+    inside = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin")
+    return folder, [folder, *(folder / each for each in inside)]

@@ -9,12 +9,13 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imjoy.effects.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
+from imjoy_engine.environments.prefix import places_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec
@@ -27,8 +28,6 @@ COMMAND_VARIABLE = "IMJOY_COMMAND"
 WAIT_POLL_SECONDS = 0.1
 # In the environment's folder: which of its commands were run in which work folder.
 DONE_FOLDER = "imjoy-commands"
-
-AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _check_local(spec: EnvironmentSpec, work_dir: Path) -> None:
 def commands_done(spec: EnvironmentSpec, python: Path, work_dir: Path) -> Path:
     """Return the file that is there when the commands of ``spec`` have been run in ``work_dir``."""
     identity = json.dumps([str(work_dir), spec.commands])
-    return python.parent.parent / DONE_FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return places_of(python)[0] / DONE_FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
 async def _run_commands(
@@ -216,15 +215,6 @@ async def _run_command(
             why="\n".join(lines),
             fix=f"Try it in {work_dir}, and correct the cmd: in the plugin's config.",
         )
-
-
-def places_of(python: AnyPath) -> tuple[AnyPath, list[AnyPath]]:
-    """Return the folder of a Python's environment, and what activation of it puts on PATH."""
-    folder = python.parent
-    if folder.name.lower() in ("bin", "scripts"):
-        return folder.parent, [folder]
-    inside = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts")
-    return folder, [folder, *(folder / each for each in inside)]
 
 
 @asynccontextmanager

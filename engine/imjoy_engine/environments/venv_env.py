@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -304,11 +305,8 @@ class Freshness:
         # A url may have other content today; nothing is remembered of it.
         named = bool(requirements) and not any("://" in requirement for requirement in requirements)
         self.lasts = named and not {"UV_NO_CACHE", "UV_REFRESH", "UV_OFFLINE"} & variables.keys()
-        cache = variables.get("UV_CACHE_DIR") or Path(
-            variables.get("XDG_CACHE_HOME") or Path(variables.get("HOME") or home_folder(), ".cache"), "uv"
-        )
         self.key = hashlib.sha256(identity.encode()).hexdigest()[:32]
-        self._file = Path(cache, "imjoy-looked-up", self.key)
+        self._file = _uv_cache(variables) / "imjoy-looked-up" / self.key
 
     def holds(self) -> bool:
         """Whether it was less than ``FRESH_SECONDS`` ago."""
@@ -325,6 +323,16 @@ class Freshness:
                 self._file.touch()
             except OSError:
                 return  # then it is looked up again next time
+
+
+def _uv_cache(variables: Mapping[str, str]) -> Path:
+    """Return where uv keeps what it remembers (https://docs.astral.sh/uv/reference/storage/)."""
+    home = Path(variables.get("HOME") or home_folder())
+    if named := variables.get("UV_CACHE_DIR"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(variables.get("LOCALAPPDATA") or home / "AppData" / "Local", "uv", "cache")
+    return Path(variables.get("XDG_CACHE_HOME") or home / ".cache", "uv")
 
 
 async def _run(

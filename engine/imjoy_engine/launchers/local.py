@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from imjoy.model.project import ALLOCATOR_VARIABLES
 
 from ..child import Child
+from ..environments.prefix import places_of
 from . import Ended, Start, Watcher
 
 if TYPE_CHECKING:
@@ -84,13 +85,13 @@ INHERITED_VARIABLES = frozenset(
 
 
 def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, str]:
-    """Return the environment variables for a worker that runs under ``python``, whose folder comes first on PATH."""
+    """Return the environment variables for a worker that runs under ``python``, whose programs come first on PATH."""
     kept = {
         name: value
         for name, value in environ.items()
         if name.upper() in INHERITED_VARIABLES or name.startswith("LC_")
     }
-    kept["PATH"] = os.pathsep.join([str(python.parent), kept.get("PATH", os.defpath)])
+    kept["PATH"] = os.pathsep.join([*map(str, places_of(python)[1]), kept.get("PATH", os.defpath)])
     # A worker has no screen of its own; matplotlib's default on macOS and Windows would open a window from it.
     kept["MPLBACKEND"] = "Agg"
     kept["PYTHONNOUSERSITE"] = "1"

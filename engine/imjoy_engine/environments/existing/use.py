@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -61,7 +59,7 @@ def use_existing(
 
 
 def _variables(environment: ExistingEnvironment, private: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    variables = {
+    return {
         **environment.variables,
         "PYTHONDONTWRITEBYTECODE": "1",
         # What a person installed for themselves belongs to their Python.
@@ -71,9 +69,3 @@ def _variables(environment: ExistingEnvironment, private: Path, environ: Mapping
         # numba keeps what it compiled beside the source, which may lie in the environment.
         "NUMBA_CACHE_DIR": environ.get("NUMBA_CACHE_DIR") or str(private / NUMBA_FOLDER / environment.name),
     }
-    if sys.platform == "win32" and environment.kind == "conda":
-        prefix = Path(environment.prefix)
-        folders = [prefix, prefix / "Library" / "mingw-w64" / "bin", prefix / "Library" / "usr" / "bin"]
-        folders += [prefix / "Library" / "bin", prefix / "Scripts", prefix / "bin"]
-        variables["PATH"] = os.pathsep.join([*map(str, folders), environ.get("PATH", "")])
-    return variables

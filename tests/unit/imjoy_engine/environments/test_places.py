@@ -9,9 +9,12 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from imjoy_engine.environments.preparation import _run_command, places_of
+from imjoy_engine.environments.prefix import places_of
+from imjoy_engine.environments.preparation import _run_command, commands_done
+from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.launchers.local import plugin_environment
 
-CONDA = ("", "\\Library\\mingw-w64\\bin", "\\Library\\usr\\bin", "\\Library\\bin", "\\Scripts")
+CONDA = ("", "\\Library\\mingw-w64\\bin", "\\Library\\usr\\bin", "\\Library\\bin", "\\Scripts", "\\bin")
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,19 @@ def test_they_are_those_of_its_activation(python: PurePath, prefix: str, folders
     found, on_path = places_of(python)
     assert str(found) == prefix
     assert [str(each) for each in on_path] == folders
+
+
+@pytest.mark.parametrize("python", ["env/bin/python", "env/Scripts/python.exe", "env/python.exe"])
+def test_what_was_run_in_an_environment_is_noted_inside_of_it(tmp_path: Path, python: str) -> None:
+    spec = EnvironmentSpec(python=None, requirements=())
+    assert commands_done(spec, tmp_path / python, tmp_path).is_relative_to(tmp_path / "env")
+
+
+def test_a_plugin_finds_the_programs_of_its_environment_first(tmp_path: Path) -> None:
+    python = tmp_path / "env" / "python.exe"
+    found = plugin_environment({"PATH": "rest"}, python)["PATH"].split(os.pathsep)
+    assert found[0] == str(tmp_path / "env") and found[-1] == "rest"
+    assert str(tmp_path / "env" / "Library" / "bin") in found
 
 
 @pytest.mark.skipif(os.name != "nt", reason="needs cmd.exe")

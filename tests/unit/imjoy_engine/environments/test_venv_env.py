@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def test_what_an_index_said_is_used_again_for_a_day_unless_it_may_have_changed(
     url = Freshness(variables, "3.11", ["git+https://host/x"])
     url.renew()
     assert not url.holds()
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "inside"), [("linux", "XDG_CACHE_HOME", "uv"), ("win32", "LOCALAPPDATA", "uv/cache")]
+)
+def test_what_an_index_said_is_remembered_where_uv_remembers_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, name: str, inside: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    Freshness({name: str(tmp_path)}, "3.11", ["numpy"]).renew()
+    assert (tmp_path / inside / "imjoy-looked-up").is_dir()
 
 
 @pytest.mark.parametrize("given", ["UV_SYSTEM_CERTS", "UV_NATIVE_TLS"])
