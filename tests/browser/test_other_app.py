@@ -108,7 +108,8 @@ def test_a_plugin_runs_in_another_app_and_the_engine_is_remembered(
             window.answers.push(url, token);
             await imjoy.em.getFactory("ImJoy-Engine").addEngine();
         }""",
-        [engine.url, engine.token],
+        # As people type it.
+        [engine.url.removeprefix("http://"), engine.token],
     )
     page.wait_for_function("url => imjoy.em.getEngineByUrl(url)?.connected", arg=engine.url)
     assert page.evaluate(RUN, source) == [66, 3_000_000]

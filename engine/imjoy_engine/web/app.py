@@ -14,6 +14,7 @@ from imjoy import __version__
 
 from ..plugins.reading import PluginReader
 from . import engine, plugins
+from .classic import add_classic_routes
 from .context import API, CONTEXT, Context
 from .files import add_file_routes
 from .guard import add_cors_headers, guard
@@ -91,6 +92,7 @@ def build_app(context: Context) -> web.Application:
     proxies = context.proxies
     app = _guarded(context, (*ROUTES, *WORKER_ROUTES))
     add_file_routes(app, context.settings, proxies)
+    add_classic_routes(app, context.settings, proxies.base_path)
     add_page_routes(app, context.settings, proxies.base_path)
     return app
 

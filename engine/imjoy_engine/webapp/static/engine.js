@@ -824,5 +824,21 @@
     return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
-  scope.ImJoyEngine = { EngineError, Link, makeEngine, makeFileManager, newClientId, pack, cut, Reader };
+  /** Return an engine's url with its scheme: `127.0.0.1:8080` is what people type. */
+  function completeUrl(typed) {
+    const url = typed.trim().replace(/\/+$/, "");
+    return /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+  }
+
+  scope.ImJoyEngine = {
+    EngineError,
+    Link,
+    completeUrl,
+    makeEngine,
+    makeFileManager,
+    newClientId,
+    pack,
+    cut,
+    Reader,
+  };
 })(globalThis);

@@ -99,11 +99,12 @@ export async function addEngine(url = "") {
     action: "Connect",
   });
   if (answer === null) return;
+  const other = ImJoyEngine.completeUrl(answer.url);
   try {
-    await connectOther({ url: answer.url.trim(), token: answer.token.trim() });
-    showSnackbar(`Plugins now run on ${answer.url}.`);
+    await connectOther({ url: other, token: answer.token.trim() });
+    showSnackbar(`Plugins now run on ${other}.`);
   } catch (error) {
-    state.loadError = readable(error, `${answer.url} could not be connected.`);
+    state.loadError = readable(error, `${other} could not be connected.`);
   }
 }
 
