@@ -232,9 +232,10 @@ def connected_url(layout: Layout) -> str:
 
 
 def rotate_token(layout: Layout) -> ConnectionToken:
-    """Replace the token by a new one. A running engine keeps the old one until it is restarted, and the result says so.
+    """Replace the token by a new one, which a running engine takes at once: whoever came with the old one is sent away.
 
-    Raises :class:`ImJoyError` ``workspace.unwritable``.
+    The result says when it could not be told, being older than 0.12 or hung. Takes at most 6 s. Raises
+    :class:`ImJoyError` ``workspace.unwritable``.
     """
     from secrets import token_urlsafe
 
@@ -251,7 +252,20 @@ def rotate_token(layout: Layout) -> ConnectionToken:
             why=f"{error} {whose(layout.private)}".rstrip(),
             fix=give_back(layout.private) or "imjoy token --rotate --workspace FOLDER",
         ) from error
-    return ConnectionToken(token, layout.token_file, rotated=True, restart_needed=find_engine(layout).alive)
+    return ConnectionToken(token, layout.token_file, rotated=True, restart_needed=not _have_it_taken(layout))
+
+
+def _have_it_taken(layout: Layout) -> bool:
+    """Have the engine of a workspace read its token file; return whether no engine is left that has not."""
+    sighting = find_engine(layout)
+    state = sighting.state
+    if state is None or not sighting.alive:
+        return True
+    if sighting.condition is not Condition.PROVEN:
+        return False
+    # The token travels by its file alone. This shows that we can read what lies beside it.
+    code, _ = _ask(state, "POST", "/api/v1/token/renew", token=_signed(state, "renew-token"))
+    return code == 200
 
 
 def _urls(state: EngineState) -> tuple[str, ...]:
@@ -279,14 +293,20 @@ def _proves(state: EngineState) -> bool:
     # Not for every `imjoy start`, which stays as long as its engine: they are 1 MiB of its memory.
     import hmac
     import secrets
-    from hashlib import sha256
 
     nonce = secrets.token_hex(NONCE_BYTES)
     code, body = _ask(state, "GET", f"/api/v1/prove?nonce={nonce}")
-    message = f"imjoy-engine:{nonce}:{state.instance}"
-    wanted = hmac.new(state.secret.encode(), message.encode(), sha256).hexdigest()
+    wanted = _signed(state, nonce)
     proof = body.get("proof")
     return code == 200 and isinstance(proof, str) and hmac.compare_digest(proof.encode(), wanted.encode())
+
+
+def _signed(state: EngineState, word: str) -> str:
+    import hmac
+    from hashlib import sha256
+
+    message = f"imjoy-engine:{word}:{state.instance}"
+    return hmac.new(state.secret.encode(), message.encode(), sha256).hexdigest()
 
 
 def _ask(

@@ -261,6 +261,8 @@ def _(result: ConnectionToken) -> None:
         note(f"The token is on the clipboard (by {result.copied_with}).")
     if result.restart_needed:
         note("The running engine keeps the old token until it is restarted: imjoy stop, then imjoy start.")
+    elif result.rotated:
+        note("The old token opens nothing any more; every app asks for the new one.")
     if sys.stdout.isatty():
         note(f"Kept in {result.token_file}. Whoever has it can run programs as you: keep it private.")
 

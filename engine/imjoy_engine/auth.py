@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,6 +71,15 @@ def ensure_token(path: Path, wanted: str | None) -> tuple[str, bool]:
     return check_token(token, f"What is in {path}"), False
 
 
+def stored_token(path: Path) -> str | None:
+    """Return the token in ``path``; None where there is none that could be one."""
+    try:
+        token = read_text(path).strip()
+    except OSError:
+        return None
+    return token if TOKEN_FORM.fullmatch(token) else None
+
+
 def same_secret(secret: bytes, given: str) -> bool:
     """Compare in a time that tells nothing; ``given`` is a header's text, whatever its bytes were."""
     return hmac.compare_digest(secret, given.encode("utf-8", "surrogateescape"))
@@ -84,6 +94,14 @@ def bearer(authorization: str | None) -> str:
 def proof(secret: str, nonce: str, instance: str) -> str:
     """Return what shows that we wrote the state file that holds ``secret`` (``docs/protocol.md``, ``/prove``)."""
     return hmac.new(secret.encode(), f"imjoy-engine:{nonce}:{instance}".encode(), hashlib.sha256).hexdigest()
+
+
+def renewal_proof(secret: str, instance: str) -> str:
+    """Return what shows the right to have the engine read its token file again: ``secret`` is the state file's.
+
+    No nonce of ``/prove`` is spelled like this one, so that nobody can have the engine itself make it.
+    """
+    return proof(secret, "renew-token", instance)
 
 
 class Failures:
@@ -136,11 +154,33 @@ class Gate:
         self._allow_origins = {origin.rstrip("/").lower() for origin in allow_origins}
         self.failures = Failures()
         self.codes = Codes()
+        self.replaced = asyncio.Event()
+        self._when_replaced: list[Callable[[], None]] = []
 
     @property
     def token(self) -> str:
         """The token; only for one who has shown a right to it."""
         return self._token.decode()
+
+    def take(self, token: str) -> bool:
+        """Let nobody in but with ``token`` from now on, and say whether it is another than before.
+
+        What was handed out for the old one is void: codes, and whatever waits for the ``replaced`` of that time. Each
+        token has an event of its own, so one who keeps a connection takes it when that is let in.
+        """
+        if same_secret(self._token, token):
+            return False
+        self._token = token.encode()
+        self.codes = Codes()
+        self.replaced.set()
+        self.replaced = asyncio.Event()
+        for forget in self._when_replaced:
+            forget()
+        return True
+
+    def when_replaced(self, forget: Callable[[], None]) -> None:
+        """Have ``forget`` called each time that another token is taken."""
+        self._when_replaced.append(forget)
 
     def token_is_right(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bool:
         """Whether the ``Authorization`` header, or the one subprotocol that stands for it, carries the token.

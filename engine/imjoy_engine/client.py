@@ -35,6 +35,7 @@ REQUEST_SECONDS = 30.0
 SILENCE_SECONDS = 60.0
 MESSAGE_TOO_BIG = 1009  # RFC 6455, section 7.4.1
 ABNORMAL_CLOSE = 1006
+TOKEN_REPLACED = 4401  # docs/protocol.md
 CONNECT_SECONDS = 3600.0  # the first connection waits for the plugin's environment
 
 
@@ -266,6 +267,13 @@ class Connection:
                 "A message is larger than the engine passes on.",
                 why=reason,
                 fix="Send less at once, or start the engine with a larger --max-message-size.",
+            )
+        if code == TOKEN_REPLACED:
+            return ImJoyError(
+                "auth.token",
+                "The connection token was replaced.",
+                why="Whoever came with the old one was sent away.",
+                fix="Run it again: the new token is in the token file.",
             )
         if code == ABNORMAL_CLOSE:
             return ImJoyError(

@@ -77,13 +77,17 @@ class Grant:
 
 
 class WorkspaceFiles:
-    """The files under ``workspace``. Urls are signed with a key that is made anew for each run of the engine."""
+    """The files under ``workspace``. Urls are signed with a key that is made at each start, and with each token."""
 
     def __init__(self, workspace: Path, *, max_upload: int, clock: Callable[[], float] = time.time) -> None:
         self._workspace = workspace
         self._notes = workspace / PRIVATE_NAME / UPLOADS_FOLDER
         self._max_upload = max_upload
         self._clock = clock
+        self._key = secrets.token_bytes(32)
+
+    def forget_urls(self) -> None:
+        """Make every url that was signed until now worthless."""
         self._key = secrets.token_bytes(32)
 
     def sweep(self) -> None:

@@ -16,7 +16,7 @@ from ..plugins.reading import PluginReader
 from . import engine, plugins
 from .classic import add_classic_routes
 from .context import API, CONTEXT, Context
-from .files import add_file_routes
+from .files import FILES, add_file_routes
 from .guard import add_cors_headers, guard
 from .pages import add_page_routes
 
@@ -72,6 +72,8 @@ ROUTES = (
     Route("GET", f"{API}/openapi.json", openapi),
     Route("GET", f"{API}/status", engine.status),
     Route("POST", f"{API}/stop", engine.stop),
+    Route("GET", f"{API}/watch", engine.watch),
+    Route("POST", f"{API}/token/renew", engine.renew_token),
     Route("POST", f"{API}/codes", engine.issue_code),
     Route("POST", f"{API}/codes/redeem", engine.redeem_code),
     Route("POST", f"{API}/plugins", plugins.start_plugin),
@@ -93,6 +95,7 @@ def build_app(context: Context) -> web.Application:
     app = _guarded(context, (*ROUTES, *WORKER_ROUTES))
     add_file_routes(app, context.settings, proxies)
     add_classic_routes(app, context.settings, proxies.base_path)
+    context.gate.when_replaced(app[FILES].forget_urls)
     add_page_routes(app, context.settings, proxies.base_path)
     return app
 

@@ -13,11 +13,15 @@ from aiohttp import hdrs, web
 from imjoy import __version__
 from imjoy.model.errors import ImJoyError
 
-from ..auth import bearer, proof
+from ..auth import bearer, proof, renewal_proof, same_secret
 from ..logs import log_error
+from ..plugins.lifecycle import DONE
 from .context import CONTEXT
-from .guard import answer_late
+from .guard import answer_late, take_stored_token
+from .relay import REPLACED, STOPPING, SUBPROTOCOL, Ear
+from .socket import Socket
 
+CLOSE_SECONDS = 0.5
 NONCE = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -91,6 +95,40 @@ async def redeem_code(request: web.Request) -> web.Response:
             fix="imjoy start --open",
         )
     return web.json_response({"token": gate.token})
+
+
+async def renew_token(request: web.Request) -> web.Response:
+    """Take the token that is in the token file by now, for one who can read what lies beside it."""
+    context = request.app[CONTEXT]
+    wanted = renewal_proof(context.secret, context.instance)
+    if not same_secret(wanted.encode(), bearer(request.headers.get(hdrs.AUTHORIZATION))):
+        await answer_late(request, "proof")
+        raise ImJoyError("auth.owner", "Only the account that the engine runs under may replace its token.")
+    return web.json_response({"renewed": await take_stored_token(context)})
+
+
+async def watch(request: web.Request) -> web.StreamResponse:
+    """Keep a socket on which nothing is said: that it closes is the message, and its code says why."""
+    context = request.app[CONTEXT]
+    replaced, silence = context.gate.replaced, context.settings.silence
+    socket = Socket(SUBPROTOCOL, autoping=False)
+    await socket.prepare(request)
+    socket.give_up_after(silence)
+    ear = Ear(socket, silence)
+    waits = {
+        asyncio.ensure_future(ear.receive()): None,
+        asyncio.ensure_future(ear.wait_for_silence()): None,
+        asyncio.ensure_future(replaced.wait()): REPLACED,
+        asyncio.ensure_future(context.stop_wanted.wait()): STOPPING,
+    }
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        close = next((why for each, why in waits.items() if each in done and why is not None), None)
+    finally:
+        for each in waits:
+            each.cancel()
+    await socket.end(close or DONE, CLOSE_SECONDS)
+    return socket
 
 
 async def stop(request: web.Request) -> web.Response:

@@ -10,13 +10,14 @@ from aiohttp import hdrs, web
 
 from imjoy.model.errors import ImJoyError
 
-from .context import API, CONTEXT
+from ..auth import stored_token
+from .context import API, CONTEXT, Context
 from .errors import error_response
 
 log = logging.getLogger("imjoy.engine.web")
 
 # These carry a proof of their own, or say nothing worth one.
-OPEN_PATHS = frozenset({f"{API}/codes/redeem", f"{API}/openapi.json", f"{API}/prove"})
+OPEN_PATHS = frozenset({f"{API}/codes/redeem", f"{API}/openapi.json", f"{API}/prove", f"{API}/token/renew"})
 OPEN_PREFIXES = (f"{API}/file/", f"{API}/workers/")
 CORS_HEADERS = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
@@ -150,9 +151,22 @@ async def answer_late(request: web.Request, what: str) -> None:
     await asyncio.sleep(delay)
 
 
+async def take_stored_token(context: Context) -> bool:
+    """Take the token in the token file, and return whether it is another than the one until now."""
+    token = await asyncio.to_thread(stored_token, context.settings.layout.token_file)
+    if token is None or not context.gate.take(token):
+        return False
+    log.warning("the connection token was replaced; whoever came with the old one is sent away")
+    return True
+
+
 async def _check_token(request: web.Request) -> None:
-    gate = request.app[CONTEXT].gate
-    if gate.token_is_right(request.headers.get(hdrs.AUTHORIZATION), offered_subprotocols(request)):
+    context = request.app[CONTEXT]
+    shown = request.headers.get(hdrs.AUTHORIZATION), offered_subprotocols(request)
+    if context.gate.token_is_right(*shown):
+        return
+    # Whoever replaced the token has not told us yet, or cannot.
+    if await take_stored_token(context) and context.gate.token_is_right(*shown):
         return
     await answer_late(request, "token")
     raise ImJoyError(

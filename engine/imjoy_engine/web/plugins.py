@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.http import WSMsgType
@@ -60,7 +61,8 @@ def _plugin(request: web.Request) -> Plugin:
 
 
 async def plugin_events(request: web.Request) -> web.StreamResponse:
-    """Stream what happens to one plugin as Server-Sent Events."""
+    """Stream what happens to one plugin as Server-Sent Events, to one whose token is not replaced meanwhile."""
+    replaced = request.app[CONTEXT].gate.replaced
     plugin = _plugin(request)
     last = request.headers.get("Last-Event-ID", "0")
     response = web.StreamResponse(
@@ -74,10 +76,17 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     events = plugin.events.read(int(last) if last.isdecimal() and len(last) < 18 else 0)
     coming: asyncio.Task[Event] | None = None
+    barred = asyncio.ensure_future(replaced.wait())
     try:
         while True:
             coming = coming or asyncio.ensure_future(anext(events))
-            await asyncio.wait({coming}, timeout=KEEP_ALIVE_SECONDS)
+            either: set[asyncio.Future[Any]] = {coming, barred}
+            await asyncio.wait(either, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if barred.done():
+                # Cut off rather than ended: what is left to say is for others.
+                if request.transport is not None:
+                    request.transport.abort()
+                return response
             if not coming.done():
                 await response.write(b": still here\n\n")
                 continue
@@ -89,6 +98,7 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
     except ConnectionError:
         pass
     finally:
+        barred.cancel()
         if coming is not None:
             coming.cancel()
     return response
@@ -99,7 +109,7 @@ async def plugin_rpc(request: web.Request) -> web.StreamResponse:
     context = request.app[CONTEXT]
     settings = context.settings
     limits = Limits(settings.max_message_size, settings.silence)
-    return await serve_client(request, _plugin(request), context.registry, limits)
+    return await serve_client(request, _plugin(request), context.registry, limits, context.gate.replaced)
 
 
 def _worker_plugin(request: web.Request, secret_of: Callable[[Plugin], str]) -> Plugin:

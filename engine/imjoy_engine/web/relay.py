@@ -24,6 +24,7 @@ log = logging.getLogger("imjoy.engine.web")
 SUBPROTOCOL = "imjoy.v1"
 SILENT = 4408
 GONE_SECONDS = 4.0
+REPLACED_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 EXIT_SECONDS = 2.0
 LAST = 0
@@ -31,6 +32,8 @@ MORE = 1
 PINGS_BEFORE_SILENCE = 3
 
 LOST = Close(1000, "its connection broke")
+REPLACED = Close(4401, "the connection token was replaced")
+STOPPING = Close(1001, "the engine stops")
 
 Receive = Callable[[], Awaitable[WSMessage]]
 
@@ -131,8 +134,10 @@ def _how_to_close(message: WSMessage) -> Close:
     return Close(1008, "only binary frames travel here") if message.type is WSMsgType.TEXT else DONE
 
 
-async def serve_client(request: web.Request, plugin: Plugin, registry: Registry, limits: Limits) -> Socket:
-    """Serve one client's RPC socket until either side or the plugin ends."""
+async def serve_client(
+    request: web.Request, plugin: Plugin, registry: Registry, limits: Limits, replaced: asyncio.Event
+) -> Socket:
+    """Serve one client's RPC socket until a side or the plugin ends, or the token that it came with is replaced."""
     socket = Socket(SUBPROTOCOL, autoping=False)
     await socket.prepare(request)
     socket.give_up_after(limits.silence)
@@ -145,10 +150,13 @@ async def serve_client(request: web.Request, plugin: Plugin, registry: Registry,
     ear = Ear(socket, limits.silence)
     passing = asyncio.ensure_future(_client_to_worker(link, ear.receive, limits.message))
     silence = asyncio.ensure_future(ear.wait_for_silence())
-    either: set[asyncio.Future[Any]] = {done, passing, silence}
+    barred = asyncio.ensure_future(replaced.wait())
+    either: set[asyncio.Future[Any]] = {done, passing, silence, barred}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if passing.done():
+        if barred.done():
+            link.finish(REPLACED)
+        elif passing.done():
             link.finish(passing.result())
         elif silence.done():
             link.finish(silence.result())
@@ -176,7 +184,7 @@ async def _close_both(link: Link, silence: float) -> None:
         sockets.append(link.worker.result())
     # What a client said before it left in order still goes to its plugin; of one that broke off, nobody waits for it.
     gone = link.close.code == SILENT or link.close is LOST
-    seconds = GONE_SECONDS if gone else silence
+    seconds = REPLACED_SECONDS if link.close is REPLACED else GONE_SECONDS if gone else silence
     await asyncio.gather(*(socket.end(link.close, seconds) for socket in sockets))
 
 

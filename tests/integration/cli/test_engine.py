@@ -129,6 +129,19 @@ def test_a_token_in_the_environment_is_taken_and_kept(
     assert json.loads(imjoy("status", "--json").stdout)["details"]["plugins"] == []
 
 
+def test_a_rotation_is_taken_by_the_running_engine_and_every_command_goes_on(
+    imjoy: Imjoy, stopped_afterwards: None
+) -> None:
+    started = json.loads(imjoy("start", "--detach", "--port", "0", "--json").stdout)
+    rotated = imjoy("token", "--rotate")
+    assert "old token opens nothing" in rotated.stderr
+    status = json.loads(imjoy("status", "--json").stdout)
+    assert (status["note"], status["details"]["plugins"]) == ("", [])
+    again = json.loads(imjoy("start", "--json").stdout)
+    assert (again["already_running"], again["pid"]) == (True, started["pid"])
+    assert json.loads(imjoy("stop", "--json").stdout)["how"] == "asked"
+
+
 def test_before_the_first_start_there_is_no_token(imjoy: Imjoy) -> None:
     done = imjoy("token")
     assert (done.returncode, done.stdout) == (1, "")

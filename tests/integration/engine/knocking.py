@@ -25,6 +25,7 @@ def ask(
     path: str = "/api/v1/status",
     method: str = "GET",
     token: str | None = "right",
+    body: bytes | None = None,
     **headers: str,
 ) -> tuple[int, dict[str, str], bytes]:
     """Send one request; ``token`` is sent as it is, "right" stands for the engine's."""
@@ -33,7 +34,7 @@ def ask(
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if token is not None:
         sent["Authorization"] = f"Bearer {engine.token if token == 'right' else token}"
-    connection.request(method, path, headers=sent)
+    connection.request(method, path, body, sent)
     answer = connection.getresponse()
     result = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     connection.close()

@@ -25,6 +25,7 @@
   const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
   const TOO_BIG = 1009;
   const ABNORMAL_CLOSE = 1006;
+  const TOKEN_REPLACED = 4401;
   const FINAL_STATES = ["exited", "failed"];
 
   const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -225,8 +226,23 @@
     }
 
     socket(id) {
-      const address = `${this.url.replace(/^http/, "ws")}/api/v1/plugins/${encodeURIComponent(id)}/rpc`;
-      const socket = new WebSocket(address, ["imjoy.v1", `bearer.${this.token}`]);
+      return this._open(`/api/v1/plugins/${encodeURIComponent(id)}/rpc`);
+    }
+
+    /**
+     * Call `closed(error, opened)` once the engine has parted from us; `error` is set where it refuses our token by now. One
+     * older than 0.12 never opens.
+     */
+    watch(closed) {
+      const socket = this._open("/api/v1/watch");
+      let opened = false;
+      socket.addEventListener("open", () => (opened = true));
+      socket.addEventListener("close", ({ code }) => closed(code === TOKEN_REPLACED ? tokenReplaced() : null, opened));
+      return socket;
+    }
+
+    _open(path) {
+      const socket = new WebSocket(this.url.replace(/^http/, "ws") + path, ["imjoy.v1", `bearer.${this.token}`]);
       socket.binaryType = "arraybuffer";
       return socket;
     }
@@ -274,6 +290,16 @@
         protocol === "https:" ? trust : "Where it runs, see whether the browser asks to allow the local network.",
       ].join("\n"),
     };
+  }
+
+  function tokenReplaced() {
+    const error = new EngineError({
+      id: "auth.token",
+      what: "The connection token was replaced.",
+      why: "The engine lets nobody in with the old one any more.",
+      fix: "Copy the new token; this prints it: imjoy token",
+    });
+    return Object.assign(error, { status: 401 });
   }
 
   async function refusal(response) {
@@ -531,6 +557,10 @@
     async _onClose(event) {
       if (this._ended) return;
       this._ended = true;
+      if (event.code === TOKEN_REPLACED) {
+        this._error = tokenReplaced();
+        this.observer.onStatus?.(null, this._error);
+      }
       clearInterval(this._looking);
       clearTimeout(this._answer);
       if (!this.closed && !this._error && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {

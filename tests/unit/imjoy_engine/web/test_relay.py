@@ -107,7 +107,7 @@ def relay_app(plugin: DoublePlugin) -> web.Application:
 
     async def client_side(request: web.Request) -> web.StreamResponse:
         return await serve_client(
-            request, cast("Plugin", plugin), cast("Registry", None), Limits(LIMIT, SECONDS)
+            request, cast("Plugin", plugin), cast("Registry", None), Limits(LIMIT, SECONDS), asyncio.Event()
         )
 
     async def worker_side(request: web.Request) -> web.StreamResponse:

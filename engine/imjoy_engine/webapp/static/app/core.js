@@ -18,9 +18,12 @@ export const core = { imjoy: null, link: null, engine: null, files: null };
 /** Every engine that is connected, by its url. */
 const connections = new Map();
 
-const listeners = { connected: [], lost: [], ended: [] };
+const listeners = { connected: [], lost: [], ended: [], refused: [] };
 
-/** Call `handler` when an engine (its url) is `connected` or `lost`, or a plugin has `ended` (name, error or null). */
+/**
+ * Call `handler` when an engine (its url) is `connected` or `lost`, when one besides our own has `refused` the token that it
+ * took before (url, error), or a plugin has `ended` (name, error or null).
+ */
 export function on(event, handler) {
   listeners[event].push(handler);
 }
@@ -77,6 +80,20 @@ export async function disconnect() {
   await detach(home);
   state.engine = { phase: "disconnected", status: null, error: null };
   tell("lost", home);
+}
+
+/** Ask for the token again, at once, of an engine that took it and does so no more. */
+async function refused(url, error) {
+  const connection = connections.get(url);
+  if (!connection) return;
+  if (url !== home) {
+    await disconnectOther(url);
+    tell("refused", url, error);
+    return;
+  }
+  memory.forgetToken(connection.link.token);
+  await disconnect();
+  state.engine.error = readable(error, "The engine refused.");
 }
 
 /** Disconnect, and ask for the token the next time. */
@@ -146,14 +163,26 @@ async function attach(url, token) {
   await core.imjoy.em.register(engine);
   const files = ImJoyEngine.makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
   await core.imjoy.fm.register(files);
-  const connection = { engine, link, files };
+  const connection = { engine, link, files, watch: null };
   connections.set(url, connection);
+  watch(url);
   return connection;
 }
 
+/** Hear at once that an engine stops or takes our token no more; what imjoy-core asks now and then tells the rest. */
+function watch(url) {
+  const connection = connections.get(url);
+  connection.watch = connection.link.watch((error, opened) => {
+    if (connections.get(url) !== connection) return;
+    if (opened) connection.watch = null;
+    if (error) refused(url, error);
+  });
+}
+
 async function detach(url) {
-  const { engine, files } = connections.get(url);
+  const { engine, files, watch } = connections.get(url);
   connections.delete(url);
+  watch?.close(1000);
   core.imjoy.fm.unregister(files);
   await core.imjoy.em.unregister(engine);
 }
@@ -186,6 +215,10 @@ const observerOf = (url) => ({
   onStatus(status, error) {
     const place = phaseOf(url);
     if (!place) return;
+    if (error?.status === 401) {
+      refused(url, error);
+      return;
+    }
     if (place.phase === "connected" && error) {
       place.phase = "lost";
       place.error = readable(error, "The engine does not answer.");
@@ -195,6 +228,7 @@ const observerOf = (url) => ({
       place.error = null;
       tell("connected", url);
     }
+    if (status && connections.has(url) && !connections.get(url).watch) watch(url);
     if (status && url === home) place.status = status;
   },
 

@@ -84,11 +84,12 @@ export async function addPluginFromUrl(url) {
 }
 
 /** Ask for the url and the token of another engine, and connect. Its own plugin does the same in other apps. */
-export async function addEngine(url = "") {
+export async function addEngine(url = "", why = "") {
   const answer = await ask("form", {
     title: "Add another engine",
     parts: parseFields({
       fields: [
+        ...(why ? [{ text: why }] : []),
         { id: "url", label: "Its url", placeholder: url || "http://127.0.0.1:8080", required: true },
         { id: "token", type: "password", label: "Its connection token", required: true },
         {
@@ -253,6 +254,7 @@ export function followEngine() {
       }
     }
   });
+  on("refused", (url, error) => addEngine(url, `${url}: ${error.what}`));
   on("ended", (name, error) => {
     const card = pluginNamed(name);
     card?.fail?.(error || new Error("It has ended."));
