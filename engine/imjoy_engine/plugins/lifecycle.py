@@ -418,6 +418,7 @@ class Plugin:
 
     def _finish(self) -> None:
         self._control.cancel()
+        self._worker = None
         shutil.rmtree(self._surroundings.scratch / self.id, ignore_errors=True)
         for name in self._decoders:
             self.output(name, b"", final=True)
