@@ -50,6 +50,7 @@ class ServeOptions:
     freeze: bool = False
     env: str | None = None
     debug: bool = False
+    cluster: str | None = None
     force_quit_seconds: float = DEFAULT_FORCE_QUIT_SECONDS
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class ServeOptions:
         elif self.serve:
             words.append("--serve")
         words += ["--env", self.env] if self.env else []
+        words += ["--cluster", self.cluster] if self.cluster else []
         for flag, wanted in (("--freeze", self.freeze), ("--debug", self.debug), ("--tls", self.tls)):
             words += [flag] if wanted else []
         for option, file in (("--certfile", self.certfile), ("--keyfile", self.keyfile)):

@@ -50,10 +50,26 @@ def certificate_for(settings: Settings) -> Certificate | None:
             return _load(certfile, keyfile)
     except (OSError, ValueError, ImJoyError):
         pass
-    certificate, key = _self_signed(settings)
+    certificate, key = _self_signed(_names(settings))
     write_private(keyfile, key)
     write_private(certfile, certificate)
     return _load(certfile, keyfile)
+
+
+def passing_certificate(names: Iterable[str], folder: Path) -> Certificate:
+    """Return a certificate for ``names``, made for this run alone. Its key is in ``folder`` for a moment.
+
+    Raises OSError when that cannot be written.
+    """
+    certificate, key = _self_signed(names)
+    certfile, keyfile = folder / "passing-certificate.pem", folder / "passing-key.pem"
+    try:
+        write_private(keyfile, key)
+        write_private(certfile, certificate)
+        return _load(certfile, keyfile)
+    finally:
+        certfile.unlink(missing_ok=True)
+        keyfile.unlink(missing_ok=True)
 
 
 def _load(certfile: Path, keyfile: Path | None) -> Certificate:
@@ -92,8 +108,8 @@ def _lasts(certfile: Path) -> bool:
     return begun and certificate.not_valid_after_utc - now > timedelta(days=RENEW_DAYS)
 
 
-def _self_signed(settings: Settings) -> tuple[str, str]:
-    """Return a certificate for every name and address of this machine, and its key, both PEM."""
+def _self_signed(names: Iterable[str]) -> tuple[str, str]:
+    """Return a certificate for these names and addresses, and its key, both PEM."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -110,7 +126,7 @@ def _self_signed(settings: Settings) -> tuple[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(begins + timedelta(days=VALID_DAYS))
-        .add_extension(x509.SubjectAlternativeName(_general_names(_names(settings))), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     import ssl
 
     from .certificates import Certificate
+    from .launchers.cluster import ClusterLauncher, Door
+    from .launchers.cluster_settings import ClusterSettings
 
 MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser that misbehaves
 # OPEN_MAX of xnu, bsd/sys/syslimits.h: macOS may refuse more, whatever it says that the limit is.
@@ -224,16 +226,18 @@ async def _serve(
     # Workers would have to be taught whom to trust; on this machine they need no TLS, but a door of their own.
     worker_listener = bind(WORKER_HOST, 0) if certificate else None
     worker_url = url_of(WORKER_HOST, worker_listener.getsockname()[1]) if worker_listener else url
+    nodes = await _open_nodes(settings) if settings.cluster else None
     registry = Registry(
         Surroundings(
-            url=url,
-            worker_url=worker_url,
+            url=nodes.door.url if nodes else url,
+            worker_url=nodes.door.url if nodes else worker_url,
             workspace=settings.workspace,
             environments=EnvironmentStore(
                 settings.layout.environments, freeze=settings.freeze, prefix=settings.layout.prefix
             ),
             existing_environments=settings.layout.existing_environments,
-            launcher=LocalLauncher(),
+            launcher=nodes.launcher if nodes else LocalLauncher(),
+            cluster=nodes.settings if nodes else None,
             scratch=settings.layout.scratch,
             force_quit_timeout=settings.force_quit_timeout,
         )
@@ -245,7 +249,7 @@ async def _serve(
         gate=Gate(
             token,
             settings.host,
-            (*settings.allow_hosts, *proxies.hosts),
+            (*settings.allow_hosts, *proxies.hosts, *(nodes.names if nodes else ())),
             (*settings.allow_origins, *proxies.origins),
         ),
         registry=registry,
@@ -263,6 +267,9 @@ async def _serve(
         )
         if worker_listener is not None:
             runners.append(await _answer(build_worker_app(context), worker_listener, None))
+        if nodes is not None:
+            app = build_worker_app(context, nodes.launcher)
+            runners.append(await _answer(app, nodes.listener, nodes.certificate.context))
         _write_state(context, certificate.pem if certificate else "")
         _stop_on_signals(context.stop_wanted)
         if settings.lifeline:
@@ -274,9 +281,42 @@ async def _serve(
         await registry.stop_all()
     finally:
         await registry.stop_all(grace=0)
+        if nodes is not None:
+            await nodes.launcher.close()
+            nodes.listener.close()
         for runner in runners:
             await runner.cleanup()
         settings.layout.state_file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """How plugins run on a cluster: by whom they are started, and the listener on which their nodes call back."""
+
+    settings: ClusterSettings
+    launcher: ClusterLauncher
+    listener: socket.socket
+    certificate: Certificate
+    door: Door
+    names: tuple[str, ...]
+
+
+async def _open_nodes(settings: Settings) -> Nodes:
+    """Listen for nodes, and look whether the cluster is there. Raises ImJoyError ``cluster.…`` or ``host.unknown``."""
+    from .certificates import passing_certificate
+    from .launchers.cluster import ClusterLauncher, Door, Lines
+    from .launchers.cluster_settings import read_settings
+    from .launchers.slurm import Slurm
+
+    wanted = read_settings(settings.layout.cluster_file)
+    host = wanted.host or socket.gethostname()
+    certificate = passing_certificate([host], settings.layout.private)
+    slurm = Slurm(os.environ, wanted.options, str(settings.workspace))
+    await slurm.check()
+    listener = bind(host, wanted.port)
+    door = Door(url_of(host, int(listener.getsockname()[1]), "https"), certificate.pem)
+    launcher = ClusterLauncher(slurm, door, Lines(wanted.prologue, wanted.wrapper))
+    return Nodes(wanted, launcher, listener, certificate, door, (host,))
 
 
 async def _answer(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> web.AppRunner:

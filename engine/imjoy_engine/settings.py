@@ -39,6 +39,7 @@ class Settings:
     max_upload: int = 64 << 30
     lifeline: bool = False
     silence: float = SILENCE_SECONDS
+    cluster: str = ""
     tls: bool = False
     certfile: Path | None = None
     keyfile: Path | None = None

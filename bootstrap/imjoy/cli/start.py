@@ -78,6 +78,9 @@ CLASSIC_OPTIONS = {
 )
 @click.option("--debug", is_flag=True, help="Say more, on the terminal too.")
 @click.option(
+    "--cluster", type=click.Choice(["slurm"]), help="Run plugins as jobs of this machine's cluster."
+)
+@click.option(
     "--force-quit-timeout",
     "--force_quit_timeout",
     "force_quit_seconds",

@@ -72,6 +72,11 @@ class Layout:
         return self.private / "existing-environments"
 
     @property
+    def cluster_file(self) -> Path:
+        """How plugins run on a cluster, written by the user (TOML)."""
+        return self.private / "cluster.toml"
+
+    @property
     def scratch(self) -> Path:
         """What running plugins need on disk, one folder each; nothing outlives the engine."""
         return self.private / "running"

@@ -84,6 +84,15 @@ INHERITED_VARIABLES = frozenset(
 )
 
 
+SET_VARIABLES = {
+    # A worker has no screen of its own; matplotlib's default on macOS and Windows would open a window from it.
+    "MPLBACKEND": "Agg",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONIOENCODING": "utf-8:backslashreplace",
+}
+
+
 def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, str]:
     """Return the environment variables for a worker that runs under ``python``, whose programs come first on PATH."""
     kept = {
@@ -92,12 +101,7 @@ def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, st
         if name.upper() in INHERITED_VARIABLES or name.startswith("LC_")
     }
     kept["PATH"] = os.pathsep.join([*map(str, places_of(python)[1]), kept.get("PATH", os.defpath)])
-    # A worker has no screen of its own; matplotlib's default on macOS and Windows would open a window from it.
-    kept["MPLBACKEND"] = "Agg"
-    kept["PYTHONNOUSERSITE"] = "1"
-    kept["PYTHONUNBUFFERED"] = "1"
-    kept["PYTHONIOENCODING"] = "utf-8:backslashreplace"
-    return {**ALLOCATOR_VARIABLES, **kept}
+    return {**ALLOCATOR_VARIABLES, **kept, **SET_VARIABLES}
 
 
 # A group in our session, not a session of its own: POSIX then hangs up on what is suspended when we are killed (a group

@@ -24,13 +24,14 @@ from ..environments.existing.choice import Choice
 from ..environments.spec import EnvironmentSpec
 from ..environments.store import EnvironmentStore, Progress
 from ..environments.uses import note_use
-from ..launchers import Ended, Launcher, Place, Start, Worker
+from ..launchers import Ended, Launcher, Place, Resources, Start, Worker
 from .events import EventLog
 from .output import OutputDecoder
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from ..launchers.cluster_settings import ClusterSettings
     from ..web.socket import Socket
     from .manifest import Manifest, Script
 
@@ -113,6 +114,7 @@ class Surroundings:
     existing_environments: Path
     launcher: Launcher
     scratch: Path
+    cluster: ClusterSettings | None
     force_quit_timeout: float
 
 
@@ -268,7 +270,8 @@ class Plugin:
             # What a person has installed for themselves is not for environments of ours.
             options = ("-s", *command.options) if is_ours else command.options
             self._worker = await self._surroundings.launcher.start(
-                Start(self.id, request.manifest.name, python, options, variables, work_dir), self
+                Start(self.id, request.manifest.name, python, options, variables, work_dir, self._wish()),
+                self,
             )
         except OSError as error:
             raise ImJoyError(
@@ -299,6 +302,14 @@ class Plugin:
         if ended.error is not None or self.exit_code != 0:
             raise self._exit_error(ended)
         self._change(PluginState.EXITED)
+
+    def _wish(self) -> Resources:
+        settings = self._surroundings.cluster
+        if settings is None:
+            return Resources()
+        from ..launchers.cluster_settings import wish_of
+
+        return wish_of(self.request.manifest, settings)
 
     async def _tell_of_suspension(self, worker: Worker) -> None:
         """Say when somebody stopped the process with a signal: who waits for its answer would wait for ever."""

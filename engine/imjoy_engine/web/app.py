@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
@@ -19,6 +19,9 @@ from .context import API, CONTEXT, Context
 from .files import FILES, add_file_routes
 from .guard import add_cors_headers, guard
 from .pages import add_page_routes
+
+if TYPE_CHECKING:
+    from ..launchers.cluster import ClusterLauncher
 
 DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 MAX_BODY_BYTES = 64 << 20  # of a plugin's source; uploads are streamed
@@ -100,9 +103,14 @@ def build_app(context: Context) -> web.Application:
     return app
 
 
-def build_worker_app(context: Context) -> web.Application:
-    """Return what answers where workers alone connect."""
-    return _guarded(context, WORKER_ROUTES)
+def build_worker_app(context: Context, cluster: ClusterLauncher | None = None) -> web.Application:
+    """Return what answers where workers alone connect, and with ``cluster`` its nodes."""
+    app = _guarded(context, WORKER_ROUTES)
+    if cluster is not None:
+        from .nodes import add_node_route
+
+        add_node_route(app, cluster)
+    return app
 
 
 def _guarded(context: Context, routes: Iterable[Route]) -> web.Application:

@@ -28,6 +28,7 @@ from .wire import SUBPROTOCOL
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 URL_VARIABLE = "IMJOY_WORKER_URL"
 SECRET_VARIABLE = "IMJOY_WORKER_SECRET"  # the variable's name, not a secret  # noqa: S105
+CERTIFICATE_VARIABLE = "IMJOY_WORKER_CERTIFICATE"
 EXIT_CODE_SCRIPT_FAILED = 1
 EXIT_CODE_ENGINE_GONE = 3
 
@@ -60,11 +61,21 @@ def end_process_tree() -> None:
     os._exit(EXIT_CODE_ENGINE_GONE)
 
 
+def trusting(certificate: str) -> Any:
+    """Return what trusts the certificate in that file alone; nothing where the engine shows none."""
+    if not certificate:
+        return None
+    import ssl
+
+    return ssl.create_default_context(cafile=certificate)
+
+
 class Worker:
     """One plugin and its clients."""
 
-    def __init__(self, url: str, secret: str) -> None:
+    def __init__(self, url: str, secret: str, tls: Any) -> None:
         self._url = url
+        self._tls = tls
         self._secret = secret
         self._control: Any = None
         self._load: Dict[str, Any] = {}
@@ -79,7 +90,9 @@ class Worker:
 
     async def serve(self) -> int:
         """Serve until the engine says exit or goes away; return the exit code."""
-        self._control = await open_socket(self._url + "/control", self._secret, CONTROL_SUBPROTOCOL)
+        self._control = await open_socket(
+            self._url + "/control", self._secret, CONTROL_SUBPROTOCOL, self._tls
+        )
         self._tell({"type": "hello", "python": sys.version.split()[0], "pid": os.getpid()})
         self._control.listen(self._take)
         await asyncio.wait([self._left, self._control.closed], return_when=asyncio.FIRST_COMPLETED)
@@ -132,7 +145,9 @@ class Worker:
         return done[0] if done else asyncio.get_event_loop().create_future()
 
     async def _serve_client(self, client: str) -> None:
-        link = Link(await open_socket(self._url + "/rpc/" + client, self._secret, SUBPROTOCOL), client)
+        link = Link(
+            await open_socket(self._url + "/rpc/" + client, self._secret, SUBPROTOCOL, self._tls), client
+        )
         rpc = PeerRPC(link, self._context, self._client_config(client), self._extend_remote)
         self._clients[client] = rpc
         for codec in self._codecs:
@@ -216,13 +231,14 @@ def main(supervised: bool) -> int:
     """Run the worker; return its exit code."""
     url = os.environ.pop(URL_VARIABLE)
     secret = os.environ.pop(SECRET_VARIABLE)
+    tls = trusting(os.environ.pop(CERTIFICATE_VARIABLE, ""))
     end_with_engine(supervised)
     if hasattr(gc, "freeze"):  # Python 3.7
         gc.freeze()  # our own modules stay; looking through them again and again costs calls 4 ms now and then
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        code = loop.run_until_complete(Worker(url, secret).serve())
+        code = loop.run_until_complete(Worker(url, secret, tls).serve())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

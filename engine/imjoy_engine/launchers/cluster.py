@@ -1,0 +1,402 @@
+"""Starts workers as jobs of a cluster, whichever: a back end submits a script, looks, explains and cancels.
+
+What a worker writes and how it ends comes over one WebSocket, which the job opens to the engine (``worker/node.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hmac
+import io
+import json
+import secrets
+import shlex
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import WSMsgType
+
+from imjoy.model.errors import ImJoyError
+
+from ..web.relay import Ear
+from ..web.socket import Socket
+from . import Ended, Place, Resources, Start, Watcher
+from .local import INHERITED_VARIABLES, SET_VARIABLES
+
+NODE_SUBPROTOCOL = "imjoy.node.v1"
+NODE_URL_VARIABLE = "IMJOY_NODE_URL"
+NODE_SECRET_VARIABLE = "IMJOY_NODE_SECRET"  # the variable's name, not a secret
+LOOK_SECONDS = 2.0
+SILENCE_SECONDS = 10.0
+HELLO_SECONDS = 30.0
+TERMINATE_SECONDS = 2.0
+KILL_SECONDS = 5.0
+WORKER_FOLDER = Path(__file__).parent.parent / "worker"
+ASK_FOR_MORE = 'Ask for more {}: "resources" in the plugin\'s config, or [default] in cluster.toml.'
+EXIT_CODES = {
+    65: "no temporary folder could be made on the node",
+    66: "the environment's interpreter is not there on the node: workspace and prefix have to lie on a file system "
+    "that the nodes mount at the same path",
+    67: "the node could not reach the engine",
+    68: "the worker's files could not be unpacked on the node",
+}
+
+SCRIPT = """#!/bin/sh
+# Made by ImJoy: runs the plugin {name} on this node.
+PATH=${{PATH:-/usr/local/bin:/usr/bin:/bin}}
+export PATH
+umask 077
+python={python}
+folder=$(mktemp -d "${{TMPDIR:-/tmp}}/imjoy-job-XXXXXXXX") || exit 65
+trap 'rm -rf "$folder"' EXIT
+[ -x "$python" ] || exit 66
+{prologue}
+"$python" -I -c '
+import base64, io, sys, zipfile
+zipfile.ZipFile(io.BytesIO(base64.b64decode(sys.stdin.read()))).extractall(sys.argv[1])
+' "$folder" <<'END' || exit 68
+{archive}
+END
+cat >"$folder/certificate.pem" <<'END'
+{certificate}
+END
+export IMJOY_WORKER_CERTIFICATE="$folder/certificate.pem"
+{wrapper} "$python" -s "$folder" node &
+node=$!
+trap 'kill -TERM "$node"' TERM
+while :; do
+  wait "$node"
+  code=$?
+  kill -0 "$node" 2>/dev/null || break
+done
+exit "$code"
+"""
+
+
+class BackEnd(Protocol):
+    """A scheduler."""
+
+    name: str
+
+    async def check(self) -> None:
+        """Look whether it is there. Raises ImJoyError ``cluster.missing``."""
+
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+        """Submit a job with ``variables`` in its environment; return its id. Raises ImJoyError ``cluster.refused``."""
+
+    async def look(self) -> Mapping[str, Place]:
+        """Return where each job of this account is that waits or runs, by one command."""
+
+    async def explain(self, job: str, *, told: bool = False) -> Ending:
+        """Return what became of a job; with ``told`` at once, of one that the scheduler has told to end."""
+
+    async def cancel(self, job: str) -> None:
+        """End a job, wherever it is; one that has ended is no error."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job stands. ``id`` names the error that it is for a plugin, empty where it is none."""
+
+    id: str
+    state: str
+    told: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where nodes reach the engine, and the certificate (PEM) that it shows there."""
+
+    url: str
+    certificate: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What the user has every job do before the worker starts: lines of sh, and words before the interpreter."""
+
+    prologue: str = ""
+    wrapper: tuple[str, ...] = ()
+
+
+@cache
+def worker_archive() -> str:
+    """Return the worker's files, as a zip archive in base64."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(WORKER_FOLDER.rglob("*.py")):
+            name = file.relative_to(WORKER_FOLDER).as_posix()
+            archive.writestr(zipfile.ZipInfo(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return base64.encodebytes(packed.getvalue()).decode().strip()
+
+
+class ClusterWorker:
+    """A worker on a node. ``attach`` is called, once, when the node has connected."""
+
+    def __init__(self, launcher: ClusterLauncher, start: Start, watcher: Watcher) -> None:
+        loop = asyncio.get_running_loop()
+        self.pid = 0
+        self.node = ""
+        self.job = ""
+        self.secret = secrets.token_urlsafe(32)
+        self.started: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[Ended] = loop.create_future()
+        self._launcher = launcher
+        self._start = start
+        self._watcher = watcher
+        self._socket: Socket | None = None
+        self._told = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the node has said hello."""
+        return self._socket is not None
+
+    async def serve(self, socket: Socket) -> None:
+        """Talk with the node until its worker has ended, or nothing is heard of it any more."""
+        self._socket = socket
+        ear = Ear(socket, SILENCE_SECONDS)
+        listening = asyncio.ensure_future(self._listen(ear))
+        silence = asyncio.ensure_future(ear.wait_for_silence())
+        try:
+            await asyncio.wait({listening, silence}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            silence.cancel()
+        if not self._ended.done():
+            await self._lost()
+
+    async def _listen(self, ear: Ear) -> None:
+        while True:
+            message = await ear.receive()
+            if message.type is WSMsgType.BINARY and message.data[:1] in (b"\x01", b"\x02"):
+                self._watcher.output("stdout" if message.data[0] == 1 else "stderr", message.data[1:])
+            elif message.type is WSMsgType.TEXT:
+                await self._take(json.loads(message.data))
+            else:
+                return
+
+    async def _take(self, said: dict[str, Any]) -> None:
+        if said["type"] == "hello":
+            self.node = str(said["node"])
+            await self._send(
+                {
+                    "type": "start",
+                    "options": list(self._start.options),
+                    "variables": {**SET_VARIABLES, **self._start.variables},
+                    "inherited": sorted(INHERITED_VARIABLES),
+                    "work_dir": str(self._start.work_dir),
+                }
+            )
+        elif said["type"] == "started":
+            self.pid = int(said["pid"])
+            if not self.started.done():
+                self.started.set_result(None)
+        elif said["type"] == "told":
+            self._told = True
+            self._watcher.say(f"{self._launcher.back_end.name} wants job {self.job} on {self.node} to end.")
+        elif said["type"] == "ended":
+            await self._note_end(said.get("code"), str(said.get("why", "")))
+
+    async def _note_end(self, code: int | None, why: str) -> None:
+        error = None
+        if code is None:
+            error = ImJoyError(
+                "plugin.not-started", f"{self._start.name} could not be started on {self.node}.", why=why
+            )
+        elif self._told or code == -9:
+            ending = await self._launcher.back_end.explain(self.job, told=self._told)
+            if ending.id:
+                error = self._launcher.error_of(self._start.name, self.job, ending)
+        self._finish(Ended(code, error))
+
+    async def _lost(self) -> None:
+        """Say why the node has gone without a word."""
+        back_end = self._launcher.back_end
+        ending = await back_end.explain(self.job, told=self._told)
+        where = f"{back_end.name} job {self.job} on {self.node}"
+        if ending.id:
+            error = self._launcher.error_of(self._start.name, self.job, ending)
+        else:
+            error = ImJoyError(
+                "cluster.lost",
+                f"{self._start.name} was lost: nothing was heard of {self.node} for {SILENCE_SECONDS:g} s.",
+                why=f"{where}: {back_end.name} says {ending.told}.",
+                fix="Load the plugin again. It is never started anew by itself, as what it held is gone.",
+            )
+        self._finish(Ended(None, error))
+        await back_end.cancel(self.job)
+
+    def _finish(self, ended: Ended) -> None:
+        if not self._ended.done():
+            self._ended.set_result(ended)
+        if not self.started.done():
+            self.started.set_result(None)
+
+    async def _send(self, message: Mapping[str, object]) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await self._socket.send_json(message)
+
+    def suspended(self) -> bool:
+        """Nobody looks from here."""
+        return False
+
+    async def end(self, grace: float) -> None:
+        """Wait ``grace`` seconds for it to leave by itself, then end it, and its job in any case."""
+        if not await self._gone_within(grace):
+            await self._send({"type": "signal", "signal": "TERM"})
+            if not await self._gone_within(TERMINATE_SECONDS):
+                await self._send({"type": "signal", "signal": "KILL"})
+                await self._gone_within(KILL_SECONDS)
+        self._finish(Ended(None))
+        await self._launcher.back_end.cancel(self.job)
+
+    async def _gone_within(self, seconds: float) -> bool:
+        await asyncio.wait({self._ended}, timeout=seconds)
+        return self._ended.done()
+
+    async def wait(self) -> Ended:
+        """Wait for it to end."""
+        return await asyncio.shield(self._ended)
+
+
+class ClusterLauncher:
+    """Starts each worker as a job."""
+
+    def __init__(self, back_end: BackEnd, door: Door, lines: Lines) -> None:
+        self.back_end = back_end
+        self._door = door
+        self._lines = lines
+        self._workers: dict[str, ClusterWorker] = {}
+
+    async def check(self) -> None:
+        """Look whether the scheduler is there."""
+        await self.back_end.check()
+
+    def claim(self, plugin: str, secret: str) -> ClusterWorker:
+        """Return whom the node that shows ``secret`` is for; good once. Raises ImJoyError ``auth.worker``."""
+        worker = self._workers.get(plugin)
+        expected = worker.secret if worker else "?"
+        if not hmac.compare_digest(expected.encode(), secret.encode()) or worker is None:
+            raise ImJoyError("auth.worker", "That is not the node of a plugin that is starting.")
+        del self._workers[plugin]
+        return worker
+
+    async def start(self, start: Start, watcher: Watcher) -> ClusterWorker:
+        """Submit a job, wait in the queue for as long as it takes, and return when its worker runs."""
+        worker = self._workers[start.plugin] = ClusterWorker(self, start, watcher)
+        submitting = asyncio.ensure_future(
+            self.back_end.submit(
+                self._script(start),
+                {
+                    NODE_URL_VARIABLE: f"{self._door.url.replace('http', 'ws', 1)}/api/v1/workers/{start.plugin}/node",
+                    NODE_SECRET_VARIABLE: worker.secret,
+                },
+                start.name,
+                start.wish,
+            )
+        )
+        try:
+            worker.job = await asyncio.shield(submitting)
+            await self._wait_for_start(worker, start, watcher)
+        except BaseException:
+            self._workers.pop(start.plugin, None)
+            with contextlib.suppress(Exception):
+                worker.job = await submitting
+                await self.back_end.cancel(worker.job)
+            raise
+        return worker
+
+    async def _wait_for_start(self, worker: ClusterWorker, start: Start, watcher: Watcher) -> None:
+        before: Place | None = None
+        missing = 0.0
+        while not worker.started.done():
+            await asyncio.wait({worker.started}, timeout=LOOK_SECONDS if before else 0.1)
+            if worker.started.done():
+                break
+            place = (await self.back_end.look()).get(worker.job)
+            if place is None and not worker.connected:
+                # It has left the queue; what it has to say may be on its way.
+                await asyncio.wait({worker.started}, timeout=1.0)
+                if not worker.connected:
+                    raise self._not_started(start, worker.job, await self.back_end.explain(worker.job))
+            elif place is not None and place != before:
+                before = place
+                self._tell(place, watcher)
+            elif place is not None and place.node and not worker.connected:
+                missing += LOOK_SECONDS
+                if missing > HELLO_SECONDS:
+                    raise ImJoyError(
+                        "cluster.not-started",
+                        f"{start.name} was given {place.node}, and nothing was heard from there.",
+                        why=f"{self._where(worker.job)} runs; it has {HELLO_SECONDS:g} s to say hello.",
+                    )
+        place = (await self.back_end.look()).get(worker.job)
+        if place is not None:
+            watcher.placed(place)
+
+    def _tell(self, place: Place, watcher: Watcher) -> None:
+        watcher.placed(place)
+        if not place.node:
+            watcher.say(f"Waiting on {place.cluster}, job {place.job}: {place.why or place.state}.")
+
+    def _where(self, job: str) -> str:
+        return f"{self.back_end.name} job {job}"
+
+    def _not_started(self, start: Start, job: str, ending: Ending) -> ImJoyError:
+        if ending.id:
+            return self.error_of(start.name, job, ending)
+        reason = EXIT_CODES.get(ending.exit_code, f"its job ended with exit code {ending.exit_code}")
+        if ending.exit_code == 67:
+            reason += f" at {self._door.url}"
+        return ImJoyError(
+            "cluster.not-started",
+            f"{start.name} could not be started on the cluster.",
+            why=f"{self._where(job)}: {reason}.",
+            fix="The page about clusters says what nodes have to see and to reach.",
+        )
+
+    def error_of(self, name: str, job: str, ending: Ending) -> ImJoyError:
+        """Return the error for a job that ended not by the plugin's own doing."""
+        why = f"{self._where(job)}: {ending.told}."
+        if ending.id == "cluster.time":
+            return ImJoyError(
+                "cluster.time",
+                f"{name} was ended: its time was up.",
+                why=why,
+                fix=ASK_FOR_MORE.format("time"),
+            )
+        if ending.id == "cluster.memory":
+            return ImJoyError(
+                "cluster.memory",
+                f"{name} was ended: it used more memory than it had asked for.",
+                why=why,
+                fix=ASK_FOR_MORE.format("memory"),
+            )
+        return ImJoyError(
+            "cluster.cancelled",
+            f"{name} was ended: its job was cancelled, or had to make room.",
+            why=why,
+            fix="Load the plugin again.",
+        )
+
+    def _script(self, start: Start) -> str:
+        return SCRIPT.format(
+            name=start.plugin,
+            python=shlex.quote(str(start.python)),
+            prologue=self._lines.prologue,
+            archive=worker_archive(),
+            certificate=self._door.certificate.strip(),
+            wrapper=shlex.join(self._lines.wrapper),
+        )
+
+    async def close(self) -> None:
+        """Nothing is held; jobs end with their plugins."""

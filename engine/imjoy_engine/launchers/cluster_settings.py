@@ -1,0 +1,175 @@
+"""What ``<workspace>/.imjoy/cluster.toml`` says, and what a plugin wants of a cluster."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imjoy.model.errors import ExitCode, ImJoyError
+
+from . import Resources
+
+if TYPE_CHECKING:
+    from ..plugins.manifest import Manifest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+UNITS = {
+    "": 1,
+    **{letter: 1000**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
+MEMORY = re.compile(r"^(\d{1,9}(?:\.\d{1,3})?)\s*([kmgt]?i?)b?$", re.IGNORECASE)
+TIME = re.compile(r"^(\d{1,6}(?:\.\d{1,3})?)\s*(s|min|h|d)$")
+SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+MOST = 1_000_000
+WISHES = frozenset({"cpus", "gpus", "memory", "time"})
+# They would carry commands, or this machine's secrets, past what we say.
+REFUSED_OPTIONS = frozenset(
+    f"--{name}"
+    for name in ["wrap", "export", "output", "error", "input", "array", "requeue", "job-name", "signal"]
+)
+REFUSED_SHORT = ("-o", "-e", "-i", "-a", "-J", "-W")
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """``host`` is the name or address that nodes reach this machine by, empty for its own name; ``port`` 0 is any."""
+
+    options: tuple[str, ...] = ()
+    prologue: str = ""
+    wrapper: tuple[str, ...] = ()
+    host: str = ""
+    port: int = 0
+    default: Resources = field(default_factory=Resources)
+    maximum: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_settings(file: Path) -> ClusterSettings:
+    """Return what the file says; its absence says nothing. Raises ImJoyError ``cluster.settings``."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ClusterSettings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _wrong(file, str(error)) from error
+    try:
+        return _settings(document)
+    except ValueError as error:
+        raise _wrong(file, str(error)) from error
+
+
+def _settings(document: Mapping[str, object]) -> ClusterSettings:
+    unknown = set(document) - {"options", "prologue", "wrapper", "host", "port", "default", "maximum"}
+    if unknown:
+        raise ValueError(f"{sorted(unknown)[0]} is no setting")
+    port = document.get("port", 0)
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise ValueError("port is no port number")
+    options = _words(document.get("options", []), "options")
+    for word in options:
+        if not word.startswith("-") or word.split("=")[0] in REFUSED_OPTIONS or word[:2] in REFUSED_SHORT:
+            raise ValueError(
+                f"options: {word} is not for you to set; write each as one word, --partition=gpu"
+            )
+    return ClusterSettings(
+        options=options,
+        prologue=_text(document.get("prologue", ""), "prologue"),
+        wrapper=_words(document.get("wrapper", []), "wrapper"),
+        host=_line(document.get("host", ""), "host"),
+        port=port,
+        default=replace(Resources(), **_wishes(document.get("default", {}), "default")),
+        maximum=_wishes(document.get("maximum", {}), "maximum"),
+    )
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"{name} is no text")
+    return value
+
+
+def _line(value: object, name: str) -> str:
+    text = _text(value, name)
+    if not text.isprintable():
+        raise ValueError(f"{name} is more than one line of text")
+    return text
+
+
+def _words(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is no list of words")
+    return tuple(_line(word, name) for word in value)
+
+
+def _wishes(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is no table")
+    found: dict[str, Any] = {}
+    for key, wanted in value.items():
+        if key in ("cpus", "gpus"):
+            found[key] = _count(wanted, f"{name}: {key}")
+        elif key == "memory":
+            found[key] = _scaled(wanted, MEMORY, UNITS, f"{name}: {key}")
+        elif key == "time":
+            found["seconds"] = _scaled(wanted, TIME, SECONDS, f"{name}: {key}")
+        else:
+            raise ValueError(
+                f"{name}: {key} is nothing that can be asked for; cpus, gpus, memory and time can"
+            )
+    return found
+
+
+def _count(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+        raise ValueError(f"{name} is no number of them")
+    return value
+
+
+def _scaled(value: object, pattern: re.Pattern[str], units: Mapping[str, int], name: str) -> int:
+    found = pattern.match(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f'{name} is not written as "8 GB" or "2 h"')
+    return int(float(found[1]) * units[found[2].lower()])
+
+
+def wish_of(manifest: Manifest, settings: ClusterSettings) -> Resources:
+    """Return what a plugin's ``resources`` ask for, for its tag or for all, on top of the defaults.
+
+    Raises ImJoyError ``plugin.field`` for what cannot be read, ``cluster.wish`` for what is above the user's maximum.
+    """
+    name = manifest.name
+    wanted = manifest.raw.get("resources")
+    if not isinstance(wanted, Mapping) or not wanted.keys() <= WISHES:
+        wanted = manifest.by_tag("resources", manifest.tag)
+    try:
+        asked = _wishes({} if wanted is None else wanted, "resources")
+    except ValueError as error:
+        raise ImJoyError("plugin.field", f'{name}: "resources" cannot be used.', why=str(error)) from error
+    wish = replace(settings.default, **asked)
+    for key, most in settings.maximum.items():
+        if getattr(wish, key) > most:
+            raise ImJoyError(
+                "cluster.wish",
+                f"{name} asks for more {'time' if key == 'seconds' else key} than you allow.",
+                why=f"It wants {getattr(wish, key):,}; [maximum] in cluster.toml has {most:,}.",
+                fix="Raise [maximum], or have the plugin ask for less.",
+            )
+    return wish
+
+
+def _wrong(file: Path, why: str) -> ImJoyError:
+    return ImJoyError(
+        "cluster.settings",
+        f"{file} cannot be used.",
+        why=why,
+        fix="Mend that line.",
+        exit_code=ExitCode.USAGE,
+    )

@@ -1,0 +1,199 @@
+"""SLURM, by its own commands: nothing to install, and the only way to learn why a job waits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from imjoy.model.errors import ExitCode, ImJoyError
+
+from . import Place, Resources
+from .cluster import Ending
+
+COMMAND_SECONDS = 20.0
+CANCEL_SECONDS = 10.0
+# The batch script hears of its end so long before it comes.
+NOTICE_SECONDS = 30
+# sbatch(1): because of the resolution of event handling the signal may come up to a minute earlier.
+SLACK_SECONDS = 60
+LOOKS, LOOK_AGAIN_SECONDS = 6, 0.25
+MIB = 1 << 20
+JOB_ID = re.compile(r"^\d+$")
+QUEUE_FORMAT = "%i|%T|%r|%N|%S|%e|%b"
+ENDED_BY = {
+    "TIMEOUT": "cluster.time",
+    "DEADLINE": "cluster.time",
+    "OUT_OF_MEMORY": "cluster.memory",
+    "CANCELLED": "cluster.cancelled",
+    "PREEMPTED": "cluster.cancelled",
+    "REVOKED": "cluster.cancelled",
+}
+NEVER = re.compile(r"^(Partition(Time|Node)Limit|BadConstraints|QOSMax|AssocMax|InvalidAccount|InvalidQOS)")
+ACTIVE = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT"}
+
+
+class CommandRefused(Exception):
+    """A command of SLURM's said no; the text is what it said."""
+
+
+class Slurm:
+    """One account's jobs on the SLURM that this machine belongs to. ``options`` are words for ``sbatch``."""
+
+    name = "SLURM"
+
+    def __init__(self, environ: Mapping[str, str], options: Sequence[str], workspace: str) -> None:
+        # By its name the next engine of a workspace knows a job that an engine which was killed has left in the queue.
+        self._prefix = f"imjoy-{hashlib.sha256(workspace.encode()).hexdigest()[:8]}-"
+        self._environ = {**environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+        self._options = options
+
+    async def check(self) -> None:
+        """Look whether SLURM is there and answers, and cancel what a killed engine has left."""
+        try:
+            await self.cancel_leftovers()
+        except CommandRefused as error:
+            raise ImJoyError(
+                "cluster.missing",
+                "SLURM cannot be used from this machine.",
+                why=str(error),
+                fix="Start the engine on a login node of the cluster, where `squeue` works.",
+                exit_code=ExitCode.FAILED,
+            ) from error
+
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+        """Submit a job. The script goes by standard input, the variables by name: nothing of it in argv or a file."""
+        words = ["sbatch", "--parsable", "--no-requeue", f"--export={','.join(variables)}"]
+        words += [f"--job-name={self._prefix}{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:40]}", "--chdir=/"]
+        words += [f"--output={os.devnull}", f"--error={os.devnull}", f"--signal=B:TERM@{NOTICE_SECONDS}"]
+        words += [f"--cpus-per-task={wish.cpus}"] if wish.cpus > 1 else []
+        words += [f"--gres=gpu:{wish.gpus}"] if wish.gpus else []
+        words += [f"--mem={-(-wish.memory // MIB)}M"] if wish.memory else []
+        words += [f"--time={-(-wish.seconds // 60)}"] if wish.seconds else []
+        try:
+            said = await self._run(*words, *self._options, *wish.extra, text=script, variables=variables)
+            # A banner of the site may stand before it.
+            job = said.strip().splitlines()[-1].split(";")[0] if said.strip() else ""
+            if not JOB_ID.match(job):
+                raise CommandRefused(f"sbatch names no job: {said.strip()[:500]!r}")
+        except CommandRefused as error:
+            raise ImJoyError(
+                "cluster.refused",
+                f"SLURM takes no job for {name}.",
+                why=str(error),
+                fix="Ask for what the cluster has: partition and account in cluster.toml, resources in the plugin.",
+            ) from error
+        return job
+
+    async def look(self) -> Mapping[str, Place]:
+        """Return this account's jobs. One that left the queue is not among them."""
+        try:
+            said = await self._run("squeue", "--me", "--noheader", f"--format={QUEUE_FORMAT}")
+        except CommandRefused:
+            return {}
+        return parse_queue(said)
+
+    async def cancel_leftovers(self) -> None:
+        """Cancel what an engine of this workspace that is gone has left in the queue."""
+        said = await self._run("squeue", "--me", "--noheader", "--format=%i|%j")
+        for line in said.splitlines():
+            job, _, name = line.strip().partition("|")
+            if JOB_ID.match(job) and name.startswith(self._prefix):
+                await self.cancel(job)
+
+    async def explain(self, job: str, *, told: bool = False) -> Ending:
+        """Return what became of a job; without ``told`` its controller gets a moment to know."""
+        ending = Ending("", "", "nothing is known of the job", 0)
+        for _ in range(1 if told else LOOKS):
+            try:
+                said = await self._run("scontrol", "show", "job", "--oneliner", job)
+            except CommandRefused as error:
+                return Ending("", "", str(error), 0)
+            ending = parse_job(said)
+            if ending.state not in ACTIVE or ending.id:
+                return ending
+            await asyncio.sleep(0 if told else LOOK_AGAIN_SECONDS)
+        if not told:
+            return ending
+        return replace(ending, id="cluster.time" if near_its_end(said, time.time()) else "cluster.cancelled")
+
+    async def cancel(self, job: str) -> None:
+        """Cancel a job."""
+        if job:
+            try:
+                await self._run("scancel", "--quiet", job)
+            except CommandRefused:
+                return
+
+    async def _run(self, *words: str, text: str = "", variables: Mapping[str, str] | None = None) -> str:
+        """Run a command to its end. Raises CommandRefused with the last line that it said."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**self._environ, **(variables or {})},
+            )
+        except OSError as error:
+            raise CommandRefused(f"{words[0]}: {error.strerror}") from error
+        try:
+            out, complaints = await asyncio.wait_for(process.communicate(text.encode()), COMMAND_SECONDS)
+        except asyncio.TimeoutError:
+            raise CommandRefused(f"{words[0]} did not answer within {COMMAND_SECONDS:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode != 0:
+            lines = complaints.decode(errors="replace").strip().splitlines() or [
+                f"exit code {process.returncode}"
+            ]
+            raise CommandRefused("\n".join(lines[-3:]))
+        return out.decode(errors="replace")
+
+
+def parse_queue(said: str) -> Mapping[str, Place]:
+    """Return the jobs that ``squeue`` lists in ``QUEUE_FORMAT``; other lines, such as a banner, are passed over."""
+    places = {}
+    for line in said.splitlines():
+        words = line.strip().split("|")
+        if len(words) == QUEUE_FORMAT.count("|") + 1 and JOB_ID.match(words[0]):
+            job, state, reason, node, starts, ends, gres = words
+            why = "" if reason in ("None", "") else reason
+            gpus = gres if "gpu" in gres else ""
+            if state == "PENDING" and NEVER.match(reason):
+                why = f"{reason}, which will never be met as the cluster is; stop it and ask for less"
+            places[job] = Place("SLURM", job, state, why, node, gpus, _seconds(starts), _seconds(ends))
+    return places
+
+
+def parse_job(said: str) -> Ending:
+    """Return what ``scontrol show job --oneliner`` says of a job."""
+    fields = dict(word.split("=", 1) for word in said.split() if "=" in word)
+    state = fields.get("JobState", "")
+    code = fields.get("ExitCode", "0:0").split(":")[0]
+    told = f"it is {state}" + (
+        f" on {fields['NodeList']}" if fields.get("NodeList", "(null)") != "(null)" else ""
+    )
+    reason = fields.get("Reason", "None")
+    told += "" if reason == "None" else f", {reason}"
+    return Ending(ENDED_BY.get(state, ""), state, told, int(code) if code.isdigit() else 0)
+
+
+def near_its_end(said: str, now: float) -> bool:
+    """Whether a job that runs, of which ``scontrol`` says this, is about to have used its time."""
+    fields = dict(word.split("=", 1) for word in said.split() if "=" in word)
+    ends = _seconds(fields.get("EndTime", ""))
+    return (
+        fields.get("JobState") == "RUNNING"
+        and ends is not None
+        and ends - now < NOTICE_SECONDS + SLACK_SECONDS
+    )
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isdigit() else None

@@ -1,0 +1,28 @@
+"""The door for nodes of a cluster: what their supervisors and workers ask, and nothing else."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from ..auth import bearer
+from ..launchers.cluster import NODE_SUBPROTOCOL, ClusterLauncher
+from .context import API
+from .socket import Socket
+
+LAUNCHER = web.AppKey("launcher", ClusterLauncher)
+
+
+async def worker_node(request: web.Request) -> web.StreamResponse:
+    """Serve the socket of a worker's node."""
+    secret = bearer(request.headers.get(hdrs.AUTHORIZATION))
+    worker = request.app[LAUNCHER].claim(request.match_info["id"], secret)
+    socket = Socket(NODE_SUBPROTOCOL, autoping=False)
+    await socket.prepare(request)
+    await worker.serve(socket)
+    return socket
+
+
+def add_node_route(app: web.Application, launcher: ClusterLauncher) -> None:
+    """Have ``app`` answer nodes."""
+    app[LAUNCHER] = launcher
+    app.router.add_route("GET", f"{API}/workers/{{id}}/node", worker_node)

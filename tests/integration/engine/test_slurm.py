@@ -1,0 +1,442 @@
+"""Plugins as jobs of a real SLURM: each way in which one starts, waits, ends and is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.kit import slurm as kit
+from tests.kit.slurm import NODES, Slurm
+
+from imjoy.model.errors import ImJoyError
+from imjoy_engine.worker.websocket import SocketRefused, open_socket
+
+from .conftest import RunningEngine, StartEngine
+
+pytestmark = pytest.mark.skipif(bool(kit.why_not()), reason=kit.why_not())
+Play = Callable[[Any], Any]
+PLUGIN = """
+import os, socket, sys, time
+
+def flood(count):
+    for number in range(count):
+        sys.stdout.write("%07d %s\\n" % (number, "x" * 91))
+    sys.stdout.flush()
+    return "done"
+
+def leave(code):
+    print("good bye", flush=True)
+    os._exit(code)
+
+def spawn():
+    import subprocess
+    return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
+
+class Plugin:
+    def exit(self):
+        open("left", "w").close()
+
+    def environment(self):
+        return dict(os.environ)
+
+    echo = staticmethod(lambda value: value)
+    flood, leave, spawn = staticmethod(flood), staticmethod(leave), staticmethod(spawn)
+    where = staticmethod(socket.gethostname)
+    pid = staticmethod(os.getpid)
+
+api.export(Plugin())
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Slurm]:
+    """Return a SLURM for all tests of this file; its path is short, as a socket's has to be."""
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
+        kit.slurm(Path(folder)) as up,
+    ):
+        yield up
+
+
+@pytest.fixture
+def slurm(cluster: Slurm) -> Iterator[Slurm]:
+    """Return that SLURM, with nothing in its queue before, nor a while after."""
+    assert cluster.jobs() == []
+    yield cluster
+    deadline = time.monotonic() + 20
+    while left := cluster.jobs():
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    left = [str(folder) for folder in Path(tempfile.gettempdir()).glob("imjoy-job-*")]
+    for folder in left:
+        shutil.rmtree(folder, ignore_errors=True)
+    assert left == []
+
+
+@pytest.fixture
+def start(slurm: Slurm, start_engine: StartEngine, workspace: Path) -> Callable[..., RunningEngine]:
+    """Start engines whose plugins run on that SLURM."""
+
+    def begin(settings: str = "", *options: str) -> RunningEngine:
+        file = workspace / ".imjoy" / "cluster.toml"
+        file.write_text(f'host = "{slurm.host}"\n{settings}')
+        return start_engine("--cluster", "slurm", *options, env=slurm.environ)
+
+    return begin
+
+
+def waits(slurm: Slurm) -> None:
+    """Return when a job waits."""
+    deadline = time.monotonic() + 20
+    while "PD" not in slurm.run("squeue", "--noheader", "--format=%t"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def command_lines() -> str:
+    return subprocess.run(["ps", "axww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+
+
+async def stop(engine: RunningEngine, plugin: dict[str, Any]) -> dict[str, Any]:
+    await engine.client.request("DELETE", f"/api/v1/plugins/{plugin['id']}")
+    return await engine.final(plugin["id"])
+
+
+def test_a_plugin_runs_on_a_node_and_ends_with_all_that_it_started(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> tuple[dict[str, Any], list[int]]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            node = await connection.call("where")
+            assert node in NODES
+            shown = await engine.client.request("GET", f"/api/v1/plugins/{plugin['id']}")
+            assert shown["place"]["node"] == node
+            assert shown["place"]["state"] == "RUNNING"
+            assert shown["place"]["ends"] > time.time()
+            pids = [await connection.call("pid"), await connection.call("spawn")]
+            assert shown["pid"] == pids[0]
+            value = {"bytes": b"x" * (3 << 20), "text": "ümlaut"}
+            back = await connection.call("echo", value)
+            assert (bytes(back["bytes"]), back["text"]) == (value["bytes"], value["text"])
+            final = await stop(engine, plugin)
+        return final, pids
+
+    final, pids = play(scenario())
+    assert (final["state"], final["exit_code"]) == ("exited", 0)
+    assert (engine.workspace / "default" / "left").exists()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_secrets_are_in_no_argv_no_job_record_and_no_script_and_good_once(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start("", "--debug")
+
+    async def scenario() -> None:
+        async with await engine.open(PLUGIN) as connection:
+            pid = await connection.call("pid")
+            environment = await connection.call("environment")
+            assert not any(name.startswith("IMJOY") for name in environment)
+            assert environment["SLURM_JOB_ID"] in slurm.jobs()
+            node = psutil.Process(pid).parent().parent()  # type: ignore[union-attr]
+            before = node.environ()
+            url, secret = before["IMJOY_NODE_URL"], before["IMJOY_NODE_SECRET"]
+            assert len(secret) > 40
+            record = slurm.run("scontrol", "-dd", "show", "job", environment["SLURM_JOB_ID"])
+            script = slurm.run("scontrol", "write", "batch_script", environment["SLURM_JOB_ID"], "-")
+            argv = command_lines()
+            for text in (record, script, argv):
+                assert secret not in text
+                assert engine.token not in text
+            # Of another certificate nobody here would hear; this one is in the job's script.
+            pem = script[
+                script.index("-----BEGIN CERTIFICATE") : script.index("-----END CERTIFICATE-----") + 26
+            ]
+            tls = ssl.create_default_context(cadata=pem)
+            for given in (secret, "guessed"):
+                with pytest.raises(SocketRefused) as caught:
+                    await open_socket(url, given, "imjoy.node.v1", tls)
+                assert caught.value.status == 403
+            assert await connection.call("echo", 1) == 1
+
+    play(scenario())
+
+
+def test_a_plugin_that_exits_is_reported_with_its_exit_code(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            with pytest.raises(ImJoyError):
+                await connection.call("leave", 7)
+            return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["exit_code"], plugin["error"]["id"]) == ("failed", 7, "plugin.died")
+    assert "good bye" in plugin["error"]["output"]
+
+
+def test_a_flood_of_output_arrives_whole_at_its_end_and_holds_nobody_up(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> None:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            memory = psutil.Process(engine.process.pid).memory_info().rss
+            assert await connection.call("flood", 200_000) == "done"
+            text = ""
+            async for kind, data in engine.client.events(plugin["id"]):
+                if kind == "log":
+                    text = (text + data["text"])[-1000:]
+                    if "0199999" in text:
+                        break
+            assert psutil.Process(engine.process.pid).memory_info().rss - memory < 64 << 20
+
+    play(scenario())
+
+
+def test_a_plugin_waits_with_the_reason_and_can_be_stopped_while_it_does(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> dict[str, Any]:
+        for _ in NODES:
+            slurm.run("sbatch", "--cpus-per-task=20", "--output=/dev/null", "--wrap=sleep 600")
+        plugin = await engine.start(PLUGIN)
+        connecting = asyncio.ensure_future(engine.client.connect(plugin["id"], {}))
+        async for kind, data in engine.client.events(plugin["id"]):
+            if kind == "state" and data["place"] and data["place"]["why"]:
+                break
+        place = data["place"]
+        assert (place["cluster"], place["state"], place["node"]) == ("SLURM", "PENDING", "")
+        assert place["why"] in ("Resources", "Priority")
+        assert place["job"] in slurm.jobs()
+        final = await stop(engine, plugin)
+        assert place["job"] not in slurm.jobs()
+        with pytest.raises(ImJoyError):
+            await connecting
+        return final
+
+    try:
+        assert play(scenario())["state"] == "exited"
+    finally:
+        for job in slurm.jobs():
+            slurm.run("scancel", job)
+
+
+@pytest.mark.parametrize(
+    ("settings", "resources", "error", "reason"),
+    [
+        ('options = ["--partition=nowhere"]', {}, "cluster.refused", "invalid partition"),
+        ("", {"gpus": 50}, "cluster.refused", "not available"),
+        ("[maximum]\ncpus = 2", {"cpus": 4}, "cluster.wish", "It wants 4"),
+        ("", {"cpus": -1}, "plugin.field", "cpus"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_the_reason(
+    start: Callable[..., RunningEngine],
+    play: Play,
+    settings: str,
+    resources: dict[str, Any],
+    error: str,
+    reason: str,
+) -> None:
+    engine = start(settings)
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN, resources=resources)
+        return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", error)
+    assert reason in plugin["error"]["why"]
+
+
+def test_resources_reach_the_job(start: Callable[..., RunningEngine], play: Play) -> None:
+    engine = start('[default]\nmemory = "500 MiB"\ntime = "10 min"')
+
+    async def scenario() -> dict[str, str]:
+        resources = {"CPU": {}, "GPU": {"cpus": 3, "gpus": 1}}
+        async with await engine.open(PLUGIN, tags=["GPU", "CPU"], resources=resources) as connection:
+            return dict(await connection.call("environment"))
+
+    environment = play(scenario())
+    assert environment["SLURM_CPUS_PER_TASK"] == "3"
+    assert environment["SLURM_MEM_PER_NODE"] == "500"
+    assert environment["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+def test_a_job_that_somebody_cancels_is_named(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60):
+            slurm.run("scancel", *slurm.jobs())
+            return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.cancelled")
+
+
+def test_a_node_that_cannot_reach_the_engine_says_so(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    # Nodes have a loopback of their own.
+    slurm.host, before = "127.0.0.1", slurm.host
+    try:
+        engine = start()
+    finally:
+        slurm.host = before
+
+    async def scenario() -> dict[str, Any]:
+        return await engine.final((await engine.start(PLUGIN))["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.not-started")
+    assert "could not reach the engine at https://127.0.0.1:" in plugin["error"]["why"]
+
+
+def test_an_engine_that_is_killed_leaves_nothing_on_nodes(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> list[int]:
+        connection = await engine.open(PLUGIN)
+        pids = [await connection.call("pid"), await connection.call("spawn")]
+        engine.process.kill()
+        engine.process.wait()
+        await connection.wait_ended()
+        await connection.close()
+        return pids
+
+    for pid in play(scenario()):
+        deadline = time.monotonic() + 20
+        while psutil.pid_exists(pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_wish_that_can_never_be_met_is_said_and_can_be_stopped(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start('[default]\ntime = "5 h"')
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async for kind, data in engine.client.events(plugin["id"]):
+            if kind == "log" and "will never be met" in data["text"]:
+                assert "PartitionTimeLimit" in data["text"]
+                break
+        return await stop(engine, plugin)
+
+    assert play(scenario())["state"] == "exited"
+
+
+def test_a_node_that_is_cut_off_is_told_and_frees_itself(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> tuple[dict[str, Any], int]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            node, pid = await connection.call("where"), await connection.call("pid")
+            slurm.plug(node, "down")
+            try:
+                final = await engine.final(plugin["id"])
+                deadline = time.monotonic() + 20
+                while psutil.pid_exists(pid):
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.05)
+            finally:
+                slurm.plug(node, "up")
+            return final, node
+
+    plugin, node = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.lost")
+    assert f"nothing was heard of {node} for 10 s" in plugin["error"]["what"]
+    slurm.wait_until_idle()
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_is_up_is_named(start: Callable[..., RunningEngine], slurm: Slurm) -> None:
+    engine = start('[default]\ntime = "1 min"')
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60):
+            return await engine.final(plugin["id"])
+
+    plugin = asyncio.run(asyncio.wait_for(scenario(), 150))
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.time")
+
+
+def test_what_waits_when_its_engine_is_killed_is_cancelled_by_the_next_one(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+    blockers = [
+        slurm.run(
+            "sbatch", "--parsable", "--cpus-per-task=20", "--output=/dev/null", "--wrap=sleep 600"
+        ).strip()
+        for _ in NODES
+    ]
+
+    async def scenario() -> str:
+        plugin = await engine.start(PLUGIN)
+        async for kind, data in engine.client.events(plugin["id"]):
+            if kind == "state" and data["place"]:
+                break
+        engine.process.kill()
+        engine.process.wait()
+        return str(data["place"]["job"])
+
+    try:
+        waiting = play(scenario())
+        assert waiting in slurm.jobs()
+        start()
+        assert waiting not in slurm.jobs()
+        assert set(blockers) <= set(slurm.jobs())
+    finally:
+        slurm.run("scancel", *blockers)
+
+
+def test_without_slurm_the_engine_does_not_start(workspace: Path, slurm: Slurm) -> None:
+    (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "{slurm.host}"\n')
+    command = ("serve", "--port", "0", "--workspace", str(workspace), "--cluster", "slurm")
+    nowhere = {"SLURM_CONF": "/nowhere", "SLURM_CONF_SERVER": "127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy_engine", *command],
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    failed = json.loads(done.stdout)
+    assert (failed["event"], failed["error"]["id"]) == ("failed", "cluster.missing")

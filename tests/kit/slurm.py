@@ -1,0 +1,208 @@
+"""A real SLURM on this machine: each node is a network and a UTS namespace with a slurmd of its own.
+
+It needs root and the commands in ``TOOLS``; :func:`why_not` says what is missing. Nodes claim more CPUs and memory
+than there are, and have pretended GPUs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+TOOLS = ("ip", "nsenter", "unshare", "munged", "slurmctld", "slurmd", "sbatch", "scontrol")
+START_SECONDS = 30
+COMMAND_SECONDS = 20
+LOGIN = "10.77.0.1"
+NODES = ("n1", "n2", "n3")
+CTLD_PORT, SLURMD_PORT = 26817, 26818
+
+SLURM_CONF = """
+ClusterName=pretended
+SlurmctldHost=login({login})
+SlurmctldPort={ctld_port}
+SlurmdPort={slurmd_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+SlurmdParameters=config_overrides
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SchedulerParameters=sched_interval=2,batch_sched_delay=0,sched_min_interval=1,bf_interval=2
+ReturnToService=2
+SlurmdTimeout=10
+MinJobAge=300
+KillWait=5
+GresTypes=gpu
+{nodes}
+PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=5 DefMemPerCPU=100 State=UP
+"""
+NODE = (
+    "NodeName={name} NodeAddr={address} NodeHostname={name} CPUs=20 RealMemory=20000 Gres=gpu:2 State=UNKNOWN"
+)
+
+
+def why_not() -> str:
+    """Return why there can be no SLURM here; empty when there can."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "namespaces for its nodes need root"
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    return f"{', '.join(missing)} not installed" if missing else ""
+
+
+class Slurm:
+    """A cluster of three nodes. ``environ`` is what its commands need."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tag = secrets.token_hex(2)
+        self.bridge = f"ij{self.tag}"
+        self.host = LOGIN
+        self.environ = {"SLURM_CONF": str(folder / "slurm.conf")}
+        self._spaces: list[str] = []
+
+    def run(self, *command: str) -> str:
+        """Run a command of SLURM's; return what it says."""
+        done = subprocess.run(
+            command,
+            env={**os.environ, **self.environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=True,
+        )
+        return done.stdout
+
+    def jobs(self) -> list[str]:
+        """Return the jobs that wait or run."""
+        return self.run("squeue", "--noheader", "--format=%i").split()
+
+    def namespace(self, node: str) -> str:
+        return f"ij{self.tag}{node}"
+
+    def plug(self, node: str, state: str) -> None:
+        """Take a node off the network (``down``), or back (``up``)."""
+        subprocess.run(["ip", "link", "set", f"v{self.tag}{node}", state], check=True)
+
+    def start(self) -> None:
+        """Bring it up, and wait until its nodes are idle."""
+        folder = self.folder
+        for name in ("state", *(f"spool-{node}" for node in NODES)):
+            (folder / name).mkdir(mode=0o700)
+        key = folder / "munge.key"
+        key.write_bytes(secrets.token_bytes(128))
+        key.chmod(0o400)
+        for number in range(2):
+            subprocess.run(["mknod", str(folder / f"gpu{number}"), "c", "1", "3"], check=True)
+        (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-1]\n")
+        nodes = "\n".join(
+            NODE.format(name=node, address=f"10.77.0.{11 + number}") for number, node in enumerate(NODES)
+        )
+        (folder / "slurm.conf").write_text(
+            SLURM_CONF.format(
+                folder=folder, login=LOGIN, nodes=nodes, ctld_port=CTLD_PORT, slurmd_port=SLURMD_PORT
+            )
+        )
+        self._make_network()
+        self._launch(
+            "munged",
+            "--force",
+            *(f"--key-file={key}", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid"),
+            *(f"--log-file={folder}/munged.log", f"--seed-file={folder}/munged.seed"),
+        )
+        self._launch("unshare", "--uts", "sh", "-c", "hostname login; exec slurmctld -c -i")
+        for node in NODES:
+            enter = ("nsenter", f"--net=/run/netns/{self.namespace(node)}", "unshare", "--uts")
+            self._launch(*enter, "sh", "-c", f"hostname {node}; exec slurmd -N {node}")
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        """Wait until all nodes are there and have nothing to do."""
+        deadline = time.monotonic() + START_SECONDS
+        while self._idle() < len(NODES):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the nodes do not become idle; see {self.folder}")
+            time.sleep(0.05)
+
+    def _make_network(self) -> None:
+        def ip(*words: str) -> None:
+            subprocess.run(["ip", *words], check=True, capture_output=True)
+
+        ip("link", "add", self.bridge, "type", "bridge")
+        ip("address", "add", f"{LOGIN}/24", "dev", self.bridge)
+        ip("link", "set", self.bridge, "up")
+        for number, node in enumerate(NODES):
+            space, cable = self.namespace(node), f"v{self.tag}{node}"
+            ip("netns", "add", space)
+            self._spaces.append(space)
+            ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
+            ip("link", "set", cable, "master", self.bridge, "up")
+            ip("-n", space, "address", "add", f"10.77.0.{11 + number}/24", "dev", "eth0")
+            ip("-n", space, "link", "set", "eth0", "up")
+            ip("-n", space, "link", "set", "lo", "up")
+
+    def _launch(self, *command: str) -> None:
+        subprocess.run(
+            command,
+            env={**os.environ, **self.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+            check=True,
+        )
+
+    def _idle(self) -> int:
+        with contextlib.suppress(subprocess.SubprocessError):
+            return self.run("sinfo", "--noheader", "--Node", "--format=%t").split().count("idle")
+        return 0
+
+    def stop(self) -> None:
+        """Take it down, with its nodes and their network."""
+        for job in self.jobs():
+            subprocess.run(["scancel", job], env={**os.environ, **self.environ}, check=False)
+        for file in (
+            *self.folder.glob("slurmd-*.pid"),
+            self.folder / "slurmctld.pid",
+            self.folder / "munged.pid",
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(file.read_text())
+                os.kill(pid, signal.SIGTERM)
+                deadline = time.monotonic() + START_SECONDS
+                while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+                    time.sleep(0.02)
+        for space in self._spaces:
+            subprocess.run(["ip", "netns", "delete", space], check=False)
+        subprocess.run(["ip", "link", "delete", self.bridge], check=False)
+
+
+@contextlib.contextmanager
+def slurm(folder: Path) -> Iterator[Slurm]:
+    """Run a SLURM in ``folder``."""
+    cluster = Slurm(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
