@@ -1,27 +1,32 @@
 """A real SLURM on this machine: each node is a network and a UTS namespace with a slurmd of its own.
 
-It needs root and the commands in ``TOOLS``; :func:`why_not` says what is missing. Nodes claim more CPUs and memory
-than there are, and have pretended GPUs.
+It needs root and the commands in ``TOOLS``; :func:`why_not` says what is missing, and :class:`NoSlurm` what of the
+system does not let it come up. Nodes claim more CPUs and memory than there are, and have pretended GPUs. Each has
+addresses and ports of its own, so that the processes of pytest-xdist may have one each.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import psutil
 
 TOOLS = ("ip", "nsenter", "unshare", "munged", "slurmctld", "slurmd", "sbatch", "scontrol")
 START_SECONDS = 30
 COMMAND_SECONDS = 20
-LOGIN = "10.77.0.1"
+KILL_SECONDS = 5
 NODES = ("n1", "n2", "n3")
-CTLD_PORT, SLURMD_PORT = 26817, 26818
+SLURMD_PORT = 26818
 
 SLURM_CONF = """
 ClusterName=pretended
@@ -61,6 +66,10 @@ NODE = (
 )
 
 
+class NoSlurm(Exception):
+    """It could not be brought up on this system; the text says what did not work."""
+
+
 def why_not() -> str:
     """Return why there can be no SLURM here; empty when there can."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
@@ -76,7 +85,8 @@ class Slurm:
         self.folder = folder
         self.tag = secrets.token_hex(2)
         self.bridge = f"ij{self.tag}"
-        self.host = LOGIN
+        self.subnet = f"10.{random.randrange(64, 128)}.{random.randrange(256)}"
+        self.host = f"{self.subnet}.1"
         self.environ = {"SLURM_CONF": str(folder / "slurm.conf")}
         self._spaces: list[str] = []
 
@@ -97,6 +107,29 @@ class Slurm:
         """Return the jobs that wait or run."""
         return self.run("squeue", "--noheader", "--format=%i").split()
 
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[list[str]]:
+        """Have a job on each node that leaves no room there; return them."""
+        full = ("--parsable", "--exclusive", "--export=NONE", "--output=/dev/null", "--wrap=exec sleep 600")
+        jobs = [self.run("sbatch", *full).strip() for _ in NODES]
+        try:
+            self._until(
+                lambda: (
+                    set(self.run("squeue", "--noheader", "--states=R", "--format=%i").split()) >= set(jobs)
+                )
+            )
+            yield jobs
+        finally:
+            self.run("scancel", *jobs)
+            self._until(lambda: not set(jobs) & set(self.jobs()))
+
+    def _until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not true():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"see {self.folder}")
+            time.sleep(0.05)
+
     def namespace(self, node: str) -> str:
         return f"ij{self.tag}{node}"
 
@@ -105,7 +138,22 @@ class Slurm:
         subprocess.run(["ip", "link", "set", f"v{self.tag}{node}", state], check=True)
 
     def start(self) -> None:
-        """Bring it up, and wait until its nodes are idle."""
+        """Bring it up, and wait until its nodes are idle. Raises NoSlurm."""
+        try:
+            self._start()
+        except subprocess.CalledProcessError as error:
+            said = (error.stderr or b"").decode(errors="replace") if isinstance(error.stderr, bytes) else ""
+            raise NoSlurm(f"{' '.join(error.cmd[:4])}: {said.strip() or error.returncode}") from error
+        except (subprocess.TimeoutExpired, TimeoutError) as error:
+            raise NoSlurm(f"{error}; {self._last_words()}") from error
+
+    def _last_words(self) -> str:
+        logs = sorted(self.folder.glob("*.log"))
+        return "; ".join(
+            f"{log.name}: {(log.read_text(errors='replace').splitlines() or ['empty'])[-1]}" for log in logs
+        )
+
+    def _start(self) -> None:
         folder = self.folder
         for name in ("state", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir(mode=0o700)
@@ -116,11 +164,16 @@ class Slurm:
             subprocess.run(["mknod", str(folder / f"gpu{number}"), "c", "1", "3"], check=True)
         (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-1]\n")
         nodes = "\n".join(
-            NODE.format(name=node, address=f"10.77.0.{11 + number}") for number, node in enumerate(NODES)
+            NODE.format(name=node, address=f"{self.subnet}.{11 + number}")
+            for number, node in enumerate(NODES)
         )
         (folder / "slurm.conf").write_text(
             SLURM_CONF.format(
-                folder=folder, login=LOGIN, nodes=nodes, ctld_port=CTLD_PORT, slurmd_port=SLURMD_PORT
+                folder=folder,
+                login=f"{self.subnet}.1",
+                nodes=nodes,
+                ctld_port=_free_port(),
+                slurmd_port=SLURMD_PORT,
             )
         )
         self._make_network()
@@ -138,18 +191,14 @@ class Slurm:
 
     def wait_until_idle(self) -> None:
         """Wait until all nodes are there and have nothing to do."""
-        deadline = time.monotonic() + START_SECONDS
-        while self._idle() < len(NODES):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the nodes do not become idle; see {self.folder}")
-            time.sleep(0.05)
+        self._until(lambda: self._idle() == len(NODES))
 
     def _make_network(self) -> None:
         def ip(*words: str) -> None:
             subprocess.run(["ip", *words], check=True, capture_output=True)
 
         ip("link", "add", self.bridge, "type", "bridge")
-        ip("address", "add", f"{LOGIN}/24", "dev", self.bridge)
+        ip("address", "add", f"{self.subnet}.1/24", "dev", self.bridge)
         ip("link", "set", self.bridge, "up")
         for number, node in enumerate(NODES):
             space, cable = self.namespace(node), f"v{self.tag}{node}"
@@ -157,7 +206,7 @@ class Slurm:
             self._spaces.append(space)
             ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
             ip("link", "set", cable, "master", self.bridge, "up")
-            ip("-n", space, "address", "add", f"10.77.0.{11 + number}/24", "dev", "eth0")
+            ip("-n", space, "address", "add", f"{self.subnet}.{11 + number}/24", "dev", "eth0")
             ip("-n", space, "link", "set", "eth0", "up")
             ip("-n", space, "link", "set", "lo", "up")
 
@@ -178,28 +227,42 @@ class Slurm:
         return 0
 
     def stop(self) -> None:
-        """Take it down, with its nodes and their network."""
-        for job in self.jobs():
-            subprocess.run(["scancel", job], env={**os.environ, **self.environ}, check=False)
-        for file in (
-            *self.folder.glob("slurmd-*.pid"),
-            self.folder / "slurmctld.pid",
-            self.folder / "munged.pid",
-        ):
+        """Take it down, with its nodes, their network, and whatever still runs there."""
+        with contextlib.suppress(subprocess.SubprocessError):
+            for job in self.jobs():
+                self.run("scancel", job)
+        for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"):
             with contextlib.suppress(OSError, ValueError):
-                pid = int(file.read_text())
-                os.kill(pid, signal.SIGTERM)
-                deadline = time.monotonic() + START_SECONDS
-                while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-                    time.sleep(0.02)
+                _end(int((self.folder / f"{name}.pid").read_text()))
         for space in self._spaces:
-            subprocess.run(["ip", "netns", "delete", space], check=False)
-        subprocess.run(["ip", "link", "delete", self.bridge], check=False)
+            left = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False)
+            for pid in left.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "delete", self.bridge], check=False, capture_output=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end(pid: int) -> None:
+    """End a daemon, which would take seconds to leave by itself; return when it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        daemon = psutil.Process(pid)
+        daemon.kill()
+        deadline = time.monotonic() + KILL_SECONDS
+        # It is nobody's child, and init may take its time to reap it.
+        while daemon.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager
 def slurm(folder: Path) -> Iterator[Slurm]:
-    """Run a SLURM in ``folder``."""
+    """Run a SLURM in ``folder``. Raises NoSlurm."""
     cluster = Slurm(folder)
     try:
         cluster.start()

@@ -148,6 +148,7 @@ class Slurm:
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.wait()
         if process.returncode != 0:
             lines = complaints.decode(errors="replace").strip().splitlines() or [
                 f"exit code {process.returncode}"

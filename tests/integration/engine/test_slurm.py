@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -65,8 +66,12 @@ def cluster() -> Iterator[Slurm]:
     """Return a SLURM for all tests of this file; its path is short, as a socket's has to be."""
     with (
         tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
-        kit.slurm(Path(folder)) as up,
+        contextlib.ExitStack() as stack,
     ):
+        try:
+            up = stack.enter_context(kit.slurm(Path(folder)))
+        except kit.NoSlurm as error:
+            pytest.skip(f"SLURM does not come up here: {error}")
         yield up
 
 
@@ -95,14 +100,6 @@ def start(slurm: Slurm, start_engine: StartEngine, workspace: Path) -> Callable[
         return start_engine("--cluster", "slurm", *options, env=slurm.environ)
 
     return begin
-
-
-def waits(slurm: Slurm) -> None:
-    """Return when a job waits."""
-    deadline = time.monotonic() + 20
-    while "PD" not in slurm.run("squeue", "--noheader", "--format=%t"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def command_lines() -> str:
@@ -221,8 +218,6 @@ def test_a_plugin_waits_with_the_reason_and_can_be_stopped_while_it_does(
     engine = start()
 
     async def scenario() -> dict[str, Any]:
-        for _ in NODES:
-            slurm.run("sbatch", "--cpus-per-task=20", "--output=/dev/null", "--wrap=sleep 600")
         plugin = await engine.start(PLUGIN)
         connecting = asyncio.ensure_future(engine.client.connect(plugin["id"], {}))
         async for kind, data in engine.client.events(plugin["id"]):
@@ -238,11 +233,8 @@ def test_a_plugin_waits_with_the_reason_and_can_be_stopped_while_it_does(
             await connecting
         return final
 
-    try:
+    with slurm.busy():
         assert play(scenario())["state"] == "exited"
-    finally:
-        for job in slurm.jobs():
-            slurm.run("scancel", job)
 
 
 @pytest.mark.parametrize(
@@ -400,12 +392,6 @@ def test_what_waits_when_its_engine_is_killed_is_cancelled_by_the_next_one(
     start: Callable[..., RunningEngine], slurm: Slurm, play: Play
 ) -> None:
     engine = start()
-    blockers = [
-        slurm.run(
-            "sbatch", "--parsable", "--cpus-per-task=20", "--output=/dev/null", "--wrap=sleep 600"
-        ).strip()
-        for _ in NODES
-    ]
 
     async def scenario() -> str:
         plugin = await engine.start(PLUGIN)
@@ -416,20 +402,19 @@ def test_what_waits_when_its_engine_is_killed_is_cancelled_by_the_next_one(
         engine.process.wait()
         return str(data["place"]["job"])
 
-    try:
+    with slurm.busy() as others:
         waiting = play(scenario())
         assert waiting in slurm.jobs()
         start()
         assert waiting not in slurm.jobs()
-        assert set(blockers) <= set(slurm.jobs())
-    finally:
-        slurm.run("scancel", *blockers)
+        assert set(others) <= set(slurm.jobs())
 
 
-def test_without_slurm_the_engine_does_not_start(workspace: Path, slurm: Slurm) -> None:
+def test_without_slurm_the_engine_does_not_start(workspace: Path, slurm: Slurm, tmp_path: Path) -> None:
     (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "{slurm.host}"\n')
     command = ("serve", "--port", "0", "--workspace", str(workspace), "--cluster", "slurm")
-    nowhere = {"SLURM_CONF": "/nowhere", "SLURM_CONF_SERVER": "127.0.0.1:1"}
+    (tmp_path / "slurm.conf").touch()
+    nowhere = {"SLURM_CONF": str(tmp_path / "slurm.conf")}
     done = subprocess.run(
         [sys.executable, "-m", "imjoy_engine", *command],
         env={**os.environ, **nowhere},
