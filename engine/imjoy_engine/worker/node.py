@@ -121,8 +121,8 @@ class Node:
             if name in names or name.startswith(("LC_", "SLURM_"))
         }
         kept["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), kept.get("PATH", os.defpath)])
-        kept[CERTIFICATE_VARIABLE] = os.environ[CERTIFICATE_VARIABLE]
         kept.update(variables)
+        kept[CERTIFICATE_VARIABLE] = os.environ[CERTIFICATE_VARIABLE]
         return kept
 
     def send_output(self, frame: bytes) -> None:

@@ -169,6 +169,7 @@ def test_what_a_plugin_s_cmd_sets_does_not_reach_what_its_worker_connects_with(t
         existing_environments=tmp_path / "existing",
         launcher=Starting(),
         scratch=tmp_path / "scratch",
+        cluster=None,
         force_quit_timeout=1.0,
     )
 
