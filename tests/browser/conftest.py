@@ -215,6 +215,16 @@ class App:
             [name, function, list(arguments)],
         )
 
+    def drop(self, file: Path, place: str = "main") -> None:
+        """Drop a file on a part of the page as a person does: from another program, by the browser's own events."""
+        box = self.page.locator(place).first.bounding_box()
+        session = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+        session.detach()
+
     def begin_call(self, name: str, function: str) -> None:
         """Call a function whose answer the test waits for later, with :meth:`answer`."""
         self.page.evaluate(

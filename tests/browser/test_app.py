@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from playwright.sync_api import expect
 
 from .conftest import ENVIRONMENT_MILLISECONDS
@@ -52,18 +56,41 @@ def test_a_wrong_token_is_refused_with_what_to_do_and_the_right_one_then_works(
     expect(page.get_by_role("button", name="Connected")).to_be_visible()
 
 
-def test_a_file_dropped_on_the_page_is_loaded(app: App) -> None:
-    source = (app.plugins / "Numbers.imjoy.html").read_text("utf-8")
-    dropped = app.page.evaluate_handle(
-        """source => {
-            const data = new DataTransfer();
-            data.items.add(new File([source], "Numbers.imjoy.html", { type: "text/html" }));
-            return data;
-        }""",
-        source,
-    )
-    app.page.dispatch_event("section.plugins", "drop", {"dataTransfer": dropped})
+@pytest.mark.parametrize("place", ["header", "section.plugins", "main"])
+def test_a_file_that_is_dropped_anywhere_is_loaded_and_the_page_stays(app: App, place: str) -> None:
+    file = app.plugins / "Numbers.imjoy.html"
+    app.drop(file, place)
     app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
+
+
+def load_from(app: App, url: str) -> None:
+    app.page.get_by_role("button", name="From url").click()
+    app.page.get_by_label("Url of a plugin file").fill(url)
+    app.page.keyboard.press("Enter")
+
+
+def test_a_site_that_does_not_let_pages_read_is_told_from_one_that_is_not_there(app: App) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    load_from(app, f"http://127.0.0.1:{free}/a.imjoy.html")
+    expect(app.page.get_by_role("alert")).to_contain_text(f"127.0.0.1:{free} cannot be reached.")
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as closed:
+        Thread(target=closed.serve_forever).start()
+        app.page.get_by_label("Url of a plugin file").fill(f"http://127.0.0.1:{closed.server_port}/")
+        app.page.keyboard.press("Enter")
+        expect(app.page.get_by_role("alert")).to_contain_text("does not let pages read its files.")
+        closed.shutdown()
+
+
+def test_without_a_network_the_page_says_that_the_computer_is_offline(
+    app: App, context: Any, seen: Seen
+) -> None:
+    context.set_offline(True)
+    load_from(app, "https://github.com/imjoy-team/example/blob/master/A.imjoy.html")
+    expect(app.page.locator(".plugins").get_by_role("alert")).to_contain_text("This computer is offline.")
+    # It was asked for, and never left the browser.
+    assert seen.elsewhere() == ["https://raw.githubusercontent.com/imjoy-team/example/master/A.imjoy.html"]
+    seen.requests.clear()
 
 
 def test_a_plugin_is_loaded_from_a_url(app: App) -> None:

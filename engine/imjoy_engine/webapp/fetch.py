@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from imjoy.effects.http import certificates
 from imjoy.effects.npm import npm_registry
 from imjoy.model.errors import ExitCode, ImJoyError
 
@@ -109,7 +110,7 @@ def ensure_webapp(root: Path, report: Report, *, environ: Mapping[str, str], cdn
         return
     registry = npm_registry(environ)
     for package in wanted:
-        contents = _download(package, registry, cdn, report)
+        contents = _download(package, registry, cdn, report, environ)
         for file in package.files:
             _verify_file(package, file, contents[file.path])
         try:
@@ -135,11 +136,30 @@ def _is_complete(package: Package, root: Path) -> bool:
     return True
 
 
-def _download(package: Package, registry: str | None, cdn: str, report: Report) -> dict[str, bytes]:
+def _trust_the_system(session: requests.Session, environ: Mapping[str, str]) -> None:
+    """Have https trust what this system, or a variable, trusts, besides what requests carries; as pip and uv do."""
+    from requests.adapters import HTTPAdapter
+
+    trusted = certificates(environ)
+
+    class Trusting(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=trusted, **options)
+
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            return super().proxy_manager_for(proxy, ssl_context=trusted, **options)
+
+    session.mount("https://", Trusting())
+
+
+def _download(
+    package: Package, registry: str | None, cdn: str, report: Report, environ: Mapping[str, str]
+) -> dict[str, bytes]:
     import requests  # 0.14 s to import, and needed at the first start only
 
     reasons = []
     with requests.Session() as session:
+        _trust_the_system(session, environ)
         if registry is not None:
             try:
                 return _from_registry(session, package, registry, report)
@@ -154,7 +174,7 @@ def _download(package: Package, registry: str | None, cdn: str, report: Report) 
         f"The web app needs {package.name} {package.version}, and nobody who has it can be reached.",
         why="\n".join(reasons),
         fix="Connect to the network once and type: imjoy start --serve\n"
-        "Behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE to its certificates where it opens https.\n"
+        "Behind a proxy set HTTPS_PROXY, and SSL_CERT_FILE to its certificates where the system does not trust it.\n"
         "With a mirror of the npm registry set npm_config_registry.",
         exit_code=ExitCode.NETWORK_NEEDED,
     )

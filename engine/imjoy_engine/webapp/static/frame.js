@@ -12,3 +12,11 @@ window.parent = {
 };
 
 imjoyRPC.waitForInitialization({ target_origin: "*", enable_service_worker: false });
+
+// What a plugin does not take, the browser would open in the page's place.
+window.addEventListener("dragover", (event) => {
+  if (event.defaultPrevented) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+});
+window.addEventListener("drop", (event) => event.preventDefault());

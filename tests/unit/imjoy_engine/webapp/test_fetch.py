@@ -8,12 +8,15 @@ import hashlib
 import http.server
 import io
 import json
+import shutil
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.kit.proxies import certificate
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.webapp import fetch
@@ -127,6 +130,25 @@ def test_without_a_registry_that_answers_single_files_come_from_the_cdn(
     mirror.paths["/@scope/answer@1.2.3/dist/answer.js"] = CONTENT
     ensure_webapp(tmp_path, Reports(), environ={"npm_config_registry": NOBODY}, cdn=mirror.url)
     assert library_files(tmp_path)["answer.js"].read_bytes() == CONTENT
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
+def test_a_registry_is_trusted_whom_the_system_trusts(
+    package: Package, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, key = certificate(tmp_path)
+    # Where OpenSSL itself looks for the system's certificates; requests looks into its own alone.
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file, key)
+    mirror.server.socket = server.wrap_socket(mirror.server.socket, server_side=True)
+    mirror.url = mirror.url.replace("http:", "https:")
+    mirror.publish(package.name, package.version, tarball(CONTENT))
+    environ = {"npm_config_registry": mirror.url}
+    ensure_webapp(tmp_path / "root", Reports(), environ=environ, cdn=NOBODY)
+    assert library_files(tmp_path / "root")
 
 
 @pytest.mark.parametrize("by_cdn", [False, True])

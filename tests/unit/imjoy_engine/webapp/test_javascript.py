@@ -163,3 +163,50 @@ def test_a_config_gets_an_api_version_that_can_be_taken_apart(config: str, wante
     changed = evaluate("app/parse.js", f"m.withVersion({json.dumps(config)})")
     assert isinstance(changed, str)
     assert re.sub(r"^<config[^>]*>|</config>$", "", changed) == wanted
+
+
+GIST = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("shown", "file"),
+    [
+        (
+            "https://github.com/o/r/blob/main/a/B.imjoy.html",
+            "https://raw.githubusercontent.com/o/r/main/a/B.imjoy.html",
+        ),
+        (
+            "https://github.com/o/r/raw/v1/B%20C.html?raw=true#L3",
+            "https://raw.githubusercontent.com/o/r/v1/B%20C.html",
+        ),
+        (f"https://gist.github.com/o/{GIST}", f"https://gist.githubusercontent.com/o/{GIST}/raw"),
+        (
+            f"https://gist.github.com/o/{GIST}/raw/1/a.html",
+            f"https://gist.githubusercontent.com/o/{GIST}/raw/1/a.html",
+        ),
+        ("https://imjoy.io/#/app?plugin=https://a.org/B.imjoy.html", "https://a.org/B.imjoy.html"),
+        (
+            "https://imjoy.io/lite?plugin=https%3A//github.com/o/r/blob/m/B.html",
+            "https://raw.githubusercontent.com/o/r/m/B.html",
+        ),
+        ("https://raw.githubusercontent.com/o/r/m/B.html", "https://raw.githubusercontent.com/o/r/m/B.html"),
+        ("https://a.org/o/r/blob/m/B.html?x=1", "https://a.org/o/r/blob/m/B.html?x=1"),
+        ("https://github.com/o/r", "https://github.com/o/r"),
+    ],
+)
+def test_the_file_behind_the_address_of_its_page_is_found(shown: str, file: str) -> None:
+    assert evaluate("app/addresses.js", f"m.fileAddress({json.dumps(shown)})") == file
+
+
+@pytest.mark.parametrize(
+    ("address", "is_folder"),
+    [
+        ("https://github.com/o", True),
+        ("https://github.com/o/r/", True),
+        ("https://github.com/o/r/tree/main/plugins", True),
+        ("https://github.com/o/r/releases/download/v1/B.html", False),
+        ("https://raw.githubusercontent.com/o/r/m/B.html", False),
+    ],
+)
+def test_a_page_of_many_files_is_told(address: str, is_folder: bool) -> None:
+    assert evaluate("app/addresses.js", f"m.isFolderPage({json.dumps(address)})") == is_folder

@@ -2,6 +2,7 @@
 
 import { followEngine, restorePlugins } from "./plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
+import { followDrops } from "./drops.js";
 import { readable } from "./errors.js";
 import { knownTokens } from "./memory.js";
 import { state } from "./state.js";
@@ -11,6 +12,7 @@ import { followWindows } from "./windows.js";
 async function begin() {
   const known = knownTokens();
   Vue.createApp(AppView).mount("#app");
+  followDrops();
   followEngine();
   await startCore();
   followWindows();

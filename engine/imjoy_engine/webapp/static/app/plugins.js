@@ -1,5 +1,6 @@
 // The plugins on the page: load, run, stop, forget.
 
+import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
@@ -60,21 +61,39 @@ export async function addPluginFile(file) {
   await addPlugin(source, file.name);
 }
 
+/** Fetch the text of a plugin's file. Throws {what, why, fix} when there is none. */
+async function fetched(url) {
+  const address = fileAddress(url);
+  if (isFolderPage(address)) {
+    throw {
+      what: `${url} is a page with many files.`,
+      why: "A plugin is one file, NAME.imjoy.html.",
+      fix: "Open the plugin's file on that page, and take the address of that.",
+    };
+  }
+  let response;
+  try {
+    response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer" });
+  } catch (error) {
+    throw await whyNothingCame(address, error);
+  }
+  if (response.ok) return response.text();
+  const isMissing = response.status === 404;
+  throw {
+    what: isMissing ? `There is no file at ${url}.` : `${url} could not be fetched.`,
+    why: `${new URL(address).host} answered ${response.status} ${response.statusText}.`,
+    fix: isMissing ? "Look whether the address is whole, and whether the repository is public." : "",
+  };
+}
+
 export async function addPluginFromUrl(url) {
   state.loadError = null;
   state.loading = true;
   let source;
   try {
-    const response = await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer" });
-    if (!response.ok) throw new Error(`It answered ${response.status} ${response.statusText}.`);
-    source = await response.text();
+    source = await fetched(url);
   } catch (error) {
-    state.loadError = {
-      id: "",
-      what: `${url} could not be fetched.`,
-      why: error.message,
-      fix: "Some sites do not let pages read their files: download it, and load it as a file.",
-    };
+    state.loadError = readable(error, `${url} could not be fetched.`);
     return;
   } finally {
     state.loading = false;

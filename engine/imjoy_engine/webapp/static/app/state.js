@@ -28,6 +28,8 @@ export const state = reactive({
   view: "output",
   loadError: null,
   loading: false,
+  /** whether something is held over the page that could be dropped */
+  dropping: false,
 });
 
 let lastId = 0;

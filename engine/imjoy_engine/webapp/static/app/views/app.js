@@ -52,5 +52,6 @@ export const AppView = {
     <footer class="status" role="status" aria-live="polite" v-if="state.statusText">{{ state.statusText }}</footer>
     <div class="snackbar" role="status" aria-live="polite"><p v-if="state.snackbar">{{ state.snackbar }}</p></div>
     <DialogsView />
+    <div class="dropping" v-if="state.dropping" aria-hidden="true"><p>Drop it to load it</p></div>
   `,
 };

@@ -1,6 +1,7 @@
 // The plugins: load one, and a card for each.
 
-import { addPluginFile, addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
+import { addFiles } from "../drops.js";
+import { addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
 import { state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
@@ -100,19 +101,10 @@ const CardView = {
 export const PluginsView = {
   components: { CardView, ProblemView },
   setup: () => ({ state }),
-  data: () => ({ url: "", over: false, asksUrl: false }),
+  data: () => ({ url: "", asksUrl: false }),
   methods: {
-    async addFiles(files) {
-      for (const file of files) await addPluginFile(file);
-    },
     picked(event) {
-      this.addFiles([...event.target.files]).finally(() => (event.target.value = ""));
-    },
-    dropped(event) {
-      this.over = false;
-      const files = [...event.dataTransfer.files];
-      if (files.length) this.addFiles(files);
-      else if (event.dataTransfer.getData("text/uri-list")) addPluginFromUrl(event.dataTransfer.getData("text/uri-list"));
+      addFiles([...event.target.files]).finally(() => (event.target.value = ""));
     },
     async submitUrl() {
       await addPluginFromUrl(this.url.trim());
@@ -125,8 +117,7 @@ export const PluginsView = {
     },
   },
   template: `
-    <section class="plugins" aria-labelledby="plugins-title" :class="{ over }" @dragover.prevent="over = true"
-      @dragleave.self="over = false" @drop.prevent="dropped">
+    <section class="plugins" aria-labelledby="plugins-title">
       <div class="heading">
         <h2 id="plugins-title">Plugins</h2>
         <button type="button" @click="askUrl" :aria-expanded="asksUrl">From url</button>
@@ -145,7 +136,7 @@ export const PluginsView = {
           plugins run in a process and an environment of their own.</p>
       </div>
       <CardView v-for="card in state.plugins" :key="card.name" :card="card" />
-      <p class="quiet drop" v-if="state.plugins.length">Drop a file here to load another.</p>
+      <p class="quiet drop" v-if="state.plugins.length">Drop a file anywhere to load another.</p>
     </section>
   `,
 };

@@ -1,0 +1,47 @@
+// Files and links that are dropped: anywhere on the page, so that the browser never opens one in the page's place.
+
+import { addPluginFile, addPluginFromUrl } from "./plugins.js";
+import { core } from "./core.js";
+import { state } from "./state.js";
+
+export function followDrops() {
+  let inside = 0;
+  const end = () => {
+    inside = 0;
+    state.dropping = false;
+  };
+  window.addEventListener("dragenter", (event) => {
+    inside += 1;
+    state.dropping = carriesSomething(event);
+  });
+  window.addEventListener("dragleave", () => {
+    inside -= 1;
+    if (inside <= 0) end();
+  });
+  window.addEventListener("dragover", (event) => {
+    if (carriesSomething(event)) event.preventDefault();
+  });
+  window.addEventListener("drop", (event) => {
+    end();
+    if (!carriesSomething(event)) return;
+    event.preventDefault();
+    take(event.dataTransfer);
+  });
+}
+
+/** A text that is moved within a field is none of our business. */
+const carriesSomething = ({ dataTransfer }) =>
+  Boolean(dataTransfer) && ["Files", "text/uri-list"].some((kind) => dataTransfer.types.includes(kind));
+
+async function take(data) {
+  const files = [...data.files];
+  const link = data.getData("text/uri-list").split(/\r?\n/).find((line) => line && !line.startsWith("#"));
+  if (!core.imjoy) return;
+  if (files.length) await addFiles(files);
+  else if (link) await addPluginFromUrl(link);
+}
+
+/** Take files one after the other, so that each asks its questions by itself. */
+export async function addFiles(files) {
+  for (const file of files) await addPluginFile(file);
+}
