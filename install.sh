@@ -132,13 +132,13 @@ options:
   --distribution auto|miniconda|miniforge|existing|venv
                  where its Python comes from (default: \$IMJOY_DISTRIBUTION, else
                  auto: a conda that is here, else Miniconda, else Miniforge,
-                 else a Python that is here)
+                 else a Python: one that is here, or one that is fetched)
   --from SOURCE  what to install: a checkout's folder, a wheel, or a git url
                  (default: the checkout that this script stands in, else
                  git+$PROJECT_URL)
-  --mirror URL   where the installers of conda lie instead
+  --mirror URL   where the installers of conda and the Python lie instead
                  (default: \$IMJOY_MIRROR)
-  --offline DIR  take the installer and all wheels from this folder
+  --offline DIR  take the installer, the Python and all wheels from this folder
   --installer FILE --sha256 HASH
                  run this installer of Miniconda or Miniforge
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
@@ -157,7 +157,8 @@ changed; 4 network needed and not there, nothing was changed; 6 a download is
 not what it should be; 7 another install is at work; 70 a bug of ours; 130
 interrupted.
 
-It needs bash, and curl or wget. Run it again at any time: it finishes what was
+It needs bash, and a Python $PLANNER_FLOOR or newer; where there is none it fetches one,
+for which it needs curl or wget. Run it again at any time: it finishes what was
 interrupted, repairs, brings up to date, or finds nothing to do."
 }
 

@@ -33,13 +33,13 @@ options:
   --distribution auto|miniconda|miniforge|existing|venv
                  where its Python comes from (default: $IMJOY_DISTRIBUTION, else
                  auto: a conda that is here, else Miniconda, else Miniforge,
-                 else a Python that is here)
+                 else a Python: one that is here, or one that is fetched)
   --from SOURCE  what to install: a checkout's folder, a wheel, or a git url
                  (default: the checkout that this script stands in, else
                  git+{url})
-  --mirror URL   where the installers of conda lie instead
+  --mirror URL   where the installers of conda and the Python lie instead
                  (default: $IMJOY_MIRROR)
-  --offline DIR  take the installer and all wheels from this folder
+  --offline DIR  take the installer, the Python and all wheels from this folder
   --installer FILE --sha256 HASH
                  run this installer of Miniconda or Miniforge
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
