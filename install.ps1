@@ -388,7 +388,7 @@ function Get-Source([string]$Url) {
 function New-Folder([string[]]$Places) {
     foreach ($place in $Places) {
         if (-not $place -or -not (Test-Path -LiteralPath $place -PathType Container)) { continue }
-        $folder = Join-Path $place "imjoy-door-$([IO.Path]::GetRandomFileName())"
+        $folder = Join-Path $place "imjoy-door-$([Environment]::MachineName)-$PID-$([IO.Path]::GetRandomFileName())"
         try { [void][IO.Directory]::CreateDirectory($folder) } catch { continue }
         $Door.Folders += $folder
         return $folder

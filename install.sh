@@ -279,16 +279,18 @@ on_exit() {
   exit "$status"
 }
 
-# own_folder: makes the folder that everything fetched goes into, unless it is there.
+# own_folder: makes the folder that everything fetched goes into, unless it is there. When we are killed the planner of
+# another run removes it, once nobody of that number runs on this machine.
 own_folder() {
   local place
   [ -z "$FOLDER" ] || return 0
-  for place in "${TMPDIR:-/tmp}" /tmp "$(beside_prefix)"; do
-    FOLDER=$(mktemp -d "$place/imjoy-door.XXXXXX" 2>/dev/null) || continue
-    FOLDER=$(absolute "$FOLDER")
-    return 0
-  done
+  for place in "${TMPDIR:-/tmp}" /tmp "$(beside_prefix)"; do make_folder "$place/" && return 0; done
   die prefix.unwritable "$EXIT_REFUSED" "no temporary folder can be made" "" "name one that can be written to: TMPDIR=DIR"
+}
+
+# make_folder WHERE: in the folder, and with the first letters of its name, that are given.
+make_folder() {
+  FOLDER=$(mktemp -d "$1imjoy-door-${HOSTNAME//\//}-$$-XXXXXX" 2>/dev/null) && FOLDER=$(absolute "$FOLDER")
 }
 
 # beside_prefix: prints the nearest folder above the prefix that is there.
@@ -426,8 +428,7 @@ fetch_python() {
   own_folder
   if ! runs_programs; then
     rm -rf "$FOLDER"
-    FOLDER=$(mktemp -d "$(beside_prefix)/.imjoy-door.XXXXXX" 2>/dev/null) || FOLDER=""
-    { [ -n "$FOLDER" ] && runs_programs; } || no_python prefix.noexec "$EXIT_REFUSED" \
+    { make_folder "$(beside_prefix)/." && runs_programs; } || no_python prefix.noexec "$EXIT_REFUSED" \
       "neither ${TMPDIR:-/tmp} nor the disk of the prefix lets programs run" "name a folder on another disk: TMPDIR=DIR"
   fi
   archive=$FOLDER/python.tar.gz

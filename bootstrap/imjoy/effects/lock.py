@@ -127,6 +127,11 @@ def lives(owner: str) -> bool:
     return now == start if now or start else _is_taken(int(pid))
 
 
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number, whosever it is."""
+    return _started(pid) != "" or _is_taken(pid)
+
+
 def _is_taken(pid: int) -> bool:
     if sys.platform == "win32":
         return False

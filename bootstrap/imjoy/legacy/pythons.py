@@ -53,13 +53,17 @@ def command(python, words):
 
 def temporary_folder():
     # type: () -> str
-    """Make a folder in which programs may run, and return it: beside the prefix where the usual place forbids that."""
-    folder = tempfile.mkdtemp(prefix="imjoy-")
+    """Make a folder in which programs may run, and return it: beside the prefix where the usual place forbids that.
+
+    When we are killed the planner of another run removes it, once nobody of that number runs on this machine.
+    """
+    name = "imjoy-door-{0}-{1}-".format(platform.node(), os.getpid())
+    folder = tempfile.mkdtemp(prefix=name)
     if hasattr(os, "statvfs") and os.statvfs(folder).f_flag & NOEXEC:
         os.rmdir(folder)
         beside = os.path.dirname(find_prefix(os.environ))
         folder = tempfile.mkdtemp(
-            prefix=".imjoy-", dir=beside if os.path.isdir(beside) else os.path.expanduser("~")
+            prefix="." + name, dir=beside if os.path.isdir(beside) else os.path.expanduser("~")
         )
     return folder
 

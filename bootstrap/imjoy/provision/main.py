@@ -30,6 +30,7 @@ from imjoy.provision import words
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.arguments import Arguments, check, help_text, parse
 from imjoy.provision.door import ARGUMENTS_VARIABLE, Door, find_door, without_door
+from imjoy.provision.left_over import note_user, places, sweep_doors
 from imjoy.provision.linked import environment_of
 from imjoy.provision.plan import Plan, Wanted, look, make_plan
 from imjoy.provision.record import read_state, refuse_when_busy
@@ -50,6 +51,8 @@ def main(typed: Sequence[str]) -> int:
     verb, options = (typed[0], list(typed[1:])) if typed else ("install", [])
     file = context.environ.get(ARGUMENTS_VARIABLE)
     run = _Run(verb, context, door)
+    if door.folder is not None:
+        note_user(door.folder)
     try:
         if file:
             # A door whose arguments a shell would spoil writes them down, one a line.
@@ -190,6 +193,7 @@ class _Run:
             passed_on += ["--shell", shell]
         report = (lambda title, fraction: None) if quiet else self.steps
         context = replace(self._context, environ=without_door(self._context.environ))
+        sweep_doors(places(plan.prefix))
         installation = Installation(plan, context, _Reporter(report), verbose=arguments.has("verbose"))
         code = installation.run(passed_on)
         if arguments.has("verbose"):
@@ -276,6 +280,7 @@ class _Run:
         if not arguments.has("yes"):
             self._agree_to_remove(plan, as_json=as_json)
         self._removing = True
+        sweep_doors(places(plan.prefix))
         done = uninstall(plan, layout, context, self._door)
         self._removing = False
         self._show(done, as_json=as_json, quiet=arguments.has("quiet"))

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from imjoy.provision.left_over import sweep_doors
+
 from .conftest import BASH, ROOT, Machine, failure, nothing_runs, program, told, write_checkout
 
 TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
@@ -464,6 +466,24 @@ def test_stopped_while_the_planner_runs_it_undoes_and_the_door_waits(
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "undone after 1\n")
     assert nothing_runs(process.pid)
+    assert machine.left() == []
+
+
+def test_killed_it_leaves_a_folder_that_the_next_run_knows(
+    machine: Machine, checkout: Path, script: Path
+) -> None:
+    machine.has("python3", "kill -SEGV $$")
+    machine.python("python3.12")
+    machine.variables["DOUBLE"] = "undo"
+    with machine.start(BASH, script, "--from", checkout) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
+        process.wait()
+        [left] = [machine.temporary / each for each in machine.left()]
+        os.utime(left, (0, 0))
+        os.killpg(process.pid, signal.SIGTERM)
+    sweep_doors([machine.temporary])
     assert machine.left() == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -122,6 +123,21 @@ def test_a_killed_install_that_had_made_nothing_leaves_nothing(home: Path) -> No
     begin_record(target, "unfinished", made=target)
     run("uninstall", "--yes")
     assert listing(home) == before
+
+
+def test_what_a_door_that_was_killed_left_behind_goes_too(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = tmp_path / f"imjoy-door-{platform.node()}-{ended.pid}-x8Yz_1"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    run("uninstall", "--yes", "--dry-run")
+    assert left.exists()
+    run("uninstall", "--yes")
+    assert not left.exists()
 
 
 def test_a_folder_that_somebody_made_where_a_killed_install_was_is_theirs(home: Path, prefix: Path) -> None:
