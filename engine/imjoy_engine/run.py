@@ -282,24 +282,30 @@ async def run_file(
     arguments = values.from_json(json.loads(options.args))
     if not isinstance(arguments, list):
         arguments = [arguments]
-    async with started(client, file, options, _interface(client, file, answers, values)) as (
-        connection,
-        attached,
-    ):
-        first = "resume" if attached else "setup"
-        if callable(connection.api.get(first)):
-            await connection.call(first)
-        name = options.call
-        if name is None:
-            if not callable(connection.api.get("run")):
-                return
-            name = "run"
-            config = await ask_config(file, answers)
-            arguments = [
-                {"config": config, "data": arguments[0] if arguments else {}, "type": "", "name": ""}
-            ]
-        result = await connection.call(name, *arguments)
-        say("result", {"file": str(file), "call": name, "value": values.to_json(result)})
+    outcome: dict[str, object] = {}
+    try:
+        async with started(client, file, options, _interface(client, file, answers, values)) as (
+            connection,
+            attached,
+        ):
+            first = "resume" if attached else "setup"
+            if callable(connection.api.get(first)):
+                await connection.call(first)
+            name = options.call
+            if name is None:
+                if not callable(connection.api.get("run")):
+                    return
+                name = "run"
+                config = await ask_config(file, answers)
+                arguments = [
+                    {"config": config, "data": arguments[0] if arguments else {}, "type": "", "name": ""}
+                ]
+            result = await connection.call(name, *arguments)
+            outcome = {"file": str(file), "call": name, "value": values.to_json(result)}
+    finally:
+        # What the plugin has printed comes by another way, and is there when it has ended: the result is the last line.
+        if outcome:
+            say("result", outcome)
 
 
 async def run_files(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -89,6 +89,25 @@ def test_a_function_is_called_with_arguments_and_arrays_by_their_path(
     assert (numpy.load(value["npy"]) == numpy.arange(6) * 3).all()
 
 
+def test_the_result_comes_after_all_that_was_printed_before_it(engine: RunningEngine, write: Any) -> None:
+    file = write(
+        """
+def count(n):
+    for number in range(n):
+        print(number)
+    return n
+
+api.export({"count": count})
+"""
+    )
+    code, lines = run(engine, file, "--call", "count", "--args", "300")
+    assert code == 0
+    kinds = [line["event"] for line in lines if line["event"] == "result" or line.get("stream") == "stdout"]
+    assert kinds[-1] == "result"
+    printed = "".join(line["text"] for line in lines if line.get("stream") == "stdout")
+    assert printed == "".join(f"{number}\n" for number in range(300))
+
+
 def test_numbers_that_json_has_not_come_as_their_names(engine: RunningEngine, write: Any) -> None:
     file = write(
         "api.export({'odd': lambda: {'mean': float('nan'), 'range': [float('-inf'), float('inf'), 0.5]}})"
