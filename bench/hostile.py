@@ -1,7 +1,8 @@
 """Plugin files that were made to keep the engine busy, uploaded one after the other: ``make hostile``.
 
 Four clients with the token send them for a minute, while another asks ``/healthz`` twenty times a second. The exit code
-is 1 when the slowest of a hundred answers (p99) took more than 50 ms longer than before the campaign.
+is 1 when the slowest of a hundred answers (p99) took more than 50 ms longer than before the campaign. ``make bench``
+has a shorter one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 TOKEN = "a-token-of-the-hostile-campaign"
@@ -51,6 +53,9 @@ BODIES = {
     "brackets of 16 MiB": b'{"config": ' + b"[" * (16 * MIB),
     "objects of 16 MiB": b'{"config": [' + b"{}," * (5 * MIB) + b"0]}",
     "blocks of 3 MiB": json.dumps({"source": "<a>" * MIB}).encode(),
+    "a text of 60 MiB": b'{"script": "x = 1", "config": {"name": "P", "type": "native-python", "x": "'
+    + b"a" * (60 * MIB)
+    + b'"}}',
     "a script of 3 MiB": source('{"name": "P", "type": "iframe"}').replace(
         b"x = 1", b"x = 1\\n" * (MIB // 2)
     ),
@@ -109,6 +114,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
+    quiet, busy, slowest = campaign(options.seconds)
+    for words, samples in (("before the campaign", quiet), ("during it", busy)):
+        print(
+            f"/healthz {words}: {len(samples)} answers, p50 {percentile(samples, 0.5) * 1000:.1f} ms, "
+            f"p99 {percentile(samples, 0.99) * 1000:.1f} ms, slowest {samples[-1] * 1000:.1f} ms"
+        )
+    for name, taken in sorted(slowest.items(), key=lambda item: -item[1]):
+        print(f"  {name}: answered within {taken:.2f} s")
+    grown = percentile(busy, 0.99) - percentile(quiet, 0.99)
+    return 0 if grown < MAX_P99_SECONDS else 1
+
+
+def measure_hostile(seconds: float) -> list[dict[str, Any]]:
+    """Return the row about ``/healthz`` in a campaign of so many seconds."""
+    _, busy, _ = campaign(seconds)
+    figure = f"/healthz p99 while {UPLOADERS} clients upload hostile plugin files"
+    limit = f"{MAX_P99_SECONDS * 1000:.0f} ms"
+    return [{"figure": figure, "limit": limit, "value": percentile(busy, 0.99) * 1000, "unit": "ms"}]
+
+
+def campaign(seconds: float) -> tuple[list[float], list[float], dict[str, float]]:
+    """Return how long answers took before and during a campaign, sorted, and the longest for each kind of file."""
     with tempfile.TemporaryDirectory() as folder:
         argv = ["serve", "--port", "0", "--workspace", str(Path(folder) / "workspace"), "--lifeline"]
         with subprocess.Popen(
@@ -122,26 +149,13 @@ def main() -> int:
             try:
                 ready = json.loads(engine.stdout.readline())
                 parts = urlsplit(ready["url"])
-                return campaign((str(parts.hostname), int(parts.port or 0)), options.seconds)
+                address = (str(parts.hostname), int(parts.port or 0))
+                quiet = measure(address, min(seconds, 10.0), {})
+                slowest: dict[str, float] = {}
+                return quiet, measure(address, seconds, slowest, uploaders=UPLOADERS), slowest
             finally:
                 engine.stdin.close()
                 engine.wait(30)
-
-
-def campaign(address: tuple[str, int], seconds: float) -> int:
-    """Measure before and during the campaign."""
-    quiet = measure(address, min(seconds, 10.0), {})
-    slowest: dict[str, float] = {}
-    busy = measure(address, seconds, slowest, uploaders=UPLOADERS)
-    for words, samples in (("before the campaign", quiet), ("during it", busy)):
-        print(
-            f"/healthz {words}: {len(samples)} answers, p50 {percentile(samples, 0.5) * 1000:.1f} ms, "
-            f"p99 {percentile(samples, 0.99) * 1000:.1f} ms, slowest {samples[-1] * 1000:.1f} ms"
-        )
-    for name, taken in sorted(slowest.items(), key=lambda item: -item[1]):
-        print(f"  {name}: answered within {taken:.2f} s")
-    grown = percentile(busy, 0.99) - percentile(quiet, 0.99)
-    return 0 if grown < MAX_P99_SECONDS else 1
 
 
 def measure(

@@ -18,8 +18,10 @@ import report
 from commands import measure_commands, measure_doctor
 from environments import measure_environments
 from figures import BIG_ROUNDS, Bench
+from hostile import measure_hostile
 
 OUT = Path(__file__).parents[1] / ".bench"
+HOSTILE_SECONDS = 30.0
 
 
 def main() -> None:
@@ -43,7 +45,11 @@ def main() -> None:
             bench.round(number, f"round {number + 1} of {options.rounds}")
             load.append(os.getloadavg()[0])
             write(options.out, bench, [], load)  # a run that is ended leaves what it has
-        ours = measure_commands(options.rounds) + measure_doctor(options.rounds)
+        ours = (
+            measure_commands(options.rounds)
+            + measure_doctor(options.rounds)
+            + measure_hostile(HOSTILE_SECONDS)
+        )
         if not options.no_environments:
             ours += measure_environments(options.rounds, Path(folder) / "environments-bench")
     print(write(options.out, bench, ours, load))

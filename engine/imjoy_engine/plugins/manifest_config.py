@@ -100,6 +100,7 @@ class _Copier:
     def __init__(self, file: str) -> None:
         self._file = file
         self._left = MAX_CONFIG_VALUES
+        self._characters_left = MAX_CONFIG_CHARACTERS
 
     def copy(self, value: object, depth: int) -> object:
         self._left -= 1
@@ -121,6 +122,11 @@ class _Copier:
         raise _shape_error(self._file, f"it holds {_kind(value)}")
 
     def _text(self, text: str) -> str:
+        self._characters_left -= len(text)
+        if self._characters_left < 0:
+            raise _size_error(
+                self._file, f"Its texts have more than {MAX_CONFIG_CHARACTERS:,} characters together."
+            )
         try:
             text.encode()
         except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """What a client sends to start a plugin, read away from the event loop.
 
 Small ones are read in a thread. What is larger would hold Python's lock for too long at a time, as a JSON reader never
-lets go of it, and goes to a process of its own, which has a deadline and a limit for its memory.
+lets go of it, and goes to a process of its own, which has a deadline and, but on Windows, a limit for its memory.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import os
 import pickle
 import re
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Iterator, Mapping
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,8 @@ DEFAULT_WORKSPACE = "default"
 MAX_LABEL_CHARACTERS = 1_000
 WORKSPACE_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}")
 THREAD_BYTES = 32 * 1024
-"""Published plugins have up to 30 kB. Nothing of this size holds the lock for more than a millisecond."""
-# YAML takes a hundred times as long as JSON. Hardly any plugin is written in it; locks are.
+"""The slowest JSON of this size, numbers with exponents, took 1.6 ms to read. The examples have up to 4 kB."""
+# A character of YAML took 800 times as long as one of JSON (500 small objects in a list). Locks are written in it, too.
 _SLOW = re.compile(rb'yaml|"lock"')
 READER_SECONDS = 20.0
 READER_MEMORY_BYTES = 2 << 30
@@ -58,24 +58,26 @@ class PluginReader:
         self._in_thread = asyncio.Semaphore(1)
         self._in_process = asyncio.Semaphore(1)
 
-    async def read(self, body: bytes) -> PluginRequest:
-        """Return what the body of ``POST /plugins`` asks for.
+    async def read(self, pieces: Sequence[bytes]) -> PluginRequest:
+        """Return what the body of ``POST /plugins`` asks for; ``pieces`` are what it came in.
 
         Raises ImJoyError ``request.invalid``, ``plugin.*``, ``env.*`` or ``lock.*``; ``plugin.unreadable`` when reading
         it takes more than ``READER_SECONDS`` or too much memory.
         """
-        if len(body) <= THREAD_BYTES and not _SLOW.search(body):
-            async with self._in_thread:
-                return await asyncio.to_thread(read_body, body, self._existing, self._default_env)
+        if sum(map(len, pieces)) <= THREAD_BYTES:
+            body = b"".join(pieces)
+            if not _SLOW.search(body):
+                async with self._in_thread:
+                    return await asyncio.to_thread(read_body, body, self._existing, self._default_env)
         async with self._in_process:
-            return await _read_in_process(body, str(self._existing), self._default_env)
+            return await _read_in_process(pieces, str(self._existing), self._default_env)
 
 
-async def _read_in_process(body: bytes, *arguments: str) -> PluginRequest:
+async def _read_in_process(pieces: Sequence[bytes], *arguments: str) -> PluginRequest:
     argv = (sys.executable, "-c", _READER, json.dumps(sys.path), *arguments)
     process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
     try:
-        answer, _ = await asyncio.wait_for(process.communicate(body), READER_SECONDS)
+        answer = await asyncio.wait_for(_exchange(process, pieces), READER_SECONDS)
         if process.returncode == 0:
             return _unpacked(answer)
         why = "It takes more memory than the engine gives to reading it."
@@ -87,6 +89,25 @@ async def _read_in_process(body: bytes, *arguments: str) -> PluginRequest:
                 process.kill()
         await process.wait()
     raise ImJoyError("plugin.unreadable", "The plugin cannot be read.", why=why, fix="Make its file smaller.")
+
+
+async def _exchange(process: Process, pieces: Sequence[bytes]) -> bytes:
+    """Give ``process`` all of ``pieces``, and return its answer when it has ended."""
+    assert process.stdin is not None and process.stdout is not None
+    answering = asyncio.ensure_future(process.stdout.read())
+    try:
+        # It may end before it has read all; its exit code says why.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            # One at a time: what waits to be written is copied.
+            for piece in pieces:
+                process.stdin.write(piece)
+                await process.stdin.drain()
+        process.stdin.close()
+        answer = await answering
+    finally:
+        answering.cancel()
+    await process.wait()
+    return answer
 
 
 def main() -> None:

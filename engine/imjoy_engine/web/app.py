@@ -14,6 +14,7 @@ from imjoy import __version__
 
 from ..plugins.reading import PluginReader
 from . import engine, plugins
+from .bodies import MAX_BODY_BYTES
 from .classic import add_classic_routes
 from .context import API, CONTEXT, Context
 from .files import FILES, add_file_routes
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..launchers.cluster import ClusterLauncher
 
 DESCRIPTION = Path(__file__).with_name("openapi.yaml")
-MAX_BODY_BYTES = 64 << 20  # of a plugin's source; uploads are streamed
 
 
 class Route(NamedTuple):

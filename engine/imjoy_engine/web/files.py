@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from imjoy.model.errors import ImJoyError
 
 from ..files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
+from .bodies import read_object
 from .context import API
 from .proxied import Proxies
 
@@ -86,7 +87,7 @@ async def delete_file(request: web.Request) -> web.Response:
 
 async def sign_url(request: web.Request) -> web.Response:
     """Answer with a url that allows one method on one path for a while."""
-    body = await _json_object(request)
+    body = await read_object(request, "files.request")
     path, workspace = body.get("path"), body.get("workspace", DEFAULT_WORKSPACE)
     method, expires = body.get("method", "GET"), body.get("expires", DEFAULT_URL_SECONDS)
     overwrite = body.get("overwrite", False)
@@ -137,16 +138,6 @@ async def _copy_body(request: web.Request, upload: Upload) -> None:
 
 def _place(request: web.Request) -> tuple[str, str]:
     return request.query.get("path", ""), request.query.get("workspace", DEFAULT_WORKSPACE)
-
-
-async def _json_object(request: web.Request) -> dict[str, object]:
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError) as error:
-        raise ImJoyError("files.request", "The request's body is not JSON.", why=str(error)) from error
-    if not isinstance(body, dict):
-        raise ImJoyError("files.request", "The request's body is not a JSON object.")
-    return body
 
 
 # Method, path, handler.

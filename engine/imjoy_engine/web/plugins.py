@@ -17,6 +17,7 @@ from ..auth import bearer, same_secret
 from ..plugins.events import Event
 from ..plugins.lifecycle import Plugin
 from ..plugins.reading import PluginReader
+from .bodies import MAX_BODY_BYTES, read_pieces
 from .context import CONTEXT
 from .relay import Limits, serve_client, serve_worker
 from .socket import Socket
@@ -29,7 +30,7 @@ READER = web.AppKey("reader", PluginReader)
 
 async def start_plugin(request: web.Request) -> web.Response:
     """Start a plugin, or hand out the one that runs."""
-    wanted = await request.app[READER].read(await request.read())
+    wanted = await request.app[READER].read(await read_pieces(request, MAX_BODY_BYTES))
     plugin, attached = request.app[CONTEXT].registry.start(wanted)
     return web.json_response({**plugin.as_json(), "attached": attached}, status=202)
 

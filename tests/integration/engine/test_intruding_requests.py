@@ -214,6 +214,11 @@ def test_a_body_over_the_limit_is_refused_and_not_held(engine: RunningEngine) ->
     assert memory(engine) - idle < 3 * size
 
 
+def test_only_a_plugin_may_be_a_large_document(engine: RunningEngine) -> None:
+    assert post(engine, "/api/v1/files/url", {"path": "a", "method": "PUT", "more": "x" * 60_000})[0] == 200
+    assert post(engine, "/api/v1/files/url", {"path": "a", "more": "x" * 70_000})[0] == 413
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
 @pytest.mark.parametrize("target", ["POST /api/v1/plugins", "PUT /api/v1/files?path=bomb"])
 def test_what_is_compressed_is_not_unpacked(engine: RunningEngine, encoding: str, target: str) -> None:
