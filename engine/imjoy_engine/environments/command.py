@@ -157,8 +157,8 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
 
 def _plan(file: Path, tag: str | None, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
     from imjoy_engine.environments.old_pins import for_old_pins
+    from imjoy_engine.environments.planning import plan_environment
     from imjoy_engine.environments.scrub import scrub
-    from imjoy_engine.environments.spec import plan_environment
 
     manifest = _manifest(file, tag)
     spec = plan_environment(manifest, manifest.tag)
@@ -172,7 +172,7 @@ def _lock(file: Path, options: argparse.Namespace, environ: Mapping[str, str]) -
     from imjoy.effects.conda_lock import PLATFORMS
     from imjoy_engine.environments.lockfile import lock_file_of
     from imjoy_engine.environments.locking import lock_plugin
-    from imjoy_engine.environments.spec import plan_environment
+    from imjoy_engine.environments.planning import plan_environment
 
     manifest = _manifest(file, options.tag)
     specs = [plan_environment(manifest, manifest.tag, each) for each in options.platform or PLATFORMS]

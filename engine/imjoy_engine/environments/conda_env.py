@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls
+from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls, find_conda
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
 from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.pip_part import PipPart
-from imjoy_engine.environments.prefix import interpreter_of
+from imjoy_engine.environments.prefix import interpreter_of, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage
-from imjoy_engine.environments.store import remove_tree
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import (
     FRESH_SECONDS,
@@ -557,11 +555,6 @@ async def _build_with_command(
             fix="Correct the package that conda names above in the plugin's config, then load the plugin again.",
         )
     return match_specs(spec)[0]
-
-
-def find_conda(environ: Mapping[str, str]) -> str | None:
-    """Return the conda command: ``CONDA_EXE``, else the first on PATH."""
-    return environ.get("CONDA_EXE") or shutil.which("conda", path=environ.get("PATH"))
 
 
 def _shows(signs: Sequence[str], error: Exception) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -165,3 +166,8 @@ def _load(path: Path) -> Mapping[str, object]:
 def channel_urls(channels: tuple[str, ...], settings: CondaSettings) -> list[str]:
     """Return the urls of ``channels`` in their order."""
     return [settings.url(channel) for channel in channels or (DEFAULT_CHANNEL,)]
+
+
+def find_conda(environ: Mapping[str, str]) -> str | None:
+    """Return the conda command: ``CONDA_EXE``, else the first on PATH."""
+    return environ.get("CONDA_EXE") or shutil.which("conda", path=environ.get("PATH"))

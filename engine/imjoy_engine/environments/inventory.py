@@ -12,9 +12,9 @@ from typing import Any
 
 from imjoy.effects.files import read_json
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.conda_settings import find_conda
 from imjoy_engine.environments.pip_part import PIP_PARTS
-from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
-from imjoy_engine.environments.store import remove_tree
+from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, remove_tree
 from imjoy_engine.environments.uses import Use, read_uses
 
 CONDA_LIST = Path(".conda", "environments.txt")
@@ -146,8 +146,6 @@ async def collect(
 
 def register_with_conda(prefix: Path, environ: Mapping[str, str]) -> None:
     """Let ``conda env list`` show an environment, when there is a conda."""
-    from imjoy_engine.environments.conda_env import find_conda
-
     path = _conda_list(environ)
     if path is None or not (path.exists() or find_conda(environ)):
         return

@@ -26,9 +26,10 @@ from imjoy.effects.pip_settings import uv_options
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import old_pins
 from imjoy_engine.environments.conda_settings import read_conda_settings
+from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Report
 from imjoy_engine.environments.scrub import scrub
-from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, plan_environment, this_platform
+from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import build_variables, build_venv, find_uv, network_is_down

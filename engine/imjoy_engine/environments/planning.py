@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imjoy_engine.environments.conda_words import (
     DEFAULT_CHANNEL,
@@ -23,7 +24,16 @@ from imjoy_engine.environments.conda_words import (
 from imjoy_engine.environments.folders import inner_path
 from imjoy_engine.environments.pip_words import read_pip_words
 from imjoy_engine.environments.refusals import Refusals
-from imjoy_engine.environments.spec import BASE_REQUIREMENTS, EnvironmentSpec, GpuWish, Repository
+from imjoy_engine.environments.spec import (
+    BASE_REQUIREMENTS,
+    EnvironmentSpec,
+    GpuWish,
+    Repository,
+    this_platform,
+)
+
+if TYPE_CHECKING:
+    from imjoy_engine.plugins.manifest import Manifest
 
 # First words that make a text of several words a command, not a list of packages.
 _COMMAND = re.compile(
@@ -60,6 +70,21 @@ def add_environment_file(spec: EnvironmentSpec, content: object, *, file: str) -
     planner.continue_from(spec)
     planner.read_environment_file(content)
     return replace(planner.spec(spec.platform), files=(), work_dir=spec.work_dir, label=spec.label)
+
+
+def plan_environment(manifest: Manifest, tag: str, platform: str | None = None) -> EnvironmentSpec:
+    """Return the environment that a plugin needs for ``tag``, on this platform or the one that is given.
+
+    Raises:
+        ImJoyError: ``env.unsupported`` for a form that this engine does not provide, ``env.requirement`` for one that
+            is no requirement at all, ``env.python`` for a Python without a worker, ``env.folder`` for a path that leads
+            out of the work folder, ``plugin.tag`` for a field keyed by tag where there are no tags.
+    """
+    planner = Planner(manifest.file, manifest.name)
+    planner.note(*manifest.notes_on(tag))
+    planner.read("env", manifest.by_tag("env", tag))
+    planner.read("requirements", manifest.by_tag("requirements", tag))
+    return planner.spec(platform or this_platform())
 
 
 class Planner:

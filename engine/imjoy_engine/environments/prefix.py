@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sys
 from pathlib import Path, PurePath
 from typing import TypeVar
 
 MARKER_NAME = "imjoy-environment.json"
+REMOVE_TRIES = 20
+REMOVE_PAUSE_SECONDS = 0.1
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
@@ -32,3 +36,19 @@ def places_of(python: AnyPath) -> tuple[AnyPath, list[AnyPath]]:
         return folder.parent, [folder]
     inside = ("Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin")
     return folder, [folder, *(folder / each for each in inside)]
+
+
+async def remove_tree(prefix: Path) -> None:
+    """Remove a folder with everything in it, off the event loop, because one environment has 10,000 files."""
+    for tries_left in reversed(range(REMOVE_TRIES)):
+        try:
+            await asyncio.to_thread(shutil.rmtree, prefix)
+        except FileNotFoundError:
+            return
+        except OSError:
+            # The processes of a killed build may need a moment to be gone.
+            if not tries_left:
+                raise
+            await asyncio.sleep(REMOVE_PAUSE_SECONDS)
+        else:
+            return

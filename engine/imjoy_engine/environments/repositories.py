@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from imjoy.effects.files import is_litter
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
+from imjoy_engine.environments.prefix import remove_tree
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import Repository
-from imjoy_engine.environments.store import remove_tree
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import build_variables
 

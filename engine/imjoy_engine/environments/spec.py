@@ -5,10 +5,6 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import Manifest
 
 # What the worker imports, with the last releases that its oldest interpreters can use, and what plugins have always
 # found there without asking (20 of 57 published ones use numpy undeclared, 9 requests).
@@ -139,21 +135,3 @@ class EnvironmentSpec:
 
 
 DEFAULT_ENVIRONMENT = EnvironmentSpec(None, tuple(sorted(BASE_REQUIREMENTS)))
-
-
-def plan_environment(manifest: Manifest, tag: str, platform: str | None = None) -> EnvironmentSpec:
-    """Return the environment that a plugin needs for ``tag``, on this platform or the one that is given.
-
-    Raises:
-        ImJoyError: ``env.unsupported`` for a form that this engine does not provide, ``env.requirement`` for one that
-            is no requirement at all, ``env.python`` for a Python without a worker, ``env.folder`` for a path that leads
-            out of the work folder, ``plugin.tag`` for a field keyed by tag where there are no tags.
-    """
-    # The engine is up sooner without the words of pip, conda and git.
-    from imjoy_engine.environments.planning import Planner
-
-    planner = Planner(manifest.file, manifest.name)
-    planner.note(*manifest.notes_on(tag))
-    planner.read("env", manifest.by_tag("env", tag))
-    planner.read("requirements", manifest.by_tag("requirements", tag))
-    return planner.spec(platform or this_platform())

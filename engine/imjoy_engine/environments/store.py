@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from imjoy.effects.files import make_folders, read_json
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter
+from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
@@ -35,7 +34,6 @@ __all__ = ["EnvironmentStore", "Progress"]
 # Part of every folder's name: raise it when environments of older engines must not be used any more.
 FORMAT = 2
 WAIT_POLL_SECONDS = 0.1
-REMOVE_TRIES = 20
 Fill = Callable[[Path, Report], Awaitable[None]]
 
 
@@ -291,19 +289,3 @@ def _read_progress(path: Path) -> Progress | None:
     except (OSError, ValueError, TypeError):
         return None
     return Progress(str(phase), str(text), fraction if isinstance(fraction, (int, float)) else None)
-
-
-async def remove_tree(prefix: Path) -> None:
-    """Remove a folder with everything in it, off the event loop, because one environment has 10,000 files."""
-    for tries_left in reversed(range(REMOVE_TRIES)):
-        try:
-            await asyncio.to_thread(shutil.rmtree, prefix)
-        except FileNotFoundError:
-            return
-        except OSError:
-            # The processes of a killed build may need a moment to be gone.
-            if not tries_left:
-                raise
-            await asyncio.sleep(WAIT_POLL_SECONDS)
-        else:
-            return

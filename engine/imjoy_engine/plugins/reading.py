@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from imjoy.model.errors import ImJoyError
 
 from ..environments.existing.choice import Choice
-from ..environments.spec import EnvironmentSpec, plan_environment
+from ..environments.spec import EnvironmentSpec
 from .lifecycle import PluginRequest
 from .limits import MAX_LOCK_CHARACTERS, check_length
 
@@ -202,6 +202,9 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
         )
     plugin = _plugin_file(body, file)
     manifest = plugin.manifest.with_tag(_text(body, "tag", "") or None)
+    # The engine is up sooner without the words of pip, conda and git.
+    from ..environments.planning import plan_environment
+
     environment = plan_environment(manifest, manifest.tag)
     if lock := _text(body, "lock", ""):
         # Few plugins come with one.

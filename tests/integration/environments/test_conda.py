@@ -19,10 +19,11 @@ import pytest
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import conda_env
 from imjoy_engine.environments.inventory import collect
+from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.prefix import MARKER_NAME
 from imjoy_engine.environments.preparation import prepare
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec, plan_environment
+from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.plugins.manifest import parse_plugin
 

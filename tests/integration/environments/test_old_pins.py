@@ -10,8 +10,9 @@ import pytest
 
 from imjoy_engine.environments import old_pins
 from imjoy_engine.environments.old_pins import for_old_pins, pins_of
+from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec, plan_environment, this_platform
+from imjoy_engine.environments.spec import EnvironmentSpec, this_platform
 from imjoy_engine.environments.venv_env import find_uv
 from imjoy_engine.plugins.manifest import from_config
 

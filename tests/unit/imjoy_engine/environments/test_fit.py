@@ -10,7 +10,8 @@ import pytest
 from imjoy_engine.environments.existing.fit import lacks_of, refusal, usual_but_missing
 from imjoy_engine.environments.existing.installed import changes, conda_packages, installed_packages
 from imjoy_engine.environments.existing.records import ExistingEnvironment
-from imjoy_engine.environments.spec import EnvironmentSpec, plan_environment
+from imjoy_engine.environments.planning import plan_environment
+from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.plugins.manifest import from_config
 
 PACKAGES = {

@@ -10,14 +10,13 @@ from packaging.utils import canonicalize_name
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.pip_words import normal_requirement
-from imjoy_engine.environments.planning import add_environment_file
+from imjoy_engine.environments.planning import add_environment_file, plan_environment
 from imjoy_engine.environments.spec import (
     BASE_REQUIREMENTS,
     DEFAULT_ENVIRONMENT,
     EnvironmentSpec,
     GpuWish,
     Repository,
-    plan_environment,
 )
 from imjoy_engine.plugins.manifest import from_config
 
