@@ -110,9 +110,10 @@ async def _measure_pip(rounds: int, folder: Path) -> list[dict[str, Any]]:
         await store.ensure(spec, lambda progress: None)
 
     async def venv_and_pip() -> None:
-        await asyncio.to_thread(subprocess.run, [sys.executable, "-m", "venv", plain], check=True)
+        make = [sys.executable, "-m", "venv", str(plain)]
+        await asyncio.to_thread(subprocess.check_call, make)
         pip = [str(plain / "bin" / "python"), "-m", "pip", "install", "--quiet", *spec.requirements]
-        await asyncio.to_thread(subprocess.run, pip, check=True, stderr=subprocess.DEVNULL)
+        await asyncio.to_thread(subprocess.check_call, pip, stderr=subprocess.DEVNULL)
 
     ours_seconds, pip_seconds = [], []
     for _ in range(max(2, rounds // 3) + 1):

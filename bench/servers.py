@@ -165,8 +165,13 @@ def install(side: Side, venvs: Path) -> Path:
 def _interpreter(version: str) -> str:
     """Return an interpreter of this version that runs, else the version: uv may know where to get one."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    candidates = [*pyenv.glob(f"{version}.*/bin/python"), shutil.which(f"python{version}")]
-    for candidate in filter(None, candidates):
+    candidates: list[Path | str | None] = [
+        *pyenv.glob(f"{version}.*/bin/python"),
+        shutil.which(f"python{version}"),
+    ]
+    for candidate in candidates:
+        if candidate is None:
+            continue
         if subprocess.run([candidate, "-c", "pass"], check=False, stderr=subprocess.DEVNULL).returncode == 0:
             return str(candidate)
     return version

@@ -38,7 +38,7 @@ class Jupyter(Driver):
         self._executed = asyncio.get_running_loop().create_future()
         self._socket = await websockets.connect(
             f"{self.url.replace('http', 'ws')}/api/kernels/{self._kernel}/channels?token={self.token}",
-            subprotocols=[SUBPROTOCOL],
+            subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
             max_size=None,
             compression=None,
         )
@@ -75,6 +75,7 @@ class Jupyter(Driver):
 
     async def _listen(self) -> None:
         async for message in self._socket:
+            assert isinstance(message, bytes)
             view = memoryview(message)
             count = int.from_bytes(view[:8], "little")
             ends = [int.from_bytes(view[8 * i : 8 * i + 8], "little") for i in range(1, count + 1)]
@@ -95,7 +96,7 @@ class Jupyter(Driver):
         data: dict[str, Any] = {"number": self._number}
         if isinstance(value, numpy.ndarray):
             data["dtype"] = str(value.dtype)
-            buffers: tuple[Any, ...] = (memoryview(value),)
+            buffers: tuple[Any, ...] = (value.data,)
         else:
             data["value"], buffers = value, ()
         await self._send("comm_msg", {"comm_id": self._comm, "data": data}, buffers)

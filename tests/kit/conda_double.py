@@ -201,7 +201,7 @@ def prefix_of(options: argparse.Namespace) -> Path:
     if options.name in ("base", "root"):
         return ROOT
     if options.name:
-        return environments_folder() / options.name
+        return environments_folder() / str(options.name)
     return Path(os.environ.get("CONDA_PREFIX") or ROOT)
 
 
@@ -254,7 +254,7 @@ async def solved(options: argparse.Namespace, specs: Sequence[str], installed: S
                 sources=[rattler.Channel(url) for url in channel_urls(options)],
                 specs=[rattler.MatchSpec(spec) for spec in specs],
                 gateway=gateway,
-                platforms=[rattler.Subdir(platform), rattler.Subdir("noarch")],  # type: ignore[arg-type]
+                platforms=[rattler.Subdir(platform), rattler.Subdir("noarch")],
                 locked_packages=list(installed),
                 virtual_packages=rattler.VirtualPackage.detect(),
             )

@@ -15,7 +15,7 @@ import pytest
 from tests.kit import parts
 from tests.kit.channel import CondaChannel
 from tests.kit.channel_server import ChannelServer
-from tests.kit.miniconda import CONDA_VERSION
+from tests.kit.miniconda import CONDA_VERSION, Miniconda
 from tests.kit.mirror import Mirror
 from tests.kit.standalone import Standalone
 
@@ -88,7 +88,7 @@ def explicit_list(channel: ChannelServer) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def miniconda_base(conda_channel: CondaChannel) -> parts.Miniconda:
+def miniconda_base(conda_channel: CondaChannel) -> Miniconda:
     """Return the base environment that is copied."""
     try:
         return parts.base(conda_channel)
@@ -97,7 +97,7 @@ def miniconda_base(conda_channel: CondaChannel) -> parts.Miniconda:
 
 
 @pytest.fixture
-def miniconda(miniconda_base: parts.Miniconda, home: Path) -> Callable[..., Path]:
+def miniconda(miniconda_base: Miniconda, home: Path) -> Callable[..., Path]:
     """Return a function that makes a Miniconda, in ``~/miniconda3`` or elsewhere, and returns its conda command."""
 
     def make(folder: Path | None = None, version: str = CONDA_VERSION) -> Path:
@@ -107,7 +107,7 @@ def miniconda(miniconda_base: parts.Miniconda, home: Path) -> Callable[..., Path
 
 
 @pytest.fixture(scope="session")
-def doubles(miniconda_base: parts.Miniconda, tmp_path_factory: pytest.TempPathFactory) -> Doubles:
+def doubles(miniconda_base: Miniconda, tmp_path_factory: pytest.TempPathFactory) -> Doubles:
     """Return doubles of Miniconda's and Miniforge's installers for Linux."""
     folder = tmp_path_factory.mktemp("installers")
     return Doubles(folder, parts.installers(folder, miniconda_base))

@@ -20,8 +20,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from imjoy.effects.conda import Conda
@@ -117,6 +118,11 @@ def find_condas(*arguments: object, **options: object) -> tuple[Conda | None, tu
     ), ()
 
 
+def imjoy_is_there(prefix: Path) -> bool:
+    """A double of asking an environment whether imjoy runs in it."""
+    return (prefix / PACKAGES).exists()
+
+
 def python_is_there(prefix: Path) -> bool:
     """A double of asking a Python whether it runs."""
     return (prefix / PYTHON).exists()
@@ -124,12 +130,20 @@ def python_is_there(prefix: Path) -> bool:
 
 def install_doubles() -> None:
     """Put everything above in its place."""
-    apply.perform = uninstall.perform = perform_with_fault
-    main.works = apply.works = lambda prefix: (prefix / PACKAGES).exists()
-    main.environment_works = apply.environment_works = python_is_there
-    plan.find_condas = find_condas
-    plan.find_python = lambda environ: (this_python(), None)
-    for name, double in (
+    doubles: list[tuple[ModuleType, str, Callable[..., object]]] = [
+        (apply, "perform", perform_with_fault),
+        (uninstall, "perform", perform_with_fault),
+        (main, "works", imjoy_is_there),
+        (apply, "works", imjoy_is_there),
+        (main, "environment_works", python_is_there),
+        (apply, "environment_works", python_is_there),
+        (plan, "find_condas", find_condas),
+        (plan, "find_python", lambda environ: (this_python(), None)),
+        (apply, "write_wrapper", lambda folder, command: (folder / "bin" / "conda").touch()),
+    ]
+    for module, name, double in doubles:
+        setattr(module, name, double)
+    for name, method in (
         ("_make_venv", make_venv),
         ("_make_conda_environment", make_conda_environment),
         ("_build_wheel", build_wheel),
@@ -137,8 +151,7 @@ def install_doubles() -> None:
         ("_hand_over", hand_over),
         ("_has_conda", lambda self: (self._conda_root() / PYTHON).exists()),
     ):
-        setattr(Installation, name, double)
-    apply.write_wrapper = lambda folder, command: (folder / "bin" / "conda").touch()
+        setattr(Installation, name, method)
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:

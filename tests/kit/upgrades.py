@@ -36,15 +36,17 @@ def _replace(file: str, old: str, new: str) -> Edit:
 
 
 def _prepend(file: str, text: str) -> Edit:
-    return lambda folder: (
-        (folder / file).write_text(text + (folder / file).read_text(encoding="utf-8")) and None
-    )
+    def edit(folder: Path) -> None:
+        (folder / file).write_text(text + (folder / file).read_text(encoding="utf-8"))
+
+    return edit
 
 
 def _append(file: str, text: str) -> Edit:
-    return lambda folder: (
-        (folder / file).write_text((folder / file).read_text(encoding="utf-8") + text) and None
-    )
+    def edit(folder: Path) -> None:
+        (folder / file).write_text((folder / file).read_text(encoding="utf-8") + text)
+
+    return edit
 
 
 def _version(folder: Path) -> None:
@@ -247,7 +249,7 @@ class Machine:
             check=False,
         )
 
-    def upgrade(self, *arguments: str, code: int = 0, **environ: str) -> dict[str, Any]:
+    def upgrade(self, *arguments: str, code: int = 0, **environ: Any) -> dict[str, Any]:
         """Run ``imjoy upgrade --yes --json`` and return its document."""
         done = self.imjoy("upgrade", "--yes", "--json", *arguments, **environ)
         assert done.returncode == code, done.stdout + done.stderr

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ class BatsFile(pytest.File):
 class BatsTest(pytest.Item):
     """One ``@test``."""
 
-    def __init__(self, *, number: int, **options: object) -> None:
+    def __init__(self, *, number: int, **options: Any) -> None:
         super().__init__(**options)
         self.number = number
         self.add_marker(pytest.mark.timeout(FILE_TIMEOUT_SECONDS))

@@ -100,8 +100,8 @@ def test_what_is_no_pack_or_a_broken_one_or_for_elsewhere_is_refused(tmp_path: P
     assert "env.no-pack" in imjoy("env", "unpack", str(tmp_path)).stderr
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "Edges.imjoy.html").write_text(PLUGIN)
-    entry = {"file": "Edges.imjoy.html", "name": "Edges", "tag": "", "python": None, "conda": []}
-    entry["pip"] = ["six==1.0 --hash=sha256:00"]  # type: ignore[assignment]
+    entry: dict[str, object] = {"file": "Edges.imjoy.html", "name": "Edges", "tag": "", "python": None}
+    entry |= {"conda": [], "pip": ["six==1.0 --hash=sha256:00"]}
     from imjoy_engine.environments.packing import host_python
     from imjoy_engine.environments.spec import this_platform
 

@@ -358,7 +358,7 @@ def test_a_mac_with_developer_tools_has_its_python_taken(machine: Machine, check
 def test_a_wheel_is_imported_as_it_is(machine: Machine, script: Path, checkout: Path, tmp_path: Path) -> None:
     machine.python()
     wheel = shutil.make_archive(str(tmp_path / "imjoy-9-py3-none-any"), "zip", checkout / "bootstrap")
-    wheel = shutil.move(wheel, tmp_path / "imjoy-9-py3-none-any.whl")
+    wheel = shutil.move(wheel, str(tmp_path / "imjoy-9-py3-none-any.whl"))
     for words in (["--from", wheel], ["--offline", tmp_path]):
         said = told(machine.run(BASH, script, *words))
         assert said["place"] == str(wheel)

@@ -473,7 +473,7 @@ def test_an_archive_and_a_wheel_are_fetched_by_their_address(
 ) -> None:
     machine.python()
     for kind in ("zip", "tar.gz"):
-        argv = ["git", "-C", repository, "archive", f"--format={kind}", "--prefix=imjoy-main/", "HEAD"]
+        argv = ["git", "-C", str(repository), "archive", f"--format={kind}", "--prefix=imjoy-main/", "HEAD"]
         (server.folder / f"imjoy.{kind}").write_bytes(
             subprocess.run(argv, check=True, capture_output=True).stdout
         )

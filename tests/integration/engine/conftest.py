@@ -72,14 +72,14 @@ class RunningEngine:
             raise
 
     async def start(
-        self, script: str, tag: str | None = None, client: str = "", **config: object
+        self, script: str, tag: str | None = None, client: str = "", **config: Any
     ) -> dict[str, Any]:
         """Start a plugin with ``script``."""
         return await self.client.start_plugin(
             source=plugin_source(script, **config), file="test.imjoy.html", tag=tag, client=client
         )
 
-    async def open(self, script: str, api: dict[str, Any] | None = None, **config: object) -> Connection:
+    async def open(self, script: str, api: dict[str, Any] | None = None, **config: Any) -> Connection:
         """Start a plugin with ``script`` and connect to it."""
         plugin = await self.start(script, **config)
         return await self.client.connect(plugin["id"], api or {}, timeout=30)

@@ -94,7 +94,7 @@ def test_the_engine_answers_as_it_is_described(
 
     @settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
     @given(case=right | wrong)
-    def answers(case: schemathesis.Case) -> None:
+    def answers(case: schemathesis.Case[Any]) -> None:
         # Some cases leave the token out.
         with session_from(another_address()) as session:
             case.call_and_validate(headers=bearer(engine), checks=FIT, timeout=20, session=session)

@@ -216,7 +216,7 @@ def test_the_default_is_used_by_plugins_that_ask_for_none_where_it_fits(
     existing_in(workspace).add("mine", mine / "bin" / "python")
     engine = start_engine("--env", "mine", "--freeze")
 
-    async def prefix_of(**config: object) -> object:
+    async def prefix_of(**config: Any) -> object:
         connection = await engine.open(
             "import sys\nfrom imjoy import api\napi.export({'p': lambda: sys.prefix})", **config
         )

@@ -270,7 +270,7 @@ FOR_A_SHELL: tuple[dict[str, object], ...] = (
 def test_nothing_that_a_plugin_file_says_reaches_a_shell(
     engine: RunningEngine, play: Play, home: Path
 ) -> None:
-    async def start(config: dict[str, object]) -> None:
+    async def start(config: dict[str, Any]) -> None:
         plugin = await engine.start("api.export({})", **config)
         with contextlib.suppress(ImJoyError):
             await engine.client.connect(plugin["id"], {}, timeout=SECONDS)

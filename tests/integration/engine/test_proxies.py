@@ -90,7 +90,7 @@ def test_pages_find_all_that_they_name_and_their_own_requests_are_let_in(
     for name in (*named, "static/app/memory.js"):
         assert ask(urljoin(f"{proxy.url}/", name), proxy.certificate)[0] == 200, name
     site = f"https://{urlsplit(proxy.url).netloc}"
-    right = {"Authorization": f"Bearer {engine.token}"}
+    right: dict[str, Any] = {"Authorization": f"Bearer {engine.token}"}
     address = f"{proxy.url}/api/v1/status"
     assert ask(address, proxy.certificate, Origin=site, **right)[0] == 200
     assert ask(address, proxy.certificate, Origin="https://evil.example", **right)[0] == 403

@@ -84,7 +84,7 @@ def test_a_socket_that_came_with_the_old_token_is_closed_with_the_reason(
 def test_one_who_watches_the_engine_hears_of_it_at_once_and_of_its_stop(
     engine: RunningEngine, play: Play
 ) -> None:
-    async def watch(session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+    async def watch(session: aiohttp.ClientSession) -> Any:
         return await session.ws_connect(
             f"{engine.url}/api/v1/watch", protocols=("imjoy.v1", f"bearer.{engine.token}")
         )

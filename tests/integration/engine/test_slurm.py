@@ -150,7 +150,7 @@ def test_secrets_are_in_no_argv_no_job_record_and_no_script_and_good_once(
             environment = await connection.call("environment")
             assert not any(name.startswith("IMJOY") for name in environment)
             assert environment["SLURM_JOB_ID"] in slurm.jobs()
-            node = psutil.Process(pid).parent().parent()  # type: ignore[union-attr]
+            node = psutil.Process(pid).parents()[1]
             before = node.environ()
             url, secret = before["IMJOY_NODE_URL"], before["IMJOY_NODE_SECRET"]
             assert len(secret) > 40

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,17 +18,18 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="named pipes and link
 WAIT_SECONDS = 60
 
 
-def imjoy(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+def imjoy(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run imjoy to its end."""
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [sys.executable, "-m", "imjoy", *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=WAIT_SECONDS,
         check=False,
-        **options,  # type: ignore[call-overload]
+        **options,
     )
+    return done
 
 
 def loop(path: Path) -> None:

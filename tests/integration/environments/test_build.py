@@ -504,9 +504,12 @@ def test_who_waits_for_another_process_hears_how_far_it_is(
 
     async def listen() -> Progress:
         heard: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(
-            store.ensure(needs("foo"), lambda p: heard.done() or heard.set_result(p))
-        )
+
+        def hear(progress: Progress) -> None:
+            if not heard.done():
+                heard.set_result(progress)
+
+        waiting = asyncio.create_task(store.ensure(needs("foo"), hear))
         progress = await asyncio.wait_for(heard, 10)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

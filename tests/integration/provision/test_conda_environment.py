@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rattler
@@ -210,7 +211,7 @@ def test_a_conda_of_2017_gets_an_environment_as_if_it_had_made_it(
     assert json.loads(told.stdout)["conda_version"] == "4.3.30"
 
 
-def read_json(file: Path) -> dict[str, object]:
+def read_json(file: Path) -> dict[str, Any]:
     """Return a document."""
     document: dict[str, object] = json.loads(file.read_text())
     return document

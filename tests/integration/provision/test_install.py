@@ -160,7 +160,7 @@ def test_an_installer_that_is_not_the_right_one_is_never_run(
     for name in ("miniconda", "miniforge"):
         from imjoy.provision.installers import distribution
 
-        for each in distribution(name).installers.values():  # type: ignore[arg-type]
+        for each in distribution(name).installers.values():
             (mirror.folder / each.file).write_text(f"#!/bin/sh\ntouch {home}/it-ran\n")
     document = install("--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", code=code)
     assert error_id(document) == id

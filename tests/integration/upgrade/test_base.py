@@ -127,7 +127,7 @@ def test_conda_and_pip_are_brought_up_and_python_and_imjoy_stay(prefix: CondaPre
 
 def told_pip(environment: Path) -> str:
     """Return what the pip of an environment says of itself."""
-    command = [environment / "bin" / "python", "-I", "-B", "-m", "pip", "--version"]
+    command = [str(environment / "bin" / "python"), "-I", "-B", "-m", "pip", "--version"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

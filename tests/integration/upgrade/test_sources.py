@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.kit.mirror import Mirror
@@ -74,7 +75,10 @@ def test_pip_alone_is_brought_up_where_no_conda_is(machine: Machine) -> None:
     for part in (*machine.site.glob("pip"), *machine.site.glob("pip-*.dist-info")):
         shutil.rmtree(part)
     # The pip that this Python brings with it, so that no index is asked.
-    only = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(Path(ensurepip.__file__).parent / "_bundled")}
+    only: dict[str, Any] = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(Path(ensurepip.__file__).parent / "_bundled"),
+    }
     done = machine.upgrade("--base", **only)
     assert [each["name"] for each in done["packages"]] == ["pip"]
     assert done["done"]
@@ -101,7 +105,7 @@ def test_the_kind_of_place_changes_also_while_the_version_does_not(
     make: Callable[..., Machine], wheel: Path, tmp_path: Path
 ) -> None:
     machine = make(receipt=False)
-    only = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}
+    only: dict[str, Any] = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}
     assert machine.upgrade("--from", "imjoy", **only)["done"]
     assert written_down(machine) == {}
     assert machine.upgrade(**only)["action"] == "none"
@@ -118,7 +122,7 @@ def test_the_kind_of_place_changes_also_while_the_version_does_not(
 def test_an_older_one_of_an_index_that_was_named_is_a_downgrade(machine: Machine, wheel: Path) -> None:
     machine.follow(GOOD)
     machine.upgrade()
-    only = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}
+    only: dict[str, Any] = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent)}
     error = machine.upgrade("--from", "imjoy", code=3, **only)["error"]
     assert (error["id"], error["fix"]) == (
         "upgrade.downgrade",

@@ -184,7 +184,8 @@ def test_the_check_takes_under_a_second_and_changes_nothing(machine: Machine) ->
 def test_doctor_says_that_something_newer_is_there_and_asks_once_a_day(machine: Machine) -> None:
     def look() -> str:
         said = machine.imjoy("doctor", "--only", "upgrade", "--json").stdout
-        return {each["id"]: each["status"] for each in json.loads(said)["checks"]}["upgrade.available"]
+        checks = {each["id"]: each["status"] for each in json.loads(said)["checks"]}
+        return str(checks["upgrade.available"])
 
     assert look() == "ok"
     machine.follow(GOOD)

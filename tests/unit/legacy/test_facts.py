@@ -74,8 +74,8 @@ def test_a_platform_has_the_same_name_under_the_floor(monkeypatch: pytest.Monkey
         ("darwin", "arm64"),
         ("win32", "AMD64"),
     ):
-        monkeypatch.setattr(pythons.sys, "platform", system)
-        monkeypatch.setattr(pythons.platform, "machine", lambda machine=machine: machine)
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
         assert pythons.platform_name() == conda_platform(system, machine)
         assert pythons.platform_name() in python_platforms()
 

@@ -174,7 +174,7 @@ def distribution(folder: Path, version: str = __version__, requires: str = "", *
     return folder
 
 
-GIT = {"url": "https://example.org/imjoy", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}}
+GIT: dict[str, Any] = {"url": "https://example.org/imjoy", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}}
 
 
 def test_install_method_fires_when_another_copy_runs_than_is_installed(look: Look, tmp_path: Path) -> None:
@@ -275,8 +275,8 @@ def test_what_the_install_script_made_is_installed_again_from_the_same_source(
         "source": "/src",
         "source_id": "1",
     }
-    receipt |= {"parts": ["bin"], "installed": "2026-01-01T00:00:00Z"}
-    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps(receipt))
+    receipt["installed"] = "2026-01-01T00:00:00Z"
+    (prefix / ".imjoy" / "receipt.json").write_text(json.dumps({**receipt, "parts": ["bin"]}))
     (prefix / ".imjoy" / "incomplete").write_text("interrupted")
     ran: list[list[str]] = []
     broken = machine()

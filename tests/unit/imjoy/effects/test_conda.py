@@ -223,9 +223,9 @@ def test_the_environment_is_in_the_first_folder_that_can_be_written_to(tmp_path:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     last = tmp_path / "home" / ".conda" / "envs"
-    folders = (Path("/dev/null/envs"), closed / "envs", last)
+    folders = [Path("/dev/null/envs"), closed / "envs", last]
     if os.geteuid() == 0:
-        folders = (folders[0], last)  # nothing is closed to root
+        del folders[1]  # nothing is closed to root
     assert environment_of_imjoy(a_conda(*folders)) == last / "imjoy"
 
 

@@ -19,7 +19,7 @@ LAUNCHER = b"MZ a launcher of pip"
 @pytest.fixture
 def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the module take this machine for Windows with a code page that lacks most letters."""
-    monkeypatch.setattr(conda.sys, "platform", "win32")
+    monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setattr(conda, "console_code_page", lambda: "cp437")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -93,7 +95,11 @@ def test_half_a_block_is_named_by_its_line_and_nothing_is_taken_for_ours(content
 @given(st.lists(st.sampled_from([b"mine\n", b"\n", with_block(b"", LINES), END + b"\n", BEGIN + b" >>>\n"])))
 def test_no_line_of_the_person_s_is_ever_lost(parts: list[bytes]) -> None:
     content = b"".join(parts)
-    for change in (lambda: with_block(content, LINES), lambda: without_block(content).content):
+    changes: list[Callable[[], bytes]] = [
+        lambda: with_block(content, LINES),
+        lambda: without_block(content).content,
+    ]
+    for change in changes:
         try:
             changed = change()
         except OrphanedMark:

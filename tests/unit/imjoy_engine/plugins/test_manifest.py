@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,11 +33,11 @@ def config(**fields: object) -> dict[str, object]:
     return {"name": "Demo", "type": "native-python", "api_version": "0.1.8", "version": "0.1.0", **fields}
 
 
-def parse(scripts: str = SCRIPT, **fields: object) -> PluginFile:
+def parse(scripts: str = SCRIPT, **fields: Any) -> PluginFile:
     return parse_plugin(source(config(**fields), scripts), file="demo.imjoy.html")
 
 
-def manifest(**fields: object) -> Manifest:
+def manifest(**fields: Any) -> Manifest:
     return parse(**fields).manifest
 
 

@@ -72,8 +72,13 @@ def test_every_operation_has_an_id_of_its_own_and_a_sentence() -> None:
 def test_the_description_is_made_once_however_many_ask(
     app: web.Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
-    monkeypatch.setattr("imjoy_engine.web.app.openapi_document", lambda: {"made": made.append(1)})
+    made: list[dict[str, Any]] = []
+
+    def make() -> dict[str, Any]:
+        made.append({"made": None})
+        return made[-1]
+
+    monkeypatch.setattr("imjoy_engine.web.app.openapi_document", make)
 
     async def ask_often() -> list[web.Response]:
         request = cast("web.Request", SimpleNamespace(app=app))

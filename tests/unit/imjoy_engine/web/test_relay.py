@@ -130,13 +130,16 @@ async def relayed(
         client = await http.ws_connect("/client", protocols=("imjoy.v1",))
         await plugin.changed.wait()
         worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
-        waiting = [(client, frame) for frame in from_client], [(worker, frame) for frame in from_worker]
+        waiting = [
+            [(client, frame) for frame in from_client],
+            [(worker, frame) for frame in from_worker],
+        ]
         while any(waiting):
             socket, frame = order.choice([queue for queue in waiting if queue]).pop(0)
             try:
                 await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
             except ConnectionError:  # the relay has closed it already
-                waiting = tuple([each for each in queue if each[0] is not socket] for queue in waiting)
+                waiting = [[each for each in queue if each[0] is not socket] for queue in waiting]
         at_worker = asyncio.ensure_future(received(worker))
         at_client = asyncio.ensure_future(received(client))
         if expected(from_client)[1] == expected(from_worker)[1] == 1000:
