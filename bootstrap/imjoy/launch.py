@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from imjoy.context import Context
+from imjoy.effects.own_command import COMMAND_VARIABLE, own_command
 from imjoy.effects.process import birth_of, end_process_tree, module_command, spawn
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
@@ -201,7 +202,7 @@ def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
 def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> EngineProcess:
     """Start an engine and return at once. Raises :class:`ImJoyError` ``engine.unstartable``."""
     arguments = options.arguments() + ([] if detach else [LIFELINE])
-    environ = {**ALLOCATOR_VARIABLES, **context.environ}
+    environ = {**ALLOCATOR_VARIABLES, **context.environ, COMMAND_VARIABLE: own_command()}
     if options.token is not None:
         environ[TOKEN_VARIABLE] = options.token
     return _spawn_engine(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from imjoy import __version__
 from imjoy.effects.addresses import HERE
+from imjoy.effects.own_command import as_typed
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import APP_HOME
 from imjoy.model.results import (
@@ -386,11 +387,11 @@ def _text(*parts: tuple[str, str]) -> Text:
     """Return parts, each a text and a style, for rich to print."""
     from rich.text import Text
 
-    return Text.assemble(*((printable(text, lines=True), style) for text, style in parts))
+    return Text.assemble(*((printable(as_typed(text), lines=True), style) for text, style in parts))
 
 
 def _print(text: str, stream: TextIO) -> None:
-    _write(printable(text, lines=True) + "\n", stream)
+    _write(printable(as_typed(text), lines=True) + "\n", stream)
 
 
 def _write(text: str, stream: TextIO) -> None:

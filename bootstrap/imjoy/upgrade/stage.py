@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
+from imjoy import PROJECT_URL
 from imjoy.context import Context
 from imjoy.effects import git, pip
 from imjoy.effects.download import download
@@ -262,6 +263,6 @@ def _stranger(place: str, why: str) -> ImJoyError:
         "upgrade.stranger",
         f"{place} is not the imjoy that is installed here; nothing was changed.",
         why=why[0].upper() + why[1:] + ".",
-        fix="imjoy upgrade --from SOURCE",
+        fix=f"imjoy upgrade --from git+{PROJECT_URL}",
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )

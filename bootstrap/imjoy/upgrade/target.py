@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from imjoy import PROJECT_URL
 from imjoy.context import Context
 from imjoy.effects import pip
 from imjoy.effects.git import COMMIT, find_reference
@@ -101,6 +102,9 @@ def find_target(origin: Origin, wanted: str | None, to: str | None, context: Con
     if source in ("", NAME):
         return _in_index(origin, to or "", context)
     if source.startswith("git+") or ("://" in source and not source.endswith(".whl")):
+        folder = path_of(split_ref(source.removeprefix("git+"))[0])
+        if folder and not Path(folder).exists():
+            raise _nothing_there(origin, wanted, f"there is no folder {folder}")
         return _in_repository(source.removeprefix("git+"), to, context)
     if to is not None:
         raise ImJoyError(
@@ -114,14 +118,18 @@ def find_target(origin: Origin, wanted: str | None, to: str | None, context: Con
         return Target("wheel", source, "", "", moves=True)
     found = find_source(path_of(source) or source, context, None)
     if found.finding is not None:
-        raise ImJoyError(
-            "upgrade.source",
-            f"There is nothing to upgrade to: {found.finding.what}.",
-            why=f"imjoy {origin.version} came from there." if wanted is None else "",
-            fix="imjoy upgrade --from SOURCE",
-            exit_code=ExitCode.PREFLIGHT_REFUSED,
-        )
+        raise _nothing_there(origin, wanted, found.finding.what)
     return Target("wheel" if found.kind == "wheel" else "checkout", found.place, "", found.id, moves=True)
+
+
+def _nothing_there(origin: Origin, wanted: str | None, what: str) -> ImJoyError:
+    return ImJoyError(
+        "upgrade.source",
+        f"There is nothing to upgrade to: {what}.",
+        why=f"imjoy {origin.version} came from there." if wanted is None else "",
+        fix=f"imjoy upgrade --from git+{PROJECT_URL}",
+        exit_code=ExitCode.PREFLIGHT_REFUSED,
+    )
 
 
 def _in_index(origin: Origin, version: str, context: Context) -> Target:

@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from imjoy import __version__
+from imjoy.effects.own_command import COMMAND_VARIABLE
 from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, proof, renewal_proof, same_secret
@@ -56,6 +57,7 @@ async def status(request: web.Request) -> web.Response:
             "workspace": str(context.settings.workspace),
             "freeze": context.settings.freeze,
             "env": context.settings.env,
+            "command": os.environ.get(COMMAND_VARIABLE, "imjoy"),
             "existing_environments": _existing_environments(context.settings.layout.existing_environments),
             "memory": _memory_bytes(),
             "log_error": log_error(),

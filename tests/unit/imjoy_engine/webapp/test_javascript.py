@@ -210,3 +210,21 @@ def test_the_file_behind_the_address_of_its_page_is_found(shown: str, file: str)
 )
 def test_a_page_of_many_files_is_told(address: str, is_folder: bool) -> None:
     assert evaluate("app/addresses.js", f"m.isFolderPage({json.dumps(address)})") == is_folder
+
+
+def test_commands_in_a_sentence_are_those_that_work_where_the_engine_was_started() -> None:
+    said = "Copy what `imjoy token` prints, or imjoy start --serve; ~/imjoy start and imjoy itself stay."
+    typed = evaluate("app/commands.js", f"m.asTyped({json.dumps(said)}, '~/ImJoyApp/bin/imjoy')")
+    assert typed == (
+        "Copy what `~/ImJoyApp/bin/imjoy token` prints, or ~/ImJoyApp/bin/imjoy start --serve; "
+        "~/imjoy start and imjoy itself stay."
+    )
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    parts = evaluate("app/commands.js", "m.partsOf('Type `imjoy stop`, then ` alone')")
+    assert parts == [
+        {"text": "Type ", "isCode": False},
+        {"text": "imjoy stop", "isCode": True},
+        {"text": ", then ` alone", "isCode": False},
+    ]

@@ -159,7 +159,11 @@ async function attach(url, token) {
     workspace: WORKSPACE,
   });
   const status = await link.status();
-  if (url === home) state.engine.status = status;
+  if (url === home) {
+    state.engine.status = status;
+    state.command = status.command || "imjoy";
+    memory.rememberCommand(state.command);
+  }
   await core.imjoy.em.register(engine);
   const files = ImJoyEngine.makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
   await core.imjoy.fm.register(files);

@@ -34,6 +34,15 @@ async function redeemed(code) {
   }
 }
 
+const COMMAND = ofHome("imjoy.command");
+
+/** What a person types for `imjoy` where this engine was started, as it told at its last visit. */
+export const knownCommand = () => localStorage.getItem(COMMAND) || "imjoy";
+
+export function rememberCommand(command) {
+  localStorage.setItem(COMMAND, command);
+}
+
 export function rememberToken(token) {
   localStorage.setItem(TOKEN, token);
 }

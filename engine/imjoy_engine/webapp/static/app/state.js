@@ -1,6 +1,6 @@
 // What the page shows, in one reactive object, and the few ways to change it that several modules need.
 
-import { home } from "./memory.js";
+import { home, knownCommand } from "./memory.js";
 
 const { reactive, markRaw } = Vue;
 
@@ -11,6 +11,8 @@ const SNACKBAR_SECONDS = 5;
 export const state = reactive({
   /** phase: `starting`, `disconnected`, `connecting`, `connected` or `lost` */
   engine: { phase: "starting", status: null, error: null },
+  /** what a person types for `imjoy` where the engine was started */
+  command: knownCommand(),
   /** engines besides: [{url, phase, error}] */
   others: [],
   /** the url of the engine that plugins are started on */

@@ -37,7 +37,7 @@ export const AppView = {
       <div :style="{ width: state.progress + '%' }"></div>
     </div>
     <p class="banner" role="alert" v-if="state.engine.phase === 'lost'">
-      <strong>The engine does not answer.</strong> Trying again; to start it, type <code>imjoy start --serve</code>.
+      <strong>The engine does not answer.</strong> Trying again; to start it, type <code>{{ state.command }} start --serve</code>.
     </p>
     <ConnectView v-if="!isConnected" />
     <div class="columns" v-show="isConnected">

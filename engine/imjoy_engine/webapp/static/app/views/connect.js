@@ -30,7 +30,7 @@ export const ConnectView = {
             autofocus required />
           <button type="button" @click="shown = !shown" :aria-pressed="shown">{{ shown ? "Hide" : "Show" }}</button>
         </div>
-        <p class="quiet">In a terminal, <code>imjoy token</code> prints it. This browser will remember it.</p>
+        <p class="quiet">In a terminal, <code>{{ state.command }} token</code> prints it. This browser will remember it.</p>
         <button class="primary" type="submit">Connect</button>
       </form>
     </main>
