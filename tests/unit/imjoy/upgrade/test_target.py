@@ -19,8 +19,7 @@ def test_where_the_checkout_that_imjoy_came_from_is_gone_the_project_s_own_addre
 ) -> None:
     gone = tmp_path / "ImJoy-Engine"
     source = form.format(path=gone, url=gone.as_uri())
-    folders = [tmp_path / name for name in ("env", "python", "site", "scripts")]
-    origin = Origin("0.12.0", *folders, manager="pip", source=source, id="tree:1")
+    origin = Origin("0.12.0", tmp_path, tmp_path, tmp_path, tmp_path, manager="pip", source=source, id="")
     with pytest.raises(ImJoyError) as caught:
         find_target(origin, None, None, Context(home=tmp_path, environ={}))
     assert caught.value.id == "upgrade.source"
