@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from imjoy.model.errors import ImJoyError
 
 ShellName = Literal["bash", "zsh", "fish", "tcsh", "nushell", "powershell", "cmd"]
 SHELLS: tuple[ShellName, ...] = ("bash", "zsh", "fish", "tcsh", "nushell", "powershell", "cmd")
+UNIX_SHELLS = frozenset[ShellName]({"bash", "zsh", "fish", "tcsh"})
 PROGRAMS: dict[str, ShellName] = {
     "bash": "bash",
     "sh": "bash",
@@ -52,7 +53,7 @@ def session_line(shell: ShellName, folders: Sequence[Path], home: Path) -> str:
     """
     for each in folders:
         _refuse_name(shell, str(each))
-    names = [_from_home(each, home) for each in folders]
+    names = [_name_in(shell, each, home) for each in folders]
     if shell == "fish":
         return f"set -gx PATH {' '.join(_double(each) for each in names)} $PATH"
     if shell == "tcsh":
@@ -72,13 +73,13 @@ def lasting_lines(shell: ShellName, folders: Sequence[Path], home: Path) -> list
     """Return what a start-up file needs. A shell inside a shell does not get the folders twice."""
     line = session_line(shell, folders, home)
     if shell in ("bash", "zsh"):
-        first = _from_home(folders[0], home)
+        first = _name_in(shell, folders[0], home)
         return [f'case ":$PATH:" in *":{first}:"*) ;; *) {line} ;; esac']
     if shell == "fish":
-        first = _double(_from_home(folders[0], home))
+        first = _double(_name_in(shell, folders[0], home))
         return [f"contains -- {first} $PATH; or {line}"]
     if shell == "tcsh":
-        first = _from_home(folders[0], home)
+        first = _name_in(shell, folders[0], home)
         return [f'if (":${{PATH}}:" !~ *":{first}:"*) {line}']
     if shell == "nushell":
         return [f"{line[:-1]} | uniq)"]
@@ -87,6 +88,8 @@ def lasting_lines(shell: ShellName, folders: Sequence[Path], home: Path) -> list
 
 def startup_file(shell: ShellName, place: Place) -> Path | None:
     """Return the file that the shell reads in every session to come, or None where Windows' registry does that."""
+    if place.system == "win32" or shell == "cmd":
+        return None
     home, environ = place.home, place.environ
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     if shell == "zsh":
@@ -97,13 +100,9 @@ def startup_file(shell: ShellName, place: Place) -> Path | None:
         # tcsh reads .cshrc only when there is no .tcshrc, so making one would switch the other off.
         return _first_there(place, ".tcshrc", ".cshrc")
     if shell == "nushell":
-        if place.system == "win32":
-            return Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "nushell" / "config.nu"
         if place.system == "darwin" and not environ.get("XDG_CONFIG_HOME"):
             return home / "Library" / "Application Support" / "nushell" / "config.nu"
         return config / "nushell" / "config.nu"
-    if place.system == "win32" or shell == "cmd":
-        return None
     if shell == "powershell":
         return config / "powershell" / "profile.ps1"
     if place.system == "darwin":
@@ -122,6 +121,14 @@ def _first_there(place: Place, *names: str) -> Path:
         if place.exists(place.home / name):
             return place.home / name
     return place.home / names[0]
+
+
+def _name_in(shell: ShellName, folder: Path, home: Path) -> str:
+    if shell in UNIX_SHELLS and _is_windows(folder):
+        # Git Bash and MSYS2: in their PATH a colon parts the folders. Their HOME need not be the home of Windows.
+        drive, rest = PureWindowsPath(folder).drive, PureWindowsPath(folder).as_posix()
+        return f"/{rest[0].lower()}{rest[2:]}" if drive.endswith(":") else rest
+    return _from_home(folder, home)
 
 
 def _from_home(folder: Path, home: Path) -> str:

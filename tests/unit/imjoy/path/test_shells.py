@@ -78,11 +78,6 @@ def test_every_shell_has_its_file(shell: ShellName, where: Place, file: str) -> 
     assert startup_file(shell, where) == HOME / file
 
 
-@pytest.mark.parametrize("shell", ["powershell", "cmd", "bash"])
-def test_windows_has_the_registry(shell: ShellName) -> None:
-    assert startup_file(shell, place("win32")) is None
-
-
 @pytest.mark.parametrize(
     ("program", "shell"),
     [
