@@ -11,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from imjoy.effects.access import close_to_others, others_of
 from imjoy.effects.home import home_folder
 from imjoy.model.errors import ImJoyError
 
@@ -82,10 +83,13 @@ def narrow(path: Path, mode: int) -> bool:
     """Take from others what ``mode`` does not give them; tell whether that is so now.
 
     Some file systems have no modes (FAT, a Windows share, the disks of Windows in WSL): they take the change and
-    forget it, or refuse it. Raises ``OSError`` when ``path`` is not ours to use.
+    forget it, or refuse it. On Windows nothing is left to others. Raises ``OSError`` when ``path`` is not ours to use.
     """
-    if os.name != "posix":
-        return True
+    if sys.platform == "win32":
+        if is_exposed(path):
+            with suppress(OSError):
+                close_to_others(path)
+        return not is_exposed(path)
     if not os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)):
         raise PermissionError(errno.EACCES, whose(path) or os.strerror(errno.EACCES), str(path))
     if path.stat().st_mode & FOR_OTHERS & ~mode:
@@ -107,15 +111,17 @@ def keeps_modes(folder: Path) -> bool:
 
 
 def is_exposed(path: Path) -> bool:
-    """Whether the mode of a file lets others read it."""
+    """Whether others may read a file: by its mode, or by its list on Windows."""
     try:
-        return os.name == "posix" and bool(path.stat().st_mode & FOR_OTHERS)
+        if sys.platform == "win32":
+            return bool(others_of(path))
+        return bool(path.stat().st_mode & FOR_OTHERS)
     except OSError:
         return False
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` (UTF-8), mode 0600 from its first byte on.
+    """Replace ``path`` by ``text`` (UTF-8), mode 0600 (on Windows: for nobody else) from its first byte on.
 
     Guarantees that a reader sees the old content or the new, never a part. Raises ``OSError``.
     """
@@ -126,6 +132,8 @@ def write_private(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            if sys.platform == "win32":
+                narrow(beside, 0o600)
             file.write(text)
         beside.replace(path)
     except BaseException:

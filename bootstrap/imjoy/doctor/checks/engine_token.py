@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
+import sys
 from pathlib import Path
 
-from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok
+from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
+from imjoy.effects.access import others_of
 from imjoy.effects.files import give_back, keeps_modes, narrow, read_text, whose
 from imjoy.engines import rotate_token
 
@@ -40,27 +41,47 @@ def look(machine: Machine) -> Finding:
             rotate,
             renew,
         )
-    if os.name == "posix" and mode & OTHERS and not keeps_modes(file.parent):
+    try:
+        others = others_of(file)
+    except OSError as error:
+        return warn(
+            "Who may read the token cannot be seen.",
+            f"{file}: {error.strerror}",
+            "imjoy start --workspace FOLDER, one on a disk of this machine",
+        )
+    if others:
+        return fail(
+            "Other users of this machine can read the token.",
+            f"{file} is open to {', '.join(others)}. Whoever has the token can run programs as you.",
+            f'icacls "{file}" /inheritance:r /grant:r "{machine.context.environ.get("USERNAME", "")}:F"',
+            Fix(f"make {file} readable by you only", lambda: _close(file, f'icacls "{file}" /reset')),
+        )
+    if sys.platform == "win32":
+        return ok("the token is one, and only you, the system and administrators can read it")
+    if mode & OTHERS and not keeps_modes(file.parent):
         return fail(
             "Other users of this machine may be able to read the token.",
             f"{file} has mode {stat.S_IMODE(mode):o}, and its disk keeps no modes (FAT, a Windows share, a "
             "disk of Windows in WSL). Whoever has the token can run programs as you.",
             "imjoy start --workspace FOLDER, one on a disk of this machine; or mount it for you alone (umask=077)",
         )
-    if os.name == "posix" and mode & OTHERS:
+    if mode & OTHERS:
         return fail(
             "Other users of this machine can read the token.",
             f"{file} has mode {stat.S_IMODE(mode):o}. Whoever has the token can run programs as you.",
             f"chmod 600 '{file}'",
-            Fix(f"make {file} readable by you only", lambda: _close(file, mode)),
+            Fix(
+                f"make {file} readable by you only",
+                lambda: _close(file, f"chmod {stat.S_IMODE(mode):o} '{file}'"),
+            ),
         )
     return ok("the token is one, and only you can read it")
 
 
-def _close(file: Path, mode: int) -> Repair:
+def _close(file: Path, undo: str) -> Repair:
     if not narrow(file, 0o600):
-        raise PermissionError("its mode did not change")
-    return Repair(f"chmod {stat.S_IMODE(mode):o} '{file}'")
+        raise PermissionError("it is as open as before")
+    return Repair(undo)
 
 
 def _rotate(machine: Machine) -> Repair:
@@ -76,6 +97,7 @@ CHECK = Check(
 Cause: the token file, `<workspace>/.imjoy/token`, can be read by other users of this machine, cannot be read by you,
 or was edited into something that is no token.
 
-Cure: `chmod 600` on it (where the disk keeps no modes, another workspace: `--workspace`); or `imjoy token --rotate`,
-which makes a new one that every app has to be given. When others could read it for a while, do both.""",
+Cure: `chmod 600` on it, on Windows the line with `icacls` that the check prints (where the disk keeps neither modes nor
+lists, another workspace: `--workspace`); or `imjoy token --rotate`, which makes a new one that every app has to be
+given. When others could read it for a while, do both.""",
 )
