@@ -159,7 +159,9 @@ def normal_requirement(text: str) -> str | None:
     if requirement.url and not _URL.fullmatch(requirement.url):
         return None
     requirement.name = _canonical(requirement.name)
-    return str(requirement)
+    text = str(requirement)
+    # packaging before 24.2 writes no blank before it, and the same plugin would be another environment.
+    return re.sub(" ?@ ", " @ ", text, count=1) if requirement.url else text
 
 
 def _canonical(name: str) -> str:

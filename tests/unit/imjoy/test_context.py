@@ -19,11 +19,15 @@ def test_without_a_word_both_folders_are_in_the_home() -> None:
 def test_the_environment_moves_them() -> None:
     environ = {"IMJOY_PREFIX": "/opt/imjoy", "IMJOY_WORKSPACE": "/data/imjoy"}
     layout = Context(HOME, environ).layout()
-    assert (layout.prefix, layout.workspace) == (Path("/opt/imjoy"), Path("/data/imjoy"))
+    assert (layout.prefix, layout.workspace) == (
+        Path("/opt/imjoy").absolute(),
+        Path("/data/imjoy").absolute(),
+    )
 
 
 def test_an_option_wins_over_the_environment() -> None:
-    assert Context(HOME, {"IMJOY_WORKSPACE": "/data"}).layout(workspace="/mine").workspace == Path("/mine")
+    layout = Context(HOME, {"IMJOY_WORKSPACE": "/data"}).layout(workspace="/mine")
+    assert layout.workspace == Path("/mine").absolute()
 
 
 def test_a_relative_folder_is_one_of_the_current_folder(
@@ -49,6 +53,6 @@ def test_without_a_home_there_is_docker_s(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(Path, "expanduser", no_home)
     context = Context.of_this_process()
-    assert context.layout(workspace="/data/w").workspace == Path("/data/w")
+    assert context.layout(workspace="/data/w").workspace == Path("/data/w").absolute()
     assert context.layout(prefix="~ada/app").prefix == Path("~ada/app").absolute()
     assert context.layout().workspace == Path("/ImJoyWorkspace")

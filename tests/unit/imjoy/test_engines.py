@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.kit.files import is_private
 
 from imjoy.effects.process import birth_of
 from imjoy.engines import (
@@ -86,7 +87,7 @@ def test_rotation_makes_another_private_token_and_drops_the_page_with_the_old_on
     assert result.token == read_token(layout) != "old"
     assert len(result.token) == 43
     assert not result.restart_needed
-    assert layout.token_file.stat().st_mode & 0o777 == 0o600
+    assert is_private(layout.token_file)
     assert not layout.welcome_file.exists()
 
 

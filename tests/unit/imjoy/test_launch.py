@@ -30,7 +30,7 @@ def test_every_option_reaches_the_engine() -> None:
     line = " ".join(words)
     for part in (
         "serve --host 0.0.0.0 --port 9000",
-        "--workspace /w --prefix /p",
+        f"--workspace {LAYOUT.workspace} --prefix {LAYOUT.prefix}",
         "--serve --freeze --debug",
         "--force-quit-timeout 2.5",
         "--allow-origin https://a --allow-origin https://b",

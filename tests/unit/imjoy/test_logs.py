@@ -25,22 +25,22 @@ def test_no_log_yet_is_told(tmp_path: Path) -> None:
 
 def test_following_gives_what_is_written_later_and_waits_for_whole_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text("1\n2\n")
+    log.write_bytes(b"1\n2\n")
     lines = follow_log(log, 1)
     assert next(lines) == "2"
-    with log.open("a") as file:
-        file.write("3\n4")
+    with log.open("ab") as file:
+        file.write(b"3\n4")
     assert next(lines) == "3"
-    with log.open("a") as file:
-        file.write("4\n")
+    with log.open("ab") as file:
+        file.write(b"4\n")
     assert next(lines) == "44"
 
 
 def test_following_goes_on_in_the_new_file_after_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text("1\n")
+    log.write_bytes(b"1\n")
     lines = follow_log(log, 1)
     assert next(lines) == "1"
     log.rename(tmp_path / "log.1")
-    log.write_text("new\n")
+    log.write_bytes(b"new\n")
     assert next(lines) == "new"

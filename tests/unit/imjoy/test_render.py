@@ -57,7 +57,7 @@ def test_json_is_one_line_with_plain_values(capsys: pytest.CaptureFixture[str]) 
     render.emit(STARTED, as_json=True)
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert json.loads(out)["token_file"] == "/w/token"
+    assert json.loads(out)["token_file"] == str(Path("/w/token"))
 
 
 @pytest.mark.parametrize(

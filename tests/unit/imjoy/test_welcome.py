@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.kit.files import is_private
+
 from imjoy.welcome import write_welcome_page
 
 TOKEN = "t" * 43
@@ -14,7 +16,7 @@ def test_the_page_is_private_and_no_url_in_it_carries_the_token(tmp_path: Path) 
     page = tmp_path / "private" / "welcome.html"
     write_welcome_page(page, url="http://127.0.0.1:8080", link="http://127.0.0.1:8080/#code=c", token=TOKEN)
     text = page.read_text()
-    assert page.stat().st_mode & 0o777 == 0o600
+    assert is_private(page)
     assert 'href="http://127.0.0.1:8080/#code=c"' in text
     assert TOKEN in text
     assert not [link for link in re.findall('href="([^"]*)"', text) if TOKEN in link]

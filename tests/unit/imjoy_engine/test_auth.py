@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import hmac
 import os
-import stat
 import time
 from pathlib import Path
 
 import pytest
+from tests.kit.files import is_private, open_to_all
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.auth import MAX_CODES, Codes, Failures, Gate, ensure_token
@@ -19,9 +19,9 @@ def test_a_token_file_that_others_could_read_is_narrowed(tmp_path: Path) -> None
     path = tmp_path / "private" / "token"
     token, new = ensure_token(path, None)
     assert new
-    path.chmod(0o644)
+    open_to_all(path)
     assert ensure_token(path, None) == (token, False)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert is_private(path)
 
 
 def test_a_wanted_token_replaces_the_stored_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -74,6 +75,8 @@ def test_a_platform_has_the_same_name_under_the_floor(monkeypatch: pytest.Monkey
         ("darwin", "arm64"),
         ("win32", "AMD64"),
     ):
+        if os.name == "nt" and system == "linux":
+            continue  # whose C library is asked
         monkeypatch.setattr("sys.platform", system)
         monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
         assert pythons.platform_name() == conda_platform(system, machine)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.kit.files import is_private, open_to_all
 
 from imjoy.effects.files import (
     MOST_BYTES,
@@ -30,16 +31,16 @@ def test_file_and_folder_belong_to_their_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "private" / "token"
     write_private(path, "secret\n")
     assert path.read_text() == "secret\n"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert is_private(path)
+    assert is_private(path.parent)
 
 
 def test_a_file_that_was_open_to_all_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("old")
-    path.chmod(0o644)
+    open_to_all(path)
     write_private(path, "new")
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert is_private(path)
 
 
 def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside_it(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from imjoy.effects.npm import npm_registry
 
 
@@ -17,6 +19,7 @@ def test_where_npm_has_no_say_there_is_no_registry(tmp_path: Path) -> None:
     assert npm_registry({"HOME": str(tmp_path), "PATH": str(tmp_path)}) is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the double of npm is a shell script")
 def test_npm_is_asked_at_last_and_leaves_nothing_in_the_home(tmp_path: Path) -> None:
     home, commands = tmp_path / "home", tmp_path / "bin"
     home.mkdir()

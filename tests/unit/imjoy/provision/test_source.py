@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -47,6 +48,7 @@ def test_the_commit_of_an_archive_is_the_one_that_git_wrote_into_it(
     assert (found.kind, found.place, found.id) == ("git", "git+https://example.org/a/b", f"commit:{COMMIT}")
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_git_s_own_tar_tells_its_commit_too(fetched: Path, tmp_path: Path) -> None:
     git = ["git", "-C", str(fetched), "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "x"]):

@@ -33,7 +33,11 @@ def target(id: str, *, moves: bool = True) -> Target:
         ("pipx", "git+https://example.org/imjoy@x", "pipx install --force git+https://example.org/imjoy@x"),
         ("uv", "", "uv tool upgrade imjoy"),
         ("uv", "imjoy==2.0", "uv tool install --force imjoy==2.0"),
-        ("user", "", "/env/bin/python -m pip install --user --force-reinstall git+https://example.org/imjoy"),
+        (
+            "user",
+            "",
+            f"{Path('/env/bin/python')} -m pip install --user --force-reinstall git+https://example.org/imjoy",
+        ),
         (
             "system",
             "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from imjoy_engine.plugins.reading import read_body
 
 DOCS = Path(__file__).parents[4] / "docs"
 NOTICEABLE_SECONDS = 0.02
+TICK_SECONDS = 1 / 64 if os.name == "nt" else 0.0
+"""In such steps Windows counts what a thread has used."""
 LENGTHS = (2_000, 8_000, 32_000)
 NOWHERE = Path("no", "environments")
 REFUSALS = Refusals("p.imjoy.html", "P", "requirements")
@@ -82,7 +85,7 @@ def test_the_time_grows_with_the_length_and_not_with_its_square(name: str) -> No
     """Doubled twice, the length would come to 16 times the time by its square."""
     taken = [cpu_seconds(partial(HOSTILE[name], length)) for length in LENGTHS]
     for before, now in pairwise(taken):
-        assert now < NOTICEABLE_SECONDS or now < 10 * before, taken
+        assert now < NOTICEABLE_SECONDS or now < 10 * max(before, TICK_SECONDS), taken
 
 
 def test_one_mapping_is_not_merged_into_a_thousand_others() -> None:
