@@ -28,6 +28,8 @@ LONGEST_NAME = 32768
 MOST_MODULES = 4096
 MOST_USERS = 16
 INVALID_HANDLE = 2**64 - 1
+REMOTE_DRIVE = 4
+SUPPORTS_REPARSE_POINTS = 0x80
 
 
 def names_a_file(part: str) -> bool:
@@ -82,6 +84,24 @@ def users_of(names: Sequence[str]) -> list[str]:
     found.update(_openers(names))
     found.pop(os.getpid(), None)
     return [f"{name} (process {pid})" for pid, name in sorted(found.items())]
+
+
+def takes_junctions(folder: Path) -> bool:
+    """Whether the disk of a folder can hold a junction: exFAT and FAT cannot, nor can a share of another machine.
+
+    True on another system, and where Windows does not say.
+    """
+    if sys.platform != "win32":
+        return True
+    import ctypes
+
+    kernel, root, flags = _kernel(), ctypes.create_unicode_buffer(LONGEST_NAME), ctypes.c_ulong()
+    if not kernel.GetVolumePathNameW(str(folder), root, LONGEST_NAME):
+        return True
+    if kernel.GetDriveTypeW(root) == REMOTE_DRIVE:
+        return False
+    known = kernel.GetVolumeInformationW(root, None, 0, None, None, ctypes.byref(flags), None, 0)
+    return not known or bool(flags.value & SUPPORTS_REPARSE_POINTS)
 
 
 def console_code_page() -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 from imjoy.effects.files import may_make_folders
 from imjoy.effects.pip_settings import with_pip_settings
 from imjoy.effects.process import ask
+from imjoy.effects.windows import takes_junctions
 from imjoy.provision.installers import version_numbers
 from imjoy.provision.linked import environment_of, is_left_over, is_link
 from imjoy.provision.receipt import own_folder, read_receipt
@@ -55,13 +56,18 @@ class Machine:
 
 @dataclass(frozen=True)
 class PrefixFound:
-    """Where a prefix stands. ``nearest`` is the lowest folder of its path that is there."""
+    """Where a prefix stands. ``nearest`` is the lowest folder of its path that is there.
+
+    ``leads_to`` is what a link names that is not there; ``takes_links``, whether a link to an environment can be made.
+    """
 
     path: Path
     standing: Standing
     nearest: Path
     free_mib: int
     runs_programs: bool
+    leads_to: str = ""
+    takes_links: bool = True
 
 
 def look_at_machine() -> Machine:
@@ -99,7 +105,10 @@ def look_at_prefix(prefix: Path) -> PrefixFound:
     except OSError:
         # The name of a device on Windows, C:\\aux, is there and yet no folder.
         standing = "file"
-    return PrefixFound(prefix, standing, nearest, free, _runs_programs(nearest))
+    leads_to = str(prefix.readlink()) if is_link(prefix) and not there(prefix) else ""
+    return PrefixFound(
+        prefix, standing, nearest, free, _runs_programs(nearest), leads_to, takes_junctions(nearest)
+    )
 
 
 def there(path: Path) -> bool:

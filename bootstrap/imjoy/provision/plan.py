@@ -257,14 +257,18 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
     if found.conda is not None and found.environment is not None:
         why = f"conda {found.conda.version} is here: {found.conda.command}"
         folder, standing = found.environment.path, found.environment.standing
-        if standing != "foreign":
+        linkable = found.prefix.takes_links
+        if standing != "foreign" and linkable:
             offer = plan("existing", why, conda=found.conda, environment=folder, notices=passed)
             return replace(offer, action=IN_ENVIRONMENT.get(standing, action))
-        reason = f"{folder} is an environment that no install of imjoy made"
+        id, reason = "conda.foreign", f"{folder} is an environment that no install of imjoy made"
+        fix = f"--distribution miniconda, or, if nobody needs it: conda env remove --prefix {folder}"
+        if not linkable:
+            id, fix = "prefix.link", "choose a folder on another disk: --prefix DIR"
+            reason = f"the disk of {found.prefix.nearest} takes no link, which would lead to {folder}"
         reasons.append(reason)
         if wish == "existing":
-            fix = f"--distribution miniconda, or, if nobody needs it: conda env remove --prefix {folder}"
-            problems.append(Finding("conda.foreign", reason, fix))
+            problems.append(Finding(id, reason, fix))
             return plan("existing", why)
     for each in [distribution(name) for name in NAMES if wish in ("auto", name) and not misnamed]:
         misfit = unsuited(each, found.machine)

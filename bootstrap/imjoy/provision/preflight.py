@@ -78,7 +78,10 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding("prefix.name", reason, offer)
     elif found.standing == "file":
         lack = "is not a folder" if found.nearest != found.nearest.parent else "is not there"
-        yield Finding("prefix.not_a_folder", f"{prefix} cannot be made: {found.nearest} {lack}", offer)
+        what = f"{prefix} cannot be made: {found.nearest} {lack}"
+        if found.leads_to:
+            what = f"{prefix} is a link to {found.leads_to}, which is not there"
+        yield Finding("prefix.not_a_folder", what, offer)
     if found.standing == "unwritable":
         yield Finding(
             "prefix.unwritable", f"{prefix} cannot be made or changed: {found.nearest} is read-only", offer
