@@ -10,7 +10,7 @@ import pytest
 from imjoy.path.shells import SHELLS, Place, ShellName, session_line, startup_file
 
 HOME = cast(Path, PureWindowsPath("C:\\Users\\Jörg Müller"))
-SCRIPTS = (cast(Path, HOME / "ImJoyApp" / "Scripts"),)
+SCRIPTS = (HOME / "ImJoyApp" / "Scripts",)
 
 
 @pytest.mark.parametrize(
