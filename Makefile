@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench soak hostile mutants faults every-step upgrade-matrix fmt fuzz clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
 
 test: $(READY)
 	$(PYTEST)
@@ -39,6 +39,10 @@ check: $(READY)
 	.ci/parse-on-old-pythons
 	shellcheck $(SHELL_SOURCES)
 	shfmt -d $(SHELL_SOURCES)
+
+# docs/architecture.svg, from the imports; needs Graphviz.
+architecture: $(READY)
+	$(BIN)/python .ci/draw-architecture
 
 # What the ordinary run tries a part of: an install killed at each of its steps.
 every-step: $(READY)

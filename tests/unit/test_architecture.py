@@ -48,6 +48,12 @@ def test_what_is_at_the_top_is_imported_by_its_own_and_by_the_command(
     } == set()
 
 
+def test_the_command_never_imports_the_engine(imports: grimp.ImportGraph) -> None:
+    command = {"imjoy", *imports.find_descendants("imjoy")}
+    engine = {"imjoy_engine", *imports.find_descendants("imjoy_engine")}
+    assert {each for each in command if imports.find_modules_directly_imported_by(each) & engine} == set()
+
+
 def foreign(imports: grimp.ImportGraph, room: str, may_know: list[str]) -> set[str]:
     """Return what the modules of ``room`` import outside ``may_know``, as "importer imports imported"."""
     found = set()
