@@ -14,6 +14,7 @@ from imjoy.context import Context
 from imjoy.effects.lock import InstallLock
 from imjoy.effects.supervised import Output, Supervised
 from imjoy.model.errors import ExitCode
+from imjoy.model.texts import printable
 from imjoy.provision.machine import isolated
 from imjoy.provision.times import Took, measured
 
@@ -157,5 +158,7 @@ def _show(output: IO[bytes], log: Path) -> None:
         for line in output:
             kept.write(line)
             kept.flush()
-            sys.stderr.write(line.decode("utf-8", "replace"))
+            # A bar that begins anew becomes a line of its own.
+            text = line.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+            sys.stderr.write(printable(text, lines=True))
             sys.stderr.flush()

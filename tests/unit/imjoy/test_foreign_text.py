@@ -17,6 +17,7 @@ import imjoy
 from imjoy import render
 from imjoy.cli import asking, interface
 from imjoy.model.errors import ImJoyError
+from imjoy.provision.steps import _show
 from imjoy_engine.logs import PlainLines
 
 PACKAGE = Path(imjoy.__file__).parent
@@ -167,6 +168,30 @@ def test_no_other_module_prints() -> None:
         for call in printing(ast.parse(file.read_text(encoding="utf-8")))
     ]
     assert not guilty, "foreign text becomes printable in imjoy.render: print with its functions"
+
+
+def test_what_steps_of_an_install_print_does_not_act_on_the_terminal_and_stays_in_the_log(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = f"10 %\r20 %\r\n{HOSTILE}\n".encode()
+    _show(io.BytesIO(said), tmp_path / "log")
+    shown = capsys.readouterr().err
+    assert shown.startswith("10 %\n20 %\na\\x1b]0;title")
+    assert not ACTING.search(shown)
+    assert (tmp_path / "log").read_bytes() == said
+
+
+def test_an_install_prints_by_its_words_and_steps_alone() -> None:
+    # The second is a program of its own, whose words go into the log of a step.
+    own = {"words.py", "conda_packages.py"}
+    guilty = [
+        f"{file.name}:{call.lineno}"
+        for file in sorted((PACKAGE / "provision").rglob("*.py"))
+        if file.name not in own
+        for call in printing(ast.parse(file.read_text(encoding="utf-8")))
+        if not ast.unparse(call.args[0]).startswith(("printable(", "help_text("))
+    ]
+    assert not guilty, "foreign text becomes printable in provision/words.py: print with its functions"
 
 
 def test_render_prints_in_one_place_and_gives_rich_nothing_but_text_that_went_through_it() -> None:
