@@ -29,6 +29,7 @@ PS_SECONDS = 10
 WINDOWS_EPOCH_SECONDS = 11_644_473_600
 WINDOWS_TICKS_PER_SECOND = 10_000_000
 QUERY_LIMITED_INFORMATION = 0x1000
+ERROR_ACCESS_DENIED = 5
 """https://learn.microsoft.com/windows/win32/procthread/process-security-and-access-rights"""
 
 
@@ -123,8 +124,10 @@ def lives(owner: str) -> bool:
     if not pid.isdigit():
         return False
     now = _started(int(pid))
+    if now:
+        return now == start
     # Where nobody may look, a number that is taken has to do.
-    return now == start if now or start else _is_taken(int(pid))
+    return _is_hidden(int(pid)) if start else _is_taken(int(pid))
 
 
 def is_running(pid: int) -> bool:
@@ -134,14 +137,31 @@ def is_running(pid: int) -> bool:
 
 def _is_taken(pid: int) -> bool:
     if sys.platform == "win32":
-        return False
+        return _is_hidden(pid)
     try:
         os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is a process that may not be looked at: somebody else's, or an administrator's."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        handle = kernel.OpenProcess(QUERY_LIMITED_INFORMATION, False, pid)
+        if handle:
+            kernel.CloseHandle(ctypes.c_void_p(handle))
+            return False
+        return ctypes.get_last_error() == ERROR_ACCESS_DENIED
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
 
 
 def _started(pid: int) -> str:

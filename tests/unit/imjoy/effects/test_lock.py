@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from imjoy.effects import lock
 from imjoy.effects.lock import InstallLock, identity
 from imjoy.effects.process import birth_of, find_process
 from imjoy.model.errors import ImJoyError
@@ -36,6 +37,28 @@ def test_a_live_owner_is_named(folder: Path) -> None:
         pass
     assert caught.value.id == "install.locked"
     assert str(os.getpid()) in caught.value.what
+
+
+def test_an_owner_that_may_not_be_looked_at_is_alive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an administrator's is on Windows, and another's where /proc hides processes (hidepid)."""
+    folder.mkdir(parents=True)
+    (folder / "owner").write_text(f"{os.getpid()} {platform.node()} 1")
+    monkeypatch.setattr(lock, "_started", lambda pid: "")
+    monkeypatch.setattr(lock, "_is_hidden", lambda pid: pid == os.getpid())
+    with pytest.raises(ImJoyError) as caught, InstallLock(folder, folder.parent.parent):
+        pass
+    assert caught.value.id == "install.locked"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="needs to become somebody else")
+def test_a_process_of_somebody_else_is_hidden_and_one_of_ours_or_none_is_not() -> None:
+    program = (
+        f"import os\nfrom imjoy.effects import lock\nos.setuid(65534)\nprint(lock._is_hidden({os.getpid()}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+    assert not lock._is_hidden(os.getpid())
+    assert not lock._is_hidden(4194303)
 
 
 @pytest.mark.parametrize(
