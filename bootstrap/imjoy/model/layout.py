@@ -82,6 +82,11 @@ class Layout:
         return self.private / "running"
 
     @property
+    def shown(self) -> Path:
+        """What the app's pages showed, for their next reload; bounded."""
+        return self.private / "shown"
+
+    @property
     def webapp(self) -> Path:
         """The web app's files, verified, as fetched."""
         return self.private / "webapp"

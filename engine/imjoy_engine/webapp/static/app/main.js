@@ -4,6 +4,7 @@ import { followEngine, restorePlugins } from "./plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
 import { followDrops } from "./drops.js";
 import { readable } from "./errors.js";
+import { followOutput } from "./keeping.js";
 import { knownTokens } from "./memory.js";
 import { state } from "./state.js";
 import { AppView } from "./views/app.js";
@@ -14,6 +15,7 @@ async function begin() {
   Vue.createApp(AppView).mount("#app");
   followDrops();
   followEngine();
+  followOutput();
   await startCore();
   followWindows();
   await restorePlugins();

@@ -1,5 +1,6 @@
 // The tabs over the right half: output, log, and a tab for each window.
 
+import { clearOutput } from "../keeping.js";
 import { state } from "../state.js";
 import { closeWindow } from "../windows.js";
 
@@ -13,6 +14,7 @@ export const TabsView = {
     ],
   },
   methods: {
+    clearOutput,
     closeWindow,
     move(step) {
       const at = this.tabs.findIndex((tab) => tab.id === state.view);
@@ -29,7 +31,7 @@ export const TabsView = {
           @click="closeWindow(tab.shown)">×</button>
       </span>
       <button v-if="state.view === 'output' && state.output.length" type="button" class="plain clear"
-        @click="state.output.splice(0)">Clear</button>
+        @click="clearOutput">Clear</button>
     </div>
   `,
 };

@@ -1,0 +1,43 @@
+"""What pages showed, over HTTP: kept, listed, handed back, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from ..shown import ShownPages
+from .context import CONTEXT
+
+
+def _pages(request: web.Request) -> ShownPages:
+    return ShownPages(request.app[CONTEXT].settings.layout.shown)
+
+
+async def list_shown(request: web.Request) -> web.Response:
+    """List what is kept of a page."""
+    entries = await asyncio.to_thread(_pages(request).entries, request.match_info["page"])
+    return web.json_response({"entries": [{"key": entry.key, "size": entry.size} for entry in entries]})
+
+
+async def get_shown(request: web.Request) -> web.Response:
+    """Hand back one thing."""
+    content = await asyncio.to_thread(
+        _pages(request).read, request.match_info["page"], request.match_info["key"]
+    )
+    return web.Response(body=content, content_type="application/octet-stream")
+
+
+async def put_shown(request: web.Request) -> web.Response:
+    """Keep one thing."""
+    content = await request.read()
+    await asyncio.to_thread(
+        _pages(request).keep, request.match_info["page"], request.match_info["key"], content
+    )
+    return web.Response(status=204)
+
+
+async def forget_shown(request: web.Request) -> web.Response:
+    """Forget a page."""
+    await asyncio.to_thread(_pages(request).forget, request.match_info["page"])
+    return web.Response(status=204)

@@ -1,0 +1,161 @@
+// Output and log survive a reload: the engine keeps what this page showed. A run does not, so the page asks first.
+
+import { core, on } from "./core.js";
+import { state } from "./state.js";
+
+const { markRaw, watch } = Vue;
+
+const PAGE = "imjoy.page";
+const RUNNING = "imjoy.running";
+const LOG_KEY = "log";
+const LOG_LINES_KEPT = 500;
+const LOG_MILLISECONDS = 1000;
+/** As much as the engine takes of one thing. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const DEPTH_KEPT = 12;
+
+/** What waits to be kept, by its key; what was kept or restored, by the entry's id. */
+const waiting = new Map();
+const known = new Set();
+let busy = false;
+let restored = false;
+/** The plugins that ran when this page was left. */
+let interrupted = [];
+
+/** An id of this tab, which a reload keeps. */
+function pageId() {
+  let id = sessionStorage.getItem(PAGE);
+  if (!id) {
+    id = ImJoyEngine.newClientId();
+    sessionStorage.setItem(PAGE, id);
+  }
+  return id;
+}
+
+const path = (key = "") => `/api/v1/shown/${pageId()}${key && `/${key}`}`;
+
+export function followOutput() {
+  let logTimer = null;
+  interrupted = JSON.parse(sessionStorage.getItem(RUNNING) || "[]");
+  on("connected", () => restore().finally(send));
+  watch(() => state.output.length, noteOutput);
+  watch(
+    () => state.log.at(-1)?.id,
+    () => (logTimer ??= setTimeout(() => ((logTimer = null), noteLog()), LOG_MILLISECONDS)),
+  );
+  watch(running, (names) => sessionStorage.setItem(RUNNING, JSON.stringify(names)));
+  window.addEventListener("beforeunload", (event) => {
+    if (running().length || [...waiting.keys()].some((key) => key !== LOG_KEY)) event.preventDefault();
+  });
+}
+
+const running = () => state.plugins.filter((card) => card.runs > 0).map((card) => card.name);
+
+/** Forget the output, here and in the engine. */
+export function clearOutput() {
+  state.output.splice(0);
+  waiting.clear();
+  core.link?.fetch("DELETE", path()).then(noteLog, () => {});
+}
+
+/** Keys sort as time does. */
+const keyOf = (entry) => `e${entry.time.getTime().toString(36).padStart(9, "0")}${entry.id.toString(36).padStart(6, "0")}`;
+
+function noteOutput() {
+  for (const entry of state.output) {
+    if (known.has(entry.id)) break;
+    known.add(entry.id);
+    waiting.set(keyOf(entry), () => packed({ ...entry, time: entry.time.getTime() }));
+  }
+  send();
+}
+
+function noteLog() {
+  waiting.set(LOG_KEY, () => packed({ lines: state.log.slice(-LOG_LINES_KEPT).map((line) => ({ ...line })) }));
+  send();
+}
+
+async function send() {
+  if (busy || !restored) return;
+  busy = true;
+  try {
+    while (waiting.size && core.link) {
+      const [key, content] = waiting.entries().next().value;
+      const body = await content();
+      const response = await core.link.fetch("PUT", path(key), { body });
+      if (!response.ok) console.warn(`The engine does not keep what this page shows (${response.status}).`);
+      waiting.delete(key);
+    }
+  } catch {
+    // The engine is gone for now: the rest waits until it is back.
+  } finally {
+    busy = false;
+  }
+}
+
+/** One message of docs/protocol.md, as one frame. */
+async function packed(entry) {
+  let pieces;
+  try {
+    pieces = await ImJoyEngine.pack(plain(entry));
+    if (pieces.reduce((sum, piece) => sum + piece.byteLength, 0) >= MAX_BYTES) throw new Error("too large");
+  } catch (error) {
+    const reason = `This was not kept over the reload: ${error.message}.`;
+    pieces = await ImJoyEngine.pack(plain({ ...entry, value: { result: reason } }));
+  }
+  return new Blob([new Uint8Array([0]), ...pieces]);
+}
+
+/** A value without what a message cannot carry: functions, and things of the page. Arrays keep their type. */
+function plain(value, depth = 0) {
+  if (typeof value === "function") return "(a function)";
+  if (typeof value === "bigint") return String(value);
+  if (value === null || typeof value !== "object") return value;
+  if (depth > DEPTH_KEPT) return "…";
+  if (value._rtype === "ndarray" || value instanceof ArrayBuffer || value instanceof Blob) return value;
+  if (ArrayBuffer.isView(value)) {
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    const dtype = value.constructor.name.replace(/Array$|Clamped/g, "").toLowerCase();
+    return { _rtype: "ndarray", _rdtype: dtype, _rshape: [value.length ?? value.byteLength], _rvalue: bytes };
+  }
+  if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return Object.fromEntries(entries.map(([name, item]) => [name, plain(item, depth + 1)]));
+}
+
+async function restore() {
+  if (restored) return;
+  const { entries } = await core.link.json("GET", path());
+  const keys = entries.map(({ key }) => key);
+  for (const key of keys.filter((each) => each !== LOG_KEY).reverse()) await restoreEntry(key);
+  if (keys.includes(LOG_KEY)) {
+    const { lines } = await fetched(LOG_KEY);
+    state.log.unshift(...lines.map((line) => ({ ...line, id: `before-${line.id}` })));
+  }
+  restored = true;
+  for (const name of interrupted) tellInterrupted(name);
+}
+
+async function restoreEntry(key) {
+  const { id, time, value, ...entry } = await fetched(key);
+  const shown = { ...entry, id: `before-${id}-${time}`, time: new Date(time) };
+  if (value) shown.value = markRaw(value);
+  known.add(shown.id);
+  state.output.push(shown);
+}
+
+async function fetched(key) {
+  const response = await core.link.fetch("GET", path(key));
+  const frame = await response.arrayBuffer();
+  return new ImJoyEngine.Reader().push(frame);
+}
+
+function tellInterrupted(name) {
+  const error = {
+    id: "",
+    what: `The run of ${name} ended when this page was reloaded.`,
+    why: "A plugin that is not made to be detached from ends with its page, and what it was about to return is lost.",
+    fix: "Run it again.",
+  };
+  state.output.unshift({ id: `interrupted-${Date.now()}-${name}`, plugin: name, kind: "error", error, time: new Date() });
+}
