@@ -30,7 +30,7 @@ END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is to be run; ``call_args`` is JSON text."""
+    """What is to be run; ``call_args`` and ``resources`` are JSON text."""
 
     layout: Layout
     files: tuple[Path, ...]
@@ -40,6 +40,7 @@ class RunOptions:
     locked: bool = False
     env: str | None = None
     anyway: bool = False
+    resources: str | None = None
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``python -m imjoy_engine``."""
@@ -49,6 +50,7 @@ class RunOptions:
             ("--args", self.call_args),
             ("--tag", self.tag),
             ("--env", self.env),
+            ("--resources", self.resources),
         ):
             words += [] if value is None else [name, value]
         words += ["--locked"] if self.locked else []

@@ -341,18 +341,34 @@ def _show_plugins(plugins: list[dict[str, object]]) -> None:
     if not plugins:
         say("No plugin is loaded.")
         return
-    heads = ("plugin", "state", "pid", "workspace", "id")
+    keys = ["name", "state", "pid", "workspace", "id"]
+    heads = ["plugin", *keys[1:]]
+    if any(each.get("place") for each in plugins):
+        keys.insert(3, "on")
+        heads.insert(3, "on")
+    shown = [{**each, "on": _place(each.get("place"))} for each in plugins]
     rows = [
-        [
-            printable(str(each.get(key) if each.get(key) is not None else "-"))
-            for key in ("name", "state", "pid", "workspace", "id")
-        ]
-        for each in plugins
+        [printable(str(each.get(key) if each.get(key) is not None else "-")) for key in keys]
+        for each in shown
     ]
     widths = [max(len(row[column]) for row in [list(heads), *rows]) for column in range(len(heads))]
     say("")
     for row in [list(heads), *rows]:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _place(place: object) -> str | None:
+    """Return where on a cluster a plugin runs, or what it waits for."""
+    if not isinstance(place, dict):
+        return None
+    if not place.get("node"):
+        return (
+            f"{place.get('cluster')} job {place.get('job')} waits: {place.get('why') or place.get('state')}"
+        )
+    ends = place.get("ends")
+    left = max(0.0, ends - time.time()) if isinstance(ends, int | float) else None
+    gpus = f", GPU {place['gpus']}" if place.get("gpus") else ""
+    return f"{place['node']}{gpus}" + ("" if left is None else f", {duration(left)} left")
 
 
 def _show_rows(rows: Iterable[tuple[str, str]]) -> None:

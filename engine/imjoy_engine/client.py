@@ -68,11 +68,13 @@ class EngineClient:
         lock: str | None = None,
         env: str | None = None,
         anyway: bool = False,
+        resources: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Start the plugin whose file is ``source``; return it as ``docs/protocol.md`` describes it, with ``attached``.
 
         ``lock`` is the text of its lock; its environment is then exactly what that names. ``env`` names one of the
         person's own environments to run it in, ``anyway`` also where that lacks something; "" is one of its own.
+        ``resources`` is what it shall have of a cluster, before what it asks for itself.
 
         Raises ImJoyError: what the engine has against it, or ``engine.unreachable``.
         """
@@ -87,6 +89,8 @@ class EngineClient:
             body["lock"] = lock
         if env is not None:
             body.update(env=env, anyway=anyway)
+        if resources:
+            body["resources"] = resources
         return await self.request("POST", "/api/v1/plugins", body)
 
     async def request(

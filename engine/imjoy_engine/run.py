@@ -211,6 +211,7 @@ async def started(
         lock=lock,
         env=options.env,
         anyway=options.anyway,
+        resources=json.loads(options.resources),
     )
     following = asyncio.create_task(follow(client, plugin["id"]))
     try:

@@ -35,8 +35,9 @@ from .launchers.local import LocalLauncher
 from .plugins.lifecycle import Surroundings
 from .plugins.registry import Registry
 from .settings import Settings
-from .web.app import build_app, build_worker_app
+from .web.app import build_app, build_node_app, build_worker_app
 from .web.context import Context
+from .web.files import FILES
 from .web.proxied import Proxies
 
 if TYPE_CHECKING:
@@ -233,7 +234,10 @@ async def _serve(
             worker_url=nodes.door.url if nodes else worker_url,
             workspace=settings.workspace,
             environments=EnvironmentStore(
-                settings.layout.environments, freeze=settings.freeze, prefix=settings.layout.prefix
+                settings.layout.environments,
+                freeze=settings.freeze,
+                prefix=settings.layout.prefix,
+                compile_first=bool(settings.cluster),
             ),
             existing_environments=settings.layout.existing_environments,
             launcher=nodes.launcher if nodes else LocalLauncher(),
@@ -262,13 +266,12 @@ async def _serve(
     )
     runners: list[web.AppRunner] = []
     try:
-        runners.append(
-            await _answer(build_app(context), listener, certificate.context if certificate else None)
-        )
+        whole = build_app(context)
+        runners.append(await _answer(whole, listener, certificate.context if certificate else None))
         if worker_listener is not None:
             runners.append(await _answer(build_worker_app(context), worker_listener, None))
         if nodes is not None:
-            app = build_worker_app(context, nodes.launcher)
+            app = build_node_app(context, nodes.launcher, whole[FILES])
             runners.append(await _answer(app, nodes.listener, nodes.certificate.context))
         _write_state(context, certificate.pem if certificate else "")
         _stop_on_signals(context.stop_wanted)
@@ -306,9 +309,12 @@ async def _open_nodes(settings: Settings) -> Nodes:
     from .certificates import passing_certificate
     from .launchers.cluster import ClusterLauncher, Door, Lines
     from .launchers.cluster_settings import read_settings
+    from .launchers.shared_folder import check_locks
     from .launchers.slurm import Slurm
 
     wanted = read_settings(settings.layout.cluster_file)
+    make_folders(settings.layout.environments)
+    check_locks(settings.layout.environments)
     host = wanted.host or socket.gethostname()
     certificate = passing_certificate([host], settings.layout.private)
     slurm = Slurm(os.environ, wanted.options, str(settings.workspace))

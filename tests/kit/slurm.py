@@ -27,6 +27,8 @@ COMMAND_SECONDS = 20
 KILL_SECONDS = 5
 NODES = ("n1", "n2", "n3")
 SLURMD_PORT = 26818
+# On this one the folder ``shared`` is not shared: it is empty.
+BARE = "n3"
 
 SLURM_CONF = """
 ClusterName=pretended
@@ -46,7 +48,11 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 AccountingStorageType=accounting_storage/none
 MpiDefault=none
 SlurmdParameters=config_overrides
@@ -59,7 +65,9 @@ MinJobAge=300
 KillWait=5
 GresTypes=gpu
 {nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=5 DefMemPerCPU=100 State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=5 DefMemPerCPU=100 PriorityTier=1 State=UP
+PartitionName=urgent Nodes=ALL MaxTime=60 DefaultTime=5 DefMemPerCPU=100 PriorityTier=9 State=UP
+PartitionName=bare Nodes={bare} MaxTime=60 DefaultTime=5 DefMemPerCPU=100 PriorityTier=1 State=UP
 """
 NODE = (
     "NodeName={name} NodeAddr={address} NodeHostname={name} CPUs=20 RealMemory=20000 Gres=gpu:2 State=UNKNOWN"
@@ -155,7 +163,7 @@ class Slurm:
 
     def _start(self) -> None:
         folder = self.folder
-        for name in ("state", *(f"spool-{node}" for node in NODES)):
+        for name in ("state", "shared", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir(mode=0o700)
         key = folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
@@ -174,6 +182,7 @@ class Slurm:
                 nodes=nodes,
                 ctld_port=_free_port(),
                 slurmd_port=SLURMD_PORT,
+                bare=BARE,
             )
         )
         self._make_network()
@@ -185,8 +194,9 @@ class Slurm:
         )
         self._launch("unshare", "--uts", "sh", "-c", "hostname login; exec slurmctld -c -i")
         for node in NODES:
-            enter = ("nsenter", f"--net=/run/netns/{self.namespace(node)}", "unshare", "--uts")
-            self._launch(*enter, "sh", "-c", f"hostname {node}; exec slurmd -N {node}")
+            enter = ("nsenter", f"--net=/run/netns/{self.namespace(node)}", "unshare", "--uts", "--mount")
+            hide = f"mount -t tmpfs none {folder}/shared && " if node == BARE else ""
+            self._launch(*enter, "sh", "-c", f"{hide}hostname {node} && exec slurmd -N {node}")
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
@@ -223,7 +233,11 @@ class Slurm:
 
     def _idle(self) -> int:
         with contextlib.suppress(subprocess.SubprocessError):
-            return self.run("sinfo", "--noheader", "--Node", "--format=%t").split().count("idle")
+            return (
+                self.run("sinfo", "--noheader", "--partition=main", "--Node", "--format=%t")
+                .split()
+                .count("idle")
+            )
         return 0
 
     def stop(self) -> None:

@@ -21,6 +21,8 @@ from imjoy.plugin_runs import (
 )
 from imjoy.signals import signals_as_interrupt
 
+RESOURCES = ("cpus", "gpus", "memory", "time")
+
 
 @click.command(name="run")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -38,6 +40,11 @@ from imjoy.signals import signals_as_interrupt
 @click.option(
     "--anyway", is_flag=True, help="With --env: although it lacks something that the plugin asks for."
 )
+@click.option(
+    "--resources",
+    metavar="LIST",
+    help="What the plugin shall have of a cluster: cpus=4,gpus=1,memory=8GB,time=2h.",
+)
 @layout_options
 @json_option
 @click.pass_obj
@@ -50,6 +57,7 @@ def command(
     locked: bool,
     env: str | None,
     anyway: bool,
+    resources: str | None,
     workspace: str | None,
     prefix: str | None,
     as_json: bool,
@@ -69,6 +77,7 @@ def command(
         locked=locked,
         env=env,
         anyway=anyway,
+        resources=_resources(resources),
     )
     with (
         signals_as_interrupt(),
@@ -119,3 +128,19 @@ def _checked(call_args: str | None) -> str | None:
     except ValueError as error:
         raise click.BadParameter(f"this is not JSON: {error}", param_hint="--args") from error
     return call_args
+
+
+def _resources(text: str | None) -> str | None:
+    """Return what ``cpus=4,memory=8GB`` stands for, as JSON."""
+    if text is None:
+        return None
+    found: dict[str, object] = {}
+    for pair in text.split(","):
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if name not in RESOURCES or not equals or not value or name in found:
+            raise click.BadParameter(
+                f"{pair.strip()!r} is none of {', '.join(f'{each}=…' for each in RESOURCES)}",
+                param_hint="--resources",
+            )
+        found[name] = int(value) if value.isdecimal() and name in ("cpus", "gpus") else value
+    return json.dumps(found)

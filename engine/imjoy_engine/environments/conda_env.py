@@ -299,7 +299,8 @@ class _Rattler:
             gateway=gateway,
             platforms=[rattler.Subdir(self._spec.platform), rattler.Subdir("noarch")],
             # Without them every package that depends on __glibc or __cuda is out of the question.
-            virtual_packages=rattler.VirtualPackage.detect(),
+            # CONDA_OVERRIDE_CUDA and the like tell of the machines that it is for.
+            virtual_packages=rattler.VirtualPackage.detect(rattler.VirtualPackageOverrides.from_env()),
             channel_priority=rattler.ChannelPriority.Strict,
         )
         try:

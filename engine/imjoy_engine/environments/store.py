@@ -47,8 +47,13 @@ class EnvironmentStore:
         freeze: bool,
         environ: Mapping[str, str] | None = None,
         prefix: Path | None = None,
+        compile_first: bool = False,
     ) -> None:
-        """``prefix`` is that of ImJoy, with whose conda settings and package cache are shared."""
+        """``prefix`` is that of ImJoy, with whose conda settings and package cache are shared.
+
+        With ``compile_first`` an environment is ready when its packages are compiled, for machines that cannot write.
+        """
+        self._compile_first = compile_first
         self._root = root
         self._freeze = freeze
         self._prefix = prefix
@@ -197,6 +202,8 @@ class EnvironmentStore:
             await remove_tree(prefix)
             raise
         self._compile_later(prefix)
+        if self._compile_first:
+            await asyncio.wait(self._compiling)
 
     async def _fill(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
         # Only a build needs what these import, and the engine's start is waited for.

@@ -13,9 +13,10 @@ import io
 import json
 import secrets
 import shlex
+import time
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,8 +33,13 @@ from .local import INHERITED_VARIABLES, SET_VARIABLES
 NODE_SUBPROTOCOL = "imjoy.node.v1"
 NODE_URL_VARIABLE = "IMJOY_NODE_URL"
 NODE_SECRET_VARIABLE = "IMJOY_NODE_SECRET"  # the variable's name, not a secret
-LOOK_SECONDS = 2.0
+# How often all jobs are looked at: while one waits, and else.
+LOOK_SECONDS, IDLE_LOOK_SECONDS = 2.0, 15.0
+GATHER_SECONDS = 0.1
+WARN_SECONDS = 300.0
+FAR_SECONDS = 12 * 3600.0
 SILENCE_SECONDS = 10.0
+PARTING_SECONDS = 1.0
 HELLO_SECONDS = 30.0
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 5.0
@@ -90,8 +96,8 @@ class BackEnd(Protocol):
     async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
         """Submit a job with ``variables`` in its environment; return its id. Raises ImJoyError ``cluster.refused``."""
 
-    async def look(self) -> Mapping[str, Place]:
-        """Return where each job of this account is that waits or runs, by one command."""
+    async def look(self) -> Mapping[str, Place] | None:
+        """Return where each job of this account is that waits or runs, by one command; None: it does not answer."""
 
     async def explain(self, job: str, *, told: bool = False) -> Ending:
         """Return what became of a job; with ``told`` at once, of one that the scheduler has told to end."""
@@ -147,6 +153,11 @@ class ClusterWorker:
         self.job = ""
         self.secret = secrets.token_urlsafe(32)
         self.started: asyncio.Future[None] = loop.create_future()
+        self.unheard: asyncio.Future[str] = loop.create_future()
+        self._place: Place | None = None
+        self._gpus = ""
+        self._silent_since = 0.0
+        self._warned = False
         self._ended: asyncio.Future[Ended] = loop.create_future()
         self._launcher = launcher
         self._start = start
@@ -158,6 +169,36 @@ class ClusterWorker:
     def connected(self) -> bool:
         """Whether the node has said hello."""
         return self._socket is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will be heard of it."""
+        return self._ended.done()
+
+    def take_place(self, place: Place | None) -> None:
+        """Note where its job is; None when it has left the queue."""
+        if place is None:
+            if not self.connected and not self.unheard.done():
+                self.unheard.set_result("")
+            return
+        if place.node and not self.connected:
+            now = asyncio.get_running_loop().time()
+            self._silent_since = self._silent_since or now
+            if now - self._silent_since > HELLO_SECONDS and not self.unheard.done():
+                self.unheard.set_result(place.node)
+        if self._gpus:
+            place = replace(place, gpus=self._gpus)
+        before, self._place = self._place, place
+        if place != before:
+            self._watcher.placed(place)
+        if not place.node and (before is None or (before.why, before.state) != (place.why, place.state)):
+            self._watcher.say(f"Waiting on {place.cluster}, job {place.job}: {waiting_words(place)}.")
+        left = None if place.ends is None else place.ends - time.time()
+        if place.node and self.connected and left is not None and left < WARN_SECONDS and not self._warned:
+            self._warned = True
+            self._watcher.say(
+                f"Its time on {place.node} is up in {max(1, round(left / 60))} min: save what is to be kept."
+            )
 
     async def serve(self, socket: Socket) -> None:
         """Talk with the node until its worker has ended, or nothing is heard of it any more."""
@@ -185,7 +226,13 @@ class ClusterWorker:
 
     async def _take(self, said: dict[str, Any]) -> None:
         if said["type"] == "hello":
-            self.node = str(said["node"])
+            self.node = str(said["node"])[:200]
+            self._gpus = str(said.get("gpus") or "")[:200]
+            gpus = f", GPU {self._gpus}" if self._gpus else ""
+            self._watcher.say(f"Runs on {self.node}{gpus}, {self._launcher.back_end.name} job {self.job}.")
+            back_end = self._launcher.back_end.name
+            self.take_place(Place(back_end, self.job, "RUNNING", "", self.node, self._gpus, None, None))
+            self._launcher.look_soon()
             await self._send(
                 {
                     "type": "start",
@@ -276,6 +323,9 @@ class ClusterLauncher:
         self._door = door
         self._lines = lines
         self._workers: dict[str, ClusterWorker] = {}
+        self._watched: set[ClusterWorker] = set()
+        self._wanted = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
 
     async def check(self) -> None:
         """Look whether the scheduler is there."""
@@ -306,47 +356,56 @@ class ClusterLauncher:
         )
         try:
             worker.job = await asyncio.shield(submitting)
-            await self._wait_for_start(worker, start, watcher)
+            await self._wait_for_start(worker, start)
         except BaseException:
             self._workers.pop(start.plugin, None)
+            self._watched.discard(worker)
             with contextlib.suppress(Exception):
                 worker.job = await submitting
                 await self.back_end.cancel(worker.job)
             raise
         return worker
 
-    async def _wait_for_start(self, worker: ClusterWorker, start: Start, watcher: Watcher) -> None:
-        before: Place | None = None
-        missing = 0.0
-        while not worker.started.done():
-            await asyncio.wait({worker.started}, timeout=LOOK_SECONDS if before else 0.1)
-            if worker.started.done():
-                break
-            place = (await self.back_end.look()).get(worker.job)
-            if place is None and not worker.connected:
-                # It has left the queue; what it has to say may be on its way.
-                await asyncio.wait({worker.started}, timeout=1.0)
-                if not worker.connected:
-                    raise self._not_started(start, worker.job, await self.back_end.explain(worker.job))
-            elif place is not None and place != before:
-                before = place
-                self._tell(place, watcher)
-            elif place is not None and place.node and not worker.connected:
-                missing += LOOK_SECONDS
-                if missing > HELLO_SECONDS:
-                    raise ImJoyError(
-                        "cluster.not-started",
-                        f"{start.name} was given {place.node}, and nothing was heard from there.",
-                        why=f"{self._where(worker.job)} runs; it has {HELLO_SECONDS:g} s to say hello.",
-                    )
-        place = (await self.back_end.look()).get(worker.job)
-        if place is not None:
-            watcher.placed(place)
+    async def _wait_for_start(self, worker: ClusterWorker, start: Start) -> None:
+        self._watched.add(worker)
+        self.look_soon()
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="looking at jobs")
+        either: set[asyncio.Future[Any]] = {worker.started, worker.unheard}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not worker.started.done() and not worker.unheard.result():
+            # It has left the queue; what it has to say may be on its way.
+            await asyncio.wait({worker.started}, timeout=PARTING_SECONDS)
+        if worker.started.done() or worker.connected:
+            await worker.started
+        elif worker.unheard.result():
+            raise ImJoyError(
+                "cluster.not-started",
+                f"{start.name} was given {worker.unheard.result()}, and nothing was heard from there.",
+                why=f"{self._where(worker.job)} runs; it has {HELLO_SECONDS:g} s to say hello.",
+                fix="imjoy doctor --cluster",
+            )
+        else:
+            raise self._not_started(start, worker.job, await self.back_end.explain(worker.job))
 
-    def _tell(self, place: Place, watcher: Watcher) -> None:
-        watcher.placed(place)
-        if not place.node:
-            watcher.say(f"Waiting on {place.cluster}, job {place.job}: {place.why or place.state}.")
+    def look_soon(self) -> None:
+        """Have all jobs looked at, together with others that are submitted at this moment."""
+        self._wanted.set()
+
+    async def _look(self) -> None:
+        """Look at all jobs, by one command for all of them, for as long as there are any."""
+        while self._watched:
+            waiting = not all(worker.started.done() for worker in self._watched)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), LOOK_SECONDS if waiting else IDLE_LOOK_SECONDS)
+            await asyncio.sleep(GATHER_SECONDS)
+            self._wanted.clear()
+            asked = {worker for worker in self._watched if not worker.has_ended}
+            self._watched &= asked
+            places = await self.back_end.look() if asked else None
+            if places is not None:
+                for worker in asked:
+                    worker.take_place(places.get(worker.job))
 
     def _where(self, job: str) -> str:
         return f"{self.back_end.name} job {job}"
@@ -361,7 +420,7 @@ class ClusterLauncher:
             "cluster.not-started",
             f"{start.name} could not be started on the cluster.",
             why=f"{self._where(job)}: {reason}.",
-            fix="The page about clusters says what nodes have to see and to reach.",
+            fix="imjoy doctor --cluster",
         )
 
     def error_of(self, name: str, job: str, ending: Ending) -> ImJoyError:
@@ -399,4 +458,17 @@ class ClusterLauncher:
         )
 
     async def close(self) -> None:
-        """Nothing is held; jobs end with their plugins."""
+        """Look at no jobs any more; they end with their plugins."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+
+
+def waiting_words(place: Place) -> str:
+    """Return why a job waits, and when it is expected to start where the scheduler has an estimate."""
+    why = place.why or place.state
+    if place.starts is None or place.node:
+        return why
+    begins = time.localtime(place.starts)
+    form = "%H:%M" if place.starts - time.time() < FAR_SECONDS else "%Y-%m-%d %H:%M"
+    return f"{why} (starts about {time.strftime(form, begins)})"

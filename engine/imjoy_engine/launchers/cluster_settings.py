@@ -140,8 +140,12 @@ def _scaled(value: object, pattern: re.Pattern[str], units: Mapping[str, int], n
     return int(float(found[1]) * units[found[2].lower()])
 
 
-def wish_of(manifest: Manifest, settings: ClusterSettings) -> Resources:
+def wish_of(
+    manifest: Manifest, settings: ClusterSettings, asked: Mapping[str, object] | None = None, *, gpus: int = 0
+) -> Resources:
     """Return what a plugin's ``resources`` ask for, for its tag or for all, on top of the defaults.
+
+    ``asked`` is what the person wants, before that. ``gpus`` is what one gets that says nothing of them.
 
     Raises ImJoyError ``plugin.field`` for what cannot be read, ``cluster.wish`` for what is above the user's maximum.
     """
@@ -150,10 +154,11 @@ def wish_of(manifest: Manifest, settings: ClusterSettings) -> Resources:
     if not isinstance(wanted, Mapping) or not wanted.keys() <= WISHES:
         wanted = manifest.by_tag("resources", manifest.tag)
     try:
-        asked = _wishes({} if wanted is None else wanted, "resources")
+        own = _wishes({} if wanted is None else wanted, "resources")
+        wishes = {**({"gpus": gpus} if gpus else {}), **own, **_wishes(asked or {}, "resources")}
     except ValueError as error:
         raise ImJoyError("plugin.field", f'{name}: "resources" cannot be used.', why=str(error)) from error
-    wish = replace(settings.default, **asked)
+    wish = replace(settings.default, **wishes)
     for key, most in settings.maximum.items():
         if getattr(wish, key) > most:
             raise ImJoyError(

@@ -89,12 +89,12 @@ class Slurm:
             ) from error
         return job
 
-    async def look(self) -> Mapping[str, Place]:
+    async def look(self) -> Mapping[str, Place] | None:
         """Return this account's jobs. One that left the queue is not among them."""
         try:
             said = await self._run("squeue", "--me", "--noheader", f"--format={QUEUE_FORMAT}")
         except CommandRefused:
-            return {}
+            return None
         return parse_queue(said)
 
     async def cancel_leftovers(self) -> None:
@@ -176,13 +176,18 @@ def parse_job(said: str) -> Ending:
     """Return what ``scontrol show job --oneliner`` says of a job."""
     fields = dict(word.split("=", 1) for word in said.split() if "=" in word)
     state = fields.get("JobState", "")
-    code = fields.get("ExitCode", "0:0").split(":")[0]
+    code, _, number = fields.get("ExitCode", "0:0").partition(":")
     told = f"it is {state}" + (
         f" on {fields['NodeList']}" if fields.get("NodeList", "(null)") != "(null)" else ""
     )
     reason = fields.get("Reason", "None")
     told += "" if reason == "None" else f", {reason}"
-    return Ending(ENDED_BY.get(state, ""), state, told, int(code) if code.isdigit() else 0)
+    error = ENDED_BY.get(state, "")
+    if state == "FAILED" and number == "9":
+        # So ends what used too much memory where SLURM itself watches it (OverMemoryKill).
+        error = "cluster.memory"
+        told += ", killed by signal 9"
+    return Ending(error, state, told, int(code) if code.isdigit() else 0)
 
 
 def near_its_end(said: str, now: float) -> bool:

@@ -12,7 +12,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,7 +72,8 @@ NEXT: Mapping[PluginState, frozenset[PluginState]] = {
 class PluginRequest:
     """What a client asked for: a parsed plugin with its tag chosen, and where and for whom it runs.
 
-    ``notes`` tell a person what was left out, besides those of ``environment``.
+    ``notes`` tell a person what was left out, besides those of ``environment``. ``resources`` are what the person wants
+    of a cluster, before what the plugin does.
     """
 
     manifest: Manifest
@@ -82,6 +83,7 @@ class PluginRequest:
     environment: EnvironmentSpec
     existing: Choice | None = None
     notes: tuple[str, ...] = ()
+    resources: Mapping[str, object] | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -306,10 +308,15 @@ class Plugin:
     def _wish(self) -> Resources:
         settings = self._surroundings.cluster
         if settings is None:
+            if self.request.resources:
+                self.say(
+                    "What it was to have of a cluster means nothing here: the engine runs without --cluster."
+                )
             return Resources()
         from ..launchers.cluster_settings import wish_of
 
-        return wish_of(self.request.manifest, settings)
+        gpu = self.request.environment.gpu
+        return wish_of(self.request.manifest, settings, self.request.resources, gpus=gpu.limit if gpu else 0)
 
     async def _tell_of_suspension(self, worker: Worker) -> None:
         """Say when somebody stopped the process with a signal: who waits for its answer would wait for ever."""
@@ -332,6 +339,9 @@ class Plugin:
             self.say(note)
         environments = self._surroundings.environments
         manifest = self.request.manifest
+        if self._surroundings.cluster is not None:
+            # The cluster chooses the GPU; what this machine has says nothing of the node.
+            spec = replace(spec, gpu=None)
         variables: Mapping[str, str] = dict(spec.variables)
         found: tuple[Path, Mapping[str, str]] | None = None
 

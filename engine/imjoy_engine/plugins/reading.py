@@ -221,7 +221,15 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
         environment=environment,
         existing=choice,
         notes=tuple(_notes(manifest, environment, choice)),
+        resources=_resources(body),
     )
+
+
+def _resources(body: Mapping[str, object]) -> Mapping[str, object] | None:
+    wanted = body.get("resources")
+    if wanted is None or isinstance(wanted, dict):
+        return wanted or None
+    raise ImJoyError("request.invalid", "resources has to be a JSON object.")
 
 
 def _notes(manifest: Manifest, spec: EnvironmentSpec, choice: Choice | None) -> Iterator[str]:

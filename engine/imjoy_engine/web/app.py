@@ -22,6 +22,7 @@ from .guard import add_cors_headers, guard
 from .pages import add_page_routes
 
 if TYPE_CHECKING:
+    from ..files import WorkspaceFiles
     from ..launchers.cluster import ClusterLauncher
 
 DESCRIPTION = Path(__file__).with_name("openapi.yaml")
@@ -107,13 +108,17 @@ def build_app(context: Context) -> web.Application:
     return app
 
 
-def build_worker_app(context: Context, cluster: ClusterLauncher | None = None) -> web.Application:
-    """Return what answers where workers alone connect, and with ``cluster`` its nodes."""
-    app = _guarded(context, WORKER_ROUTES)
-    if cluster is not None:
-        from .nodes import add_node_route
+def build_worker_app(context: Context) -> web.Application:
+    """Return what answers where workers alone connect."""
+    return _guarded(context, WORKER_ROUTES)
 
-        add_node_route(app, cluster)
+
+def build_node_app(context: Context, cluster: ClusterLauncher, files: WorkspaceFiles) -> web.Application:
+    """Return what answers the nodes of a cluster, and their workers."""
+    from .nodes import add_node_routes
+
+    app = _guarded(context, WORKER_ROUTES)
+    add_node_routes(app, cluster, files)
     return app
 
 

@@ -141,12 +141,15 @@ def _place(request: web.Request) -> tuple[str, str]:
 
 
 # Method, path, handler.
+SIGNED_ROUTES = (
+    ("GET", f"{API}/file/{{signed}}", get_signed),
+    ("HEAD", f"{API}/file/{{signed}}", get_signed),
+    ("PUT", f"{API}/file/{{signed}}", put_signed),
+)
 FILE_ROUTES = (
     ("GET", f"{API}/files", list_files),
     ("PUT", f"{API}/files", put_file),
     ("DELETE", f"{API}/files", delete_file),
     ("POST", f"{API}/files/url", sign_url),
-    ("GET", f"{API}/file/{{signed}}", get_signed),
-    ("HEAD", f"{API}/file/{{signed}}", get_signed),
-    ("PUT", f"{API}/file/{{signed}}", put_signed),
+    *SIGNED_ROUTES,
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from ..auth import bearer
+from ..files import WorkspaceFiles
 from ..launchers.cluster import NODE_SUBPROTOCOL, ClusterLauncher
 from .context import API
+from .files import FILES, SIGNED_ROUTES
 from .socket import Socket
 
 LAUNCHER = web.AppKey("launcher", ClusterLauncher)
@@ -22,7 +24,10 @@ async def worker_node(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-def add_node_route(app: web.Application, launcher: ClusterLauncher) -> None:
-    """Have ``app`` answer nodes."""
+def add_node_routes(app: web.Application, launcher: ClusterLauncher, files: WorkspaceFiles) -> None:
+    """Have ``app`` answer nodes, and whoever has a signed url there."""
     app[LAUNCHER] = launcher
+    app[FILES] = files
+    for method, path, handler in SIGNED_ROUTES:
+        app.router.add_route(method, path, handler)
     app.router.add_route("GET", f"{API}/workers/{{id}}/node", worker_node)

@@ -231,7 +231,7 @@ def main(supervised: bool) -> int:
     """Run the worker; return its exit code."""
     url = os.environ.pop(URL_VARIABLE)
     secret = os.environ.pop(SECRET_VARIABLE)
-    tls = trusting(os.environ.pop(CERTIFICATE_VARIABLE, ""))
+    tls = trusting(os.environ.get(CERTIFICATE_VARIABLE, ""))
     end_with_engine(supervised)
     if hasattr(gc, "freeze"):  # Python 3.7
         gc.freeze()  # our own modules stay; looking through them again and again costs calls 4 ms now and then

@@ -24,7 +24,7 @@ from tests.kit.slurm import NODES, Slurm
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.worker.websocket import SocketRefused, open_socket
 
-from .conftest import RunningEngine, StartEngine
+from .conftest import RunningEngine, StartEngine, plugin_source
 
 pytestmark = pytest.mark.skipif(bool(kit.why_not()), reason=kit.why_not())
 Play = Callable[[Any], Any]
@@ -45,6 +45,19 @@ def spawn():
     import subprocess
     return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
 
+def swell(mebibytes):
+    kept = bytearray(mebibytes << 20)
+    time.sleep(60)
+
+def fetch(path):
+    import ssl, urllib.request
+    tls = ssl.create_default_context(cafile=os.environ["IMJOY_WORKER_CERTIFICATE"])
+    try:
+        with urllib.request.urlopen(api.ENGINE_URL + path, context=tls) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code
+
 class Plugin:
     def exit(self):
         open("left", "w").close()
@@ -53,6 +66,7 @@ class Plugin:
         return dict(os.environ)
 
     echo = staticmethod(lambda value: value)
+    swell, fetch = staticmethod(swell), staticmethod(fetch)
     flood, leave, spawn = staticmethod(flood), staticmethod(leave), staticmethod(spawn)
     where = staticmethod(socket.gethostname)
     pid = staticmethod(os.getpid)
@@ -121,12 +135,13 @@ def test_a_plugin_runs_on_a_node_and_ends_with_all_that_it_started(
         async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
             node = await connection.call("where")
             assert node in NODES
-            shown = await engine.client.request("GET", f"/api/v1/plugins/{plugin['id']}")
-            assert shown["place"]["node"] == node
-            assert shown["place"]["state"] == "RUNNING"
+            async for kind, shown in engine.client.events(plugin["id"]):
+                if kind == "state" and shown["place"] and shown["place"]["ends"]:
+                    break
+            assert (shown["place"]["node"], shown["place"]["state"]) == (node, "RUNNING")
             assert shown["place"]["ends"] > time.time()
             pids = [await connection.call("pid"), await connection.call("spawn")]
-            assert shown["pid"] == pids[0]
+            assert (await engine.client.request("GET", f"/api/v1/plugins/{plugin['id']}"))["pid"] == pids[0]
             value = {"bytes": b"x" * (3 << 20), "text": "ümlaut"}
             back = await connection.call("echo", value)
             assert (bytes(back["bytes"]), back["text"]) == (value["bytes"], value["text"])
@@ -148,7 +163,7 @@ def test_secrets_are_in_no_argv_no_job_record_and_no_script_and_good_once(
         async with await engine.open(PLUGIN) as connection:
             pid = await connection.call("pid")
             environment = await connection.call("environment")
-            assert not any(name.startswith("IMJOY") for name in environment)
+            assert [name for name in environment if "IMJOY" in name] == ["IMJOY_WORKER_CERTIFICATE"]
             assert environment["SLURM_JOB_ID"] in slurm.jobs()
             node = psutil.Process(pid).parents()[1]
             before = node.environ()
@@ -277,6 +292,98 @@ def test_resources_reach_the_job(start: Callable[..., RunningEngine], play: Play
     assert environment["SLURM_CPUS_PER_TASK"] == "3"
     assert environment["SLURM_MEM_PER_NODE"] == "500"
     assert environment["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+def test_what_the_person_wants_comes_before_what_the_plugin_does(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start("[maximum]\ncpus = 4")
+    source = plugin_source(PLUGIN, resources={"cpus": 3}, env=[{"type": "gputil", "limit": 2}])
+
+    async def scenario() -> dict[str, str]:
+        given = {"source": source, "file": "p.imjoy.html", "client": "me"}
+        refused = await engine.client.start_plugin(**given, resources={"cpus": 5})
+        assert (await engine.final(refused["id"]))["error"]["id"] == "cluster.wish"
+        plugin = await engine.client.start_plugin(**given, resources={"cpus": 2, "time": "3 min"})
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            return dict(await connection.call("environment"))
+
+    environment = play(scenario())
+    assert environment["SLURM_CPUS_PER_TASK"] == "2"
+    assert environment["CUDA_VISIBLE_DEVICES"] == "0,1"
+
+
+def test_signed_urls_are_answered_where_nodes_come_and_nothing_else_is(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> None:
+        async with await engine.open(PLUGIN) as connection:
+            (engine.workspace / "default" / "seen.txt").write_text("by the node")
+            body = {"path": "seen.txt", "workspace": "default"}
+            signed = await engine.client.request("POST", "/api/v1/files/url", body)
+            path = signed["url"][len(engine.url) :]
+            assert bytes(await connection.call("fetch", path)) == b"by the node"
+            for path in ("/api/v1/file/forged", "/api/v1/status", "/healthz", "/"):
+                assert await connection.call("fetch", path) in (401, 403, 404), path
+
+    play(scenario())
+
+
+def test_a_node_that_does_not_see_the_environment_says_so(
+    start: Callable[..., RunningEngine], slurm: Slurm, workspace: Path, play: Play
+) -> None:
+    environments = workspace / ".imjoy" / "environments"
+    shared = slurm.folder / "shared" / "environments"
+    shared.symlink_to(environments.readlink(), target_is_directory=True)
+    environments.unlink()
+    environments.symlink_to(shared, target_is_directory=True)
+    engine = start('options = ["--partition=bare"]')
+
+    async def scenario() -> dict[str, Any]:
+        return await engine.final((await engine.start(PLUGIN))["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.not-started")
+    assert "interpreter is not there on the node" in plugin["error"]["why"]
+
+
+def test_a_plugin_that_takes_more_memory_than_its_job_has_is_named(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start('[default]\nmemory = "300 MiB"')
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            with pytest.raises(ImJoyError):
+                await connection.call("swell", 600)
+            return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.memory")
+    slurm.wait_until_idle()
+    # What is killed outright tidies up no more.
+    for folder in Path(tempfile.gettempdir()).glob("imjoy-job-*"):
+        shutil.rmtree(folder)
+
+
+def test_a_job_that_has_to_make_room_is_named(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start('options = ["--exclusive"]')
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            node = await connection.call("where")
+            urgent = ("--partition=urgent", "--exclusive", f"--nodelist={node}", "--output=/dev/null")
+            slurm.run("sbatch", *urgent, "--wrap=exec true")
+            return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.cancelled")
 
 
 def test_a_job_that_somebody_cancels_is_named(

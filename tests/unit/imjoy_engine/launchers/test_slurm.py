@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers.cluster import waiting_words
 from imjoy_engine.launchers.slurm import Slurm, near_its_end, parse_job, parse_queue
 
 QUEUE = """Welcome to the cluster; maintenance on Friday.
@@ -49,6 +52,19 @@ def test_what_became_of_a_job_is_named(state: str, error: str) -> None:
     ending = parse_job(JOB.format(state=state, code="66:0"))
     assert (ending.id, ending.state, ending.exit_code) == (error, state, 66)
     assert ending.told == f"it is {state} on n1"
+
+
+def test_a_job_that_slurm_killed_for_its_memory_is_named() -> None:
+    ending = parse_job(JOB.format(state="FAILED", code="0:9"))
+    assert (ending.id, ending.told) == ("cluster.memory", "it is FAILED on n1, killed by signal 9")
+
+
+def test_the_words_for_a_job_that_waits_have_the_estimate() -> None:
+    soon = time.time() + 600
+    place = Place("SLURM", "7", "PENDING", "Resources", "", "", soon, None)
+    assert waiting_words(place) == f"Resources (starts about {time.strftime('%H:%M', time.localtime(soon))})"
+    assert waiting_words(replace(place, starts=None)) == "Resources"
+    assert waiting_words(replace(place, starts=soon + 86400)).count("-") == 2
 
 
 @pytest.mark.parametrize(
