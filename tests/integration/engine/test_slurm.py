@@ -301,7 +301,7 @@ def test_what_the_person_wants_comes_before_what_the_plugin_does(
     source = plugin_source(PLUGIN, resources={"cpus": 3}, env=[{"type": "gputil", "limit": 2}])
 
     async def scenario() -> dict[str, str]:
-        given = {"source": source, "file": "p.imjoy.html", "client": "me"}
+        given: dict[str, Any] = {"source": source, "file": "p.imjoy.html", "client": "me"}
         refused = await engine.client.start_plugin(**given, resources={"cpus": 5})
         assert (await engine.final(refused["id"]))["error"]["id"] == "cluster.wish"
         plugin = await engine.client.start_plugin(**given, resources={"cpus": 2, "time": "3 min"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_json_is_one_line_with_plain_values(capsys: pytest.CaptureFixture[str]) 
 def test_stop_says_what_it_did(capsys: pytest.CaptureFixture[str], result: EngineStopped, words: str) -> None:
     render.emit(result, as_json=False)
     assert words in capsys.readouterr().out
+
+
+def test_status_says_where_on_a_cluster_plugins_run_and_what_they_wait_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plugin = {"name": "Sum", "state": "ready", "pid": 7, "workspace": "default", "id": "a" * 16}
+    runs = {"cluster": "SLURM", "job": "4711", "node": "n2", "gpus": "0", "ends": time.time() + 6750}
+    waits = {"cluster": "SLURM", "job": "4712", "node": "", "why": "Resources", "state": "PENDING"}
+    plugins = [{**plugin, "place": runs}, {**plugin, "place": waits}, {**plugin, "place": None}]
+    render.emit(EngineStatus(True, Path("/w"), details={"plugins": plugins}), as_json=False)
+    rows = capsys.readouterr().out.splitlines()[-3:]
+    assert "n2, GPU 0, 1 h 52 min left" in rows[0]
+    assert "SLURM job 4712 waits: Resources" in rows[1]
+    assert " - " in rows[2]
 
 
 def test_status_lists_the_plugins(capsys: pytest.CaptureFixture[str]) -> None:
