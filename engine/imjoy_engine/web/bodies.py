@@ -25,16 +25,16 @@ async def read_pieces(request: web.Request, limit: int) -> list[bytes]:
     return pieces
 
 
-async def read_object(request: web.Request, error_id: str) -> dict[str, object]:
+async def read_object(request: web.Request) -> dict[str, object]:
     """Return the JSON object that the body is, of at most ``MAX_OBJECT_BYTES``.
 
-    Raises ImJoyError ``error_id`` when it is none, and as :func:`read_pieces` does.
+    Raises ImJoyError ``files.request`` when it is none, and as :func:`read_pieces` does.
     """
     body = b"".join(await read_pieces(request, MAX_OBJECT_BYTES))
     try:
         loaded = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ImJoyError(error_id, "The request's body is not JSON.", why=str(error)) from error
+        raise ImJoyError("files.request", "The request's body is not JSON.", why=str(error)) from error
     if not isinstance(loaded, dict):
-        raise ImJoyError(error_id, "The request's body is not a JSON object.")
+        raise ImJoyError("files.request", "The request's body is not a JSON object.")
     return loaded

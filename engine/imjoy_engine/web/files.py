@@ -87,7 +87,7 @@ async def delete_file(request: web.Request) -> web.Response:
 
 async def sign_url(request: web.Request) -> web.Response:
     """Answer with a url that allows one method on one path for a while."""
-    body = await read_object(request, "files.request")
+    body = await read_object(request)
     path, workspace = body.get("path"), body.get("workspace", DEFAULT_WORKSPACE)
     method, expires = body.get("method", "GET"), body.get("expires", DEFAULT_URL_SECONDS)
     overwrite = body.get("overwrite", False)
