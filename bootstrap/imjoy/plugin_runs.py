@@ -41,6 +41,8 @@ class RunOptions:
     env: str | None = None
     anyway: bool = False
     resources: str | None = None
+    as_of: str | None = None
+    today: bool = False
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``python -m imjoy_engine``."""
@@ -51,10 +53,12 @@ class RunOptions:
             ("--tag", self.tag),
             ("--env", self.env),
             ("--resources", self.resources),
+            ("--as-of", self.as_of),
         ):
             words += [] if value is None else [name, value]
         words += ["--locked"] if self.locked else []
         words += ["--anyway"] if self.anyway else []
+        words += ["--today"] if self.today else []
         return words
 
 

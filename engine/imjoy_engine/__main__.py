@@ -76,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--env", metavar="NAME")
     run.add_argument("--anyway", action="store_true")
     run.add_argument("--resources", default="{}", metavar="JSON")
+    run.add_argument("--as-of", metavar="DATE")
+    run.add_argument("--today", action="store_true")
     run.add_argument("--lifeline", action="store_true")
     run.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
     return top

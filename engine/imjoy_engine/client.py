@@ -69,12 +69,14 @@ class EngineClient:
         env: str | None = None,
         anyway: bool = False,
         resources: Mapping[str, object] | None = None,
+        as_of: str | None = None,
     ) -> dict[str, Any]:
         """Start the plugin whose file is ``source``; return it as ``docs/protocol.md`` describes it, with ``attached``.
 
         ``lock`` is the text of its lock; its environment is then exactly what that names. ``env`` names one of the
         person's own environments to run it in, ``anyway`` also where that lacks something; "" is one of its own.
         ``resources`` is what it shall have of a cluster, before what it asks for itself.
+        ``as_of`` is the day of which the packages are to be (2020-03-27), "" today; None leaves that to its age.
 
         Raises ImJoyError: what the engine has against it, or ``engine.unreachable``.
         """
@@ -91,6 +93,8 @@ class EngineClient:
             body.update(env=env, anyway=anyway)
         if resources:
             body["resources"] = resources
+        if as_of is not None:
+            body["as_of"] = as_of
         return await self.request("POST", "/api/v1/plugins", body)
 
     async def request(

@@ -212,6 +212,7 @@ async def started(
         env=options.env,
         anyway=options.anyway,
         resources=json.loads(options.resources),
+        as_of="" if options.today else options.as_of,
     )
     following = asyncio.create_task(follow(client, plugin["id"]))
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from imjoy import render
-from imjoy.cli.options import json_option, layout_options
+from imjoy.cli.options import day_options, day_words, json_option, layout_options
 from imjoy.context import Context
 from imjoy.environments import ask_environments
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -91,6 +91,10 @@ def find(context: Context, workspace: str | None, prefix: str | None, as_json: b
 @command.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The folder to fill.")
+@click.option(
+    "--platform", metavar="NAME", help="For machines of this kind, as linux-64. [default: like this one]"
+)
+@click.option("--python", metavar="X.Y", help="For an imjoy in this Python, as 3.12. [default: this one's]")
 @layout_options
 @json_option
 @click.pass_obj
@@ -98,14 +102,17 @@ def pack(
     context: Context,
     files: tuple[str, ...],
     output: str,
+    platform: str | None,
+    python: str | None,
     workspace: str | None,
     prefix: str | None,
     as_json: bool,
 ) -> None:
-    """Put all that plugins need into a folder, for machines of this kind without a network."""
+    """Put all that plugins need into a folder, for machines without a network."""
+    machine = [*(["--platform", platform] if platform else []), *(["--python", python] if python else [])]
     paths = [str(file) for file in absolute_files(files)]
     events = ask_environments(
-        ["pack", *paths, "--output", str(Path(output).absolute())],
+        ["pack", *paths, "--output", str(Path(output).absolute()), *machine],
         context.layout(prefix, workspace),
         context,
         seconds=PACK_SECONDS,
@@ -171,14 +178,23 @@ def show(context: Context, name: str, workspace: str | None, prefix: str | None,
 @command.command()
 @click.argument("file")
 @click.option("--tag", help="Choose one of the plugin's tags.")
+@day_options
 @layout_options
 @json_option
 @click.pass_obj
 def plan(
-    context: Context, file: str, tag: str | None, workspace: str | None, prefix: str | None, as_json: bool
+    context: Context,
+    file: str,
+    tag: str | None,
+    as_of: str | None,
+    today: bool,
+    workspace: str | None,
+    prefix: str | None,
+    as_json: bool,
 ) -> None:
     """Print the environment that a plugin file asks for, without making it."""
     arguments = ["plan", str(absolute_files([file])[0]), *(["--tag", tag] if tag else [])]
+    arguments += day_words(as_of, today)
     events = ask_environments(arguments, context.layout(prefix, workspace), context)
     if not _passed_on(events, as_json):
         wanted = events[0]["plan"]
@@ -194,6 +210,7 @@ def plan(
 @click.option(
     "--output", metavar="FILE", help="Write the lock there. [default: PLUGIN.conda-lock.yml beside it]"
 )
+@day_options
 @json_option
 @click.pass_obj
 def lock(
@@ -202,12 +219,15 @@ def lock(
     tag: str | None,
     platforms: tuple[str, ...],
     output: str | None,
+    as_of: str | None,
+    today: bool,
     as_json: bool,
 ) -> None:
     """Write the lock of a plugin file: what `imjoy lock FILE` does."""
     from imjoy.cli.lock import lock_plugin_file
 
-    lock_plugin_file(context, file, tag, platforms, output, as_json=as_json)
+    day = day_words(as_of, today)
+    lock_plugin_file(context, file, tag, platforms, output, day, as_json=as_json)
 
 
 @command.command()

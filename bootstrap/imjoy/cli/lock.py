@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from imjoy import render
-from imjoy.cli.options import json_option
+from imjoy.cli.options import day_options, day_words, json_option
 from imjoy.context import Context
 from imjoy.effects.home import typed_path
 from imjoy.environments import ask_environments
@@ -26,6 +28,7 @@ SOLVE_SECONDS = 3600.0
 @click.option(
     "--dry-run", is_flag=True, help="Without a plugin: solve, print what would change, write nothing."
 )
+@day_options
 @json_option
 @click.pass_obj
 def command(
@@ -35,6 +38,8 @@ def command(
     platforms: tuple[str, ...],
     output: str | None,
     dry_run: bool,
+    as_of: str | None,
+    today: bool,
     as_json: bool,
 ) -> None:
     """Write every package of a plugin's environment down, for every platform, with its checksum.
@@ -47,10 +52,11 @@ def command(
             raise click.UsageError(
                 "--dry-run goes without a plugin file; imjoy env plan FILE shows what it asks for."
             )
-        lock_plugin_file(context, file, tag, platforms, output, as_json=as_json)
+        day = day_words(as_of, today)
+        lock_plugin_file(context, file, tag, platforms, output, day, as_json=as_json)
         return
-    if tag or platforms or output:
-        raise click.UsageError("--tag, --platform and --output go with a plugin file.")
+    if tag or platforms or output or as_of or today:
+        raise click.UsageError("--tag, --platform, --output, --as-of and --today go with a plugin file.")
     from imjoy.locking import lock_ourselves
 
     with render.progress() as report:
@@ -71,6 +77,7 @@ def lock_plugin_file(
     tag: str | None,
     platforms: tuple[str, ...],
     output: str | None,
+    day: Sequence[str] = (),
     *,
     as_json: bool,
 ) -> None:
@@ -78,6 +85,7 @@ def lock_plugin_file(
     words = ["lock", str(absolute_files([file])[0]), *(["--tag", tag] if tag else [])]
     words += [word for each in platforms for word in ("--platform", each)]
     words += ["--output", str(typed_path(output))] if output else []
+    words += day
     with render.progress() as report:
         report("Solving for every platform", None)
         [event] = ask_environments(words, context.layout(), context, seconds=SOLVE_SECONDS)

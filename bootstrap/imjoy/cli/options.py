@@ -40,6 +40,34 @@ def not_empty(context: click.Context, parameter: click.Parameter, value: str | N
     return value
 
 
+def day_options(function: F) -> F:
+    """Add ``--as-of`` and ``--today``, which exclude each other."""
+
+    def alone(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+        if value and context.params.get("as_of") is not None:
+            raise click.UsageError("--as-of and --today exclude each other.")
+        return value
+
+    function = click.option(
+        "--today",
+        is_flag=True,
+        callback=alone,
+        help="With the newest packages, however old the plugin is.",
+    )(function)
+    return click.option(
+        "--as-of",
+        metavar="DATE",
+        callback=not_empty,
+        is_eager=True,
+        help="With the packages of that day, 2020-03-27, or month, 2020-03. [default: as old as the plugin]",
+    )(function)
+
+
+def day_words(as_of: str | None, today: bool) -> list[str]:
+    """Return the same options for the engine."""
+    return [*([] if as_of is None else ["--as-of", as_of]), *(["--today"] if today else [])]
+
+
 def layout_options(function: F) -> F:
     """Add ``--workspace`` and ``--prefix``."""
     function = click.option(

@@ -9,7 +9,7 @@ import click
 
 from imjoy import render
 from imjoy.cli.interface import TerminalInterface
-from imjoy.cli.options import json_option, layout_options
+from imjoy.cli.options import day_options, json_option, layout_options
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.plugin_runs import (
@@ -45,6 +45,7 @@ RESOURCES = ("cpus", "gpus", "memory", "time")
     metavar="LIST",
     help="What the plugin shall have of a cluster: cpus=4,gpus=1,memory=8GB,time=2h.",
 )
+@day_options
 @layout_options
 @json_option
 @click.pass_obj
@@ -58,6 +59,8 @@ def command(
     env: str | None,
     anyway: bool,
     resources: str | None,
+    as_of: str | None,
+    today: bool,
     workspace: str | None,
     prefix: str | None,
     as_json: bool,
@@ -78,6 +81,8 @@ def command(
         env=env,
         anyway=anyway,
         resources=_resources(resources),
+        as_of=as_of,
+        today=today,
     )
     with (
         signals_as_interrupt(),

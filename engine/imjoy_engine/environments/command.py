@@ -48,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--python", type=Path)
     parser.add_argument("--conda")
     parser.add_argument("--unused-days", type=float)
+    parser.add_argument("--as-of")
+    parser.add_argument("--today", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--workspace", type=Path, default=home_folder() / DEFAULT_WORKSPACE_NAME)
     return parser
@@ -110,7 +112,11 @@ def _pack_or_unpack(options: argparse.Namespace, layout: Layout, environ: Mappin
     paths = [Path(name).absolute() for name in options.names]
     if options.action == "pack":
         target = options.output.absolute()
-        content = asyncio.run(pack(paths, target, layout.environments, environ, report))
+        platform = (options.platform or [""])[0]
+        python = str(options.python or "")
+        content = asyncio.run(
+            pack(paths, target, layout.environments, environ, report, platform=platform, python=python)
+        )
         _say("result", {"packed": content, "folder": str(target)})
         return
     store = EnvironmentStore(layout.environments, freeze=False, environ=environ)
@@ -122,11 +128,11 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
     root = layout.environments
     if options.action == "plan":
         for name in options.names:
-            _say("result", {"plan": _plan(Path(name), options.tag, root, environ)})
+            _say("result", {"plan": _plan(Path(name), options, root, environ)})
         return
     if options.action == "lock":
         for name in options.names:
-            _say("result", {"lock": _lock(Path(name), options, environ)})
+            _say("result", {"lock": _lock(Path(name), options, root, environ)})
         return
     from imjoy_engine.environments import inventory
 
@@ -155,28 +161,51 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
                 _say("result", {"removed": [environment.as_json()], "dry_run": options.dry_run})
 
 
-def _plan(file: Path, tag: str | None, root: Path, environ: Mapping[str, str]) -> dict[str, object]:
+def _day(options: argparse.Namespace) -> str | None:
+    from imjoy_engine.environments.ages import checked_date
+
+    if options.today:
+        return ""
+    return None if options.as_of is None else checked_date(options.as_of)
+
+
+def _plan(
+    file: Path, options: argparse.Namespace, root: Path, environ: Mapping[str, str]
+) -> dict[str, object]:
     from imjoy_engine.environments.old_pins import for_old_pins
     from imjoy_engine.environments.planning import plan_environment
     from imjoy_engine.environments.scrub import scrub
 
-    manifest = _manifest(file, tag)
-    spec = plan_environment(manifest, manifest.tag)
+    manifest = _manifest(file, options.tag)
+    spec = plan_environment(manifest, manifest.tag, as_of=_day(options))
     spec = asyncio.run(for_old_pins(spec, root, environ, lambda progress: None, keep=root.is_dir()))
     plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
     wished = {"activates": spec.activates} if spec.activates else {}
     return {"plugin": manifest.name, "tag": manifest.tag, **wished, **plan}
 
 
-def _lock(file: Path, options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, object]:
+def _lock(
+    file: Path, options: argparse.Namespace, root: Path, environ: Mapping[str, str]
+) -> dict[str, object]:
     from imjoy.effects.conda_lock import PLATFORMS
-    from imjoy_engine.environments.lockfile import lock_file_of
+    from imjoy_engine.environments.lockfile import lock_file_of, refuse_unlockable
     from imjoy_engine.environments.locking import lock_plugin
+    from imjoy_engine.environments.old_pins import for_old_pins
     from imjoy_engine.environments.planning import plan_environment
 
     manifest = _manifest(file, options.tag)
-    specs = [plan_environment(manifest, manifest.tag, each) for each in options.platform or PLATFORMS]
-    lock = lock_plugin(manifest.name, list({each.platform: each for each in specs}.values()), environ)
+    specs = [
+        plan_environment(manifest, manifest.tag, each, _day(options))
+        for each in options.platform or PLATFORMS
+    ]
+    asked = {each.platform: each for each in specs}
+    for spec in specs:
+        refuse_unlockable(spec)
+    fitted = [
+        asyncio.run(for_old_pins(each, root, environ, lambda progress: None, keep=root.is_dir()))
+        for each in asked.values()
+    ]
+    lock = lock_plugin(manifest.name, fitted, environ, asked)
     target = options.output or lock_file_of(file, options.tag)
     beside = target.with_name(f".{target.name}.new")
     try:

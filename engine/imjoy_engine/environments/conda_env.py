@@ -21,7 +21,8 @@ from imjoy_engine.environments.pip_part import PipPart
 from imjoy_engine.environments.prefix import interpreter_of, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
-from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage
+from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
+from imjoy_engine.environments.targets import virtual_packages
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import (
     FRESH_SECONDS,
@@ -233,6 +234,20 @@ def make_client(rattler: Any, settings: CondaSettings) -> Any:
             os.environ[CERTIFICATES_VARIABLE] = before
 
 
+def _virtual_packages(rattler: Any, platform: str) -> list[Any]:
+    """Return what this machine has, or for one of another kind what such machines have at least."""
+    here = this_platform()
+    if platform == here or (platform[:3] == here[:3] and not platform.startswith("linux")):
+        # CONDA_OVERRIDE_CUDA and the like tell of the machines that it is for.
+        return list(rattler.VirtualPackage.detect(rattler.VirtualPackageOverrides.from_env()))
+    return [
+        rattler.GenericVirtualPackage(
+            rattler.PackageName(name), rattler.Version(version), rattler.BuildString("0")
+        )
+        for name, version in virtual_packages(platform).items()
+    ]
+
+
 class _Rattler:
     """One build by py-rattler (0.28), in whose functions nothing blocks."""
 
@@ -299,8 +314,7 @@ class _Rattler:
             gateway=gateway,
             platforms=[rattler.Subdir(self._spec.platform), rattler.Subdir("noarch")],
             # Without them every package that depends on __glibc or __cuda is out of the question.
-            # CONDA_OVERRIDE_CUDA and the like tell of the machines that it is for.
-            virtual_packages=rattler.VirtualPackage.detect(rattler.VirtualPackageOverrides.from_env()),
+            virtual_packages=_virtual_packages(rattler, self._spec.platform),
             channel_priority=rattler.ChannelPriority.Strict,
         )
         try:

@@ -22,6 +22,7 @@ from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
 from imjoy_engine.environments.lockfile import ANSWERS, digest_of, refuse_unlockable
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.targets import UV_PLATFORMS
 from imjoy_engine.environments.venv_env import build_variables, find_uv
 
 if sys.version_info >= (3, 11):
@@ -30,14 +31,6 @@ else:
     import tomli as tomllib
 
 COMPILE_SECONDS = 900.0
-# What conda's platforms are to uv. The C library is that of Miniconda, the macOS that uv itself takes for granted.
-UV_PLATFORMS = {
-    "linux-64": "x86_64-manylinux_2_28",
-    "linux-aarch64": "aarch64-manylinux_2_28",
-    "osx-64": "x86_64-apple-darwin",
-    "osx-arm64": "aarch64-apple-darwin",
-    "win-64": "x86_64-pc-windows-msvc",
-}
 HEADER = """\
 # The lock of the plugin {plugin}, written by `imjoy lock`: its conda part by conda-lock, its pip part by uv.
 # `imjoy run --locked` builds exactly this. Do not edit.
@@ -52,8 +45,15 @@ class PluginLock:
     counts: Mapping[str, Mapping[str, int]]
 
 
-def lock_plugin(plugin: str, specs: Sequence[EnvironmentSpec], environ: Mapping[str, str]) -> PluginLock:
+def lock_plugin(
+    plugin: str,
+    specs: Sequence[EnvironmentSpec],
+    environ: Mapping[str, str],
+    asked: Mapping[str, EnvironmentSpec] | None = None,
+) -> PluginLock:
     """Return the lock of a plugin whose environment on each platform is one of ``specs``. Takes minutes.
+
+    ``asked`` is, by platform, what the plugin itself asks for, where ``specs`` say more than that.
 
     Raises ImJoyError ``lock.unlockable``, ``lock.no-conda-lock``, ``lock.no-conda``, ``lock.no-uv``,
     ``lock.platform-unknown``, ``lock.unsolvable``, ``lock.network``.
@@ -79,7 +79,9 @@ def lock_plugin(plugin: str, specs: Sequence[EnvironmentSpec], environ: Mapping[
         for spec in specs:
             document["package"] += _pip_part(spec, document["package"], uv, folder, environ)
     document["metadata"]["sources"] = [plugin]
-    document["metadata"]["custom_metadata"] = {ANSWERS + spec.platform: digest_of(spec) for spec in specs}
+    document["metadata"]["custom_metadata"] = {
+        ANSWERS + spec.platform: digest_of((asked or {}).get(spec.platform, spec)) for spec in specs
+    }
     text = HEADER.format(plugin=plugin) + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     return PluginLock(text, {spec.platform: _count(document["package"], spec.platform) for spec in specs})
 

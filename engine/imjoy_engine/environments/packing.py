@@ -1,4 +1,4 @@
-"""Plugins' environments in a folder: packed on a machine with a network, unpacked on one of the same kind without.
+"""Plugins' environments in a folder: packed on a machine with a network, unpacked on one without.
 
 The folder has ``pack.json``, the plugin files, ``wheels`` and ``conda``: every package once, exactly the versions
 that were solved, each with its SHA-256.
@@ -10,6 +10,7 @@ import asyncio
 import functools
 import hashlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from packaging.tags import compatible_tags, cpython_tags, platform_tags
 from packaging.utils import parse_wheel_filename
 
 from imjoy.effects.download import download
@@ -26,11 +26,13 @@ from imjoy.effects.pip_settings import uv_options
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import old_pins
 from imjoy_engine.environments.conda_settings import read_conda_settings
+from imjoy_engine.environments.old_pins import host_python
 from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.targets import UV_PLATFORMS, wheel_tags
 from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import build_variables, build_venv, find_uv, network_is_down
 from imjoy_engine.plugins.manifest import PluginFile, parse_plugin
@@ -42,30 +44,39 @@ COMPILE_SECONDS = 600.0
 _COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate", "--format", "pylock.toml")
 
 
-def host_python() -> str:
-    """Return the Python that plugins get which ask for none, as 3.11."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
 async def pack(
-    files: Sequence[Path], folder: Path, root: Path, environ: Mapping[str, str], report: Report
+    files: Sequence[Path],
+    folder: Path,
+    root: Path,
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    platform: str = "",
+    python: str = "",
 ) -> dict[str, object]:
     """Write what the plugins in ``files`` need into ``folder``; return what ``pack.json`` holds.
 
+    ``platform`` is conda's name for the machine that it is for, ``python`` the one that imjoy has there, as 3.11; this
+    machine's where they are left out.
+
     Raises:
-        ImJoyError: ``env.unpackable`` for what no folder can hold, ``env.offline``, ``env.unsolvable``, ``download.…``.
+        ImJoyError: ``env.unpackable`` for what no folder can hold, ``env.offline``, ``env.unsolvable``, ``download.…``;
+            ``lock.platform-unknown`` and ``env.python`` for a machine that there is not.
     """
+    platform, own = platform or this_platform(), python or host_python()
+    _check_machine(platform, own)
     for name in (WHEELS, CONDA, PLUGINS):
         (folder / name).mkdir(parents=True, exist_ok=True)
     entries = []
     for file in files:
         plugin = _read_plugin(file)
         manifest = plugin.manifest.with_tag()
-        spec = plan_environment(manifest, manifest.tag)
-        spec = await old_pins.for_old_pins(spec, root, environ, report)
+        asked = plan_environment(manifest, manifest.tag, platform)
+        spec = await old_pins.for_old_pins(asked, root, environ, report, own=own)
+        decision = old_pins.recall(asked, root, own)
         _check_packable(spec, manifest.name)
-        conda, python = await _pack_conda(spec, folder, environ, report)
-        pip = await _pack_wheels(spec, python, folder, environ)
+        conda, brought = await _pack_conda(spec, folder, environ, report)
+        pip = await _pack_wheels(spec, brought or own, folder, environ)
         shutil.copyfile(file, folder / PLUGINS / file.name)
         entries.append(
             {
@@ -73,14 +84,15 @@ async def pack(
                 "name": manifest.name,
                 "tag": manifest.tag,
                 "python": spec.python,
+                "decision": asdict(decision) if decision else None,
                 "conda": [asdict(each) for each in conda],
                 "pip": pip,
             }
         )
     content: dict[str, object] = {
         "format": FORMAT,
-        "platform": this_platform(),
-        "python": host_python(),
+        "platform": platform,
+        "python": own,
         "plugins": entries,
     }
     (folder / PACK_NAME).write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -102,7 +114,7 @@ async def unpack(
             "env.other-machine",
             f"This folder was packed for {content['platform']} and Python {content['python']}.",
             why=f"This is {this_platform()}, and imjoy runs in Python {host_python()}.",
-            fix="Pack it on a machine of this kind: imjoy env pack FILE -o DIR",
+            fix=f"imjoy env pack FILE -o DIR --platform {this_platform()} --python {host_python()}",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
     made = []
@@ -110,8 +122,8 @@ async def unpack(
         plugin = _read_plugin(folder / PLUGINS / Path(entry["file"]).name)
         manifest = plugin.manifest.with_tag(entry["tag"] or None)
         spec = plan_environment(manifest, manifest.tag)
-        if entry["python"] and not spec.needs_conda:
-            old_pins.remember(spec, store.root, entry["python"])
+        if entry.get("decision"):
+            old_pins.remember(spec, store.root, old_pins.Decision(**_with_tuples(entry["decision"])))
             spec = await store.fitting(spec, report)
         await asyncio.to_thread(_check_files, folder, entry)
         fill = functools.partial(_fill, folder, spec, entry, environ)
@@ -158,6 +170,28 @@ async def _fill(
     )
 
 
+def _with_tuples(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}
+
+
+def _check_machine(platform: str, python: str) -> None:
+    if platform not in UV_PLATFORMS and platform != this_platform():
+        raise ImJoyError(
+            "lock.platform-unknown",
+            f"{platform} is no platform that a pack can be made for.",
+            why=f"There are {', '.join(UV_PLATFORMS)}.",
+            fix="imjoy env pack FILE -o DIR --platform linux-64",
+            exit_code=ExitCode.USAGE,
+        )
+    if not re.fullmatch(r"3\.\d\d", python):
+        raise ImJoyError(
+            "env.python",
+            f"imjoy runs on Python 3.10 and newer, and {python} is none.",
+            fix="imjoy env pack FILE -o DIR --python 3.12",
+            exit_code=ExitCode.USAGE,
+        )
+
+
 def _read_plugin(file: Path) -> PluginFile:
     try:
         return parse_plugin(file.read_text(encoding="utf-8-sig"), file=file.name)
@@ -184,7 +218,7 @@ async def _pack_conda(
 ) -> tuple[list[LockedPackage], str]:
     """Fetch the conda packages of ``spec``; return them, their urls below ``folder``, and the Python they bring."""
     if not spec.needs_conda:
-        return [], host_python()
+        return [], ""
     from imjoy_engine.environments.conda_env import solve_records
 
     packages = []
@@ -219,6 +253,8 @@ async def _pack_wheels(
             "".join(f"{line}\n" for line in (*spec.indexes, *spec.requirements)), encoding="utf-8"
         )
         argv = [uv, *_COMPILE, *uv_options(environ), "--python-version", python, "--python", sys.executable]
+        if spec.platform != this_platform():
+            argv += ["--python-platform", UV_PLATFORMS[spec.platform]]
         code = await run_tethered(
             [*argv, "--output-file", str(lock), str(wanted)],
             build_variables(environ),
@@ -231,14 +267,15 @@ async def _pack_wheels(
     finally:
         wanted.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
-    tags = _tags(python)
+    tags = wheel_tags(python, spec.platform)
     pins = []
     for package in packages:
         wheel = _best_wheel(package.get("wheels", ()), tags)
         if wheel is None:
             raise ImJoyError(
                 "env.unpackable",
-                f"{package['name']} {package.get('version', '')} does not come built for Python {python} here.",
+                f"{package['name']} {package.get('version', '')} does not come built for Python {python} "
+                f"on {spec.platform}.",
                 why="A pack holds wheels only: what has to be built may need anything.",
                 fix="Ask for a version that comes built, in the plugin's config.",
                 exit_code=ExitCode.PREFLIGHT_REFUSED,
@@ -270,14 +307,6 @@ def _load_toml(file: Path) -> Mapping[str, Any]:
         import tomli as tomllib
     document: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     return document
-
-
-def _tags(python: str) -> list[Any]:
-    version = tuple(int(part) for part in python.split("."))
-    abis = [f"cp{version[0]}{version[1]}{'m' if version < (3, 8) else ''}"]
-    platforms = list(platform_tags())
-    native = list(cpython_tags(version, abis, platforms))
-    return [*native, *compatible_tags(version, f"cp{version[0]}{version[1]}", platforms)]
 
 
 def _best_wheel(wheels: Sequence[Mapping[str, Any]], tags: Sequence[Any]) -> Mapping[str, Any] | None:

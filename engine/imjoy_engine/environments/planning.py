@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imjoy_engine.environments.ages import age_of
 from imjoy_engine.environments.conda_words import (
     DEFAULT_CHANNEL,
     SUPPORTED_PYTHONS,
@@ -72,8 +73,12 @@ def add_environment_file(spec: EnvironmentSpec, content: object, *, file: str) -
     return replace(planner.spec(spec.platform), files=(), work_dir=spec.work_dir, label=spec.label)
 
 
-def plan_environment(manifest: Manifest, tag: str, platform: str | None = None) -> EnvironmentSpec:
+def plan_environment(
+    manifest: Manifest, tag: str, platform: str | None = None, as_of: str | None = None
+) -> EnvironmentSpec:
     """Return the environment that a plugin needs for ``tag``, on this platform or the one that is given.
+
+    ``as_of`` is the day that a person wants its packages to be of, empty for today; None leaves that to its age.
 
     Raises:
         ImJoyError: ``env.unsupported`` for a form that this engine does not provide, ``env.requirement`` for one that
@@ -84,7 +89,8 @@ def plan_environment(manifest: Manifest, tag: str, platform: str | None = None) 
     planner.note(*manifest.notes_on(tag))
     planner.read("env", manifest.by_tag("env", tag))
     planner.read("requirements", manifest.by_tag("requirements", tag))
-    return planner.spec(platform or this_platform())
+    day = age_of(manifest.api_version) if as_of is None else as_of
+    return replace(planner.spec(platform or this_platform()), as_of=day, insists_on_day=bool(as_of))
 
 
 class Planner:

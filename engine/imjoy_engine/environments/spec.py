@@ -71,7 +71,9 @@ class EnvironmentSpec:
     conda is needed. ``local`` are lines of a requirements file, and ``files`` conda's environment files, that lie in
     the work folder ``work_dir``. ``commands`` and ``repos`` keep their order. ``notes`` tell a person what was left
     out, ``label`` is what the plugin calls the environment, ``asked`` those of ``requirements`` that it names itself,
-    ``activates`` an environment of the person's own that it would have; these do not belong to the identity. With
+    ``activates`` an environment of the person's own that it would have, ``as_of`` the day of which its packages are to
+    be (empty: today), on which a person may insist; these do not belong to the identity, nor that it is ``dated``: its
+    versions are those of that day. With
     ``locked`` the environment is these conda packages and ``requirements`` (lines with hashes), and nothing is solved.
     """
 
@@ -93,6 +95,9 @@ class EnvironmentSpec:
     label: str = field(default="", compare=False)
     asked: tuple[str, ...] = field(default=(), compare=False)
     activates: str = field(default="", compare=False)
+    as_of: str = field(default="", compare=False)
+    insists_on_day: bool = field(default=False, compare=False)
+    dated: bool = field(default=False, compare=False)
 
     @property
     def needs_conda(self) -> bool:

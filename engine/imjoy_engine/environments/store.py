@@ -34,6 +34,8 @@ __all__ = ["EnvironmentStore", "Progress"]
 # Part of every folder's name: raise it when environments of older engines must not be used any more.
 FORMAT = 2
 WAIT_POLL_SECONDS = 0.1
+# What an environment of today's packages may not run into: an old Python, its channel, old versions.
+_MENDED_BY_TODAY = frozenset({"env.channel", "env.offline", "env.unsolvable", "env.failed"})
 Fill = Callable[[Path, Report], Awaitable[None]]
 
 
@@ -96,10 +98,35 @@ class EnvironmentStore:
             ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.failed`` and what
                 ``conda_env.build_conda`` raises when the build fails.
         """
-        interpreter = self.ready(spec)
+        # Where a day counts, that of today may be there as well.
+        interpreter = None if spec.as_of else self.ready(spec)
         if interpreter:
             return interpreter
-        spec = await self.fitting(spec, report)
+        fitted = await self.fitting(spec, report)
+        interpreter = self.ready(fitted)
+        if interpreter:
+            return interpreter
+        try:
+            return await self._ensure_built(fitted, report, fill)
+        except ImJoyError as error:
+            asked_for = spec.insists_on_day or fill is not None
+            if not fitted.dated or asked_for or error.id not in _MENDED_BY_TODAY:
+                raise
+            return await self._of_today(spec, error, report)
+
+    async def _of_today(self, spec: EnvironmentSpec, error: ImJoyError, report: Report) -> Path:
+        """Make with today's packages what those of its day could not make; raise ``error`` when that fails too."""
+        from imjoy_engine.environments.old_pins import Decision, remember
+
+        report(Progress("environment", f"Made with the newest packages instead: {error.what}", None))
+        try:
+            python = await self._ensure_built(spec, report, None)
+        except ImJoyError:
+            raise error from None
+        remember(spec, self._root, Decision(""))
+        return python
+
+    async def _ensure_built(self, spec: EnvironmentSpec, report: Report, fill: Fill | None) -> Path:
         interpreter = self.ready(spec)
         if interpreter:
             return interpreter
@@ -121,8 +148,8 @@ class EnvironmentStore:
                 del self._builds[prefix.name]
 
     async def fitting(self, spec: EnvironmentSpec, report: Report) -> EnvironmentSpec:
-        """Return ``spec`` with the Python that old versions need which the plugin pins; mostly as it is."""
-        if spec.needs_conda or not spec.asked:
+        """Return ``spec`` with the Python and the versions that an old plugin was made for; mostly as it is."""
+        if not spec.insists_on_day and (spec.needs_conda or not spec.asked):
             return spec
         # Few plugins get here: most have their environment.
         from imjoy_engine.environments.old_pins import for_old_pins

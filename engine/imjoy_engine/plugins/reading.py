@@ -205,7 +205,7 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
     # The engine is up sooner without the words of pip, conda and git.
     from ..environments.planning import plan_environment
 
-    environment = plan_environment(manifest, manifest.tag)
+    environment = plan_environment(manifest, manifest.tag, as_of=_day(body))
     if lock := _text(body, "lock", ""):
         # Few plugins come with one.
         from ..environments.lockfile import locked
@@ -268,6 +268,15 @@ def _choice(
     if default_env and not spec.needs_conda:
         return Choice(default_env, insists=False)
     return None
+
+
+def _day(body: Mapping[str, object]) -> str | None:
+    """Return the day of which a person wants the packages; None where they leave that to the plugin's age."""
+    if body.get("as_of") is None:
+        return None
+    from ..environments.ages import checked_date
+
+    return checked_date(_text(body, "as_of", ""))
 
 
 def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:

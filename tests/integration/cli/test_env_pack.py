@@ -96,13 +96,48 @@ def test_conda_packages_and_the_python_of_old_pins_are_carried_too(
     assert (result["numpy"], result["python"]) == ("1.18.0", "3.8")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_pack_for_another_machine_holds_what_that_takes(tmp_path: Path) -> None:
+    file = tmp_path / "Small.imjoy.html"
+    file.write_text(PLUGIN.replace('"scikit-image"', ""))
+    pack = tmp_path / "pack"
+    packed = imjoy("env", "pack", str(file), "-o", str(pack), "--platform", "win-64", "--python", "3.12")
+    assert packed.returncode == 0, packed.stderr
+    assert "For win-64, imjoy in Python 3.12" in packed.stderr
+    wheels = [wheel.name for wheel in (pack / "wheels").iterdir()]
+    numpy, psutil = (next(name for name in wheels if name.startswith(each)) for each in ("numpy", "psutil"))
+    assert numpy.endswith("-cp312-cp312-win_amd64.whl")
+    assert psutil.endswith("win_amd64.whl")
+    assert all(name.endswith(("win_amd64.whl", "-any.whl")) for name in wheels), wheels
+    refused = imjoy("env", "unpack", str(pack))
+    assert (refused.returncode, "env.other-machine" in refused.stderr) == (3, True)
+    assert "packed for win-64 and Python 3.12" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--platform", "amiga-68k"), "lock.platform-unknown"),
+        (("--python", "3.9"), "env.python"),
+        (("--python", "3.x"), "env.python"),
+    ],
+)
+def test_a_machine_that_there_is_not_is_refused(words: tuple[str, ...], error: str, tmp_path: Path) -> None:
+    file = tmp_path / "Edges.imjoy.html"
+    file.write_text(PLUGIN)
+    refused = imjoy("env", "pack", str(file), "-o", str(tmp_path / "pack"), *words)
+    assert (refused.returncode, error in refused.stderr) == (2, True)
+    assert not (tmp_path / "pack").exists()
+
+
 def test_what_is_no_pack_or_a_broken_one_or_for_elsewhere_is_refused(tmp_path: Path, home: Path) -> None:
     assert "env.no-pack" in imjoy("env", "unpack", str(tmp_path)).stderr
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "Edges.imjoy.html").write_text(PLUGIN)
     entry: dict[str, object] = {"file": "Edges.imjoy.html", "name": "Edges", "tag": "", "python": None}
     entry |= {"conda": [], "pip": ["six==1.0 --hash=sha256:00"]}
-    from imjoy_engine.environments.packing import host_python
+    from imjoy_engine.environments.old_pins import host_python
     from imjoy_engine.environments.spec import this_platform
 
     content = {"format": 1, "platform": this_platform(), "python": host_python(), "plugins": [entry]}

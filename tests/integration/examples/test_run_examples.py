@@ -149,6 +149,43 @@ def test_a_plugin_of_2019_gets_the_python_of_the_numpy_that_it_pins(run: Run, ch
     assert "Made with Python 3.8, the newest for which numpy==1.18.0 come built." in done.stderr
 
 
+OF_2019 = """
+<config lang="json">
+{"name": "Similar", "type": "native-python", "api_version": "0.1.7", "requirements": ["scikit-image"]}
+</config>
+<script lang="python">
+import sys
+import numpy as np
+import skimage
+from skimage.measure import compare_ssim
+from imjoy import api
+
+class ImJoyPlugin():
+    def run(self, ctx):
+        image = np.eye(16, dtype=np.float)
+        return {'ssim': compare_ssim(image, image), 'skimage': skimage.__version__, 'python': sys.version[:3]}
+
+api.export(ImJoyPlugin())
+</script>
+"""
+
+
+@pytest.mark.slow
+def test_a_plugin_of_2019_that_pins_nothing_gets_the_packages_of_its_time(
+    run: Run, channel: ChannelServer, tmp_path: Path
+) -> None:
+    if not channel.channel.has_python("3.8"):
+        pytest.skip("Python 3.8 is not installed (pyenv)")
+    file = tmp_path / "Similar.imjoy.html"
+    file.write_text(OF_2019, "utf-8")
+    done = run(str(file.with_name("Similar")))
+    if "Made as of" not in done.stderr:
+        pytest.skip("the package index does not say when its files came (PEP 700)")
+    assert "Made as of March 2020, Python 3.8; --today for the newest." in done.stderr
+    # A name that scikit-image has dropped since, and one that numpy has.
+    assert result_of(done) == {"ssim": 1, "skimage": "0.16.2", "python": "3.8"}
+
+
 def test_ctrl_c_ends_a_conda_build_at_once_and_the_next_run_builds(
     run: Run, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

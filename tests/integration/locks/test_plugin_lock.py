@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ from tests.kit.channel_server import ChannelServer
 from imjoy_engine.environments.lockfile import lock_file_of
 from imjoy_engine.environments.spec import this_platform
 
-from .conftest import OTHER_PLATFORM, Imjoy
+from .conftest import OTHER_PLATFORM, Imjoy, mirror_platform
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 PLUGIN = """
 <config lang="json">
@@ -154,3 +157,43 @@ def test_conda_lock_is_imported_by_nothing_of_ours() -> None:
     code = "import sys, imjoy.cli.lock, imjoy.locking, imjoy_engine.environments.locking; "
     code += "sys.exit('conda_lock' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_lock_of_an_old_plugin_has_the_python_that_was_chosen_for_it(
+    two_platforms: ChannelServer, imjoy: Imjoy, tmp_path: Path
+) -> None:
+    if not two_platforms.channel.has_python("3.8"):
+        pytest.skip("Python 3.8 is not installed (pyenv)")
+    plugin = tmp_path / "Gradients.imjoy.html"
+    shutil.copy(EXAMPLES / plugin.name, plugin)
+    made = imjoy("lock", str(plugin), "--platform", this_platform())
+    assert made.returncode == 0, made.stdout + made.stderr
+    packages = yaml.safe_load(lock_file_of(plugin, None).read_text())["package"]
+    versions = {(each["manager"], each["name"]): each["version"] for each in packages}
+    assert versions["conda", "python"].startswith("3.8.")
+    assert versions["pip", "numpy"] == "1.18.0"
+
+
+def test_a_pack_for_another_machine_holds_the_conda_packages_of_that(
+    two_platforms: ChannelServer, plugin: Path, imjoy: Imjoy, tmp_path: Path
+) -> None:
+    two_platforms.channel.add_module("lockable", "1.0")
+    mirror_platform(two_platforms)
+    folder = two_platforms.channel.folder
+    for file in (folder / this_platform()).glob("*.conda"):
+        (folder / OTHER_PLATFORM / file.name).symlink_to(file)
+    pack = tmp_path / "pack"
+    packed = imjoy(
+        "env", "pack", str(plugin), "-o", str(pack), "--platform", OTHER_PLATFORM, "--python", "3.12"
+    )
+    assert packed.returncode == 0, packed.stdout + packed.stderr
+    content = json.loads((pack / "pack.json").read_text())
+    assert (content["platform"], content["python"]) == (OTHER_PLATFORM, "3.12")
+    (entry,) = content["plugins"]
+    places = [package["url"] for package in entry["conda"]]
+    assert {place.split("/")[1] for place in places} <= {OTHER_PLATFORM, "noarch"}
+    assert any(place.startswith(f"conda/{OTHER_PLATFORM}/python-3.12") for place in places)
+    assert all((pack / place).is_file() for place in places)
+    wheels = [wheel.name for wheel in (pack / "wheels").iterdir()]
+    assert any("-cp312-" in name and name.endswith("_arm64.whl") for name in wheels)
+    assert all("linux" not in name for name in wheels), wheels

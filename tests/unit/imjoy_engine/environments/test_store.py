@@ -130,3 +130,59 @@ def test_what_another_made_while_the_lock_was_waited_for_is_not_made_again(
     monkeypatch.setattr(EnvironmentStore, "_lock", locked_late)
     assert asyncio.run(store.ensure(spec, ignore, fill)) == interpreter_of(store.prefix(spec))
     assert made == [store.prefix(spec)]
+
+
+def with_day(monkeypatch: pytest.MonkeyPatch, failure: str) -> list[EnvironmentSpec]:
+    """Have old plugins get Python 3.8, whose environments fail with ``failure``; return what is built."""
+    built: list[EnvironmentSpec] = []
+
+    async def for_old_pins(spec: EnvironmentSpec, *arguments: Any, **options: Any) -> EnvironmentSpec:
+        dated = replace(spec, python="3.8", dated=True, notes=("Made as of March 2020",))
+        return dated if spec.as_of else spec
+
+    async def fill(self: EnvironmentStore, spec: EnvironmentSpec, prefix: Path, report: object) -> None:
+        built.append(spec)
+        if spec.python == "3.8":
+            raise ImJoyError(failure, "It was not to be had.")
+        interpreter_of(prefix).parent.mkdir(parents=True)
+        interpreter_of(prefix).touch()
+
+    monkeypatch.setattr("imjoy_engine.environments.old_pins.for_old_pins", for_old_pins)
+    monkeypatch.setattr(EnvironmentStore, "_fill", fill)
+    monkeypatch.setattr(EnvironmentStore, "_compile_later", lambda self, prefix: None)
+    return built
+
+
+OLD = EnvironmentSpec(None, ("lib",), asked=("lib",), as_of="2020-03-27")
+
+
+def test_what_its_own_day_cannot_make_is_made_with_the_newest_packages_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = with_day(monkeypatch, "env.channel")
+    store = EnvironmentStore(tmp_path / "environments", freeze=False)
+    said: list[Progress] = []
+    python = asyncio.run(store.ensure(OLD, said.append))
+    assert [each.python for each in built] == ["3.8", None]
+    assert python == interpreter_of(store.prefix(OLD))
+    assert "Made with the newest packages instead: It was not to be had." in [each.text for each in said]
+
+
+@pytest.mark.parametrize("insists", [True, False])
+def test_a_day_that_a_person_names_is_kept_and_so_is_what_newer_packages_would_not_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, insists: bool
+) -> None:
+    built = with_day(monkeypatch, "env.channel" if insists else "env.checksum")
+    store = EnvironmentStore(tmp_path / "environments", freeze=False)
+    assert refusal(store, replace(OLD, insists_on_day=insists)).what == "It was not to be had."
+    assert len(built) == 1
+
+
+def test_an_environment_of_today_is_not_taken_for_that_of_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_day(monkeypatch, "env.checksum")
+    store = EnvironmentStore(tmp_path / "environments", freeze=False)
+    today = replace(OLD, as_of="")
+    assert asyncio.run(store.ensure(today, ignore)) == interpreter_of(store.prefix(today))
+    assert refusal(store, OLD).id == "env.checksum"
