@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
 import time
@@ -9,7 +10,19 @@ import pytest
 from tests.kit.files import is_private, open_to_all
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.auth import MAX_CODES, Codes, Failures, Gate, ensure_token
+from imjoy_engine.auth import (
+    MAX_ADDRESSES,
+    MAX_CODES,
+    Codes,
+    Failures,
+    Gate,
+    check_token,
+    ensure_token,
+    proof,
+    renewal_proof,
+    same_secret,
+    stored_token,
+)
 from imjoy_engine.files import WorkspaceFiles
 
 TOKEN = "t" * 43
@@ -160,3 +173,74 @@ def test_through_a_socket_of_ipv6_an_address_of_ipv4_is_still_ours() -> None:
 )
 def test_a_request_has_one_guess(header: str | None, subprotocols: list[str], right: bool) -> None:
     assert Gate(TOKEN, "127.0.0.1").token_is_right(header, subprotocols) is right
+
+
+@pytest.mark.parametrize("more", [" ", "\n", "/../x", "ä"])
+def test_a_token_has_its_form_from_one_end_to_the_other(tmp_path: Path, more: str) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        check_token(TOKEN + more)
+    assert caught.value.id == "token.invalid"
+    path = tmp_path / "token"
+    assert stored_token(path) is None
+    path.write_text(f"{TOKEN}\n")
+    assert stored_token(path) == TOKEN
+    path.write_text(f"{TOKEN}{more}x", encoding="utf-8")
+    assert stored_token(path) is None
+
+
+def test_of_many_addresses_those_that_failed_last_are_remembered() -> None:
+    failures = Failures()
+    first = failures.delay_after_failure("0")
+    for number in range(1, MAX_ADDRESSES + 1):
+        assert failures.delay_after_failure(str(number)) == first
+    assert failures.delay_after_failure(str(MAX_ADDRESSES)) > first
+    assert failures.delay_after_failure("0") == first
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8080@x.example", "localhost/x", "localhost x", "[::1]x", "localhost:8080:1"]
+)
+def test_a_host_is_a_name_and_a_port_and_nothing_behind_them(host: str) -> None:
+    assert not Gate(TOKEN, "127.0.0.1").host_is_ours(host, "127.0.0.1")
+
+
+def test_names_and_origins_that_were_allowed_are_so_however_they_are_written_and_no_others() -> None:
+    gate = Gate(TOKEN, "127.0.0.1", ["Lab.Example"], ["HTTPS://Page.example/"])
+    assert gate.host_is_ours("lab.EXAMPLE:80", "10.0.0.1")
+    assert not gate.host_is_ours("other.example", "10.0.0.1")
+    assert gate.origin_is_allowed("https://page.example", "lab.example")
+    assert not gate.origin_is_allowed("https://other.example", "lab.example")
+    assert not gate.origin_is_allowed("https://page.example:x", "lab.example")
+
+
+def test_bytes_that_are_no_text_are_a_wrong_secret() -> None:
+    assert not same_secret(b"secret", "\udce4")
+    assert same_secret(b"\xe4", "\udce4")
+
+
+def test_a_proof_is_good_for_its_secret_its_nonce_and_its_instance_alone() -> None:
+    proofs = {proof(secret, nonce, instance) for secret in "ab" for nonce in "cd" for instance in "ef"}
+    assert len(proofs) == 8
+    assert renewal_proof("a", "e") not in proofs
+
+
+def test_another_token_makes_void_what_was_handed_out_for_the_old_one() -> None:
+    async def take() -> None:
+        gate = Gate(TOKEN, "127.0.0.1")
+        code, _ = gate.codes.issue()
+        before = gate.replaced
+        told: list[bool] = []
+        gate.when_replaced(lambda: told.append(True))
+        assert not gate.take(TOKEN)
+        assert not before.is_set()
+        assert not told
+        assert gate.take("u" * 43)
+        assert before.is_set()
+        assert not gate.replaced.is_set()
+        assert told == [True]
+        assert not gate.codes.redeem(code)
+        assert gate.token == "u" * 43
+        assert not gate.token_is_right(f"Bearer {TOKEN}")
+        assert gate.token_is_right(f"Bearer {'u' * 43}")
+
+    asyncio.run(take())

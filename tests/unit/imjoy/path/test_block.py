@@ -111,3 +111,23 @@ def test_no_line_of_the_person_s_is_ever_lost(parts: list[bytes]) -> None:
 def test_words_that_only_look_like_a_mark_are_the_person_s() -> None:
     content = b'echo "# >>> imjoy path >>>"\n  # <<< imjoy path <<<\n'
     assert without_block(with_block(content, LINES)).content == content
+
+
+def test_a_note_in_the_first_line_survives_another_prefix_and_line_ends_are_those_of_the_rest() -> None:
+    made = with_block(with_block(None, LINES, made_folders=2), ["export PATH=other"])
+    assert without_block(made).made_folders == 2
+    assert b"\r" not in with_block(b"set a\n", LINES, unix=False)
+    assert with_block(b"", LINES).startswith(BEGIN + b" >>>\n")
+
+
+def test_the_line_end_that_was_added_goes_only_when_nothing_came_after() -> None:
+    changed = with_block(b"alias a=b", LINES) + b"alias c=d"
+    assert without_block(changed).content == b"alias a=b\nalias c=d"
+    assert without_block(with_block(b"alias a=b", LINES)[:-1]).content == b"alias a=b"
+
+
+def test_an_end_between_two_beginnings_is_not_that_of_the_first() -> None:
+    two = BEGIN + b" >>>\nmine\n" + with_block(b"", LINES)
+    with pytest.raises(OrphanedMark) as orphaned:
+        without_block(two)
+    assert orphaned.value.line == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from imjoy.upgrade import journal
 from imjoy.upgrade.journal import (
     GUARD,
     JOURNAL,
+    MARK,
     Journal,
     discard,
     discard_below,
@@ -185,6 +187,7 @@ WHOLE = {"live": "/l", "waiting": "/w", "exchanged": False, "files": [], "trees"
         lambda path: path.write_text("{}"),
         lambda path: path.write_text(json.dumps({**WHOLE, "files": [1]})),
         lambda path: path.write_text(json.dumps({**WHOLE, "live": 1})),
+        lambda path: path.write_text(json.dumps({**WHOLE, "swapping": "yes"})),
     ],
 )
 def test_a_journal_that_is_none_raises_what_is_promised_and_bothers_no_python(
@@ -324,3 +327,130 @@ def test_nothing_that_was_not_saved_stays_in_a_folder_that_is_restored(tmp_path:
     (live / "new-link").symlink_to("kept")
     restore(saved, live)
     assert {each.name for each in live.iterdir()} == {"kept"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the modes of locks are those of POSIX")
+def test_a_lock_is_one_s_alone_never_waited_for_and_its_own_errors_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    first = journal.take(tmp_path)
+    assert first is not None
+    assert journal.take(tmp_path) is None
+    os.close(first)
+    again = journal.take(tmp_path)
+    assert again is not None
+    os.close(again)
+
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks on this disk")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="no locks"):
+        journal.take(tmp_path)
+
+
+def test_what_another_has_taken_back_meanwhile_is_neither_dead_nor_taken_back_again(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.begin()
+    environment.journal.close()
+    take = journal.take
+
+    def take_late(home: Path) -> int | None:
+        lock = take(home)
+        environment.journal.file.unlink(missing_ok=True)
+        return lock
+
+    content = environment.journal.file.read_bytes()
+    monkeypatch.setattr(journal, "take", take_late)
+    assert not is_dead(environment.home)
+    environment.journal.file.write_bytes(content)
+    assert not recover(environment.home)
+
+
+def test_a_live_swap_is_waited_for_and_not_for_ever(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.begin()
+    now = [0.0]
+    monkeypatch.setattr("imjoy.upgrade.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("imjoy.upgrade.journal.time.sleep", lambda seconds: now.append(now.pop() + 1))
+    assert not recover(environment.home)
+    assert now[0] > journal.PATIENCE_SECONDS
+    environment.journal.abandon()
+    environment.journal.close()
+    assert environment.is_old
+
+
+def test_a_mark_of_the_time_before_is_not_taken_for_this_swap_s(environment: Environment) -> None:
+    (environment.live / MARK).touch()
+    environment.begin()
+    assert not (environment.live / MARK).exists()
+    assert (environment.waiting / MARK).exists()
+    environment.journal.abandon()
+    environment.journal.close()
+    assert environment.is_old
+    assert (environment.waiting / "package").read_text() == "new"
+
+
+def test_files_are_taken_back_in_the_opposite_order(environment: Environment, tmp_path: Path) -> None:
+    """What a later change saved is what an earlier one had made."""
+    between = tmp_path / "between"
+    between.write_text("between")
+    environment.journal.begin(
+        environment.live,
+        environment.waiting,
+        [(environment.command, environment.saved), (environment.command, between)],
+        exchanged=False,
+    )
+    environment.journal.abandon()
+    environment.journal.close()
+    assert environment.command.read_text() == "old"
+
+
+def test_a_swap_without_an_exchange_is_taken_back_with_its_trees(
+    environment: Environment, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved-tree"
+    shutil.copytree(environment.live, saved)
+    environment.journal.begin(
+        environment.live, environment.waiting, [], exchanged=False, trees=[(environment.live, saved)]
+    )
+    assert not (environment.waiting / GUARD).exists()
+    (environment.live / "package").unlink()
+    (environment.live / "package").mkdir()
+    (environment.live / "more").write_text("new")
+    environment.journal.close()
+    assert recover(environment.home)
+    assert environment.is_old
+    assert {each.name for each in environment.live.iterdir()} == {"package"}
+
+
+def test_the_guard_stays_until_all_of_a_folder_is_restored(tmp_path: Path) -> None:
+    saved, live = tmp_path / "saved", tmp_path / "live"
+    saved.mkdir()
+    live.mkdir()
+    (live / GUARD).write_text("import os\n")
+    restore(saved, live)
+    assert (live / GUARD).exists()
+
+
+def test_links_are_saved_and_restored_as_links(tmp_path: Path) -> None:
+    saved, live, elsewhere = tmp_path / "saved", tmp_path / "live", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("mine")
+    (saved / "folder").mkdir(parents=True)
+    (saved / "folder" / "file").write_text("old")
+    (saved / "link").symlink_to(elsewhere)
+    live.mkdir()
+    (live / "folder").symlink_to(elsewhere)
+    (live / "link").mkdir()
+    restore(saved, live)
+    assert (live / "link").is_symlink()
+    assert (live / "folder" / "file").read_text() == "old"
+    assert not (live / "folder").is_symlink()
+    assert [each.name for each in elsewhere.iterdir()] == ["precious"]
+    link_or_copy(saved / "link", tmp_path / "copy")
+    assert (tmp_path / "copy").is_symlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from packaging.utils import canonicalize_name
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.pip_words import normal_requirement
 from imjoy_engine.environments.planning import add_environment_file, plan_environment
+from imjoy_engine.environments.refusals import Refusals
 from imjoy_engine.environments.spec import (
     BASE_REQUIREMENTS,
     DEFAULT_ENVIRONMENT,
@@ -578,3 +581,53 @@ def test_no_requirement_smuggles_variables_or_lines_into_what_pip_reads(requirem
 
 def test_extras_of_a_folder_stay() -> None:
     assert plan(["pip: -e ./x[a,b]", "'./y[c]'"]).local == ("-e ./x[a,b]", "./y[c]")
+
+
+HIDDEN = "https://me:hunter2@host/x"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda refusals: refusals.unsupported(f"the form {HIDDEN}"),
+        lambda refusals: refusals.requirement(HIDDEN, "pip: x", "numpy"),
+        lambda refusals: refusals.requirement("x", f"pip: {HIDDEN}", "numpy"),
+        lambda refusals: refusals.folder(f"../{HIDDEN}"),
+    ],
+)
+@pytest.mark.parametrize("in_config", [True, False])
+def test_every_refusal_is_without_passwords_and_names_its_place(
+    make: Callable[[Refusals], ImJoyError], in_config: bool
+) -> None:
+    error = make(Refusals("p.yml", "P", "requirements", in_config=in_config))
+    assert "hunter2" not in str(error.as_json())
+    assert error.what.startswith('p.yml, <config> block: "requirements"' if in_config else "p.yml ")
+    way_out = Refusals("p.yml", "P", "requirements", in_config=in_config).unsupported("x").fix
+    assert ('"requirements"' if in_config else "p.yml") in way_out
+
+
+def test_a_refusal_is_short_however_long_the_plugin_s_words_are() -> None:
+    refusals = Refusals("p.yml", "P", "requirements")
+    for error in (refusals.unsupported("x" * 9_000), refusals.requirement("x" * 9_000, "x" * 9_000, "numpy")):
+        assert len(error.what) < 500
+        assert len(error.why) < 500
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "./a -r b",
+        "./a ; b",
+        "./a #b",
+        "./a @b",
+        "./a\n-r b",
+        "./${HOME}",
+        "./a[b;c]",
+        "./a[b]c",
+        "./a[b] -r c",
+        "./a[",
+    ],
+)
+def test_no_path_is_more_than_a_path(word: str) -> None:
+    for text in (f"'{word}'", f"-e '{word}'", f"-r '{word}'"):
+        assert refusal([f"pip: {text}"]).id in ("env.unsupported", "env.requirement", "env.folder")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments import compiling, store
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
 from imjoy_engine.environments.progress import Progress
 from imjoy_engine.environments.spec import (
@@ -186,3 +189,139 @@ def test_an_environment_of_today_is_not_taken_for_that_of_a_day(
     today = replace(OLD, as_of="")
     assert asyncio.run(store.ensure(today, ignore)) == interpreter_of(store.prefix(today))
     assert refusal(store, OLD).id == "env.checksum"
+
+
+async def make(prefix: Path, report: object) -> None:
+    """Make what counts as an environment."""
+    interpreter = interpreter_of(prefix)
+    interpreter.parent.mkdir(parents=True)
+    interpreter.touch()
+
+
+@pytest.fixture
+def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EnvironmentStore:
+    """Return a store that may build; what it builds is not compiled."""
+
+    async def leave_it(*arguments: object) -> None:
+        pass
+
+    monkeypatch.setattr(compiling, "compile_packages", leave_it)
+    return EnvironmentStore(tmp_path / "environments", freeze=False)
+
+
+SPEC = EnvironmentSpec(None, ("scipy", "git+https://me:hunter2@host/x"))
+
+
+def left_in(building: EnvironmentStore) -> set[str]:
+    """Return the folders, and what tells of progress, below the root of ``building``."""
+    return {each.name for each in building.root.iterdir() if each.suffix != ".lock"}
+
+
+def test_another_host_python_or_format_means_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    conda = replace(SPEC, python="3.8")
+    assert conda.needs_conda
+    before = STORE.prefix(SPEC), STORE.prefix(conda)
+    monkeypatch.setattr(STORE, "_host", "another Python")
+    assert STORE.prefix(SPEC) != before[0]
+    assert STORE.prefix(conda) == before[1]
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
+    assert STORE.prefix(conda) != before[1]
+
+
+def test_a_build_leaves_a_marker_without_passwords_and_nothing_else(building: EnvironmentStore) -> None:
+    prefix = building.prefix(SPEC)
+    (prefix / "left over").mkdir(parents=True)
+    assert asyncio.run(building.ensure(SPEC, ignore, make)) == building.ready(SPEC)
+    assert not (prefix / "left over").exists()
+    marker = (prefix / MARKER_NAME).read_text(encoding="utf-8")
+    assert "hunter2" not in marker
+    assert json.loads(marker)["format"] == store.FORMAT
+    assert left_in(building) == {prefix.name}
+    # And another store, as of another engine, finds the lock open.
+    other = EnvironmentStore(building.root, freeze=False)
+    assert asyncio.run(asyncio.wait_for(other._lock(SPEC, prefix.with_suffix(".progress"), ignore), 30))
+
+
+@pytest.mark.parametrize("error", [OSError("no way to https://me:hunter2@host/x"), ValueError("a bug")])
+def test_a_build_that_fails_is_cleared_away_and_may_be_tried_again(
+    building: EnvironmentStore, error: Exception
+) -> None:
+    async def fail(prefix: Path, report: object) -> None:
+        await make(prefix, report)
+        raise error
+
+    with pytest.raises((ImJoyError, ValueError)) as caught:
+        asyncio.run(building.ensure(SPEC, ignore, fail))
+    if isinstance(caught.value, ImJoyError):
+        assert caught.value.id == "env.failed"
+        assert "hunter2" not in caught.value.why
+    assert left_in(building) == set()
+    assert building._builds == {}
+    assert asyncio.run(building.ensure(SPEC, ignore, make)) == building.ready(SPEC)
+
+
+class Slow:
+    """A build that waits until it is let go on; it counts how often it was begun and given up."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.given_up = 0
+        self.running = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def fill(self, prefix: Path, report: Callable[[Progress], None]) -> None:
+        self.begun += 1
+        report(Progress("environment", "half of it", 0.5))
+        self.running.set()
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+        await make(prefix, report)
+
+
+async def in_time(what: Awaitable[Any]) -> Any:
+    return await asyncio.wait_for(what, 30)
+
+
+def test_of_many_callers_one_builds_and_who_comes_late_hears_how_far_it_is(
+    building: EnvironmentStore,
+) -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        heard = asyncio.Event()
+
+        def hear(progress: Progress) -> None:
+            assert progress.text == "half of it"
+            heard.set()
+
+        first = asyncio.ensure_future(building.ensure(SPEC, ignore, slow.fill))
+        await in_time(slow.running.wait())
+        second = asyncio.ensure_future(building.ensure(SPEC, hear, slow.fill))
+        await in_time(heard.wait())
+        # One that goes away takes nothing from the other.
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        slow.go_on.set()
+        assert await in_time(second) == building.ready(SPEC)
+        assert (slow.begun, slow.given_up) == (1, 0)
+        assert building._builds == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_build_for_which_nobody_waits_any_more_is_given_up(building: EnvironmentStore) -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        only = asyncio.ensure_future(building.ensure(SPEC, ignore, slow.fill))
+        await in_time(slow.running.wait())
+        only.cancel()
+        await asyncio.gather(only, return_exceptions=True)
+        assert (slow.begun, slow.given_up) == (1, 1)
+        assert left_in(building) == set()
+        again = asyncio.ensure_future(building.ensure(SPEC, ignore, slow.fill))
+        slow.go_on.set()
+        assert await in_time(again) == building.ready(SPEC)
+
+    asyncio.run(scenario())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.plugins.limits import MAX_SCRIPT_CHARACTERS
 from imjoy_engine.plugins.manifest import (
     MAX_NAME_CHARACTERS,
     Manifest,
@@ -333,3 +335,76 @@ def test_reading_plugins_needs_no_heavy_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "cmd", ["pythonx -u", "python3.6.sh", "python -W", "python -X", "python -uc", """ -u""", "'"]
+)
+def test_a_cmd_is_a_python_from_one_end_to_the_other(cmd: str) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        manifest(cmd=cmd).with_tag()
+    assert caught.value.id == "plugin.cmd"
+
+
+def test_the_last_script_of_a_tag_is_taken_and_one_in_another_language_is_none() -> None:
+    scripts = (
+        '<script lang="python" tag="GPU">first</script><script lang="python" tag="GPU">last</script>'
+        '<script lang="javascript" tag="GPU">other</script>'
+    )
+    plugin = parse(scripts, tags=["GPU"])
+    assert plugin.script_for("GPU").text == "last"
+    assert len(plugin.scripts) == 2
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b]0;b", "a\x9bb", "a\u2028b", "a" * 201, "a\\b"])
+def test_a_name_has_one_line_of_which_nothing_acts(name: str) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        manifest(name=name)
+    assert caught.value.id == "plugin.name"
+    assert manifest(name="a" * 200).name == "a" * 200
+
+
+def test_a_script_has_a_limit_from_a_file_and_from_an_app() -> None:
+    long = "x" * (MAX_SCRIPT_CHARACTERS + 1)
+    ways: list[Callable[[], PluginFile]] = [
+        lambda: parse(f'<script lang="python">{long}</script>'),
+        lambda: from_config(config(), long),
+    ]
+    for read in ways:
+        with pytest.raises(ImJoyError) as caught:
+            read()
+        assert caught.value.id == "plugin.too-long"
+    assert from_config(config(), long[1:]).scripts[0].text == long[1:]
+
+
+@pytest.mark.parametrize(("passive", "is_it"), [(True, True), (False, False), ("no", False), (1, False)])
+def test_what_is_passive_says_so(passive: object, is_it: bool) -> None:
+    assert manifest(passive=passive).passive is is_it
+
+
+def test_a_truth_value_is_no_text() -> None:
+    with pytest.raises(ImJoyError) as caught:
+        manifest(version=True)
+    assert caught.value.id == "plugin.field"
+
+
+@pytest.mark.parametrize("requested", ["no such tag", "gpu"])
+def test_no_other_tag_than_its_own_is_taken(requested: str) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        manifest(tags=["GPU"]).with_tag(requested)
+    assert caught.value.id == "plugin.tag"
+
+
+def test_a_plugin_without_an_api_version_is_not_of_the_old_type() -> None:
+    with pytest.raises(ImJoyError) as caught:
+        from_config({"name": "P", "type": "pyworker"}, "x = 1")
+    assert caught.value.id == "plugin.type"
+    assert (
+        from_config({"name": "P", "type": "pyworker", "api_version": "0.1.1"}, "x = 1").manifest.name == "P"
+    )
+
+
+def test_a_field_by_tag_is_checked_when_the_tag_is_chosen() -> None:
+    with pytest.raises(ImJoyError) as caught:
+        manifest(env={"GPU": "conda create -n x"}).with_tag()
+    assert caught.value.id == "plugin.tag"

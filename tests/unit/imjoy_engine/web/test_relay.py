@@ -8,14 +8,24 @@ from collections import deque
 from typing import Any, cast
 
 import aiohttp
+import pytest
 from aiohttp import WSMessage, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imjoy_engine.plugins.lifecycle import DONE, Link, Plugin
+from imjoy_engine.plugins.lifecycle import DONE, ENDED, Link, Plugin
 from imjoy_engine.plugins.registry import Registry
-from imjoy_engine.web.relay import Limits, pass_frames, serve_client, serve_worker
+from imjoy_engine.web.relay import (
+    LOST,
+    PINGS_BEFORE_SILENCE,
+    SILENT,
+    Ear,
+    Limits,
+    pass_frames,
+    serve_client,
+    serve_worker,
+)
 from imjoy_engine.web.socket import FRAME_BYTES, Socket
 
 LIMIT = 200
@@ -206,3 +216,118 @@ def test_what_is_done_is_closed_without_a_reason() -> None:
     source, target = DoubleSocket([]), DoubleSocket([])
     close = asyncio.run(pass_frames(source.receive, cast("Socket", target), LIMIT))
     assert close == DONE
+
+
+def test_a_target_that_has_gone_ends_the_relay_in_order() -> None:
+    class Gone(DoubleSocket):
+        async def send_bytes(self, data: bytes) -> None:
+            raise ConnectionResetError
+
+    source = DoubleSocket([b"\x00a"])
+    assert asyncio.run(pass_frames(source.receive, cast("Socket", Gone([])), LIMIT)) == DONE
+
+
+def test_a_client_of_a_plugin_that_has_ended_is_told_so_and_is_no_client() -> None:
+    async def scenario() -> None:
+        plugin = DoublePlugin()
+        plugin.final = True
+        async with TestClient(TestServer(relay_app(plugin))) as http:
+            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+            assert await asyncio.wait_for(received(client), SECONDS) == []
+            assert client.close_code == ENDED.code
+            assert not plugin.changed.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_a_client_has_one_worker_and_hears_all_that_it_said_before_it_ended() -> None:
+    async def scenario() -> None:
+        plugin = DoublePlugin()
+        async with TestClient(TestServer(relay_app(plugin))) as http:
+            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+            await plugin.changed.wait()
+            link = plugin.links["link"]
+            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+            second = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+            assert await asyncio.wait_for(received(second), SECONDS) == []
+            assert second.close_code == 1008
+            await worker.send_bytes(b"\x00last words")
+            assert not link.drained.is_set()
+            await worker.close()
+            assert await asyncio.wait_for(received(client), SECONDS) == [b"\x00last words"]
+            assert client.close_code == ENDED.code
+            assert link.drained.is_set()
+
+    asyncio.run(scenario())
+
+
+class DoubleEar(DoubleSocket):
+    """In the place of a socket whose client may be silent: it counts pings, and gives what it is told to."""
+
+    broken = False
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.pings = 0
+        self.pongs = 0
+        self.coming: asyncio.Queue[WSMessage] = asyncio.Queue()
+        self.pinged = asyncio.Event()
+        self.answers = False
+
+    async def receive(self) -> WSMessage:
+        return await self.coming.get()
+
+    async def ping(self) -> None:
+        self.pings += 1
+        if self.answers:
+            self.coming.put_nowait(WSMessage(WSMsgType.PONG, b"", None))
+        if self.pings > 3 * PINGS_BEFORE_SILENCE:
+            self.pinged.set()
+
+    async def pong(self, data: bytes) -> None:
+        self.pongs += 1
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["answers", "is not listened to"])
+def test_a_client_that_answers_or_is_not_listened_to_is_not_silent(listens: bool) -> None:
+    async def scenario() -> None:
+        socket = DoubleEar()
+        socket.answers = listens
+        # Long enough for an answer on a machine that has much else to do.
+        ear = Ear(cast("Socket", socket), 0.6)
+        hearing = asyncio.ensure_future(ear.receive() if listens else asyncio.sleep(3600))
+        waiting = asyncio.ensure_future(ear.wait_for_silence())
+        pinged = asyncio.ensure_future(socket.pinged.wait())
+        await asyncio.wait({waiting, pinged}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        assert pinged.done()
+        assert not waiting.done()
+        for task in (hearing, waiting, pinged):
+            task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_client_of_which_nothing_is_heard_is_silent_and_one_whose_connection_broke_is_lost() -> None:
+    async def scenario(*, broken: bool) -> Any:
+        socket = DoubleEar()
+        socket.broken = broken
+        ear = Ear(cast("Socket", socket), 0.03)
+        hearing = asyncio.ensure_future(ear.receive())
+        close = await asyncio.wait_for(ear.wait_for_silence(), SECONDS)
+        hearing.cancel()
+        return close
+
+    assert asyncio.run(scenario(broken=False)).code == SILENT
+    assert asyncio.run(scenario(broken=True)) is LOST
+
+
+def test_pings_are_answered_and_no_more_than_pongs_are_they_messages() -> None:
+    async def scenario() -> None:
+        socket = DoubleEar()
+        for kind in (WSMsgType.PONG, WSMsgType.PING, WSMsgType.BINARY):
+            socket.coming.put_nowait(WSMessage(kind, b"\x00", None))
+        message = await asyncio.wait_for(Ear(cast("Socket", socket), 1.0).receive(), SECONDS)
+        assert message.type is WSMsgType.BINARY
+        assert socket.pongs == 1
+
+    asyncio.run(scenario())

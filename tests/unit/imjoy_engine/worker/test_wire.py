@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +118,71 @@ def test_a_view_of_another_shape_travels_as_its_bytes() -> None:
 def test_what_has_no_form_on_the_wire_is_named() -> None:
     with pytest.raises(TypeError, match="a complex cannot be sent"):
         list(frames({"value": 1j}))
+
+
+def message_of(head: bytes, lengths: tuple[int, ...] = (), rest: bytes = b"") -> bytes:
+    """Return a whole message without its flag."""
+    table = b"".join(struct.pack("<Q", length) for length in lengths)
+    return struct.pack("<II", len(head), len(lengths)) + table + head + rest
+
+
+def index(number: int, code: int = 1) -> bytes:
+    """Return a head that stands for one buffer."""
+    return bytes(msgpack.packb(msgpack.ExtType(code, struct.pack("<I", number))))
+
+
+EMPTY_LIST = message_of(b"\x90")
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        ([b"\x02" + EMPTY_LIST], "without its flag"),
+        ([b"\x01" + EMPTY_LIST[:3], b"\xff" + EMPTY_LIST[3:]], "without its flag"),
+        ([b"\x00" + EMPTY_LIST + b"x"], "of another length than it says"),
+        ([b"\x00" + EMPTY_LIST[:-1]], "of another length than it says"),
+        ([b"\x00" + EMPTY_LIST[:5]], "shorter than its own header"),
+        ([b"\x01" + EMPTY_LIST[:5], b"\x00"], "shorter than its own header"),
+        ([b"\x01" + EMPTY_LIST, b"\x00x"], "longer than it says"),
+        ([b"\x00" + message_of(index(0), (4,), b"abcde")], "longer than it says"),
+        ([b"\x00" + message_of(index(0), (4,), b"abc")], "shorter than it says"),
+        ([b"\x00" + message_of(index(1), (4,), b"abcd")], "buffer 1 is not there"),
+        ([b"\x00" + message_of(index(0))], "buffer 0 is not there"),
+        ([b"\x00" + message_of(index(0, code=2), (4,), b"abcd")], "unknown ext type 2"),
+        (
+            [b"\x00" + message_of(msgpack.packb(msgpack.ExtType(1, b"\0\0")), (4,), b"abcd")],
+            "unknown ext type 1",
+        ),
+    ],
+)
+def test_what_is_no_message_is_refused_for_its_reason(sent: list[bytes], why: str) -> None:
+    assembler = Assembler()
+    for frame in sent[:-1]:
+        assert assembler.feed(frame) is None
+    with pytest.raises(WireError, match=why):
+        assembler.feed(sent[-1])
+
+
+def test_empty_buffers_and_keys_that_are_no_text_arrive() -> None:
+    empty = Assembler().feed(b"\x00" + message_of(index(0), (0,)))
+    assert empty is not None
+    assert bytes(empty[0]) == b""
+    assert Assembler().feed(next(frames({1: "one"}))) == ({1: "one"},)
+
+
+def test_one_assembler_takes_one_message_after_the_other() -> None:
+    assembler = Assembler()
+    for number in range(3):
+        message = {"value": bytes([number]) * BUFFER_MIN_BYTES}
+        *before, last = frames(message)
+        assert [assembler.feed(frame) for frame in before] == [None] * len(before)
+        result = assembler.feed(last)
+        assert result is not None
+        assert plain(result[0]) == message
+
+
+def test_what_is_sent_stays_as_it_was() -> None:
+    big = bytes(BUFFER_MIN_BYTES)
+    message = {"list": [big, 1], "dict": {"value": big}}
+    list(frames(message))
+    assert message == {"list": [big, 1], "dict": {"value": big}}
