@@ -1,8 +1,10 @@
 """Doubles of Miniconda's installers: real self-extracting shell scripts with Miniconda's flags and refusals.
 
 What they unpack was installed from the kit's channel: a real relocatable Python with pip, the double of conda, and what
-that needs. Compared by reading with constructor's ``header.sh`` (f57a3e7b): ``.installer.info`` stays; ``install_tmp``,
-``preconda.tar.bz2`` and ``postconda.tar.bz2`` are there while it runs; a folder that is there is refused.
+that needs. Compared by reading with constructor's ``header.sh`` and ``preconda.py`` (3.16.3): the order of its stages,
+and what is there at each; ``_conda`` and ``.installer.info`` stay; a folder that is there is refused. Compared by
+running conda 26.7.1 as that installer does (``conda install --offline --file … -yp PREFIX``): the base is written into
+``~/.conda/environments.txt``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import json
 import shutil
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,20 +48,43 @@ if [ "$FORCE" = 0 ] && [ -e "$PREFIX" ]; then
   exit 1
 fi
 echo "PREFIX=$PREFIX"
+# So that a test may stop it in the middle: whoever installs is told a signal here, or none.
+stage() {
+  [ "$1" = "${DOUBLE_STAGE:-}" ] || return 0
+  [ -z "${DOUBLE_SIGNAL:-}" ] || kill -s "$DOUBLE_SIGNAL" "$(cut -d" " -f1 "$DOUBLE_LOCK/owner")"
+  sleep 60
+}
 mkdir -p "$PREFIX"
-mkdir -p "$PREFIX/install_tmp" "$PREFIX/pkgs"
-touch "$PREFIX/preconda.tar.bz2" "$PREFIX/postconda.tar.bz2" "$PREFIX/_conda"
-# So that a test may kill it in the middle.
-[ -z "${DOUBLE_PAUSES:-}" ] || sleep 60
+stage folder
+touch "$PREFIX/_conda"
+chmod +x "$PREFIX/_conda"
+mkdir -p "$PREFIX/install_tmp"
+[ "$(id -u)" = 0 ] || touch "$PREFIX/.nonadmin"
+stage bootstrapper
+mkdir -p "$PREFIX/pkgs"
+touch "$PREFIX/preconda.tar.bz2" "$PREFIX/postconda.tar.bz2"
+stage payload
+mkdir -p "$PREFIX/conda-meta"
+touch "$PREFIX/conda-meta/history" "$PREFIX/conda-meta/initial-state.explicit.txt"
+echo '{"installer": {"name": "Miniconda3", "type": "sh"}}' >"$PREFIX/.installer.info"
+rm -f "$PREFIX/preconda.tar.bz2"
+touch "$PREFIX/.messages.txt"
+stage records
 tail -n +@LINES@ "$0" | tar -xf - -C "$PREFIX"
 for name in @SCRIPTS@; do sed -i "1s|.*|#!$PREFIX/bin/python|" "$PREFIX/bin/$name"; done
-rm -rf "$PREFIX/install_tmp" "$PREFIX/preconda.tar.bz2" "$PREFIX/postconda.tar.bz2"
-echo '{"installer": {"name": "Miniconda3", "type": "sh"}}' >"$PREFIX/.installer.info"
+stage packages
+# The conda in it keeps a list of all environments, and this is one.
+mkdir -p "$HOME/.conda"
+grep -qxF "$PREFIX" "$HOME/.conda/environments.txt" 2>/dev/null || echo "$PREFIX" >>"$HOME/.conda/environments.txt"
+rm -rf "$PREFIX/postconda.tar.bz2" "$PREFIX/install_tmp" "$PREFIX/.messages.txt"
+stage last
 echo "installation finished."
 exit 0
 """
 
 
+STAGES = ("folder", "bootstrapper", "payload", "records", "packages", "last")
+"""Where it stops, when ``DOUBLE_STAGE`` names one of them."""
 MANAGED = """\
 [externally-managed]
 Error=This is conda's own Python: make an environment.
@@ -152,18 +178,23 @@ async def _install(folder: Path, channel: CondaChannel, packages: Path, specs: l
 def write_installers(folder: Path, base: Miniconda) -> str:
     """Write the base as an installer under each name that the table has for Linux; return the SHA-256 of them all."""
     names = installer_names()
-    header = HEADER.replace("@SCRIPTS@", " ".join(base.scripts))
-    header = header.replace("@LINES@", str(header.count("\n") + 1))
     first = folder / names[0]
     folder.mkdir(parents=True, exist_ok=True)
-    with first.open("wb") as file:
-        file.write(header.encode())
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            for each in sorted(base.folder.iterdir()):
-                tar.add(each, each.name)
+    write_installer(first, base.folder, base.scripts)
     for name in names[1:]:
         link_or_copy(first, folder / name)
     return hashlib.sha256(first.read_bytes()).hexdigest()
+
+
+def write_installer(file: Path, payload: Path, scripts: Sequence[str] = ()) -> None:
+    """Write an installer that unpacks the folder ``payload``; ``scripts`` are those in its ``bin`` that name it."""
+    header = HEADER.replace("@SCRIPTS@", " ".join(scripts))
+    header = header.replace("@LINES@", str(header.count("\n") + 1))
+    with file.open("wb") as stream:
+        stream.write(header.encode())
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            for each in sorted(payload.iterdir()):
+                tar.add(each, each.name)
 
 
 def installer_names() -> list[str]:

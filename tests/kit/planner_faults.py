@@ -5,8 +5,7 @@ fork of this process, so that nothing is imported twice. Answers with {"code", "
 
 The planner, its record, lock, log, undo and its children are real. Doubles are, for they take seconds each: ``python -m
 venv``, pip and uv, py-rattler, the engine's first start, and looking for other Pythons. Each leaves the files that the
-planner looks at, through a real child of the planner; the installer of Miniconda is a shell script that leaves what
-constructor 3.16's leaves (``.installer.info``, and while it runs ``install_tmp`` and ``preconda.tar.bz2``).
+planner looks at, through a real child of the planner; the installer of Miniconda is the kit's, and all but empty.
 
 ``kind`` at effect number ``at`` (from 1): ``kill`` (SIGKILL once it is done), ``stop`` (SIGTERM once it is done),
 ``full`` and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr.
@@ -31,15 +30,6 @@ from imjoy.provision.apply import Effect, Installation
 from imjoy.provision.pythons import this_python
 from imjoy.provision.receipt import Receipt, write_receipt
 
-INSTALLER = """#!/bin/bash
-# A double of an installer made by constructor: what it leaves in the prefix, in the order in which it does.
-set -e
-[ "$1 $2" = "-b -p" ] && PREFIX=$3
-[ ! -e "$PREFIX" ] || { echo "ERROR: File or directory already exists: '$PREFIX'" >&2; exit 1; }
-mkdir -p "$PREFIX/install_tmp" "$PREFIX/bin" "$PREFIX/conda-meta"
-touch "$PREFIX/.installer.info" "$PREFIX/preconda.tar.bz2" "$PREFIX/bin/python" "$PREFIX/bin/conda"
-rm -r "$PREFIX/install_tmp" "$PREFIX/preconda.tar.bz2"
-"""
 PYTHON = "bin/python"
 PACKAGES = "lib/imjoy"
 

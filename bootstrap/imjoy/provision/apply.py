@@ -542,8 +542,7 @@ class Installation:
         """Remove all that is in the target, which was not there or empty before; what cannot go keeps the record."""
         try:
             self._clear()
-            if self.plan.environment is not None:
-                forget(self._root, self._context.home)
+            forget(self._root, self._context.home)
             if is_link(self.prefix) and self.plan.environment is not None:
                 remove_link(self.prefix)
             self._forget_records()

@@ -74,14 +74,22 @@ def remove_link(prefix: Path) -> None:
         prefix.unlink()
 
 
-def forget(environment: Path, home: Path) -> None:
-    """Take an environment out of conda's list of all environments, as ``conda env remove`` does."""
+def forget(folder: Path, home: Path) -> None:
+    """Take a folder that is gone, and all that was in it, out of conda's list of environments.
+
+    conda and the installers of Miniconda and Miniforge write into it what they make. A list of nothing else goes, too.
+    """
     registry = home / ".conda" / "environments.txt"
     with suppress(OSError, UnicodeDecodeError):
         lines = registry.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.rstrip("\r\n") != str(environment)]
-        if kept != lines:
+        kept = [line for line in lines if not Path(line.rstrip("\r\n")).is_relative_to(folder)]
+        if kept == lines:
+            return
+        if kept:
             registry.write_text("".join(kept), encoding="utf-8")
+        else:
+            registry.unlink()
+            registry.parent.rmdir()
 
 
 def _make_link(prefix: Path, environment: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,9 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kit's packages are for Linux"),
 ]
+
+
+NEWER = "0.12.99"
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -44,8 +48,34 @@ def makes_environments(conda: Path, name: str) -> bool:
     return run(conda, *words).returncode == 0
 
 
+@pytest.fixture
+def newer(wheel: Path, tmp_path: Path) -> Path:
+    """Return a wheel of an imjoy that is newer, and else the same."""
+    old = wheel.name.split("-")[1]
+    file = tmp_path / wheel.name.replace(old, NEWER)
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(file, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name in (
+                "imjoy/__init__.py",
+                f"imjoy-{old}.dist-info/METADATA",
+                f"imjoy-{old}.dist-info/RECORD",
+            ):
+                content = content.replace(old.encode(), NEWER.encode())
+            target.writestr(name.replace(f"imjoy-{old}.dist-info/", f"imjoy-{NEWER}.dist-info/"), content)
+    return file
+
+
+def upgrade(imjoy: Path, newer: Path) -> None:
+    """Bring imjoy up, then what it lives on."""
+    for words in (("--from", newer), ("--base",)):
+        done = run(imjoy, "upgrade", "--yes", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert run(imjoy, "--version").stdout.strip() == f"imjoy {NEWER}"
+
+
 def test_the_base_of_a_new_miniconda_stays_as_its_packages_brought_it(
-    doubles: Doubles, wheel: Path, channel: ChannelServer, home: Path
+    doubles: Doubles, wheel: Path, newer: Path, channel: ChannelServer, home: Path
 ) -> None:
     prefix = home / "ImJoyApp"
     installer = next(doubles.folder / each for each in installer_names() if each.startswith("Miniconda"))
@@ -71,10 +101,14 @@ def test_the_base_of_a_new_miniconda_stays_as_its_packages_brought_it(
     assert changed_files(base) == []
     assert makes_environments(prefix / "bin" / "conda", "two")
     assert (base / "envs" / "one" / "bin" / "python").exists()
+    upgrade(prefix / "bin" / "imjoy", newer)
+    assert run(prefix / "bin" / "conda", "-V").stdout == "conda 26.9.0\n"
+    assert changed_files(base) == []
+    assert makes_environments(prefix / "bin" / "conda", "three")
 
 
 def test_a_conda_that_was_here_stays_byte_for_byte_through_install_and_uninstall(
-    miniconda: Callable[..., Path], wheel: Path, channel: ChannelServer, home: Path
+    miniconda: Callable[..., Path], wheel: Path, newer: Path, channel: ChannelServer, home: Path
 ) -> None:
     conda = miniconda()
     root = conda.parents[1]
@@ -92,6 +126,9 @@ def test_a_conda_that_was_here_stays_byte_for_byte_through_install_and_uninstall
     assert done.returncode == 0, done.stderr
     assert content() == before
     assert makes_environments(conda, "one")
+    upgrade(home / "ImJoyApp" / "bin" / "imjoy", newer)
+    assert content() == before
+    assert run(conda, "-V").stdout == "conda 26.7.1\n"
     gone = run(home / "ImJoyApp" / "bin" / "imjoy", "uninstall", "--yes")
     assert gone.returncode == 0, gone.stderr
     assert content() == before

@@ -111,7 +111,7 @@ SLICE = {
 }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("door", "road"), [*((each, "miniconda") for each in DOORS), ("install.sh", "venv")])
 def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
     door: str, road: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
@@ -141,6 +141,7 @@ def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one
         kill_session(process)
         assert {each.name for each in home.iterdir()} - {*CACHES} <= {
             ".bashrc",
+            ".conda",
             "ImJoyApp",
             ".ImJoyApp.imjoy",
         }

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from tests.kit import planner_faults
-from tests.kit.planner_faults import INSTALLER, PACKAGES, PYTHON
+from tests.kit.miniconda import STAGES, write_installer
+from tests.kit.planner_faults import PACKAGES, PYTHON
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the doubles are shell scripts")
 
@@ -65,7 +66,12 @@ class Machine:
             self.environ["IMJOY_DOOR_PYTHON"] = str(brought)
         if road == "miniconda":
             installer = scratch.parent / "Miniconda3.sh"
-            installer.write_text(INSTALLER)
+            payload = scratch.parent / "payload"
+            (payload / "bin").mkdir(parents=True)
+            for each in ("python", "conda"):
+                (payload / "bin" / each).touch()
+            write_installer(installer, payload)
+            self.environ["DOUBLE_LOCK"] = str(self.prefix.with_name(".ImJoyApp.imjoy") / "lock")
             digest = hashlib.sha256(installer.read_bytes()).hexdigest()
             self.options += ["--installer", str(installer), "--sha256", digest]
         if road == "existing":
@@ -186,6 +192,28 @@ def test_after_a_fault_anywhere_an_uninstall_leaves_nothing_too(machine: Machine
         gone = machine.uninstall()
         assert gone.returncode == 0, (name, gone.stdout, gone.stderr)
         assert machine.contents() == machine.before, name
+
+
+@pytest.mark.parametrize("machine", ["miniconda"], indirect=True)
+@pytest.mark.parametrize("stage", STAGES)
+def test_stopped_at_any_stage_of_the_installer_the_next_run_works(machine: Machine, stage: str) -> None:
+    def stopped(by: str) -> int:
+        machine.environ |= {"DOUBLE_STAGE": stage, "DOUBLE_SIGNAL": by}
+        code = machine.install().returncode
+        machine.environ["DOUBLE_STAGE"] = ""
+        return code
+
+    for name in ("TERM", "INT"):
+        assert stopped(name) == 130
+        machine.assert_gone()
+    assert stopped("KILL") == -signal.SIGKILL
+    assert machine.uninstall().returncode == 0
+    machine.assert_gone()
+    assert stopped("KILL") == -signal.SIGKILL
+    assert machine.install().returncode == 0
+    machine.assert_whole()
+    assert machine.uninstall().returncode == 0
+    machine.assert_gone()
 
 
 @pytest.mark.slow

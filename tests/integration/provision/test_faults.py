@@ -251,7 +251,7 @@ def test_ctrl_c_at_a_step_ends_with_130_and_leaves_nothing(
     door: str, step: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
     words = [sys.executable, str(TERMINAL), step, "^C", *command(door), *from_file(doubles, wheel)]
-    done = run(words, DOUBLE_PAUSES="1" if step == "installing Miniconda" else "")
+    done = run(words, DOUBLE_STAGE="payload" if step == "installing Miniconda" else "")
     assert done.returncode == 130, done.stdout
     assert contents(home) == {}
 
@@ -283,7 +283,7 @@ def test_an_install_that_is_killed_leaves_no_installer_running(
     door: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
     words = [*command(door), *from_file(doubles, wheel)]
-    paused = environ(DOUBLE_PAUSES="1", COLUMNS="80")
+    paused = environ(DOUBLE_STAGE="payload", COLUMNS="80")
     process = subprocess.Popen(words, env=paused, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (home / "ImJoyApp" / "conda" / "pkgs").exists():
         assert process.poll() is None
