@@ -279,7 +279,7 @@ def test_paths_that_lead_out_are_forbidden_on_every_route(workspace: Path, query
         b'{"path": "a.txt", "expires": 1e999}',
         b'{"path": "a.txt", "method": "DELETE"}',
         b'{"path": "a.txt", "overwrite": 1}',
-        b"[" * 100_000,
+        b"[" * 60_000,
         b"\xff",
     ],
 )
