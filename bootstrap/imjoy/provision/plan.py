@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -209,7 +209,7 @@ def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
         needed = 0
     inside = plan.distribution in NAMES and plan.make_python
     problems += find_in_prefix(found.prefix, needed_mib=needed, conda=inside, better=better_prefix)
-    told = (*found.door.notices, *plan.notices, *notices(found.machine))
+    told = (*found.door.notices, *plan.notices, *_foreign_conda(plan, found), *notices(found.machine))
     plan = replace(plan, notices=tuple(dict.fromkeys(told)), problems=tuple(problems))
     return replace(plan, action="refuse") if problems else plan
 
@@ -340,6 +340,16 @@ def _build(machine: Machine, wanted: Wanted) -> PythonBuild | None:
         name = wanted.python_url.rstrip("/").rpartition("/")[2]
         return replace(build, url=wanted.python_url, file=name, sha256=wanted.python_sha256)
     return replace(build, url=f"{wanted.mirror.rstrip('/')}/{build.file}") if wanted.mirror else build
+
+
+def _foreign_conda(plan: Plan, found: Found) -> Iterator[str]:
+    """Yield what has to be known of a conda that makes environments for another kind of processor."""
+    conda, here = plan.conda, found.machine.platform
+    if conda is not None and conda.platform and here and conda.platform != here:
+        yield (
+            f"{conda.command} is for {conda.platform} and this machine is {here}: what it makes is translated, and "
+            "slower; --distribution miniforge brings one for this machine"
+        )
 
 
 def _unreachable(each: Distribution, found: Found, wanted: Wanted) -> str:

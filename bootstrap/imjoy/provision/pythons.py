@@ -57,14 +57,10 @@ def this_python() -> Python:
     """Return the interpreter that runs this, without asking it."""
     missing = ""
     try:
-        import ensurepip
+        import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
         missing = "venv"
-    else:
-        # Debian has the module without what it unpacks.
-        with suppress(Exception):
-            ensurepip.version()
     base = getattr(sys, "_base_executable", None) or sys.executable
     return Python(sys.executable, tuple(sys.version_info[:3]), missing, base)
 
