@@ -67,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
     fetch = commands.add_parser("fetch", allow_abbrev=False)
     fetch.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
 
+    cluster = commands.add_parser("cluster", allow_abbrev=False)
+    cluster.add_argument("--prefix", type=Path, default=home / DEFAULT_PREFIX_NAME)
+    cluster.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
+
     run = commands.add_parser("run", allow_abbrev=False)
     run.add_argument("files", nargs="+", type=Path, metavar="FILE")
     run.add_argument("--call", metavar="NAME")
@@ -137,6 +141,14 @@ def fetch(layout: Layout) -> int:
         say("failed", {"error": error.as_json()})
         return int(error.exit_code)
     say("fetched", {"folder": str(layout.webapp)})
+    return 0
+
+
+def try_cluster(layout: Layout) -> int:
+    """Tell how a trivial job of the cluster fares; return the exit code."""
+    from .cluster_trial import try_cluster
+
+    say("tried", {"links": asyncio.run(try_cluster(layout))})
     return 0
 
 
@@ -224,6 +236,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.command == "serve":
         return serve(settings_of(options))
+    if options.command == "cluster":
+        return try_cluster(Layout(prefix=options.prefix.absolute(), workspace=options.workspace.absolute()))
     if options.command == "fetch":
         return fetch(Layout(prefix=Path(), workspace=options.workspace.absolute()))
     # imjoy-rpc sends its log to standard output, which is for our lines, unless there is somebody else to take it.

@@ -28,6 +28,7 @@ from imjoy.effects.listening import BindFailure, CannotListen, listen, own_addre
 from imjoy.effects.process import birth_of
 from imjoy.effects.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.layout import Layout
 
 from .auth import Gate, ensure_token
 from .environments.store import EnvironmentStore
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import ssl
 
     from .certificates import Certificate
-    from .launchers.cluster import ClusterLauncher, Door
+    from .launchers.cluster import BackEnd, ClusterLauncher, Door
     from .launchers.cluster_settings import ClusterSettings
 
 MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser that misbehaves
@@ -227,7 +228,7 @@ async def _serve(
     # Workers would have to be taught whom to trust; on this machine they need no TLS, but a door of their own.
     worker_listener = bind(WORKER_HOST, 0) if certificate else None
     worker_url = url_of(WORKER_HOST, worker_listener.getsockname()[1]) if worker_listener else url
-    nodes = await _open_nodes(settings) if settings.cluster else None
+    nodes = await _nodes_for(settings) if settings.cluster else None
     registry = Registry(
         Surroundings(
             url=nodes.door.url if nodes else url,
@@ -267,12 +268,12 @@ async def _serve(
     runners: list[web.AppRunner] = []
     try:
         whole = build_app(context)
-        runners.append(await _answer(whole, listener, certificate.context if certificate else None))
+        runners.append(await answer(whole, listener, certificate.context if certificate else None))
         if worker_listener is not None:
-            runners.append(await _answer(build_worker_app(context), worker_listener, None))
+            runners.append(await answer(build_worker_app(context), worker_listener, None))
         if nodes is not None:
             app = build_node_app(context, nodes.launcher, whole[FILES])
-            runners.append(await _answer(app, nodes.listener, nodes.certificate.context))
+            runners.append(await answer(app, nodes.listener, nodes.certificate.context))
         _write_state(context, certificate.pem if certificate else "")
         _stop_on_signals(context.stop_wanted)
         if settings.lifeline:
@@ -304,10 +305,8 @@ class Nodes:
     names: tuple[str, ...]
 
 
-async def _open_nodes(settings: Settings) -> Nodes:
-    """Listen for nodes, and look whether the cluster is there. Raises ImJoyError ``cluster.…`` or ``host.unknown``."""
-    from .certificates import passing_certificate
-    from .launchers.cluster import ClusterLauncher, Door, Lines
+async def _nodes_for(settings: Settings) -> Nodes:
+    """Look whether the cluster is there, and listen for nodes. Raises ImJoyError ``cluster.…`` or ``host.unknown``."""
     from .launchers.cluster_settings import read_settings
     from .launchers.shared_folder import check_locks
     from .launchers.slurm import Slurm
@@ -315,17 +314,25 @@ async def _open_nodes(settings: Settings) -> Nodes:
     wanted = read_settings(settings.layout.cluster_file)
     make_folders(settings.layout.environments)
     check_locks(settings.layout.environments)
-    host = wanted.host or socket.gethostname()
-    certificate = passing_certificate([host], settings.layout.private)
     slurm = Slurm(os.environ, wanted.options, str(settings.workspace))
     await slurm.check()
+    return open_nodes(wanted, settings.layout, slurm)
+
+
+def open_nodes(wanted: ClusterSettings, layout: Layout, back_end: BackEnd) -> Nodes:
+    """Listen for nodes, with a certificate made for this time. Raises ImJoyError ``host.unknown`` or ``port.taken``."""
+    from .certificates import passing_certificate
+    from .launchers.cluster import ClusterLauncher, Door, Lines
+
+    host = wanted.host or socket.gethostname()
+    certificate = passing_certificate([host], layout.private)
     listener = bind(host, wanted.port)
     door = Door(url_of(host, int(listener.getsockname()[1]), "https"), certificate.pem)
-    launcher = ClusterLauncher(slurm, door, Lines(wanted.prologue, wanted.wrapper))
+    launcher = ClusterLauncher(back_end, door, Lines(wanted.prologue, wanted.wrapper))
     return Nodes(wanted, launcher, listener, certificate, door, (host,))
 
 
-async def _answer(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> web.AppRunner:
+async def answer(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> web.AppRunner:
     """Begin to answer what comes to ``listener``; the runner's ``cleanup`` ends it."""
     runner = web.AppRunner(
         app,

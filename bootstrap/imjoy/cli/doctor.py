@@ -49,6 +49,7 @@ PATIENCE_SECONDS = 1.0
     "--port", type=click.IntRange(1, HIGHEST_PORT), metavar="N", help="List who listens on this port."
 )
 @click.option("--kill", "kill_pid", type=int, metavar="PID", help="With --port: stop this process.")
+@click.option("--cluster", is_flag=True, help="Submit one trivial job, and say which link to it breaks.")
 @layout_options
 @json_option
 @click.pass_context
@@ -66,6 +67,7 @@ def command(
     verbose: bool,
     port: int | None,
     kill_pid: int | None,
+    cluster: bool,
     workspace: str | None,
     prefix: str | None,
     as_json: bool,
@@ -86,6 +88,12 @@ def command(
         if kill_pid is not None:
             return stop_by_hand(port, kill_pid, yes=yes, as_json=as_json)
         return list_port(port, as_json=as_json)
+    if cluster:
+        from imjoy.doctor.cluster import examine_cluster
+
+        result = examine_cluster(machine_of(context, layout, port or DEFAULT_PORT))
+        _show(result, context, as_json=as_json, verbose=verbose)
+        return ExitCode.FAILED if result.failed(strict=strict) else ExitCode.DONE
     checks = select(all_checks(), only)
     if as_list:
         if as_json:

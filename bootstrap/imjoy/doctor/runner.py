@@ -118,14 +118,20 @@ def judge(fixes: Iterable[FixResult], *, before: Iterable[Look], after: Iterable
     ]
 
 
-def examination(looks: Iterable[Look], seconds: float, fixes: Iterable[FixResult] = ()) -> Examination:
-    """Return the result of an examination that took ``seconds``."""
+def examination(
+    looks: Iterable[Look],
+    seconds: float,
+    fixes: Iterable[FixResult] = (),
+    *,
+    checks: Iterable[CheckResult] = (),
+) -> Examination:
+    """Return the result of an examination that took ``seconds``; ``checks`` are such as were made elsewhere."""
     return Examination(
         version=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
         seconds=seconds,
-        checks=tuple(each.result for each in looks),
+        checks=(*(each.result for each in looks), *checks),
         fixes=tuple(fixes),
     )
 

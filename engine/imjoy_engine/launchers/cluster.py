@@ -323,6 +323,8 @@ class ClusterLauncher:
         self._door = door
         self._lines = lines
         self._workers: dict[str, ClusterWorker] = {}
+        self.broken_off = 0
+        """The exit code of the last job that ended before its worker ran."""
         self._watched: set[ClusterWorker] = set()
         self._wanted = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -413,6 +415,7 @@ class ClusterLauncher:
     def _not_started(self, start: Start, job: str, ending: Ending) -> ImJoyError:
         if ending.id:
             return self.error_of(start.name, job, ending)
+        self.broken_off = ending.exit_code
         reason = EXIT_CODES.get(ending.exit_code, f"its job ended with exit code {ending.exit_code}")
         if ending.exit_code == 67:
             reason += f" at {self._door.url}"

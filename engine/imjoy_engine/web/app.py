@@ -115,10 +115,11 @@ def build_worker_app(context: Context) -> web.Application:
 
 def build_node_app(context: Context, cluster: ClusterLauncher, files: WorkspaceFiles) -> web.Application:
     """Return what answers the nodes of a cluster, and their workers."""
-    from .nodes import add_node_routes
+    from .nodes import add_node_route, add_signed_routes
 
     app = _guarded(context, WORKER_ROUTES)
-    add_node_routes(app, cluster, files)
+    add_node_route(app, cluster)
+    add_signed_routes(app, files)
     return app
 
 

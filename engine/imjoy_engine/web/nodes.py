@@ -24,10 +24,14 @@ async def worker_node(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-def add_node_routes(app: web.Application, launcher: ClusterLauncher, files: WorkspaceFiles) -> None:
-    """Have ``app`` answer nodes, and whoever has a signed url there."""
+def add_node_route(app: web.Application, launcher: ClusterLauncher) -> None:
+    """Have ``app`` answer nodes."""
     app[LAUNCHER] = launcher
+    app.router.add_route("GET", f"{API}/workers/{{id}}/node", worker_node)
+
+
+def add_signed_routes(app: web.Application, files: WorkspaceFiles) -> None:
+    """Have ``app`` answer whoever has a signed url of ``files``."""
     app[FILES] = files
     for method, path, handler in SIGNED_ROUTES:
         app.router.add_route(method, path, handler)
-    app.router.add_route("GET", f"{API}/workers/{{id}}/node", worker_node)

@@ -331,14 +331,20 @@ def test_signed_urls_are_answered_where_nodes_come_and_nothing_else_is(
     play(scenario())
 
 
-def test_a_node_that_does_not_see_the_environment_says_so(
-    start: Callable[..., RunningEngine], slurm: Slurm, workspace: Path, play: Play
-) -> None:
+def hide_environments(slurm: Slurm, workspace: Path) -> None:
+    """Have the node of the partition ``bare`` not see the workspace's environments."""
     environments = workspace / ".imjoy" / "environments"
     shared = slurm.folder / "shared" / "environments"
+    shared.unlink(missing_ok=True)
     shared.symlink_to(environments.readlink(), target_is_directory=True)
     environments.unlink()
     environments.symlink_to(shared, target_is_directory=True)
+
+
+def test_a_node_that_does_not_see_the_environment_says_so(
+    start: Callable[..., RunningEngine], slurm: Slurm, workspace: Path, play: Play
+) -> None:
+    hide_environments(slurm, workspace)
     engine = start('options = ["--partition=bare"]')
 
     async def scenario() -> dict[str, Any]:
@@ -532,3 +538,52 @@ def test_without_slurm_the_engine_does_not_start(workspace: Path, slurm: Slurm, 
     )
     failed = json.loads(done.stdout)
     assert (failed["event"], failed["error"]["id"]) == ("failed", "cluster.missing")
+
+
+def doctor(slurm: Slurm, workspace: Path, settings: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Return the exit code of ``imjoy doctor --cluster``, and its links by id."""
+    (workspace / ".imjoy" / "cluster.toml").write_text(settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "imjoy", "doctor", "--cluster", "--json", "--workspace", str(workspace)],
+        env={**os.environ, **slurm.environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, {each["id"]: each for each in json.loads(done.stdout)["checks"]}
+
+
+def test_the_doctor_follows_a_trivial_job_to_its_node(slurm: Slurm, workspace: Path) -> None:
+    code, links = doctor(slurm, workspace, f'host = "{slurm.host}"\n[default]\ngpus = 1')
+    assert code == 0, links
+    assert {each["status"] for each in links.values()} == {"ok"}
+    assert any(node in links["cluster.started"]["what"] for node in NODES)
+    assert "GPU 0" in links["cluster.gpu"]["what"]
+    assert slurm.jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "broken", "words"),
+    [
+        ("partition = 7", "cluster.settings", "partition is no setting"),
+        ('options = ["--partition=nowhere"]', "cluster.accepted", "invalid partition"),
+        ('prologue = "TMPDIR=/nowhere; exit 65"', "cluster.scratch", "no temporary folder"),
+        ('host = "127.0.0.1"', "cluster.way", "could not reach the engine"),
+        ('options = ["--partition=bare"]', "cluster.environment", "interpreter is not there"),
+    ],
+)
+def test_the_doctor_names_the_link_that_breaks(
+    slurm: Slurm, workspace: Path, settings: str, broken: str, words: str
+) -> None:
+    hide_environments(slurm, workspace)
+    host = "" if "host" in settings else f'host = "{slurm.host}"\n'
+    code, links = doctor(slurm, workspace, host + settings)
+    assert code == 1
+    assert [each["id"] for each in links.values() if each["status"] == "fail"] == [broken]
+    assert words in links[broken]["what"] + links[broken]["why"]
+    assert links[broken]["command"]
+    behind = list(links)[list(links).index(broken) + 1 :]
+    assert all(links[each]["status"] == "skipped" for each in behind)
+    assert slurm.jobs() == []

@@ -1,0 +1,219 @@
+"""``imjoy doctor --cluster``: one trivial job, and which link of the chain from here to a plugin on a node breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from imjoy.effects.files import make_folders
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
+
+from .environments.store import EnvironmentStore
+from .launchers import Place, Resources, Start
+from .launchers.cluster import waiting_words
+from .launchers.cluster_settings import read_settings
+from .launchers.shared_folder import check_locks
+from .launchers.slurm import Slurm
+from .server import Nodes, answer, open_nodes
+from .web.nodes import add_node_route
+
+QUEUE_SECONDS = 60.0
+END_SECONDS = 30.0
+# The exit codes of the job's script, and the link that each means.
+BROKEN_LINKS = {
+    65: "cluster.scratch",
+    66: "cluster.environment",
+    67: "cluster.way",
+    68: "cluster.environment",
+}
+TITLES = {
+    "cluster.settings": "what cluster.toml says",
+    "cluster.shared": "the workspace's locks",
+    "cluster.commands": "the scheduler's commands",
+    "cluster.accepted": "a trivial job",
+    "cluster.started": "its start",
+    "cluster.scratch": "a folder on the node",
+    "cluster.environment": "the environment, seen from the node",
+    "cluster.way": "the way from the node to this machine",
+    "cluster.gpu": "GPUs",
+}
+CURES = {
+    "cluster.scratch": "Have TMPDIR on the nodes name a folder that jobs may write: prologue in cluster.toml.",
+    "cluster.environment": "Move the workspace to a folder that the nodes mount at the same path: --workspace DIR.",
+    "cluster.way": 'Name this machine as nodes reach it: host = "…" in cluster.toml; and port, for firewalls.',
+}
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain; ``status`` is one of the doctor's."""
+
+    id: str
+    status: str
+    what: str
+    why: str = ""
+    command: str = ""
+
+
+class _Broken(Exception):
+    """A link of the chain does not hold; what is behind it cannot be looked at."""
+
+
+class _Trial:
+    """Looks at one link after the other."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.links: list[Link] = []
+        self._layout = layout
+
+    def holds(self, link: str, what: str) -> None:
+        self.links.append(Link(link, "ok", what))
+
+    def warn(self, link: str, what: str, why: str, command: str) -> None:
+        self.links.append(Link(link, "warn", what, why, command))
+
+    @contextlib.contextmanager
+    def at(self, link: str) -> Iterator[None]:
+        """Take an error within for this link's."""
+        try:
+            yield
+        except ImJoyError as error:
+            why = f"{error.why}\n({error.id})".strip()
+            self.links.append(Link(link, "fail", error.what, why, CURES.get(link) or error.fix))
+            raise _Broken from error
+
+    async def run(self, queue_seconds: float) -> None:
+        layout = self._layout
+        with self.at("cluster.settings"):
+            settings = read_settings(layout.cluster_file)
+        found = (
+            "is read" if layout.cluster_file.exists() else "is not there; the cluster's own defaults count"
+        )
+        self.holds("cluster.settings", f"{layout.cluster_file} {found}")
+        with self.at("cluster.shared"):
+            make_folders(layout.environments)
+            check_locks(layout.environments)
+        self.holds("cluster.shared", "the workspace's file system keeps locks")
+        # By another name than an engine's jobs, which the next engine would take for left over.
+        slurm = Slurm(os.environ, settings.options, f"doctor of {layout.workspace}")
+        with self.at("cluster.commands"):
+            await slurm.check()
+        self.holds("cluster.commands", f"{slurm.name} answers")
+        with self.at("cluster.environment"):
+            store = EnvironmentStore(
+                layout.environments, freeze=False, prefix=layout.prefix, compile_first=True
+            )
+            python = await store.prepare_default(lambda progress: None)
+        with self.at("cluster.way"):
+            nodes = open_nodes(settings, layout, slurm)
+        app = web.Application()
+        add_node_route(app, nodes.launcher)
+        answering = await answer(app, nodes.listener, nodes.certificate.context)
+        try:
+            await self._try_job(nodes, python, settings.default, queue_seconds)
+        finally:
+            await nodes.launcher.close()
+            await answering.cleanup()
+
+    async def _try_job(self, nodes: Nodes, python: Path, wish: Resources, queue_seconds: float) -> None:
+        launcher, watch = nodes.launcher, _Watch()
+        start = Start("doctor", "the trial", python, ("-c", "pass"), {}, Path("/"), wish)
+        starting = asyncio.ensure_future(launcher.start(start, watch))
+        await asyncio.wait({starting}, timeout=queue_seconds)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            self._tell_of_wait(watch.place)
+            raise _Broken
+        error = starting.exception()
+        if isinstance(error, ImJoyError):
+            broken = BROKEN_LINKS.get(launcher.broken_off, "cluster.started")
+            broken = "cluster.accepted" if error.id == "cluster.refused" else broken
+            self._tell_what_held_before(broken)
+            with self.at(broken):
+                raise error
+        worker = starting.result()
+        try:
+            ended = await asyncio.wait_for(worker.wait(), END_SECONDS)
+        finally:
+            await worker.end(0)
+        node = worker.node
+        self.holds("cluster.accepted", f"{launcher.back_end.name} took it as job {worker.job}")
+        self.holds("cluster.started", f"it ran on {node}")
+        self.holds("cluster.scratch", f"{node} gave it a folder")
+        with self.at("cluster.environment"):
+            if ended.code != 0:
+                raise ended.error or ImJoyError(
+                    "cluster.not-started", f"{python} does not run on {node}.", why=f"exit code {ended.code}"
+                )
+        self.holds("cluster.environment", f"{python} runs there")
+        self.holds("cluster.way", f"{node} reached {nodes.door.url}")
+        gpus = watch.place.gpus if watch.place else ""
+        if not wish.gpus:
+            self.links.append(Link("cluster.gpu", "skipped", "[default] in cluster.toml asks for none"))
+        elif gpus:
+            self.holds("cluster.gpu", f"the job was given GPU {gpus}")
+        else:
+            self.warn(
+                "cluster.gpu",
+                f"The job asked for {wish.gpus} and CUDA_VISIBLE_DEVICES says of none.",
+                "Plugins may not find it.",
+                "Ask whoever runs the cluster whether --gres=gpu:1 is how GPUs are asked for.",
+            )
+
+    def _tell_of_wait(self, place: Place | None) -> None:
+        self.holds("cluster.accepted", f"it was taken as job {place.job}" if place else "it was taken")
+        self.warn(
+            "cluster.started",
+            "The job still waited, and was cancelled.",
+            f"SLURM says {waiting_words(place)}." if place else "",
+            "Look again when there is room, or ask for less: options and [default] in cluster.toml.",
+        )
+
+    def _tell_what_held_before(self, broken: str) -> None:
+        held = {
+            "cluster.accepted": "it was taken",
+            "cluster.started": "it started",
+            "cluster.scratch": "there",
+        }
+        for link, what in held.items():
+            if link == broken:
+                return
+            self.holds(link, what)
+
+
+class _Watch:
+    """Keeps where the trial's job is."""
+
+    def __init__(self) -> None:
+        self.place: Place | None = None
+
+    def output(self, stream: str, data: bytes) -> None:
+        """What it writes says nothing that the links do not."""
+
+    def say(self, text: str) -> None:
+        """As ``output``."""
+
+    def placed(self, place: Place) -> None:
+        """Note where it is."""
+        self.place = place
+
+
+async def try_cluster(layout: Layout, queue_seconds: float = QUEUE_SECONDS) -> list[dict[str, object]]:
+    """Submit one trivial job, and return how each link of the chain did; those behind a broken one are skipped.
+
+    Nothing is left of the job, also where the queue does not let it start within ``queue_seconds``.
+    """
+    trial = _Trial(layout)
+    with contextlib.suppress(_Broken):
+        await trial.run(queue_seconds)
+    found = {link.id: link for link in trial.links}
+    links = [found.get(each, Link(each, "skipped", "not reached")) for each in TITLES]
+    return [{**asdict(link), "title": TITLES[link.id]} for link in links]
