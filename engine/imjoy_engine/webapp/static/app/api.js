@@ -109,9 +109,14 @@ function isBefore(version, limit) {
 
 function exportFile(plugin, content, name) {
   const blob = content instanceof Blob ? content : new Blob([content]);
+  saveFile(blob, name || content?.name || content?._name || "export");
+}
+
+/** Hand a file over to the browser's downloads. */
+export function saveFile(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = name || content?.name || content?._name || "export";
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -1,10 +1,11 @@
 // What a plugin returned, as something to show: {kind: "none" | "text" | "array" | "record" | "data", …}.
 
+import { pictureOf } from "./images/picture.js";
+
 const ITEMS_SHOWN = 64;
 const DEPTH_SHOWN = 6;
 const RECORD_ROWS = 24;
 const RECORD_DEPTH = 2;
-const IMAGE_SIDE = 2048;
 const ARRAY_TYPES = {
   int8: Int8Array,
   uint8: Uint8Array,
@@ -19,18 +20,29 @@ const ARRAY_TYPES = {
   float64: Float64Array,
 };
 
-export function describe(value, depth = 0) {
+/** `hints` is what a record says of the arrays in it: {axes, pixelSize, unit}. */
+export function describe(value, depth = 0, hints = {}) {
   if (value === null || value === undefined) return { kind: "none" };
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return { kind: "text", text: String(value) };
   }
   const array = asArray(value);
-  if (array) return { kind: "array", ...array, text: preview(array) };
+  if (array) return { kind: "array", ...array, hints, isPicture: pictureOf(array, hints) !== null, text: preview(array) };
   const names = Object.keys(value).filter((name) => !name.startsWith("_"));
   if (value.constructor === Object && depth < RECORD_DEPTH && names.length > 0 && names.length <= RECORD_ROWS) {
-    return { kind: "record", rows: names.map((name) => ({ name, value: describe(value[name], depth + 1) })) };
+    const told = { ...hints, ...hintsOf(value) };
+    return { kind: "record", rows: names.map((name) => ({ name, value: describe(value[name], depth + 1, told) })) };
   }
   return { kind: "data", text: JSON.stringify(summary(value, 0), null, 2) };
+}
+
+/** What a record says of its pictures: `pixel_size` (a number, or one for each axis, the last is x), `unit`, `axes`. */
+function hintsOf({ pixel_size: size, unit, axes }) {
+  const pixelSize = Number(Array.isArray(size) ? size.at(-1) : size);
+  return {
+    ...(pixelSize > 0 ? { pixelSize, unit: typeof unit === "string" ? unit : "" } : {}),
+    ...(typeof axes === "string" ? { axes } : {}),
+  };
 }
 
 /** Return {dtype, shape, items} of an ndarray or typed array, else null. `items` is null for types unknown here. */
@@ -81,33 +93,4 @@ function summary(value, depth) {
   }
   const keys = Object.keys(value).filter((key) => !key.startsWith("_"));
   return Object.fromEntries(keys.map((key) => [key, summary(value[key], depth + 1)]));
-}
-
-/** Whether `draw` can show the array as a picture: 8 bits, grey, RGB or RGBA. */
-export function isPicture({ dtype, shape, items }) {
-  const [height, width, channels] = shape;
-  return (
-    dtype === "uint8" &&
-    Boolean(items) &&
-    (shape.length === 2 || (shape.length === 3 && [1, 3, 4].includes(channels))) &&
-    height >= 8 &&
-    width >= 8 &&
-    height <= IMAGE_SIDE &&
-    width <= IMAGE_SIDE
-  );
-}
-
-export function draw(canvas, { shape: [height, width, channels = 1], items }) {
-  canvas.width = width;
-  canvas.height = height;
-  const picture = new ImageData(width, height);
-  for (let pixel = 0; pixel < width * height; pixel++) {
-    const from = pixel * channels;
-    const grey = channels === 1;
-    picture.data[4 * pixel] = items[from];
-    picture.data[4 * pixel + 1] = items[grey ? from : from + 1];
-    picture.data[4 * pixel + 2] = items[grey ? from : from + 2];
-    picture.data[4 * pixel + 3] = channels === 4 ? items[from + 3] : 255;
-  }
-  canvas.getContext("2d").putImageData(picture, 0, 0);
 }

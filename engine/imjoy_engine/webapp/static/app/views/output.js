@@ -5,10 +5,17 @@ import { describe } from "../values.js";
 import { ProblemView } from "./problem.js";
 import { ValueView } from "./value.js";
 
+const descriptions = new WeakMap();
+
 export const OutputView = {
   components: { ProblemView, ValueView },
-  setup: () => ({ state, describe }),
+  setup: () => ({ state }),
   methods: {
+    /** Once for each value: the page is drawn anew whenever anything is said. */
+    described(value) {
+      if (!descriptions.has(value)) descriptions.set(value, Vue.markRaw(describe(value.result)));
+      return descriptions.get(value);
+    },
     time: (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
     duration: (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`),
   },
@@ -25,7 +32,7 @@ export const OutputView = {
         </header>
         <ProblemView v-if="entry.kind === 'error'" :error="entry.error" />
         <p v-else-if="entry.kind === 'message'">{{ entry.text }}</p>
-        <ValueView v-else :value="describe(entry.value.result)" />
+        <ValueView v-else :value="described(entry.value)" :name="entry.op || entry.plugin" />
       </article>
     </section>
   `,

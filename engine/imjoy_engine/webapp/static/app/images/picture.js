@@ -1,0 +1,227 @@
+// An array as a picture: its axes, its planes, its contrast, and its pixels as colours. No page is needed for any of it.
+
+const SMALLEST_SIDE = 8;
+const MOST_AXES = 5;
+const SAMPLES = 1 << 18;
+const BINS = 256;
+/** Of what is dark and bright so much is cut off by the automatic contrast, so that one hot pixel does not rule it. */
+const CUT_OFF = 0.001;
+/** A contrast by table needs one entry for each value. */
+const TABLED = { uint8: [0, 256], bool: [0, 256], int8: [-128, 256], uint16: [0, 65536], int16: [-32768, 65536] };
+const WHOLE = /^(u?int|bool)/;
+const MOST_MEAN_SIDE = 4;
+
+/**
+ * Return the picture in an array {dtype, shape, items}, or null where it is none:
+ * {width, height, channels, extra: [{name, size}], dtype, plane(indices)}.
+ *
+ * The last two axes are y and x; a last one of 3 or 4 behind two that are longer is colour. `hints.axes`, such as "TCZYX",
+ * names them, and an S or C at the end is colour.
+ */
+export function pictureOf({ dtype, shape, items }, hints = {}) {
+  if (!items || shape.length < 2 || shape.length > MOST_AXES + 1 || shape.includes(0)) return null;
+  const named = String(hints.axes || "").toUpperCase();
+  const names = named.length === shape.length ? [...named] : [];
+  const last = shape.at(-1);
+  const mayBeColour = shape.length > 2 && [1, 3, 4].includes(last);
+  const isColour = mayBeColour && (names.length ? "SC".includes(names.at(-1)) : isWide(shape.at(-3), shape.at(-2)));
+  const channels = isColour ? last : 1;
+  const sides = isColour ? shape.slice(0, -1) : shape;
+  const [height, width] = sides.slice(-2);
+  if (!isWide(height, width)) return null;
+  const extra = sides.slice(0, -2).map((size, index) => ({ name: nameOf(names[index], index), size }));
+  const planeLength = height * width * channels;
+  let usable = null;
+  return {
+    width,
+    height,
+    channels,
+    extra,
+    dtype,
+    /** The pixels at `indices` of the extra axes, row by row; a view, not a copy. */
+    plane(indices) {
+      usable ??= numbers(items);
+      const number = indices.reduce((at, index, axis) => at * extra[axis].size + index, 0);
+      return usable.subarray(number * planeLength, (number + 1) * planeLength);
+    },
+  };
+}
+
+const isWide = (height, width) => height >= SMALLEST_SIDE && width >= SMALLEST_SIDE;
+
+const nameOf = (letter, index) => (letter ? letter.toLowerCase() : `axis ${index}`);
+
+/** 64-bit integers are shown as the nearest number that the page can count with. */
+const numbers = (items) =>
+  items instanceof BigInt64Array || items instanceof BigUint64Array ? Float64Array.from(items, Number) : items;
+
+/** The values of a plane as far as its contrast needs them: {min, max, low, high, bins}; sampled where there are many. */
+export function measure(plane, dtype, channels = 1) {
+  // An odd step walks through all columns and, of colours, all channels.
+  let step = Math.max(1, Math.floor(plane.length / SAMPLES));
+  if (step > 1) while (step % 2 === 0 || step % 3 === 0) step += 1;
+  if (channels === 4) return measure(withoutAlpha(plane), dtype);
+  const sampled = [];
+  for (let at = 0; at < plane.length; at += step) if (Number.isFinite(plane[at])) sampled.push(plane[at]);
+  const values = Float64Array.from(sampled).sort();
+  if (!values.length) return { min: 0, max: 1, low: 0, high: 1, bins: new Array(BINS).fill(0) };
+  const [min, max] = [values[0], values.at(-1)];
+  let low = values[Math.floor((values.length - 1) * CUT_OFF)];
+  let high = values[Math.ceil((values.length - 1) * (1 - CUT_OFF))];
+  // A mask of few pixels, or a plane of one value.
+  if (low === high) [low, high] = min === max ? [min, min + 1] : [min, max];
+  const bins = new Array(BINS).fill(0);
+  const width = (max - min) / BINS || 1;
+  for (const value of values) bins[Math.min(BINS - 1, Math.floor((value - min) / width))] += 1;
+  // Pictures of 8 bits in colour are meant to be seen as they are.
+  if (dtype === "uint8" && channels > 1) [low, high] = [0, 255];
+  return { min, max: max === min ? min + 1 : max, low, high, bins };
+}
+
+function withoutAlpha(plane) {
+  const step = Math.max(1, Math.floor(plane.length / 4 / SAMPLES));
+  const values = [];
+  for (let at = 0; at + 3 < plane.length; at += 4 * step) values.push(plane[at], plane[at + 1], plane[at + 2]);
+  return Float64Array.from(values);
+}
+
+const STOPS = {
+  grey: ["000000", "ffffff"],
+  "inverted grey": ["ffffff", "000000"],
+  viridis: ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"],
+  magma: ["000004", "1d1147", "51127c", "832681", "b73779", "e75263", "fc8961", "fec488", "fcfdbf"],
+  hot: ["000000", "8b0000", "ff2a00", "ffb000", "ffff6a", "ffffff"],
+  red: ["000000", "ff0000"],
+  green: ["000000", "00ff00"],
+  blue: ["000000", "0000ff"],
+  cyan: ["000000", "00ffff"],
+  magenta: ["000000", "ff00ff"],
+  yellow: ["000000", "ffff00"],
+};
+export const TABLE_NAMES = [...Object.keys(STOPS), "labels"];
+
+/** A look-up table: 256 colours as the 32 bits of a pixel. `labels` gives neighbours different colours, and 0 black. */
+export function lookUpTable(name) {
+  const table = new Uint32Array(256);
+  const bytes = new Uint8ClampedArray(table.buffer);
+  for (let level = 0; level < 256; level++) {
+    const colour = name === "labels" ? labelColour(level) : mixed(STOPS[name], level / 255);
+    bytes.set([...colour, 255], 4 * level);
+  }
+  return table;
+}
+
+function mixed(stops, position) {
+  const at = position * (stops.length - 1);
+  const index = Math.min(stops.length - 2, Math.floor(at));
+  const [one, two] = [stops[index], stops[index + 1]].map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+  return one.map((part, i) => part + (two[i] - part) * (at - index));
+}
+
+function labelColour(level) {
+  if (level === 0) return [0, 0, 0];
+  // Steps of the golden angle round the circle of hues never come back to the same place.
+  const hue = (level * 137.508) % 360;
+  const [saturation, value] = [0.55 + 0.45 * ((level % 3) / 2), 0.75 + 0.25 * ((level % 2))];
+  return [5, 3, 1].map((n) => {
+    const k = (n + hue / 60) % 6;
+    return 255 * (value - value * saturation * Math.max(0, Math.min(k, 4 - k, 1)));
+  });
+}
+
+/**
+ * How values become colours: `low` is the first colour of `table` and `high` its last; the table's name `labels` goes
+ * round for ever.
+ */
+export function colouring({ dtype, low, high, name }) {
+  const table = lookUpTable(name);
+  const isLabels = name === "labels";
+  const factor = 255.999 / (high - low || 1);
+  const level = (value) => {
+    if (isLabels) return value > 0 ? 1 + ((Math.floor(value) - 1) % 255) : 0;
+    const at = (value - low) * factor;
+    // What is no number is shown as the least.
+    return at > 0 ? (at < 255 ? at | 0 : 255) : 0;
+  };
+  if (!(dtype in TABLED)) return { table, level, direct: null, offset: 0 };
+  const [first, count] = TABLED[dtype];
+  const direct = new Uint32Array(count);
+  for (let i = 0; i < count; i++) direct[i] = table[level(first + i)];
+  return { table, level, direct, offset: -first };
+}
+
+/**
+ * Paint a part of a plane into `target` (an ImageData): `view` is {x, y, scale}, the corner in pixels of the picture and
+ * the screen's pixels for one of them. Where the picture is made smaller, `mean` averages up to 4 x 4 pixels for each.
+ */
+export function paint(picture, plane, view, colours, target, mean = false) {
+  const { width, height, channels } = picture;
+  const out = new Uint32Array(target.data.buffer);
+  const columns = new Int32Array(target.width);
+  for (let column = 0; column < target.width; column++) {
+    const x = Math.floor(view.x + (column + 0.5) / view.scale);
+    columns[column] = x >= 0 && x < width ? x : -1;
+  }
+  const side = mean && view.scale <= 0.5 ? Math.min(MOST_MEAN_SIDE, Math.floor(1 / view.scale)) : 1;
+  const colourAt = colourPicker(picture, plane, colours, side, 1 / view.scale / side);
+  for (let row = 0; row < target.height; row++) {
+    const y = Math.floor(view.y + (row + 0.5) / view.scale);
+    const begin = row * target.width;
+    if (y < 0 || y >= height) {
+      out.fill(0, begin, begin + target.width);
+      continue;
+    }
+    if (channels === 1 && side === 1) paintRow(plane, y * width, columns, colours, out, begin);
+    else for (let column = 0; column < target.width; column++) out[begin + column] = columns[column] < 0 ? 0 : colourAt(columns[column], y);
+  }
+}
+
+/** The way that has to be fast: no call for each pixel. */
+function paintRow(plane, start, columns, { direct, offset, table, level }, out, begin) {
+  if (direct) {
+    for (let column = 0; column < columns.length; column++) {
+      const x = columns[column];
+      out[begin + column] = x < 0 ? 0 : direct[plane[start + x] + offset];
+    }
+    return;
+  }
+  for (let column = 0; column < columns.length; column++) {
+    const x = columns[column];
+    out[begin + column] = x < 0 ? 0 : table[level(plane[start + x])];
+  }
+}
+
+function colourPicker({ width, height, channels }, plane, { table, level }, side, step) {
+  const meanOf = (x, y, channel) => {
+    if (side === 1) return plane[(y * width + x) * channels + channel];
+    let sum = 0;
+    for (let i = 0; i < side; i++) {
+      const row = Math.min(height - 1, Math.floor(y + (i - (side - 1) / 2) * step)) * width;
+      for (let j = 0; j < side; j++) {
+        const column = Math.min(width - 1, Math.floor(x + (j - (side - 1) / 2) * step));
+        sum += plane[(Math.max(0, row) + Math.max(0, column)) * channels + channel];
+      }
+    }
+    return sum / side / side;
+  };
+  if (channels === 1) return (x, y) => table[level(meanOf(x, y, 0))];
+  return (x, y) => {
+    const [red, green, blue] = [0, 1, 2].map((channel) => level(meanOf(x, y, channel)));
+    const alpha = channels === 4 ? alphaOf(plane, plane[(y * width + x) * 4 + 3]) : 255;
+    return (alpha << 24) | (blue << 16) | (green << 8) | red;
+  };
+}
+
+const alphaOf = (plane, value) =>
+  plane instanceof Uint8Array ? value : plane instanceof Uint16Array ? value >> 8 : Math.round(255 * Math.min(1, value));
+
+/** A value as it is read under the cursor. */
+export const shortNumber = (value, dtype) => (WHOLE.test(dtype) ? String(value) : String(Number(value.toPrecision(5))));
+
+/** A round length for a scale bar of at most `most` pixels of the screen: {length, pixels}. */
+export function scaleBar(pixelSize, scale, most) {
+  const longest = (most / scale) * pixelSize;
+  const power = 10 ** Math.floor(Math.log10(longest));
+  const length = [5, 2, 1].find((digit) => digit * power <= longest) * power;
+  return { length: Number(length.toPrecision(3)), pixels: (length / pixelSize) * scale };
+}
