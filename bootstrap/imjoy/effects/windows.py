@@ -104,6 +104,19 @@ def takes_junctions(folder: Path) -> bool:
     return not known or bool(flags.value & SUPPORTS_REPARSE_POINTS)
 
 
+def takes_long_names() -> bool:
+    """Whether files may have names of more than 259 characters, which a person has to allow Windows."""
+    if sys.platform != "win32":
+        return True
+    import winreg
+
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+    except OSError:
+        return False
+
+
 def console_code_page() -> str:
     """Return the encoding in which ``cmd.exe`` reads a ``.bat``; UTF-8 on another system."""
     if sys.platform != "win32":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from imjoy.effects.files import make_folders, read_json
+from imjoy.effects.windows import takes_long_names
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
@@ -36,6 +37,8 @@ FORMAT = 2
 WAIT_POLL_SECONDS = 0.1
 # What an environment of today's packages may not run into: an old Python, its channel, old versions.
 _MENDED_BY_TODAY = frozenset({"env.channel", "env.offline", "env.unsolvable", "env.failed"})
+LONGEST_PREFIX = 159
+"""Of the 259 characters that Windows has for a name, 100 are left for what packages bring."""
 Fill = Callable[[Path, Report], Awaitable[None]]
 
 
@@ -95,8 +98,9 @@ class EnvironmentStore:
         killed and cleared away. ``fill`` puts it into its folder where it comes from elsewhere.
 
         Raises:
-            ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.failed`` and what
-                ``conda_env.build_conda`` raises when the build fails.
+            ImJoyError: ``env.frozen`` when it would have to be built and may not, ``env.long-name`` where Windows
+                would have no names for its files, ``env.failed`` and what ``conda_env.build_conda`` raises when the
+                build fails.
         """
         # Where a day counts, that of today may be there as well.
         interpreter = None if spec.as_of else self.ready(spec)
@@ -138,6 +142,7 @@ class EnvironmentStore:
                 why=f"It would need {', '.join(map(scrub, wanted_packages(spec)))}.",
                 fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
             )
+        _refuse_long_name(prefix)
         build = self._builds.get(prefix.name)
         if build is None or build.over:
             build = self._builds[prefix.name] = _SharedBuild(lambda tell: self._build(spec, tell, fill))
@@ -301,6 +306,19 @@ def wanted_packages(spec: EnvironmentSpec) -> list[str]:
     """Return everything that a build would have to get, for people."""
     python = [] if spec.python is None else [f"Python {spec.python}"]
     return [*python, *spec.conda, *spec.requirements, *spec.local, *spec.files]
+
+
+def _refuse_long_name(prefix: Path) -> None:
+    """Raise ``env.long-name`` for a folder in which Windows, as most people have it, has no names for all files."""
+    if takes_long_names() or len(str(prefix)) <= LONGEST_PREFIX:
+        return
+    raise ImJoyError(
+        "env.long-name",
+        f"The name of the folder {prefix.parent} is too long to have environments in it.",
+        why=f"Windows has names of up to 259 characters, and without the files the folder's has {len(str(prefix))}.",
+        fix="imjoy start --workspace C:\\imjoy\n(or allow Windows long names: "
+        "https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation)",
+    )
 
 
 def _host_python() -> str:

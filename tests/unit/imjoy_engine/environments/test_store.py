@@ -54,6 +54,18 @@ def test_other_requirements_or_another_python_mean_another_folder(one: str, othe
     assert STORE.prefix(first) != STORE.prefix(EnvironmentSpec("3.8", (one,)))
 
 
+def test_where_windows_has_no_names_for_its_files_nothing_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "takes_long_names", lambda: False)
+    root = tmp_path / "environments" / ("e" * 100)
+    error = refusal(EnvironmentStore(root, freeze=False), DEFAULT_ENVIRONMENT)
+    assert error.id == "env.long-name"
+    assert str(root) in error.what
+    assert "--workspace" in error.fix
+    assert not root.exists()
+
+
 def test_frozen_refuses_what_is_not_ready_and_touches_nothing(tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path / "environments", freeze=True)
     error = refusal(store, EnvironmentSpec(None, ("scipy", "git+https://me:hunter2@host/x")))
