@@ -39,7 +39,8 @@ PAGE = """<!doctype html>
 <p>Another ImJoy app asks for the connection token. This is yours:</p>
 <p><code>{token}</code></p>
 <p>In the app on <a href="{imjoy}">{home}</a>, install the engine plugin, then enter
-   <strong>{url}</strong> and the token. If the browser asks, let that page reach your local network.</p>
+   <strong>{url}</strong> and the token. If the browser asks, let that page reach your local network. Most
+   versions of Safari do not: open the engine's own app there, with the button above.</p>
 <p><small>Keep the token private: whoever has it can run programs as you. <b>{command} token</b> shows it again, and
    <b>{command} token --rotate</b> replaces it.</small></p>
 </html>

@@ -391,7 +391,7 @@ def _present(
                 "modes. --workspace FOLDER chooses another one; `imjoy doctor` says more."
             )
     # What follows can wait until the person has read the above.
-    from imjoy.effects.browser import browser_at_hand, open_file
+    from imjoy.effects.browser import browser_at_hand, open_page
 
     wanted = result.first_launch if open_browser is None else open_browser
     somebody_watches = sys.stdout.isatty() or open_browser
@@ -405,7 +405,7 @@ def _present(
         except OSError as error:
             render.note(f"The page that hands over the token could not be written: {error}")
             return
-        open_file(layout.welcome_file)
+        open_page(layout.welcome_file, link, context.environ)
     elif open_browser:
         render.note(f"There is no browser to open here. Open {result.url} where there is one.")
 

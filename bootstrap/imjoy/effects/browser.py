@@ -20,16 +20,20 @@ def browser_at_hand(environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
-def open_file(page: Path) -> None:
-    """Open a local page in the default browser, which gets only the path in its argv. Returns within two seconds.
+def open_page(page: Path, link: str, environ: Mapping[str, str]) -> None:
+    """Open a private page of ours in the default browser, which gets only its path in its argv; within two seconds.
 
-    A browser that does not come is no error: the same words stand on the terminal.
+    On macOS ``link``, where that page leads to: a file is opened by the editor of such files, where the person has one,
+    and a url is handed over without an argv (`webbrowser` writes it to osascript's standard input). A browser that does
+    not come is no error: the same words stand on the terminal.
     """
     import webbrowser
 
+    address = link if link and sys.platform == "darwin" and not environ.get("BROWSER") else page.as_uri()
+
     def show() -> None:
         with suppress(webbrowser.Error, OSError):
-            webbrowser.open(page.as_uri())
+            webbrowser.open(address)
 
     # In a thread: some browsers that $BROWSER names return only when they are closed.
     opener = threading.Thread(target=show, daemon=True)

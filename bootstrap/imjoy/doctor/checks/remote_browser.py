@@ -33,7 +33,8 @@ CHECK = Check(
     look,
     """\
 Cause: browsers block requests from an `https` page, such as the app on `https://imjoy.io`, to a plain `http` address
-on the network. To `127.0.0.1` they are allowed, but Chrome asks first (local network access).
+on the network. To `127.0.0.1` they are allowed, but Chrome asks first (local network access), and most versions of
+Safari block that too: open the engine's own url there.
 
 Cure: let the engine serve the app itself, `imjoy start --serve --tls --host 0.0.0.0`, and open
 `https://ADDRESS:8080`; or bring the engine to the browser's own machine with `ssh -L 8080:127.0.0.1:8080 YOU@HOST`.""",

@@ -203,7 +203,7 @@
       const response = await this.fetch(method, path, {
         body: body === undefined ? undefined : JSON.stringify(body),
         headers: body === undefined ? {} : { "Content-Type": "application/json" },
-        signal: AbortSignal.timeout(REQUEST_MILLISECONDS),
+        signal: timeout(REQUEST_MILLISECONDS),
       });
       if (!response.ok) throw await refusal(response);
       return response.status === 204 ? null : response.json();
@@ -270,9 +270,32 @@
     }
   }
 
+  /** The url that a text is, or null (URL.canParse came with Safari 17). */
+  function parsed(text) {
+    try {
+      return new URL(text);
+    } catch {
+      return null;
+    }
+  }
+
+  /** A signal that aborts after so many milliseconds (AbortSignal.timeout came with Safari 16). */
+  function timeout(milliseconds) {
+    if (AbortSignal.timeout) return AbortSignal.timeout(milliseconds);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new DOMException("The operation timed out.", "TimeoutError")), milliseconds);
+    return controller.signal;
+  }
+
+  /** Whether this is Safari; other browsers have its name among theirs. */
+  function isSafari() {
+    const agent = scope.navigator ? scope.navigator.userAgent || "" : "";
+    return /Version\/.* Safari\//.test(agent) && !/Chrom|Android|Edg|OPR|Firefox/.test(agent);
+  }
+
   /** Why a page cannot reach an engine, as far as the two addresses tell, and the way out. */
   function whyUnreachable(url, message) {
-    const { protocol, hostname, port } = URL.canParse(url) ? new URL(url) : {};
+    const { protocol, hostname, port } = parsed(url) || {};
     const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
     // A web worker made from a blob has its page's scheme behind its own.
     const pageIsSecure = /^(blob:)?https:/.test(scope.location ? scope.location.href : "");
@@ -280,6 +303,12 @@
       return {
         why: `This page is https, and browsers keep such pages from plain http addresses on the network, as ${url} is one.`,
         fix: `Start the engine with --tls, or bring it to this machine: ssh -L ${port}:127.0.0.1:${port} ${hostname}`,
+      };
+    }
+    if (protocol === "http:" && pageIsSecure && isSafari()) {
+      return {
+        why: `This page is https, and most versions of Safari keep such pages from every plain http address, as ${url} is one.`,
+        fix: `Open ${url} itself in Safari: the engine has this app too. Or use another browser for this page.`,
       };
     }
     const trust = `Open ${url} in this browser and see whether it accepts the engine's certificate.`;

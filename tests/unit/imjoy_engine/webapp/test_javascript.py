@@ -50,11 +50,12 @@ def test_the_engine_plugin_s_own_script_parses() -> None:
     run_node("--input-type=commonjs", "--check", "-", text=script[1])
 
 
-def unreachable(page: str, engine: str) -> dict[str, str]:
+def unreachable(page: str, engine: str, browser: str = "") -> dict[str, str]:
     """Return what a page says of an engine that it cannot reach."""
     source = (STATIC / "engine.js").read_text("utf-8")
     code = (
         f"globalThis.location = {{href: {json.dumps(page)}}};"
+        f"Object.defineProperty(globalThis, 'navigator', {{value: {{userAgent: {json.dumps(browser)}}}}});"
         "globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };"
         f"{source};"
         f"new ImJoyEngine.Link({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
@@ -85,6 +86,65 @@ def test_other_engines_that_do_not_answer_get_other_advice(page: str, engine: st
     found = unreachable(page, engine)
     assert words in found["fix"]
     assert "ssh" not in found["fix"]
+
+
+SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/16.6 Safari/605.1.15"
+CHROME = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
+
+
+def test_safari_is_told_what_it_keeps_an_https_page_from() -> None:
+    found = unreachable("https://imjoy.io/", "http://127.0.0.1:8080", SAFARI)
+    assert "Safari" in found["why"]
+    assert "Open http://127.0.0.1:8080 itself in Safari" in found["fix"]
+    assert "imjoy start" not in found["fix"], "it runs"
+    for page, engine, browser in (
+        ("https://imjoy.io/", "http://127.0.0.1:8080", CHROME),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8081", SAFARI),
+        ("https://imjoy.io/", "https://127.0.0.1:8080", SAFARI),
+    ):
+        assert "Safari" not in unreachable(page, engine, browser)["why"]
+
+
+# What came later than the oldest browsers that docs/app.md names, in any of the three, with the version that has it:
+# Chrome, Firefox, Safari, as MDN's browser-compat-data has them.
+NEWER = {
+    r"URL\.canParse": "120, 115, 17.0",
+    r"(?<!if \()(?<!return )AbortSignal\.timeout": "124, 100, 16.0; guarded alone",
+    r"AbortSignal\.any": "116, 124, 17.4",
+    r"Promise\.(withResolvers|try)\b": "119, 121, 17.4",
+    r"(Object|Map)\.groupBy": "117, 119, 17.4",
+    r"Array\.fromAsync": "121, 115, 16.4",
+    r"\.(toSorted|toReversed|toSpliced)\(": "110, 115, 16.0",
+    r"\.(isWellFormed|toWellFormed)\(": "111, 119, 16.4",
+    r"\.(isSubsetOf|isSupersetOf|symmetricDifference|isDisjointFrom)\(": "122, 127, 17.0",
+    r"\.checkVisibility\(": "105, 106, 17.4",
+    r"\brequestIdleCallback": "47, 55, not by default",
+    r"\bscheduler\.": "94, 142, no",
+    r"for await \([^)]* of [\w.]*\.body\)": "124, 110, 26.4",
+    r"\bUint8Array\.from(Base64|Hex)": "140, 133, 18.2",
+    r"\bnavigator\.(locks\.query|userAgentData)": "90, no, no",
+    r"/[a-z]*v[a-z]*\.(test|exec)\(": "112, 116, 17.0",
+    r":has\(": "105, 121, 15.4",
+    r"^\s*&[\s:.]": "120, 117, 17.2 (nesting)",
+    r"@starting-style|@scope|light-dark\(|field-sizing|text-wrap: pretty": "117, 129, 17.5",
+    r"\bpopover(?==|target)": "114, 125, 17.0",
+}
+
+
+def test_no_page_of_ours_needs_a_newer_browser_than_the_docs_say() -> None:
+    docs = (Path(imjoy_engine.__file__).parents[2] / "docs" / "app.md").read_text("utf-8")
+    assert "Safari 16.4, Chrome or Edge 111, Firefox 113" in docs
+    pages = sorted(path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".html"))
+    assert len(pages) > 20
+    found = [
+        f"{page.relative_to(STATIC)}: {match[0].strip()} needs {version} (Chrome, Firefox, Safari)"
+        for page in pages
+        for pattern, version in NEWER.items()
+        for match in re.finditer(
+            pattern, re.sub(r"//.*|/\*[\s\S]*?\*/", "", page.read_text("utf-8")), re.MULTILINE
+        )
+    ]
+    assert not found
 
 
 def fields(ui: object) -> list[dict[str, object]]:

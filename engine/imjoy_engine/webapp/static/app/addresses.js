@@ -25,7 +25,11 @@ export function fileAddress(text) {
 /** What `?plugin=` names, in the query or behind the `#` of an app. */
 function pluginOf(url) {
   const named = url.searchParams.get("plugin") || new URLSearchParams(url.hash.split("?")[1]).get("plugin");
-  return named && URL.canParse(named) ? named : null;
+  try {
+    return named && new URL(named) && named;
+  } catch {
+    return null; // URL.canParse came with Safari 17
+  }
 }
 
 /** Whether the address is one of GitHub's that holds no file, such as a repository's or a folder's. */
