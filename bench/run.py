@@ -19,8 +19,11 @@ from commands import measure_commands, measure_doctor
 from environments import measure_environments
 from figures import BIG_ROUNDS, Bench
 from hostile import measure_hostile
+from installs import measure_installs
 
 OUT = Path(__file__).parents[1] / ".bench"
+INSTALL_ROUNDS = 3
+"""One takes as long as all commands together."""
 HOSTILE_SECONDS = 30.0
 
 
@@ -33,6 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--no-environments", action="store_true", help="leave out the environments of plugins"
     )
+    parser.add_argument("--no-installs", action="store_true", help="leave out whole installs")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     load = [os.getloadavg()[0]]
@@ -50,6 +54,8 @@ def main() -> None:
             + measure_doctor(options.rounds)
             + measure_hostile(HOSTILE_SECONDS)
         )
+        if not options.no_installs:
+            ours += measure_installs(min(options.rounds, INSTALL_ROUNDS))
         if not options.no_environments:
             ours += measure_environments(options.rounds, Path(folder) / "environments-bench")
     print(write(options.out, bench, ours, load))
