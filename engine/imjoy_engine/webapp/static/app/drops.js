@@ -2,6 +2,7 @@
 
 import { addPluginFile, addPluginFromUrl } from "./plugins.js";
 import { core } from "./core.js";
+import { addInput, isPluginFile } from "./inputs.js";
 import { state } from "./state.js";
 
 export function followDrops() {
@@ -43,5 +44,5 @@ async function take(data) {
 
 /** Take files one after the other, so that each asks its questions by itself. */
 export async function addFiles(files) {
-  for (const file of files) await addPluginFile(file);
+  for (const file of files) await (isPluginFile(file) ? addPluginFile(file) : addInput(file));
 }

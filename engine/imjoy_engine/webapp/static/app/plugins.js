@@ -186,7 +186,8 @@ function failLate(card) {
   core.imjoy.pm.unloadPlugin({ name: card.name }, true);
 }
 
-export async function run(card, op) {
+/** Run a plugin, or one of its operations, on `data`. */
+export async function run(card, op, data = {}) {
   const name = op ? op.name : card.name;
   try {
     const config = await askConfig(name, op ? op.ui : card.template.ui);
@@ -196,7 +197,7 @@ export async function run(card, op) {
     const windowsBefore = state.windows.length;
     const begin = performance.now();
     const call = op ? op.run : card.plugin.api.run;
-    const result = await call({ config, data: {}, type: card.name, name });
+    const result = await call({ config, data, type: card.name, name });
     const seconds = (performance.now() - begin) / 1000;
     if (await openResult(card.plugin, result)) return;
     addOutput({ plugin: card.name, op: op?.name, kind: "result", value: markRaw({ result }), seconds });

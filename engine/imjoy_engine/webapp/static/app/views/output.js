@@ -1,5 +1,7 @@
 // What plugins returned and said, the newest first.
 
+import { dataOf } from "../inputs.js";
+import { run } from "../plugins.js";
 import { state } from "../state.js";
 import { describe } from "../values.js";
 import { ProblemView } from "./problem.js";
@@ -10,7 +12,23 @@ const descriptions = new WeakMap();
 export const OutputView = {
   components: { ProblemView, ValueView },
   setup: () => ({ state }),
+  computed: {
+    /** What can be run: every plugin that is ready, and every operation of one. */
+    uses: () =>
+      state.plugins
+        .filter((card) => card.plugin)
+        .flatMap((card) => [
+          ...(card.canRun ? [{ name: card.name, card, op: null }] : []),
+          ...card.ops.map((op) => ({ name: `${card.name} › ${op.name}`, card, op })),
+        ]),
+  },
   methods: {
+    dataOf,
+    runOn(entry, event) {
+      const { card, op } = this.uses[event.target.value];
+      event.target.value = "";
+      run(card, op, dataOf(entry));
+    },
     /** Once for each value: the page is drawn anew whenever anything is said. */
     described(value) {
       if (!descriptions.has(value)) descriptions.set(value, Vue.markRaw(describe(value.result)));
@@ -30,6 +48,12 @@ export const OutputView = {
           <strong>{{ entry.plugin }}</strong><span v-if="entry.op"> › {{ entry.op }}</span>
           <span class="quiet"><span v-if="entry.seconds !== undefined">{{ duration(entry.seconds) }} · </span>{{ time(entry.time) }}</span>
         </header>
+        <label class="use" v-if="uses.length && dataOf(entry)"><span class="hidden">Run a plugin on this</span>
+          <select @change="runOn(entry, $event)">
+            <option value="">Run on this…</option>
+            <option v-for="(use, index) in uses" :key="use.name" :value="index">{{ use.name }}</option>
+          </select>
+        </label>
         <ProblemView v-if="entry.kind === 'error'" :error="entry.error" />
         <p v-else-if="entry.kind === 'message'">{{ entry.text }}</p>
         <ValueView v-else :value="described(entry.value)" :name="entry.op || entry.plugin" />

@@ -85,7 +85,7 @@ const CardView = {
           :aria-label="'Start ' + card.name + ' anyway'">Start anyway</button>
       </p>
       <div class="actions">
-        <button v-if="card.plugin && card.canRun" type="button" class="primary" @click="run(card)"
+        <button v-if="card.plugin && card.canRun" type="button" class="primary" @click="run(card, null)"
           :aria-label="'Run ' + card.name">Run</button>
         <button v-for="op in card.ops" :key="op.name" type="button" @click="run(card, op)">{{ op.name }}</button>
         <button v-if="!canStop" type="button" @click="load(card)" :disabled="card.state === 'waiting'"
