@@ -248,6 +248,8 @@ const observer = {
     // Who pressed Stop reads "Stopped", whichever is told first: the answer to Stop or the end.
     if (!card || card.state === "stopped") return;
     card.state = plugin.state;
+    card.place = plugin.place || null;
+    card.since = plugin.since;
     if (plugin.state !== "preparing") card.progress = null;
   },
 

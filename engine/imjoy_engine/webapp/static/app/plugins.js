@@ -148,6 +148,7 @@ export async function restorePlugins() {
 export async function load(card) {
   card.error = null;
   card.progress = null;
+  card.place = null;
   card.plugin = null;
   card.ops = [];
   // What the run before still has to say is not about this one.
@@ -298,6 +299,8 @@ function cardFor(template) {
     engineUrl: "",
     attached: false,
     progress: null,
+    place: null,
+    since: 0,
     percent: null,
     running: false,
     runs: 0,

@@ -21,6 +21,14 @@ export const EngineView = {
     sentence: () => SENTENCES[state.engine.phase],
     status: () => state.engine.status,
     running: () => (state.engine.status?.plugins || []).filter((plugin) => plugin.pid).length,
+    /** The nodes of a cluster that plugins run on, and how many on each. */
+    nodes() {
+      const counts = {};
+      for (const { place } of this.status?.plugins || []) {
+        if (place?.node) counts[place.node] = (counts[place.node] || 0) + 1;
+      }
+      return Object.entries(counts).sort().map(([node, count]) => `${node}: ${count}`);
+    },
     uptime() {
       const minutes = Math.floor((this.status?.uptime || 0) / 60);
       return minutes < 1 ? "less than a minute" : minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
@@ -68,6 +76,7 @@ export const EngineView = {
           <dt>Engine</dt><dd>{{ status.version }}</dd>
           <dt>Workspace</dt><dd class="path">{{ status.workspace }}</dd>
           <dt>Plugins</dt><dd>{{ running }} running</dd>
+          <template v-if="nodes.length"><dt>Nodes</dt><dd>{{ nodes.join(", ") }}</dd></template>
           <dt>Memory</dt><dd>{{ memory }}</dd>
           <dt>Up for</dt><dd>{{ uptime }}</dd>
         </dl>

@@ -2,6 +2,7 @@
 
 import { addFiles } from "../drops.js";
 import { addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
+import { placeText } from "../places.js";
 import { state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
@@ -18,13 +19,26 @@ const STATES = {
   failed: "Failed",
   lost: "Lost with the engine",
 };
+const PLACE_MILLISECONDS = 10_000;
 const BUSY = ["loading", "queued", "preparing", "starting", "stopping"];
 
 const CardView = {
   components: { ProblemView },
   props: { card: Object },
+  data: () => ({ now: Date.now(), clock: 0 }),
+  mounted() {
+    this.clock = setInterval(() => (this.now = Date.now()), PLACE_MILLISECONDS);
+  },
+  unmounted() {
+    clearInterval(this.clock);
+  },
   computed: {
+    /** Where it runs, or what it waits for, where that is a cluster. */
+    place() {
+      return this.canStop ? placeText(this.card.place, this.card.since, this.now) : "";
+    },
     label() {
+      if (this.card.state === "starting" && this.card.place && !this.card.place.node) return "Waiting";
       if (this.card.runs || this.card.running) return "Running";
       if (this.card.state === "ready" && !this.card.plugin) return "Setting up";
       return STATES[this.card.state] || this.card.state;
@@ -72,6 +86,7 @@ const CardView = {
         :class="{ unknown: fraction === null }">
         <div :style="fraction === null ? {} : { width: 100 * fraction + '%' }"></div>
       </div>
+      <p class="quiet step place" v-if="place">{{ place }}</p>
       <p class="quiet step" v-if="card.progress">{{ card.progress.text }}</p>
       <ProblemView v-if="card.error" :error="card.error" closable @close="card.error = null" />
       <p class="environment" v-if="environments.length">
