@@ -52,7 +52,10 @@ if sys.platform == "win32":  # pragma: no cover
         """Replace the value and tell the programs that run. Raises ``OSError``."""
         access = winreg.KEY_SET_VALUE
         with winreg.OpenKey(winreg.HKEY_CURRENT_USER, "Environment", 0, access) as key:
-            winreg.SetValueEx(key, "Path", 0, kind, value)
+            if value:
+                winreg.SetValueEx(key, "Path", 0, kind, value)
+            else:
+                winreg.DeleteValue(key, "Path")  # nobody had one before us
         ctypes.windll.user32.SendMessageTimeoutW(
             HWND_BROADCAST, WM_SETTINGCHANGE, 0, "Environment", SMTO_ABORTIFHUNG, BROADCAST_MILLISECONDS, None
         )
