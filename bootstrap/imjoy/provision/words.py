@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import imjoy
 from imjoy.context import Context
 from imjoy.effects.terminal import wrapped, write
 from imjoy.model.errors import ImJoyError
@@ -84,6 +85,13 @@ def uninstall_lines(result: Uninstall, context: Context) -> Iterator[str]:
     prefix = context.tilde(result.prefix)
     if result.empty:
         yield f"There is nothing to remove: no imjoy in {prefix}."
+        place = Path(imjoy.__file__).parents[1]
+        if any(place.glob("imjoy-*.dist-info")) and not place.is_relative_to(result.prefix):
+            yield (
+                f"The one that says so lies in {context.tilde(place)}. What put it there takes it away: "
+                f"{context.tilde(Path(sys.executable))} -m pip uninstall imjoy, pipx uninstall imjoy or "
+                "uv tool uninstall imjoy."
+            )
         return
     yield "Removed:" if result.done else "To be removed:"
     if result.engine is not None:
