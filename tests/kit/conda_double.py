@@ -7,11 +7,16 @@ explicit list, ``--dry-run``), ``install``, ``update``, ``remove``, ``run``, ``l
 conda does since 2025, it refuses Anaconda's default channels, whose terms nobody has accepted.
 
 It was compared with the real conda, run from its sources (tags 4.3.30 and 4.8.3 on Python 2.7.18; 4.8.3, 4.10.3 and
-4.14.0 on 3.7.16; 26.7.1 on 3.12.1 with the classic solver, against the kit's channel): what ``-V`` and ``info --json``
-write, to which stream and with which exit code, also with a ``.condarc`` that is no YAML; what ``config --show --json``
-answers; ``update`` with a version; ``CONDA_PINNED_PACKAGES``. By their sources: two digits of a version before 4.11
-(``get_major_minor_version``), what ``init`` does to a ``.bashrc``, ``environments.txt`` since 4.4. Not compared: the
-rattler solver, Windows, and the words of errors beyond their first line.
+4.14.0 on 3.7.16; 26.7.1 on 3.12.1 with the classic solver, against the kit's channel): what ``-V`` and ``info
+--json`` write, to which stream and with which exit code, also with a ``.condarc`` that is no YAML; what ``config
+--show --json`` answers; ``update`` with a version; ``CONDA_PINNED_PACKAGES``. And 26.7.1 with conda-rattler-solver
+0.1.0 on py-rattler 0.23: an environment made, listed, updated, added to, and removed; one of an explicit list with
+``file://`` urls, which has the channel ``<unknown>``, and of which it installs nothing more once these files are
+gone, where the classic solver does; a whole ``imjoy install --distribution existing``, doctor and uninstall with
+either solver. They differ in that (the double does as the rattler solver), and in that the rattler solver puts no pip
+beside a Python. By their sources: two digits of a version before 4.11 (``get_major_minor_version``), what ``init``
+does to a ``.bashrc``, ``environments.txt`` since 4.4. Not compared: Windows, and the words of errors beyond their
+first line.
 """
 
 from __future__ import annotations
@@ -75,6 +80,9 @@ conda() {{
 }}
 """
 """What ``etc/profile.d/conda.sh`` holds too."""
+
+
+FIRST_WITH_RATTLER = (26,)
 
 
 class CondaError(Exception):
@@ -429,6 +437,11 @@ def install(options: argparse.Namespace) -> int:
                     "Use `conda install` to install a specific version of a package."
                 )
     installed = [rattler.PrefixRecord.from_path(each) for each in (prefix / "conda-meta").glob("*.json")]
+    for known in installed:
+        # The rattler solver takes what has no channel for something that has to be linked again.
+        place = Path(known.url.removeprefix("file://"))
+        if known.channel == "<unknown>" and not place.exists() and numbers() >= FIRST_WITH_RATTLER:
+            raise CondaError(f"PathNotFoundError: {place}")
     if file:
         new = explicit(file)
         names = {each.name.normalized for each in new}

@@ -68,6 +68,26 @@ def test_an_explicit_list_makes_what_it_lists_and_nothing_that_is_damaged(
     told(conda, "create", "-y", "-p", tmp_path / "two", *FORGE, "--file", file, code=1)
 
 
+def test_of_files_that_are_gone_it_installs_nothing_more(
+    conda: Path, channel: ChannelServer, explicit_list: Callable[..., str], tmp_path: Path
+) -> None:
+    lines = []
+    for line in explicit_list("python=3.11", "small=2.0").split()[1:]:
+        file = tmp_path / line.rpartition("/")[2].partition("#")[0]
+        [source] = channel.channel.folder.glob(f"*/{file.name}")
+        file.symlink_to(source)
+        lines.append(f"{file.as_uri()}#{line.partition('#')[2]}")
+    (tmp_path / "explicit.txt").write_text("\n".join(["@EXPLICIT", *lines]))
+    told(conda, "create", "-y", "-p", tmp_path / "one", *FORGE, "--file", tmp_path / "explicit.txt")
+    [record] = (tmp_path / "one" / "conda-meta").glob("small-*.json")
+    assert json.loads(record.read_text())["channel"] == "<unknown>"
+    again = ("install", "-y", "-p", tmp_path / "one", *FORGE, "--force-reinstall", "small")
+    told(conda, *again)
+    for file in tmp_path.glob("*.conda"):
+        file.unlink()
+    assert "PathNotFoundError" in told(conda, *again, code=1)
+
+
 def test_the_base_is_brought_up_to_date_from_conda_forge(conda: Path) -> None:
     told(conda, "install", "-y", "-n", "base", *FORGE, "conda=26.9.0")
     assert told(conda, "-V") == "conda 26.9.0\n"
