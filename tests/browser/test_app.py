@@ -172,3 +172,20 @@ def test_the_page_fits_a_narrow_screen(app: App) -> None:
     app.load("Numbers")
     app.page.set_viewport_size({"width": 400, "height": 800})
     assert app.page.evaluate("() => document.documentElement.scrollWidth") <= 400
+
+
+def test_a_newcomer_tries_waves_with_three_clicks(app: App) -> None:
+    app.page.get_by_role("button", name="Try Waves").click()
+    app.card("Waves").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
+    app.run("Waves")
+    app.page.get_by_role("dialog").get_by_role("button", name="Run").click()
+    expect(app.page.locator(".entry.result canvas")).to_be_visible()
+
+
+def test_the_examples_are_listed_and_searched_without_a_network(app: App) -> None:
+    app.page.get_by_role("button", name="More examples").click()
+    dialog = app.page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Load ")).to_have_count(13)
+    dialog.get_by_label("Search").fill("callbacks native")
+    dialog.get_by_role("button", name="Load Callbacks").click()
+    app.card("Callbacks").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)

@@ -16,7 +16,7 @@ from .conftest import App, Engine, Seen
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "engine" / "imjoy_engine" / "webapp" / "examples"
 CANCELLED_SECONDS = 2.0
 
 

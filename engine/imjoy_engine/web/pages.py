@@ -16,6 +16,7 @@ from imjoy import __version__
 from ..settings import Settings
 
 STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
+EXAMPLES = STATIC.parent / "examples"
 PLUGIN_FILE = "imjoy-engine.imjoy.html"
 
 # Windows lets any program change what a suffix means, and a module of the wrong type is not run.
@@ -89,6 +90,11 @@ def add_page_routes(app: web.Application, settings: Settings, base_path: str = "
         headers = {**_EVERY_PAGE, "Content-Security-Policy": _FRAME_POLICY, "Cache-Control": "no-cache"}
         return web.Response(text=source, content_type="text/html", headers=headers)
 
+    async def list_examples(request: web.Request) -> web.StreamResponse:
+        """Answer with the names of the files of the plugins that come with us."""
+        names = await asyncio.to_thread(lambda: sorted(path.name for path in EXAMPLES.glob("*.imjoy.html")))
+        return web.json_response(names, headers={**_EVERY_PAGE, "Content-Security-Policy": _CLOSED})
+
     async def show_library(request: web.Request) -> web.StreamResponse:
         from ..webapp.fetch import library_files  # as below: not at start-up, of which it would be 5 ms
 
@@ -112,6 +118,8 @@ def add_page_routes(app: web.Application, settings: Settings, base_path: str = "
             continue
         get("/", _page("app.html", _APP_POLICY))
         get("/frame.html", show_frame)
+        get("/examples/", list_examples)
+        get("/examples/{path:.+}", _folder(EXAMPLES, _SOURCE_POLICY))
         get("/lib/{name}", show_library)
 
 

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "engine" / "imjoy_engine" / "webapp" / "examples"
 RUN_SECONDS = 170
 IMJOY = [sys.executable, "-m", "imjoy"]
 CUT_OFF = ["unshare", "--net", "--map-root-user", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]

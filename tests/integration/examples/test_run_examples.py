@@ -20,7 +20,7 @@ from imjoy.model.errors import ExitCode
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "engine" / "imjoy_engine" / "webapp" / "examples"
 RUN_SECONDS = 150
 CANCELLED_SECONDS = 2.0
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -18,7 +18,7 @@ from imjoy_engine.environments.spec import this_platform
 
 from .conftest import OTHER_PLATFORM, Imjoy, mirror_platform
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "engine" / "imjoy_engine" / "webapp" / "examples"
 
 PLUGIN = """
 <config lang="json">

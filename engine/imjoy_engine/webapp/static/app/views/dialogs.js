@@ -2,6 +2,7 @@
 
 import { state } from "../state.js";
 import { FilesView } from "./files.js";
+import { GalleryView } from "./gallery.js";
 
 const FieldView = {
   props: { field: Object, modelValue: {} },
@@ -43,7 +44,7 @@ const FieldView = {
 };
 
 const DialogView = {
-  components: { FieldView, FilesView },
+  components: { FieldView, FilesView, GalleryView },
   props: { dialog: Object },
   data() {
     const fields = (this.dialog.parts || []).filter((part) => part.field).map((part) => part.field);
@@ -79,8 +80,9 @@ const DialogView = {
     this.$el.close();
   },
   template: `
-    <dialog :aria-label="dialog.title" @cancel.prevent="dismiss" :class="{ large: dialog.kind === 'files' }">
+    <dialog :aria-label="dialog.title" @cancel.prevent="dismiss" :class="{ large: ['files', 'gallery'].includes(dialog.kind) }">
       <FilesView v-if="dialog.kind === 'files'" :dialog="dialog" @dismiss="dismiss" />
+      <GalleryView v-else-if="dialog.kind === 'gallery'" :dialog="dialog" @dismiss="dismiss" />
       <form v-else @submit.prevent="accept">
         <h2>{{ dialog.title }}</h2>
         <p class="text" v-if="dialog.text">{{ dialog.text }}</p>

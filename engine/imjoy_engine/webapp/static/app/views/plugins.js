@@ -1,6 +1,7 @@
 // The plugins: load one, and a card for each.
 
 import { addFiles } from "../drops.js";
+import { FIRST, loadExample, openGallery } from "../gallery.js";
 import { addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
 import { placeText } from "../places.js";
 import { state } from "../state.js";
@@ -115,9 +116,11 @@ const CardView = {
 
 export const PluginsView = {
   components: { CardView, ProblemView },
-  setup: () => ({ state }),
+  setup: () => ({ state, FIRST }),
   data: () => ({ url: "", asksUrl: false }),
   methods: {
+    loadExample,
+    openGallery,
     picked(event) {
       addFiles([...event.target.files]).finally(() => (event.target.value = ""));
     },
@@ -149,9 +152,13 @@ export const PluginsView = {
         <p class="big">Drop a plugin here</p>
         <p>A plugin is one file, <code>NAME.imjoy.html</code>. Load it from this computer or from a url; native Python
           plugins run in a process and an environment of their own.</p>
+        <p class="row"><button type="button" class="primary" @click="loadExample(FIRST + '.imjoy.html')"
+          :disabled="state.loading">Try {{ FIRST }}</button>
+          <button type="button" @click="openGallery">More examples</button></p>
       </div>
       <CardView v-for="card in state.plugins" :key="card.name" :card="card" />
-      <p class="quiet drop" v-if="state.plugins.length">Drop a file anywhere to load another.</p>
+      <p class="quiet drop" v-if="state.plugins.length">Drop a file anywhere to load another, or choose one of the
+        <button type="button" class="plain" @click="openGallery">examples</button>.</p>
     </section>
   `,
 };
