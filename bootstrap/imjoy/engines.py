@@ -36,7 +36,8 @@ class EngineState:
     """What an engine wrote down about itself (``engine.json``); ``birth`` as :func:`birth_of` tells it.
 
     ``certificate`` is PEM, empty for plain http; ``names`` are the host names that it answers to besides its addresses,
-    ``base_url`` is where a reverse proxy shows it, if one does.
+    ``base_url`` is where a reverse proxy shows it, if one does. ``python`` is the interpreter that it runs on,
+    which its argv[0] is not where Python is a framework of macOS; empty in what engines before 0.12 wrote.
     """
 
     pid: int
@@ -50,6 +51,7 @@ class EngineState:
     certificate: str = ""
     names: tuple[str, ...] = ()
     base_url: str = ""
+    python: str = ""
 
 
 class Condition(Enum):
@@ -98,6 +100,7 @@ def read_state(layout: Layout) -> EngineState | None:
                 state.url,
                 state.certificate,
                 state.base_url,
+                state.python,
                 *state.names,
             )
         )

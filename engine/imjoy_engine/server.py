@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -362,6 +363,7 @@ def _write_state(context: Context, certificate: str) -> None:
         "certificate": certificate,
         "names": list(context.settings.allow_hosts),
         "base_url": context.settings.base_url,
+        "python": sys.executable,
     }
     write_private(context.settings.layout.state_file, json.dumps(state) + "\n")
 

@@ -32,7 +32,7 @@ class RunningEngine:
 def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
     """Return the engines of this account that run from an environment: that of ``layout``, and of other workspaces."""
     layouts = {layout.workspace: layout}
-    for workspace in _workspaces(environment):
+    for workspace in _workspaces():
         layouts.setdefault(workspace, Layout(layout.prefix, workspace))
     found = []
     for each in layouts.values():
@@ -41,8 +41,9 @@ def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
             continue
         process = find_process(sighting.state.pid, sighting.state.birth)
         argv = command_line(process) if process else []
-        if _is_of(argv, environment):
-            found.append(RunningEngine(each, sighting.state, tuple(argv), _plugins(each)))
+        python = sighting.state.python or "".join(argv[:1])
+        if argv and _is_of(python, environment):
+            found.append(RunningEngine(each, sighting.state, (python, *argv[1:]), _plugins(each)))
     return found
 
 
@@ -69,7 +70,7 @@ def start_again(engines: Iterable[RunningEngine], context: Context) -> tuple[str
     return tuple(notices)
 
 
-def _workspaces(environment: Path) -> set[Path]:
+def _workspaces() -> set[Path]:
     import psutil
 
     found = set()
@@ -79,15 +80,14 @@ def _workspaces(environment: Path) -> set[Path]:
         except psutil.Error:
             continue
         argv = command_line(process) if mine else []
-        ours = ENGINE_MODULE in argv and "serve" in argv and _is_of(argv, environment)
-        if ours and WORKSPACE_OPTION in argv[:-1]:
+        if ENGINE_MODULE in argv and "serve" in argv and WORKSPACE_OPTION in argv[:-1]:
             found.add(Path(argv[argv.index(WORKSPACE_OPTION) + 1]))
     return found
 
 
-def _is_of(argv: list[str], environment: Path) -> bool:
+def _is_of(python: str, environment: Path) -> bool:
     # A prefix may be a link to the environment; the Python in it may be one to elsewhere, and is not looked through.
-    return bool(argv) and environment.resolve() in Path(argv[0]).parent.resolve().joinpath("python").parents
+    return environment.resolve() in Path(python).parent.resolve().joinpath("python").parents
 
 
 def _plugins(layout: Layout) -> tuple[str, ...]:

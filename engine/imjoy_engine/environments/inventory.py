@@ -15,7 +15,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_settings import find_conda
 from imjoy_engine.environments.pip_part import PIP_PARTS
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, remove_tree
-from imjoy_engine.environments.uses import Use, read_uses
+from imjoy_engine.environments.uses import Use, read_uses, running
 
 CONDA_LIST = Path(".conda", "environments.txt")
 
@@ -53,9 +53,10 @@ class Environment:
 def list_environments(root: Path) -> list[Environment]:
     """Return what is in the store, the most recently made first."""
     uses = list(read_uses(root))
+    noted = running(root)
     busy = _running_interpreters()
     found = [
-        _look(folder, tuple(use for use in uses if use.environment == folder.name), busy)
+        _look(folder, tuple(use for use in uses if use.environment == folder.name), noted, busy)
         for folder in _folders(root)
     ]
     return sorted(found, key=lambda each: -(each.created or 0.0))
@@ -188,7 +189,7 @@ def _folders(root: Path) -> Iterator[Path]:
                 yield folder
 
 
-def _look(folder: Path, uses: tuple[Use, ...], busy: list[str]) -> Environment:
+def _look(folder: Path, uses: tuple[Use, ...], noted: set[str], busy: list[str]) -> Environment:
     content: dict[str, Any] = {}
     with contextlib.suppress(OSError):
         document = read_json(folder / MARKER_NAME)
@@ -199,7 +200,7 @@ def _look(folder: Path, uses: tuple[Use, ...], busy: list[str]) -> Environment:
         id=folder.name,
         path=folder,
         ready=bool(content) and interpreter_of(folder).exists(),
-        in_use=any(program.startswith(f"{folder}{os.sep}") for program in busy),
+        in_use=folder.name in noted or any(program.startswith(f"{folder}{os.sep}") for program in busy),
         bytes=_disk_use(folder),
         created=float(created) if isinstance(created, (int, float)) else None,
         spec=spec if isinstance(spec, dict) else {},

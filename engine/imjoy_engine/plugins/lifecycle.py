@@ -23,7 +23,7 @@ from imjoy.model.errors import ImJoyError
 from ..environments.existing.choice import Choice
 from ..environments.spec import EnvironmentSpec
 from ..environments.store import EnvironmentStore, Progress
-from ..environments.uses import note_use
+from ..environments.uses import note_running, note_use
 from ..launchers import Ended, Launcher, Place, Resources, Start, Worker
 from .events import EventLog
 from .output import OutputDecoder
@@ -178,6 +178,7 @@ class Plugin:
         self._script_ran: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._script_ran.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._worker: Worker | None = None
+        self._running: Path | None = None
         self._output: deque[str] = deque()
         self._output_characters = 0
         self._decoders = {name: OutputDecoder() for name in ("stdout", "stderr")}
@@ -369,6 +370,7 @@ class Plugin:
         else:
             python = await environments.ensure(spec, self._report)
         note_use(python, manifest.name, manifest.tag, self.request.workspace)
+        self._running = note_running(python, self.id)
         return python, variables, found is None
 
     def _existing(self, spec: EnvironmentSpec) -> tuple[Path, Mapping[str, str]] | None:
@@ -440,6 +442,9 @@ class Plugin:
     def _finish(self) -> None:
         self._control.cancel()
         self._worker = None
+        if self._running is not None:
+            with contextlib.suppress(OSError):
+                self._running.unlink()
         shutil.rmtree(self._surroundings.scratch / self.id, ignore_errors=True)
         for name in self._decoders:
             self.output(name, b"", final=True)
