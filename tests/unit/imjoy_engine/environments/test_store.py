@@ -337,3 +337,29 @@ def test_a_build_for_which_nobody_waits_any_more_is_given_up(building: Environme
         assert await in_time(again) == building.ready(SPEC)
 
     asyncio.run(scenario())
+
+
+def test_who_comes_while_a_build_is_being_given_up_gets_one_of_their_own(building: EnvironmentStore) -> None:
+    async def scenario() -> None:
+        begun, may_end = asyncio.Event(), asyncio.Event()
+        giving_up = asyncio.Event()
+
+        async def slow(prefix: Path, report: object) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                giving_up.set()
+                await may_end.wait()
+
+        only = asyncio.ensure_future(building.ensure(SPEC, ignore, slow))
+        await in_time(begun.wait())
+        only.cancel()
+        await in_time(giving_up.wait())
+        again = asyncio.ensure_future(building.ensure(SPEC, ignore, make))
+        await asyncio.sleep(0)
+        may_end.set()
+        assert await in_time(again) == building.ready(SPEC)
+        await asyncio.gather(only, return_exceptions=True)
+
+    asyncio.run(scenario())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -186,3 +187,11 @@ def test_what_is_sent_stays_as_it_was() -> None:
     message = {"list": [big, 1], "dict": {"value": big}}
     list(frames(message))
     assert message == {"list": [big, 1], "dict": {"value": big}}
+
+
+def test_a_view_of_numbers_travels_as_its_bytes() -> None:
+    numbers = array("d", range(SENT_FRAME_BYTES // 8 + 1000))
+    assembler = Assembler()
+    *_, last = [assembler.feed(frame) for frame in frames(memoryview(numbers))]
+    assert last is not None
+    assert plain(last[0]) == numbers.tobytes()
