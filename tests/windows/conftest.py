@@ -10,11 +10,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +59,9 @@ class Windows:
         """Return where ``C:\\…`` lies."""
         return self.drive.joinpath(*name.split("\\")[1:])
 
-    def run(self, tool: str, *words: str, environ: Mapping[str, str] | None = None) -> Done:
+    def run(
+        self, tool: str, *words: str, environ: Mapping[str, str] | None = None, seconds: float = RUN_SECONDS
+    ) -> Done:
         """Run one of the bench's tools (``imjoy``, ``winpython``, ``winrun``, ``pwsh``) to its end."""
         # Files, not pipes: what the first program has Wine start holds them open.
         with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told:
@@ -66,7 +71,7 @@ class Windows:
                 stdout=said,
                 stderr=told,
                 env={**os.environ, "WINEPATH": PYTHON_ON_PATH, **(environ or {})},
-                timeout=RUN_SECONDS,
+                timeout=seconds,
                 check=False,
             ).returncode
             texts = []
@@ -75,13 +80,48 @@ class Windows:
                 texts.append(COLOURS.sub("", file.read().decode("utf-8", "replace")).replace("\r", ""))
         return Done(code, *texts)
 
-    def install(self, *words: str, environ: Mapping[str, str] | None = None) -> Done:
-        """Run install.ps1 of this checkout, copied to where it has no checkout beside it."""
+    @contextmanager
+    def started(self, tool: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run one of the bench's tools beside the test, and say nothing of what it says."""
+        with subprocess.Popen(
+            [self.folder / "bin" / tool, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "WINEPATH": PYTHON_ON_PATH},
+        ) as process:
+            yield process
+            process.wait(RUN_SECONDS)
+
+    def processes(self, mark: str) -> list[psutil.Process]:
+        """Return the programs of Windows that have ``mark`` in their command line, as this machine sees them."""
+        found = []
+        for each in psutil.process_iter():
+            with suppress(psutil.Error):
+                line = each.cmdline()
+                if line and line[0].lower().endswith(".exe") and any(mark in word for word in line):
+                    found.append(each)
+        return found
+
+    def door(self) -> tuple[str, ...]:
+        """Return what has PowerShell run install.ps1 of this checkout, copied to where it has no checkout beside it."""
         shutil.copy(ROOT / "install.ps1", self.path("C:\\install.ps1"))
         # What the bench sets for its own pip, the pip that a new Python brings does not know.
         line = "Remove-Item env:PIP_USE_DEPRECATED; & C:\\install.ps1 @args; exit $LASTEXITCODE"
         self.path("C:\\door.ps1").write_text(line, encoding="ascii")
-        return self.run("pwsh", "-NoProfile", "-File", "C:\\door.ps1", *words, environ=environ)
+        return ("-NoProfile", "-File", "C:\\door.ps1")
+
+    def install(self, *words: str, environ: Mapping[str, str] | None = None) -> Done:
+        """Run install.ps1."""
+        return self.run("pwsh", *self.door(), *words, environ=environ)
+
+
+def wait_for(what: Callable[[], object], of: str) -> None:
+    """Wait until something is so, for as long as a program may take."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while not what():
+        assert time.monotonic() < deadline, of
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
