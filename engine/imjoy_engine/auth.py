@@ -28,6 +28,7 @@ CODE_SECONDS = 3600.0
 MAX_CODES = 16
 # RFC 9110, section 7.2: a name or an address, and a port; nothing that a reader of urls could take for something else.
 HOST_FORM = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+ORIGIN_FORM = re.compile(r"https?://[a-z0-9._\[\]:-]+")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -203,6 +204,12 @@ class Gate:
         name = _plain_address((host["address"] or host["name"]).lower())
         here = {self._bound_host, _plain_address(local_address or "")} - {""}
         return name in LOOPBACK_HOSTS or name in here or name in self._allow_hosts
+
+    @property
+    def embedders(self) -> str:
+        """The pages that may speak to us, as a policy's ``frame-ancestors`` names them."""
+        named = sorted(origin for origin in self._allow_origins if ORIGIN_FORM.fullmatch(origin))
+        return " ".join(["'self'", f"https://{TRUSTED_SITE}", f"https://*.{TRUSTED_SITE}", *named])
 
     def origin_is_allowed(self, origin: str | None, host_header: str | None) -> bool:
         """Whether a page of ``origin`` may speak to us: our own pages, imjoy.io, what ``--allow-origin`` names.

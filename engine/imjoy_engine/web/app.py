@@ -104,7 +104,7 @@ def build_app(context: Context) -> web.Application:
     add_file_routes(app, context.settings, proxies)
     add_classic_routes(app, context.settings, proxies.base_path)
     context.gate.when_replaced(app[FILES].forget_urls)
-    add_page_routes(app, context.settings, proxies.base_path)
+    add_page_routes(app, context.settings, proxies, context.gate.embedders)
     return app
 
 

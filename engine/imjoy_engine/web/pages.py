@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
+import hashlib
+import json
 import mimetypes
 import os
 from collections.abc import Awaitable, Callable
@@ -14,10 +17,12 @@ from aiohttp import web
 from imjoy import __version__
 
 from ..settings import Settings
+from .proxied import Proxies
 
 STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
 EXAMPLES = STATIC.parent / "examples"
 PLUGIN_FILE = "imjoy-engine.imjoy.html"
+ENGINE_FRAME = "engine-frame.html"
 
 # Windows lets any program change what a suffix means, and a module of the wrong type is not run.
 CONTENT_TYPES = {
@@ -61,6 +66,11 @@ _FRAME_POLICY = (
     "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
 )
 
+# It is told the url of an engine, which may be another one.
+_ENGINE_FRAME_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; connect-src 'self' https: http: wss: ws:"
+)
+
 # A plugin file is for an app to read. Opened by itself it is a page of ours, and must not run.
 _SOURCE_POLICY = "sandbox; " + _CLOSED
 
@@ -69,18 +79,24 @@ _OTHER_APP_POLICY = "frame-ancestors 'self'"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_page_routes(app: web.Application, settings: Settings, base_path: str = "") -> None:
-    """Add the routes of the pages, under ``base_path`` as well.
+def add_page_routes(
+    app: web.Application, settings: Settings, proxies: Proxies | None = None, embedders: str = "'self'"
+) -> None:
+    """Add the routes of the pages, also under the path at which a proxy shows us.
+
+    ``embedders`` are the pages that may show the engine plugin's frame, in the words of a policy.
 
     Call it after the API's routes: ``--app-dir`` answers whatever they leave.
 
     None of these answers needs a token or holds a secret.
     """
     libraries = settings.layout.webapp
+    known = proxies or Proxies()
 
     async def show_engine_plugin(request: web.Request) -> web.StreamResponse:
         """Answer with the engine plugin for other apps; fetches its two libraries where ``--serve`` has not yet."""
-        source = await asyncio.to_thread(engine_plugin_source, libraries)
+        frame = f"{known.url(request)}/{ENGINE_FRAME}"
+        source = await asyncio.to_thread(engine_plugin_source, libraries, frame)
         headers = {**_EVERY_PAGE, "Content-Security-Policy": _SOURCE_POLICY, "Cache-Control": "no-cache"}
         return web.Response(text=source, content_type="text/html", headers=headers)
 
@@ -95,6 +111,13 @@ def add_page_routes(app: web.Application, settings: Settings, base_path: str = "
         names = await asyncio.to_thread(lambda: sorted(path.name for path in EXAMPLES.glob("*.imjoy.html")))
         return web.json_response(names, headers={**_EVERY_PAGE, "Content-Security-Policy": _CLOSED})
 
+    async def show_engine_frame(request: web.Request) -> web.StreamResponse:
+        """Answer with the frame in which the engine plugin runs; no other code than what is in it can."""
+        source, script = await asyncio.to_thread(engine_frame_source, libraries)
+        policy = f"{_ENGINE_FRAME_POLICY}; script-src 'sha256-{script}'; frame-ancestors {embedders}"
+        headers = {**_EVERY_PAGE, "Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+        return web.Response(text=source, content_type="text/html", headers=headers)
+
     async def show_library(request: web.Request) -> web.StreamResponse:
         from ..webapp.fetch import library_files  # as below: not at start-up, of which it would be 5 ms
 
@@ -103,9 +126,10 @@ def add_page_routes(app: web.Application, settings: Settings, base_path: str = "
             raise web.HTTPNotFound
         return _file(path, _CLOSED)
 
-    for prefix in dict.fromkeys((base_path, "")):
+    for prefix in dict.fromkeys((known.base_path, "")):
         get = functools.partial(_add, app, prefix)
         get(f"/{PLUGIN_FILE}", show_engine_plugin)
+        get(f"/{ENGINE_FRAME}", show_engine_frame)
         if prefix:
             # What a page names is beside it: without the last slash that would be one folder up.
             app.router.add_get(prefix, _to_the_folder)
@@ -147,19 +171,34 @@ def _folder(folder: Path, policy: str) -> Handler:
     return show
 
 
-def engine_plugin_source(root: Path) -> str:
+def engine_plugin_source(root: Path, frame: str = "") -> str:
     """Return ``imjoy-engine.imjoy.html`` with everything it needs inside it; ``root`` is where packages are kept.
+
+    ``frame`` is the url of the frame that it is to run in; an app that knows no such frames runs it in one of its own.
 
     Raises:
         ImJoyError: ``webapp.*``, when its libraries are not there and cannot be fetched.
     """
+    source = _with_scripts(PLUGIN_FILE, _engine_plugin_scripts(root, _shielded))
+    source = source.replace('"base_frame": ""', f'"base_frame": {json.dumps(frame)}', 1)
+    return source.replace('"version": ""', f'"version": "{__version__}"', 1)
+
+
+def engine_frame_source(root: Path) -> tuple[str, str]:
+    """Return ``engine-frame.html`` with everything it needs inside it, and its script's SHA-256 as policies name it."""
+    scripts = [*_engine_plugin_scripts(root, _without_eval), (STATIC / "engine-frame.js").read_text("utf-8")]
+    source = _with_scripts(ENGINE_FRAME, scripts)
+    script = source.partition("<script>")[2].partition("</script>")[0]
+    return source, base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _engine_plugin_scripts(root: Path, wrap: Callable[[str], str]) -> list[str]:
     from ..webapp.fetch import ensure_webapp, library_files
 
     ensure_webapp(root, lambda text, done, total: None, environ=os.environ)
     fetched = library_files(root)
-    scripts = [_shielded(fetched[name].read_text("utf-8")) for name in ("imjoy-rpc.min.js", "msgpack.min.js")]
-    scripts.append((STATIC / "engine.js").read_text("utf-8"))
-    return _with_scripts(PLUGIN_FILE, scripts).replace('"version": ""', f'"version": "{__version__}"')
+    libraries = [wrap(fetched[name].read_text("utf-8")) for name in ("imjoy-rpc.min.js", "msgpack.min.js")]
+    return [*libraries, *((STATIC / name).read_text("utf-8") for name in ("engine.js", "other-app.js"))]
 
 
 def frame_source(root: Path) -> str:
@@ -179,6 +218,12 @@ def _with_scripts(template: str, scripts: list[str]) -> str:
 def _shielded(library: str) -> str:
     # A plugin's code is evaluated inside a function; a library takes `this` there for the global object.
     return f"(function (exports, module, define) {{\n{library}\n}}).call(globalThis);"
+
+
+def _without_eval(library: str) -> str:
+    # imjoy-rpc finds typed arrays by `eval` of their names. The frame's policy lets nothing be evaluated.
+    by_name = "(name) => globalThis[name]"
+    return f"(function (eval) {{\n{library}\n}}).call(globalThis, {by_name});"
 
 
 def _inside(folder: Path, relative: str) -> Path:

@@ -193,7 +193,7 @@
         throw new EngineError({
           id: "engine.unreachable",
           what: "The engine does not answer.",
-          ...whyUnreachable(this.url, error.message),
+          ...whyUnreachable(this.url, error.message, await localNetworkIsClosed()),
         });
       }
     }
@@ -293,12 +293,23 @@
     return /Version\/.* Safari\//.test(agent) && !/Chrom|Android|Edg|OPR|Firefox/.test(agent);
   }
 
-  /** Why a page cannot reach an engine, as far as the two addresses tell, and the way out. */
-  function whyUnreachable(url, message) {
+  /** Whether the browser keeps this page, or the frame that it is in, from reaching this machine. */
+  async function localNetworkIsClosed() {
+    try {
+      return (await scope.navigator.permissions.query({ name: "local-network-access" })).state === "denied";
+    } catch {
+      return false; // a browser that asks nobody
+    }
+  }
+
+  /** Why a page cannot reach an engine, as far as the two addresses and a permission tell, and the way out. */
+  function whyUnreachable(url, message, isClosed = false) {
     const { protocol, hostname, port } = parsed(url) || {};
     const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
     // A web worker made from a blob has its page's scheme behind its own.
-    const pageIsSecure = /^(blob:)?https:/.test(scope.location ? scope.location.href : "");
+    const page = scope.location ? scope.location.href : "";
+    const pageIsSecure = /^(blob:)?https:/.test(page);
+    const pageIsHere = /^(blob:)?https?:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(page);
     if (protocol === "http:" && pageIsSecure && !isHere) {
       return {
         why: `This page is https, and browsers keep such pages from plain http addresses on the network, as ${url} is one.`,
@@ -309,6 +320,15 @@
       return {
         why: `This page is https, and most versions of Safari keep such pages from every plain http address, as ${url} is one.`,
         fix: `Open ${url} itself in Safari: the engine has this app too. Or use another browser for this page.`,
+      };
+    }
+    if (isHere && !pageIsHere && isClosed) {
+      return {
+        why: `The browser keeps this page from programs of this machine (local network access), as ${url} is one.`,
+        fix: [
+          "Allow it in the browser's settings for this site, then load the page again.",
+          `Or use the app that the engine serves, which needs no permission: imjoy start --serve, then open ${url}`,
+        ].join("\n"),
       };
     }
     const trust = `Open ${url} in this browser and see whether it accepts the engine's certificate.`;

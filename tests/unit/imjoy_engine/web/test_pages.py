@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from imjoy.model.layout import Layout
+from imjoy_engine.auth import Gate
 from imjoy_engine.settings import Settings
 from imjoy_engine.web.pages import add_page_routes, engine_plugin_source
 from imjoy_engine.webapp.fetch import pinned_packages
@@ -31,10 +36,10 @@ def layout(tmp_path: Path) -> Layout:
     return layout
 
 
-def ask(settings: Settings, asking: Callable[[Client], Awaitable[None]]) -> None:
+def ask(settings: Settings, asking: Callable[[Client], Awaitable[None]], embedders: str = "'self'") -> None:
     async def run() -> None:
         app = web.Application()
-        add_page_routes(app, settings)
+        add_page_routes(app, settings, embedders=embedders)
         async with TestClient(TestServer(app)) as client:
             await asking(client)
 
@@ -146,6 +151,47 @@ def test_the_engine_plugin_has_everything_inside_it(layout: Layout, monkeypatch:
     assert source.count("</script>") == 1
     # No address of elsewhere; the scheme alone is what an engine's url gets that has none.
     assert "http://" not in source.replace("http://127.0.0.1", "").replace("http://${url}", "")
+
+
+def test_the_frame_of_the_engine_plugin_is_for_pages_that_may_connect_and_runs_its_own_script_alone(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imjoy_engine.webapp.fetch.ensure_webapp", lambda *args, **options: None)
+    gate = Gate(
+        "a-token-of-this-test", "127.0.0.1", (), ["https://lab.example", "http://127.0.0.1:9000", "null"]
+    )
+
+    async def asking(client: Client) -> None:
+        response = await client.get("/engine-frame.html")
+        policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
+        assert policy["frame-ancestors"].split() == [
+            "'self'",
+            "https://imjoy.io",
+            "https://*.imjoy.io",
+            "http://127.0.0.1:9000",
+            "https://lab.example",
+        ]
+        text = await response.text()
+        (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert policy["script-src"] == f"'sha256-{digest}'"
+        assert policy["default-src"] == "'none'"
+        assert "imjoy-rpc.min.js has" in script
+
+    ask(Settings(layout), asking, gate.embedders)
+
+
+def test_the_engine_plugin_runs_in_the_frame_of_the_engine_that_was_asked_for_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imjoy_engine.webapp.fetch.ensure_webapp", lambda *args, **options: None)
+
+    async def asking(client: Client) -> None:
+        source = await (await client.get("/imjoy-engine.imjoy.html")).text()
+        config = json.loads(source.partition('<config lang="json">')[2].partition("</config>")[0])
+        assert config["base_frame"] == f"http://127.0.0.1:{client.port}/engine-frame.html"
+
+    ask(Settings(layout), asking)
 
 
 def test_an_unknown_library_is_not_found(layout: Layout) -> None:

@@ -50,12 +50,14 @@ def test_the_engine_plugin_s_own_script_parses() -> None:
     run_node("--input-type=commonjs", "--check", "-", text=script[1])
 
 
-def unreachable(page: str, engine: str, browser: str = "") -> dict[str, str]:
+def unreachable(page: str, engine: str, browser: str = "", permission: str = "prompt") -> dict[str, str]:
     """Return what a page says of an engine that it cannot reach."""
     source = (STATIC / "engine.js").read_text("utf-8")
     code = (
         f"globalThis.location = {{href: {json.dumps(page)}}};"
-        f"Object.defineProperty(globalThis, 'navigator', {{value: {{userAgent: {json.dumps(browser)}}}}});"
+        f"const permissions = {{query: async () => ({{state: '{permission}'}})}};"
+        f"const navigator = {{userAgent: {json.dumps(browser)}, permissions}};"
+        "Object.defineProperty(globalThis, 'navigator', {value: navigator});"
         "globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };"
         f"{source};"
         f"new ImJoyEngine.Link({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
@@ -71,6 +73,17 @@ def test_an_https_page_says_why_it_cannot_reach_a_plain_http_engine_on_the_netwo
     assert "browsers keep such pages from plain http addresses" in found["why"]
     assert "ssh -L 8080:127.0.0.1:8080 lab.example" in found["fix"]
     assert "--tls" in found["fix"]
+
+
+def test_a_page_that_the_browser_keeps_from_this_machine_says_so_and_what_to_do() -> None:
+    found = unreachable("https://imjoy.io/", "http://127.0.0.1:8080", permission="denied")
+    assert "keeps this page from programs of this machine (local network access)" in found["why"]
+    assert "settings for this site" in found["fix"]
+    assert "imjoy start --serve, then open http://127.0.0.1:8080" in found["fix"]
+    elsewhere = unreachable("https://imjoy.io/", "https://lab.example:8080", permission="denied")
+    assert "certificate" in elsewhere["fix"]
+    for page in ("http://127.0.0.1:8080/", "blob:http://localhost:9000/1"):
+        assert "Start it with" in unreachable(page, "http://127.0.0.1:8080", permission="denied")["fix"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+// The engine plugin for other ImJoy apps. It needs the globals `api` (once it is asked) and `ImJoyEngine`.
+
+const FACTORY = "ImJoy-Engine";
+const DEFAULT_URL = globalThis.engineUrl || "http://127.0.0.1:8080";
+const KEY = "engines";
+
+class ImJoyEnginePlugin {
+  async setup() {
+    this.engines = new Map();
+    await api.register({
+      type: "engine-factory",
+      name: FACTORY,
+      icon: "🚀",
+      addEngine: (config) => this.addEngine(config),
+      removeEngine: (config) => this.removeEngine(config),
+    });
+    for (const saved of await this.remembered()) {
+      try {
+        await this.connect(saved);
+      } catch (error) {
+        api.showMessage(`${saved.url}: ${error.message}`, 15);
+      }
+    }
+  }
+
+  async run() {
+    await this.addEngine();
+  }
+
+  /** Connect to an engine; asks for whatever of `{url, token, name}` is not given. */
+  async addEngine(config) {
+    const given = config || {};
+    const url = given.url || (await api.prompt("The engine's url (imjoy start prints it)", DEFAULT_URL));
+    if (!url) return false;
+    const token = given.token || (await api.prompt("Its connection token (this prints it: imjoy token)", ""));
+    if (!token) return false;
+    const engine = { name: given.name, url: ImJoyEngine.completeUrl(url), token: token.trim() };
+    try {
+      await this.connect(engine);
+    } catch (error) {
+      await api.alert(error.message);
+      return false;
+    }
+    const others = (await this.remembered()).filter((other) => other.url !== engine.url);
+    await api.setConfig(KEY, JSON.stringify([...others, engine]));
+    api.showMessage(`Connected to the engine at ${engine.url}.`);
+    return true;
+  }
+
+  async removeEngine({ name, url }) {
+    const engines = await this.remembered();
+    const isThis = (engine) => engine.url === url || (name && engine.name === name);
+    await api.setConfig(KEY, JSON.stringify(engines.filter((engine) => !isThis(engine))));
+    for (const service of this.engines.get(url) || []) await api.unregister(service);
+    this.engines.delete(url);
+    return true;
+  }
+
+  async connect({ name, url, token }) {
+    const { engine, link } = ImJoyEngine.makeEngine({
+      url,
+      token,
+      name,
+      client: await this.clientId(),
+      factory: FACTORY,
+      announce: true,
+    });
+    await link.status();
+    const files = ImJoyEngine.makeFileManager({ link, name: engine.name });
+    engine.id = await api.register(engine);
+    files.id = await api.register(files);
+    this.engines.set(url, [
+      { type: "engine", id: engine.id, name: engine.name, url },
+      { type: "file-manager", id: files.id, name: files.name, url },
+    ]);
+  }
+
+  async remembered() {
+    try {
+      return JSON.parse(await api.getConfig(KEY)) || [];
+    } catch {
+      return [];
+    }
+  }
+
+  async clientId() {
+    let id = await api.getConfig("client");
+    if (!id) {
+      id = ImJoyEngine.newClientId();
+      await api.setConfig("client", id);
+    }
+    return id;
+  }
+}
