@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +11,7 @@ import click
 from imjoy import render
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.typed import typed_line
 from imjoy.path.operations import running_shell
 from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision.arguments import Arguments, parse
@@ -86,7 +85,7 @@ def _told(result: Installed, *, starting: bool) -> Iterator[str]:
         yield f"    {result.path_line}"
     elif not result.on_path:
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
-        command = shlex.quote(str(result.command)) if os.name == "posix" else f'& "{result.command}"'
+        command = typed_line([str(result.command)])
         yield f"and for every one to come\n    {command} path --apply"
     if not starting:
         yield "\nStart the engine and open the app with\n    imjoy start --serve --open"

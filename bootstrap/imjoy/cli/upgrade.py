@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from imjoy.context import Context
 from imjoy.effects.home import typed_path
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
+from imjoy.model.typed import typed_line
 from imjoy.provision.apply import interpreter, works
 from imjoy.provision.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
@@ -132,7 +132,7 @@ def _refuse_elsewhere(origin: Origin, prefix: str | None) -> None:
         raise ImJoyError(
             "upgrade.elsewhere",
             f"This imjoy lives in {origin.environment}, and cannot upgrade the one in {folder}.",
-            fix=f"{shlex.quote(str(interpreter(folder)))} -m imjoy upgrade",
+            fix=typed_line([str(interpreter(folder)), "-m", "imjoy", "upgrade"]),
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
 

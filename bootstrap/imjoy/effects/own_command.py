@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import sys
 from functools import cache
 from pathlib import Path
 
 from imjoy.effects.home import home_folder
+from imjoy.model.typed import typed_line
 
 NAME = "imjoy"
 COMMAND_VARIABLE = "IMJOY_COMMAND"
@@ -35,9 +35,9 @@ def own_command() -> str:
     if found is not None and os.path.realpath(found) == os.path.realpath(program):
         return NAME
     path = str(program.absolute())
+    quoted = typed_line([path])
     if sys.platform == "win32":
-        return f'& "{path}"' if " " in path else path
-    quoted = shlex.quote(path)
+        return quoted
     home = f"{home_folder()}{os.sep}"
     # A tilde is one to a shell only where it is not quoted.
     return f"~/{path[len(home) :]}" if quoted == path and path.startswith(home) else quoted

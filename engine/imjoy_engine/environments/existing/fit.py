@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.typed import typed_line
 from imjoy_engine.environments.conda_words import SUPPORTED_PYTHONS
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec
@@ -100,14 +100,14 @@ def commands(spec: EnvironmentSpec, environment: ExistingEnvironment, lacks: lis
     if by_kind["conda"] and environment.kind == "conda":
         channels = [word for channel in spec.channels for word in ("-c", channel)]
         words = ["conda", "install", "--prefix", environment.prefix, *channels, *by_kind["conda"]]
-        said.append(shlex.join(words))
+        said.append(typed_line(words))
     elif by_kind["conda"]:
         said.append(
             f"(no command: {', '.join(by_kind['conda'])} come from conda, and this is no environment of conda)"
         )
     pip = [*by_kind["pip"], *(word for line in by_kind["local"] for word in line.split())]
     if pip:
-        said.append(scrub(shlex.join([environment.python, "-m", "pip", "install", *pip])))
+        said.append(scrub(typed_line([environment.python, "-m", "pip", "install", *pip])))
     if any(lack.kind == "python" for lack in lacks):
         said.append("(no command: another Python means another environment)")
     return said
