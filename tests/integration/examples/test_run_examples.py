@@ -222,7 +222,7 @@ def test_waves_are_drawn(run: Run) -> None:
 
 def test_every_example_is_run_here_and_told_of_in_the_docs() -> None:
     tests = Path(__file__).read_text("utf-8")
-    page = (EXAMPLES.parent / "docs" / "examples.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "examples.md").read_text("utf-8")
     names = {path.name.removesuffix(".imjoy.html") for path in EXAMPLES.glob("*.imjoy.html")}
     # A window is for the app alone.
     assert {name for name in names if f'run("{name}"' not in tests} == {"Stack window"}
