@@ -52,6 +52,7 @@ class ServeOptions:
     env: str | None = None
     debug: bool = False
     cluster: str | None = None
+    cluster_insecure: bool = False
     force_quit_seconds: float = DEFAULT_FORCE_QUIT_SECONDS
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class ServeOptions:
             words.append("--serve")
         words += ["--env", self.env] if self.env else []
         words += ["--cluster", self.cluster] if self.cluster else []
+        words += ["--cluster-insecure"] if self.cluster_insecure else []
         for flag, wanted in (("--freeze", self.freeze), ("--debug", self.debug), ("--tls", self.tls)):
             words += [flag] if wanted else []
         for option, file in (("--certfile", self.certfile), ("--keyfile", self.keyfile)):

@@ -51,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--freeze", action="store_true")
     serve.add_argument("--env", default="", metavar="NAME")
     serve.add_argument("--debug", action="store_true")
-    serve.add_argument("--cluster", default="", choices=["slurm"])
+    serve.add_argument("--cluster", default="", metavar="slurm|dask=SCHEDULER")
+    serve.add_argument("--cluster-insecure", action="store_true")
     serve.add_argument("--force-quit-timeout", type=float, default=DEFAULT_FORCE_QUIT_SECONDS)
     serve.add_argument("--allow-origin", action="append", default=[])
     serve.add_argument("--allow-host", action="append", default=[])
@@ -99,6 +100,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         env=options.env,
         debug=options.debug,
         cluster=options.cluster,
+        cluster_insecure=options.cluster_insecure,
         force_quit_timeout=options.force_quit_timeout,
         allow_origins=tuple(options.allow_origin),
         allow_hosts=tuple(options.allow_host),

@@ -310,14 +310,36 @@ async def _nodes_for(settings: Settings) -> Nodes:
     """Look whether the cluster is there, and listen for nodes. Raises ImJoyError ``cluster.…`` or ``host.unknown``."""
     from .launchers.cluster_settings import read_settings
     from .launchers.shared_folder import check_locks
-    from .launchers.slurm import Slurm
 
     wanted = read_settings(settings.layout.cluster_file)
     make_folders(settings.layout.environments)
     check_locks(settings.layout.environments)
-    slurm = Slurm(os.environ, wanted.options, str(settings.workspace))
-    await slurm.check()
-    return open_nodes(wanted, settings.layout, slurm)
+    back_end = _back_end(settings, wanted)
+    try:
+        await back_end.check()
+        return open_nodes(wanted, settings.layout, back_end)
+    except BaseException:
+        await back_end.close()
+        raise
+
+
+def _back_end(settings: Settings, wanted: ClusterSettings) -> BackEnd:
+    kind, _, target = settings.cluster.partition("=")
+    if kind == "slurm":
+        from .launchers.slurm import Slurm
+
+        return Slurm(os.environ, wanted.options, str(settings.workspace))
+    from .launchers.dask import Dask
+
+    if wanted.options:
+        raise ImJoyError(
+            "cluster.settings",
+            f"{settings.layout.cluster_file} cannot be used.",
+            why="options are words for sbatch, and this is Dask.",
+            fix="Take that line out, or imjoy start --cluster slurm.",
+            exit_code=ExitCode.USAGE,
+        )
+    return Dask(target, insecure=settings.cluster_insecure)
 
 
 def open_nodes(wanted: ClusterSettings, layout: Layout, back_end: BackEnd) -> Nodes:

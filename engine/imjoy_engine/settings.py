@@ -40,6 +40,7 @@ class Settings:
     lifeline: bool = False
     silence: float = SILENCE_SECONDS
     cluster: str = ""
+    cluster_insecure: bool = False
     tls: bool = False
     certfile: Path | None = None
     keyfile: Path | None = None

@@ -48,6 +48,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+TaskProlog={folder}/task-prolog
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
@@ -96,6 +97,7 @@ class Slurm:
         self.subnet = f"10.{random.randrange(64, 128)}.{random.randrange(256)}"
         self.host = f"{self.subnet}.1"
         self.environ = {"SLURM_CONF": str(folder / "slurm.conf")}
+        self.scratch = folder / "scratch"
         self._spaces: list[str] = []
 
     def run(self, *command: str) -> str:
@@ -163,7 +165,7 @@ class Slurm:
 
     def _start(self) -> None:
         folder = self.folder
-        for name in ("state", "shared", *(f"spool-{node}" for node in NODES)):
+        for name in ("state", "shared", "scratch", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir(mode=0o700)
         key = folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
@@ -185,6 +187,10 @@ class Slurm:
                 bare=BARE,
             )
         )
+        # What jobs leave in their temporary folder is theirs, whatever else runs on this machine.
+        prolog = folder / "task-prolog"
+        prolog.write_text(f"#!/bin/sh\necho export TMPDIR={self.scratch}\n")
+        prolog.chmod(0o755)
         self._make_network()
         self._launch(
             "munged",

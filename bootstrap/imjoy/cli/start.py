@@ -40,6 +40,17 @@ CLASSIC_OPTIONS = {
 }
 
 
+def _cluster(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    kind, _, target = (value or "").partition("=")
+    if value is None or value == "slurm" or (kind == "dask" and target):
+        return value
+    raise click.BadParameter(
+        f"{value!r} is neither slurm nor dask=tls://HOST:8786 nor dask=SCHEDULER-FILE.",
+        context,
+        parameter,
+    )
+
+
 @click.command(name="start")
 @click.option(
     "--serve", is_flag=True, help="Serve the ImJoy app too; fetched once, then no network is needed."
@@ -78,7 +89,15 @@ CLASSIC_OPTIONS = {
 )
 @click.option("--debug", is_flag=True, help="Say more, on the terminal too.")
 @click.option(
-    "--cluster", type=click.Choice(["slurm"]), help="Run plugins as jobs of this machine's cluster."
+    "--cluster",
+    metavar="slurm|dask=SCHEDULER",
+    callback=_cluster,
+    help="Run plugins as jobs of this machine's SLURM, or of a Dask cluster: dask=tls://HOST:8786 or its file.",
+)
+@click.option(
+    "--cluster-insecure",
+    is_flag=True,
+    help="Let a Dask scheduler on another machine be one that does not encrypt.",
 )
 @click.option(
     "--force-quit-timeout",

@@ -105,6 +105,9 @@ class BackEnd(Protocol):
     async def cancel(self, job: str) -> None:
         """End a job, wherever it is; one that has ended is no error."""
 
+    async def close(self) -> None:
+        """Give back what the connection with the scheduler holds."""
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -181,6 +184,9 @@ class ClusterWorker:
             if not self.connected and not self.unheard.done():
                 self.unheard.set_result("")
             return
+        if self.connected and not place.node:
+            # Dask does not say where a task is; the node has.
+            place = replace(place, node=self.node, state="RUNNING", why="")
         if place.node and not self.connected:
             now = asyncio.get_running_loop().time()
             self._silent_since = self._silent_since or now
@@ -191,7 +197,11 @@ class ClusterWorker:
         before, self._place = self._place, place
         if place != before:
             self._watcher.placed(place)
-        if not place.node and (before is None or (before.why, before.state) != (place.why, place.state)):
+        if (
+            not place.node
+            and place.why
+            and (before is None or (before.why, before.state) != (place.why, place.state))
+        ):
             self._watcher.say(f"Waiting on {place.cluster}, job {place.job}: {waiting_words(place)}.")
         left = None if place.ends is None else place.ends - time.time()
         if place.node and self.connected and left is not None and left < WARN_SECONDS and not self._warned:
@@ -465,6 +475,7 @@ class ClusterLauncher:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait({self._looking})
+        await self.back_end.close()
 
 
 def waiting_words(place: Place) -> str:

@@ -129,6 +129,9 @@ class Slurm:
             except CommandRefused:
                 return
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
     async def _run(self, *words: str, text: str = "", variables: Mapping[str, str] | None = None) -> str:
         """Run a command to its end. Raises CommandRefused with the last line that it said."""
         try:

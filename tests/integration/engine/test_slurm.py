@@ -98,7 +98,7 @@ def slurm(cluster: Slurm) -> Iterator[Slurm]:
     while left := cluster.jobs():
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
-    left = [str(folder) for folder in Path(tempfile.gettempdir()).glob("imjoy-job-*")]
+    left = [str(folder) for folder in cluster.scratch.glob("imjoy-job-*")]
     for folder in left:
         shutil.rmtree(folder, ignore_errors=True)
     assert left == []
@@ -371,7 +371,7 @@ def test_a_plugin_that_takes_more_memory_than_its_job_has_is_named(
     assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.memory")
     slurm.wait_until_idle()
     # What is killed outright tidies up no more.
-    for folder in Path(tempfile.gettempdir()).glob("imjoy-job-*"):
+    for folder in slurm.scratch.glob("imjoy-job-*"):
         shutil.rmtree(folder)
 
 

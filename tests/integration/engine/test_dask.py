@@ -1,0 +1,324 @@
+"""Plugins as tasks of a real Dask cluster, whose workers have another Python than the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.integration.engine.test_worker_pythons import find_python
+
+from imjoy.model.errors import ImJoyError
+
+from .conftest import RunningEngine, StartEngine
+
+Play = Callable[[Any], Any]
+START_SECONDS = 60
+THREADS = 2
+PLUGIN = """
+import os, sys
+
+class Plugin:
+    echo = staticmethod(lambda value: value)
+    environment = staticmethod(lambda: dict(os.environ))
+    pid = staticmethod(os.getpid)
+
+    def leave(self, code):
+        print("good bye", flush=True)
+        os._exit(code)
+
+api.export(Plugin())
+"""
+
+
+@dataclass
+class Cluster:
+    """A scheduler on this machine, and one worker."""
+
+    address: str
+    file: Path
+    scheduler: subprocess.Popen[bytes]
+    worker: subprocess.Popen[bytes]
+    python: Path
+    folder: Path
+
+
+def run_dask(python: Path, folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    log = (folder / f"{words[0]}.log").open("ab")
+    with log:
+        return subprocess.Popen(
+            [str(python), "-m", "distributed.cli." + words[0], *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+            env={**os.environ, "DASK_TEMPORARY_DIRECTORY": str(folder), "TMPDIR": str(folder)},
+        )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process of Dask's with its nanny's children."""
+    if process.poll() is None:
+        children = psutil.Process(process.pid).children(recursive=True)
+        for each in [psutil.Process(process.pid), *children]:
+            try:
+                each.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(children, timeout=10)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def dask_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Python of another minor version with Dask, and nothing of ours."""
+    other = find_python("3.12")
+    if other is None:
+        pytest.skip("no Python 3.12 is here")
+    folder = tmp_path_factory.mktemp("dask") / "venv"
+    uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", str(other), str(folder)], check=True)
+    python = folder / "bin" / "python"
+    wanted = f"distributed=={version('distributed')}"
+    done = subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", str(python), wanted],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip(f"no distributed from the package index: {done.stderr[-300:]}")
+    return python
+
+
+@pytest.fixture(scope="module")
+def cluster(dask_python: Path) -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="dask-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        file = folder / "scheduler.json"
+        here = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        scheduler = run_dask(Path(sys.executable), folder, "dask_scheduler", *here)
+        worker = None
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not file.exists() or not file.read_text().strip().endswith("}"):
+                assert time.monotonic() < deadline, (folder / "dask_scheduler.log").read_text()
+                assert scheduler.poll() is None, (folder / "dask_scheduler.log").read_text()
+                time.sleep(0.05)
+            address = json.loads(file.read_text())["address"]
+            worker = begin_worker(dask_python, folder, file)
+            while "Registered to" not in (folder / "dask_worker.log").read_text():
+                assert time.monotonic() < deadline, (folder / "dask_worker.log").read_text()
+                time.sleep(0.05)
+            yield Cluster(address, file, scheduler, worker, dask_python, folder)
+        finally:
+            for process in filter(None, (worker, scheduler)):
+                end(process)
+
+
+def begin_worker(python: Path, folder: Path, file: Path, *options: str) -> subprocess.Popen[bytes]:
+    threads = ("--nthreads", str(THREADS), "--nworkers", "1", "--no-dashboard", "--scheduler-file", str(file))
+    return run_dask(python, folder, "dask_worker", *threads, "--host", "127.0.0.1", *options)
+
+
+@pytest.fixture
+def start(
+    cluster: Cluster, start_engine: StartEngine, workspace: Path
+) -> Iterator[Callable[..., RunningEngine]]:
+    """Start engines whose plugins run on that Dask; nothing of their jobs may be left."""
+
+    def begin(*options: str) -> RunningEngine:
+        (workspace / ".imjoy" / "cluster.toml").write_text('host = "127.0.0.1"\n')
+        return start_engine("--cluster", f"dask={cluster.file}", *options)
+
+    yield begin
+    deadline = time.monotonic() + 20
+    while left := list(cluster.folder.glob("imjoy-job-*")):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_plugin_runs_under_a_worker_of_another_python_and_ends_with_it(
+    start: Callable[..., RunningEngine], cluster: Cluster, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> tuple[dict[str, Any], int]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            pid = await connection.call("pid")
+            above = [each.pid for each in psutil.Process(pid).parents()]
+            assert cluster.worker.pid in above
+            value = {"bytes": b"x" * (3 << 20), "text": "ümlaut"}
+            back = await connection.call("echo", value)
+            assert (bytes(back["bytes"]), back["text"]) == (value["bytes"], value["text"])
+            environment = await connection.call("environment")
+            assert [name for name in environment if "IMJOY" in name] == ["IMJOY_WORKER_CERTIFICATE"]
+            shown = await engine.client.request("GET", f"/api/v1/plugins/{plugin['id']}")
+            assert (shown["place"]["cluster"], shown["place"]["state"]) == ("Dask", "RUNNING")
+            await engine.client.request("DELETE", f"/api/v1/plugins/{plugin['id']}")
+            return await engine.final(plugin["id"]), pid
+
+    plugin, pid = play(scenario())
+    assert (plugin["state"], plugin["error"]) == ("exited", None)
+    assert gone(pid)
+
+
+def test_a_plugin_that_exits_is_reported_with_its_exit_code(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            with pytest.raises(ImJoyError):
+                await connection.call("leave", 7)
+            return await engine.final(plugin["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["exit_code"], plugin["error"]["id"]) == ("failed", 7, "plugin.died")
+    assert "good bye" in plugin["error"]["output"]
+
+
+def test_a_plugin_for_which_no_worker_is_free_waits_and_can_be_stopped(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> None:
+        taken = [await engine.open(PLUGIN, name=f"Plugin {number}") for number in range(THREADS)]
+        plugin = await engine.start(PLUGIN, name="One too many")
+        async for kind, data in engine.client.events(plugin["id"]):
+            if kind == "log" and "no worker has taken it" in data["text"]:
+                break
+        await engine.client.request("DELETE", f"/api/v1/plugins/{plugin['id']}")
+        assert (await engine.final(plugin["id"]))["state"] == "exited"
+        # With room again, the next one runs.
+        for connection in taken:
+            await connection.close()
+        async with await engine.open(PLUGIN, name="The next") as connection:
+            assert await connection.call("echo", 1) == 1
+
+    play(scenario())
+
+
+def test_an_engine_that_is_killed_leaves_nothing_on_workers(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> int:
+        connection = await engine.open(PLUGIN)
+        pid = int(await connection.call("pid"))
+        os.kill(engine.process.pid, signal.SIGKILL)
+        engine.process.wait()
+        await connection.wait_ended()
+        await connection.close()
+        return pid
+
+    assert gone(play(scenario()))
+
+
+def test_a_worker_that_dies_takes_no_plugin_with_it_and_its_task_is_not_run_twice(
+    start: Callable[..., RunningEngine], cluster: Cluster, play: Play
+) -> None:
+    engine = start()
+    lonely = begin_worker(cluster.python, cluster.folder, cluster.file, "--resources", "GPU=1")
+
+    async def scenario() -> None:
+        plugin = await engine.start(PLUGIN, resources={"gpus": 1})
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            pid = await connection.call("pid")
+            above = psutil.Process(pid).parents()
+            dask = next(each for each in above if each.ppid() == lonely.pid)
+            dask.kill()
+            # Its nanny starts another, which runs the task again; that one's secret is spent.
+            await asyncio.to_thread(psutil.wait_procs, [dask], timeout=20)
+            deadline = time.monotonic() + 30
+            while "[auth.worker]" not in engine.log():
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+            while len(list(cluster.folder.glob("imjoy-job-*"))) > 1:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.1)
+            assert await connection.call("pid") == pid
+            shown = await engine.client.request("GET", f"/api/v1/plugins/{plugin['id']}")
+            assert shown["state"] == "ready"
+
+    try:
+        play(scenario())
+    finally:
+        end(lonely)
+
+
+def failing(workspace: Path, *options: str) -> dict[str, Any]:
+    (workspace / ".imjoy" / "cluster.toml").write_text('host = "127.0.0.1"\n')
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "imjoy_engine",
+            "serve",
+            "--port",
+            "0",
+            "--workspace",
+            str(workspace),
+            *options,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    failed = json.loads(done.stdout.splitlines()[-1])
+    assert failed["event"] == "failed"
+    return dict(failed["error"])
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "words"),
+    [
+        ("tcp://192.0.2.1:8786", "cluster.insecure", "not encrypted"),
+        ("http://127.0.0.1:8786", "cluster.missing", "no address"),
+        ("/nowhere/scheduler.json", "cluster.missing", "no scheduler file"),
+        ("tls://127.0.0.1:9", "cluster.missing", "No Dask scheduler answers"),
+        ("tcp://127.0.0.1:9", "cluster.missing", "No Dask scheduler answers"),
+    ],
+)
+def test_a_dask_that_is_none_is_told(workspace: Path, target: str, error: str, words: str) -> None:
+    failed = failing(workspace, "--cluster", f"dask={target}")
+    assert failed["id"] == error
+    assert words in failed["what"]
+
+
+def test_a_server_that_is_no_dask_is_told(start_engine: StartEngine, workspace: Path, tmp_path: Path) -> None:
+    other = start_engine()
+    elsewhere = tmp_path / "other"
+    (elsewhere / ".imjoy").mkdir(parents=True)
+    failed = failing(elsewhere, "--cluster", f"dask=tcp://127.0.0.1:{other.ready['port']}")
+    assert failed["id"] == "cluster.missing"
