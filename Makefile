@@ -7,7 +7,7 @@ READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
 
 test: $(READY)
 	$(PYTEST)
@@ -52,6 +52,10 @@ every-step: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev,bench]"
 	$(BIN)/python bench/run.py $(BENCH)
+
+# A picture of 4096 x 4096 values in headless Chromium: shown, moved, and beside it a bare putImageData.
+bench-pictures: $(READY)
+	$(BIN)/python bench/pictures.py
 
 # 200 clients of 50 plugins for ten minutes; make soak SOAK=--hour for an hour.
 soak: $(READY)

@@ -102,6 +102,8 @@ def _of_libraries(value: Any) -> Any:
         isinstance(value, type(type.__dict__)) or _is(value, "collections", "ChainMap", "UserDict")
     ):
         return dict(value)
+    if _is(value, "pandas", "DataFrame"):
+        return _records(value)
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "ndarray"):
         return value
@@ -118,6 +120,11 @@ def _of_libraries(value: Any) -> Any:
         except Exception as error:
             raise NotSendable(value, "numpy cannot take it ({})".format(error)) from error
     return value
+
+
+def _records(frame: Any) -> Any:
+    """Return the rows of a table, each a record; the index too where it says more than the number of a row."""
+    return (frame if _is(frame.index, "pandas", "RangeIndex") else frame.reset_index()).to_dict("records")
 
 
 def _is(value: Any, module: str, *names: str) -> bool:

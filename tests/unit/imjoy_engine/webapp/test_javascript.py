@@ -301,3 +301,30 @@ def test_what_stands_between_backticks_is_code() -> None:
         {"text": "imjoy stop", "isCode": True},
         {"text": ", then ` alone", "isCode": False},
     ]
+
+
+def test_records_of_text_and_numbers_are_a_table() -> None:
+    found = evaluate("app/tables.js", "m.tableOf([{a: 1, b: 'x'}, {a: null, c: true}])")
+    assert found == {"columns": ["a", "b", "c"], "rows": [[1, "x", None], [None, None, True]]}
+
+
+@pytest.mark.parametrize(
+    "value", ["[]", "[1]", "[{a: [1]}]", "[{a: {}}]", "{a: 1}", "[{a: 1}, null]", "[{_rtype: 'x'}]"]
+)
+def test_anything_else_is_none(value: str) -> None:
+    assert evaluate("app/tables.js", f"m.tableOf({value})") is None
+
+
+def test_a_column_is_sorted_by_size_with_what_is_missing_last() -> None:
+    rows = "[[10], [null], [9], [NaN], [-1]]"
+    assert evaluate("app/tables.js", f"m.sorted({rows}, 0, false)") == [[-1], [9], [10], [None], [None]]
+    assert evaluate("app/tables.js", f"m.sorted({rows}, 0, true)")[:3] == [[10], [9], [-1]]  # type: ignore[index]
+    assert evaluate("app/tables.js", "m.sorted([['cell 10'], ['cell 9']], 0, false)") == [
+        ["cell 9"],
+        ["cell 10"],
+    ]
+
+
+def test_csv_quotes_what_has_to_be_quoted() -> None:
+    table = "{columns: ['a', 'b,c'], rows: [[1.5, 'x\"y'], [null, 'two\\nlines']]}"
+    assert evaluate("app/tables.js", f"m.toCsv({table})") == 'a,"b,c"\r\n1.5,"x""y"\r\n,"two\nlines"\r\n'

@@ -9,6 +9,7 @@ import enum
 import fractions
 import io
 import pathlib
+import sys
 import types
 import uuid
 from typing import Any
@@ -159,3 +160,31 @@ def test_a_plugin_s_own_codec_goes_before_all_that() -> None:
     assert sender.wrap([[datetime.date(1, 1, 2)]]) == [[{"ordinal": 2, "_rtype": "day"}]]
     sender.register_codec({"name": "date", "type": datetime.date, "encoder": lambda day: day.year})
     assert sender.wrap([datetime.date(1, 1, 2)]) == [1]
+
+
+class FrameDouble:
+    """As much of pandas' DataFrame as is asked of it; pandas itself is no dependency of the tests."""
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+
+    def reset_index(self) -> FrameDouble:
+        return FrameDouble(RangeIndexDouble())
+
+    def to_dict(self, orient: str) -> list[dict[str, Any]]:
+        assert orient == "records"
+        named = {} if isinstance(self.index, RangeIndexDouble) else {"lost": True}
+        return [{"name": "a", "size": np.float32(1.5), **named}]
+
+
+class RangeIndexDouble:
+    """The index that says no more than the number of a row."""
+
+
+@pytest.mark.parametrize("index", [RangeIndexDouble(), "an index of names"])
+def test_a_data_frame_is_a_list_of_records_with_its_index(
+    monkeypatch: pytest.MonkeyPatch, index: Any
+) -> None:
+    pandas = types.SimpleNamespace(DataFrame=FrameDouble, RangeIndex=RangeIndexDouble)
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    assert sent(FrameDouble(index)) == [{"name": "a", "size": 1.5}]

@@ -10,6 +10,8 @@ const RUNNING = "imjoy.running";
 const LOG_KEY = "log";
 const LOG_LINES_KEPT = 500;
 const LOG_MILLISECONDS = 1000;
+/** First a thing is shown, then kept. */
+const SHOWN_MILLISECONDS = 500;
 /** As much as the engine takes of one thing. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const DEPTH_KEPT = 12;
@@ -67,7 +69,7 @@ function noteOutput() {
     known.add(entry.id);
     waiting.set(keyOf(entry), () => packed({ ...entry, time: entry.time.getTime() }));
   }
-  send();
+  setTimeout(send, SHOWN_MILLISECONDS);
 }
 
 function noteLog() {

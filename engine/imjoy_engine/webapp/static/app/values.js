@@ -1,6 +1,7 @@
-// What a plugin returned, as something to show: {kind: "none" | "text" | "array" | "record" | "data", …}.
+// What a plugin returned, as something to show: {kind: "none" | "text" | "array" | "table" | "record" | "data", …}.
 
 import { pictureOf } from "./images/picture.js";
+import { tableOf } from "./tables.js";
 
 const ITEMS_SHOWN = 64;
 const DEPTH_SHOWN = 6;
@@ -28,6 +29,8 @@ export function describe(value, depth = 0, hints = {}) {
   }
   const array = asArray(value);
   if (array) return { kind: "array", ...array, hints, isPicture: pictureOf(array, hints) !== null, text: preview(array) };
+  const table = tableOf(value);
+  if (table) return { kind: "table", table };
   const names = Object.keys(value).filter((name) => !name.startsWith("_"));
   if (value.constructor === Object && depth < RECORD_DEPTH && names.length > 0 && names.length <= RECORD_ROWS) {
     const told = { ...hints, ...hintsOf(value) };

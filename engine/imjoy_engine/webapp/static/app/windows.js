@@ -6,7 +6,15 @@ import { describe } from "./values.js";
 
 const { markRaw, nextTick } = Vue;
 
+/** Frames are made by imjoy-core, which gives them no name; who does not see them has to be told what they are. */
+function nameFrames() {
+  for (const frame of document.querySelectorAll("iframe:not([title])")) {
+    frame.title = frame.closest(".window")?.getAttribute("aria-label") || "A plugin";
+  }
+}
+
 export function followWindows() {
+  new MutationObserver(nameFrames).observe(document.body, { childList: true, subtree: true });
   core.imjoy.event_bus.on("add_window", show);
   core.imjoy.event_bus.on("close_window", (closed) => {
     const index = state.windows.findIndex((shown) => shown.window === closed);

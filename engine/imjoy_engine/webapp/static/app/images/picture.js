@@ -2,7 +2,7 @@
 
 const SMALLEST_SIDE = 8;
 const MOST_AXES = 5;
-const SAMPLES = 1 << 18;
+const SAMPLES = 1 << 16;
 const BINS = 256;
 /** Of what is dark and bright so much is cut off by the automatic contrast, so that one hot pixel does not rule it. */
 const CUT_OFF = 0.001;

@@ -1,10 +1,11 @@
 // A value: text, numbers, an array with its shape and, where it is one, as a picture.
 
 import { ImageView } from "./image.js";
+import { TableView } from "./table.js";
 
 export const ValueView = {
   name: "ValueView",
-  components: { ImageView },
+  components: { ImageView, TableView },
   props: { value: Object, name: String },
   computed: {
     shape() {
@@ -19,6 +20,7 @@ export const ValueView = {
         <dd><ValueView :value="row.value" :name="row.name" /></dd>
       </template>
     </dl>
+    <TableView v-else-if="value.kind === 'table'" :table="value.table" :name="name" />
     <pre v-else-if="value.kind !== 'array'" class="value">{{ value.text }}</pre>
     <ImageView v-else-if="value.isPicture" :array="value" :hints="value.hints" :name="name" />
     <figure v-else class="value array">
