@@ -65,7 +65,7 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
                 each.kill()
         assert held.code == 3, held
         assert "python.exe (process " in held.document["error"]["why"]
-    gone = windows.install(*uninstall, environ={"WINEPATH": "", **variables})
+    gone = windows.install(*uninstall, environ=environ)
     assert gone.code == 0, gone
     assert gone.document
     assert not prefix.exists()
