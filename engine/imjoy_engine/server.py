@@ -327,8 +327,10 @@ def _back_end(settings: Settings, wanted: ClusterSettings) -> BackEnd:
     kind, _, target = settings.cluster.partition("=")
     if kind == "slurm":
         from .launchers.slurm import Slurm
+        from .launchers.slurm_steps import JOB_VARIABLE, SlurmSteps
 
-        return Slurm(os.environ, wanted.options, str(settings.workspace))
+        kind_of_slurm = SlurmSteps if JOB_VARIABLE in os.environ else Slurm
+        return kind_of_slurm(os.environ, wanted.options, str(settings.workspace))
     from .launchers.dask import Dask
 
     if wanted.options:

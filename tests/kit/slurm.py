@@ -133,6 +133,10 @@ class Slurm:
             self.run("scancel", *jobs)
             self._until(lambda: not set(jobs) & set(self.jobs()))
 
+    def wait_for(self, job: str) -> None:
+        """Wait until a job runs."""
+        self._until(lambda: job in self.run("squeue", "--noheader", "--states=R", "--format=%i").split())
+
     def _until(self, true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not true():

@@ -426,7 +426,7 @@ class ClusterLauncher:
         if ending.id:
             return self.error_of(start.name, job, ending)
         self.broken_off = ending.exit_code
-        reason = EXIT_CODES.get(ending.exit_code, f"its job ended with exit code {ending.exit_code}")
+        reason = EXIT_CODES.get(ending.exit_code, f"it ended before its worker ran; {ending.told}")
         if ending.exit_code == 67:
             reason += f" at {self._door.url}"
         return ImJoyError(

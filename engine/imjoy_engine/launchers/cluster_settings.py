@@ -34,9 +34,24 @@ WISHES = frozenset({"cpus", "gpus", "memory", "time"})
 # They would carry commands, or this machine's secrets, past what we say.
 REFUSED_OPTIONS = frozenset(
     f"--{name}"
-    for name in ["wrap", "export", "output", "error", "input", "array", "requeue", "job-name", "signal"]
+    for name in [
+        "wrap",
+        "export",
+        "export-file",
+        "output",
+        "error",
+        "input",
+        "array",
+        "requeue",
+        "job-name",
+        "signal",
+        "wait",
+        "parsable",
+    ]
 )
 REFUSED_SHORT = ("-o", "-e", "-i", "-a", "-J", "-W")
+# These take no value: what stands behind them in one word is more options.
+FLAGS = frozenset("HhIkOQsuvV")
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,7 @@ def _settings(document: Mapping[str, object]) -> ClusterSettings:
         raise ValueError("port is no port number")
     options = _words(document.get("options", []), "options")
     for word in options:
-        if not word.startswith("-") or word.split("=")[0] in REFUSED_OPTIONS or word[:2] in REFUSED_SHORT:
+        if not _allowed(word):
             raise ValueError(
                 f"options: {word} is not for you to set; write each as one word, --partition=gpu"
             )
@@ -88,6 +103,16 @@ def _settings(document: Mapping[str, object]) -> ClusterSettings:
         default=replace(Resources(), **_wishes(document.get("default", {}), "default")),
         maximum=_wishes(document.get("maximum", {}), "maximum"),
     )
+
+
+def _allowed(option: str) -> bool:
+    """Whether a word for ``sbatch`` is one option that leaves alone what we say."""
+    if option.startswith("--"):
+        # getopt takes the beginning of a name for the whole.
+        name = option.split("=")[0]
+        return len(name) > 2 and not any(refused.startswith(name) for refused in REFUSED_OPTIONS)
+    bundled = len(option) > 2 and option[1] in FLAGS
+    return option.startswith("-") and len(option) > 1 and option[:2] not in REFUSED_SHORT and not bundled
 
 
 def _text(value: object, name: str) -> str:

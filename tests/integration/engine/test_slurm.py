@@ -587,3 +587,52 @@ def test_the_doctor_names_the_link_that_breaks(
     behind = list(links)[list(links).index(broken) + 1 :]
     assert all(links[each]["status"] == "skipped" for each in behind)
     assert slurm.jobs() == []
+
+
+def test_within_an_allocation_plugins_are_steps_of_it(
+    slurm: Slurm, start_engine: StartEngine, workspace: Path, play: Play
+) -> None:
+    (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "{slurm.host}"\n')
+    wanted = (
+        "--parsable",
+        "--nodes=2",
+        "--cpus-per-task=4",
+        "--gres=gpu:1",
+        "--output=/dev/null",
+        "--export=NONE",
+    )
+    allocation = slurm.run("sbatch", *wanted, "--wrap=exec sleep 600").strip()
+    slurm.wait_for(allocation)
+    engine = start_engine("--cluster", "slurm", env={**slurm.environ, "SLURM_JOB_ID": allocation})
+
+    async def scenario() -> list[int]:
+        plugin = await engine.start(PLUGIN, resources={"gpus": 1})
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            environment = await connection.call("environment")
+            assert environment["SLURM_JOB_ID"] == allocation
+            assert environment["CUDA_VISIBLE_DEVICES"] in ("0", "1")
+            assert slurm.jobs() == [allocation]
+            assert not any("IMJOY_NODE_SECRET=" in line for line in command_lines().splitlines())
+            async for kind, shown in engine.client.events(plugin["id"]):
+                if kind == "state" and shown["place"] and shown["place"]["ends"]:
+                    break
+            assert shown["place"]["node"] == await connection.call("where")
+            pids = [await connection.call("pid"), await connection.call("spawn")]
+            stopped = await stop(engine, plugin)
+            assert (stopped["state"], stopped["error"]) == ("exited", None)
+        dead = await engine.start(PLUGIN, name="Leaves")
+        async with await engine.client.connect(dead["id"], {}, timeout=60) as connection:
+            with pytest.raises(ImJoyError):
+                await connection.call("leave", 7)
+            assert (await engine.final(dead["id"]))["exit_code"] == 7
+        greedy = await engine.final((await engine.start(PLUGIN, name="Greedy", resources={"cpus": 19}))["id"])
+        assert greedy["error"]["id"] == "cluster.not-started"
+        assert "srun ended with exit code 1: " in greedy["error"]["why"]
+        return pids
+
+    try:
+        pids = play(scenario())
+        assert not any(psutil.pid_exists(pid) for pid in pids)
+        assert slurm.jobs() == [allocation]
+    finally:
+        slurm.run("scancel", allocation)

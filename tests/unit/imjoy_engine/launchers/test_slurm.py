@@ -120,6 +120,20 @@ def test_an_sbatch_that_gives_no_job_is_an_error(tmp_path: Path, sbatch: str, wh
     assert why in caught.value.why
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the double of squeue is a shell script")
+def test_a_scheduler_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = slurm_of(tmp_path, "true")
+    (tmp_path / "squeue").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setattr("imjoy_engine.launchers.slurm.COMMAND_SECONDS", 0.2)
+    with pytest.raises(ImJoyError) as caught:
+        asyncio.run(slurm.check())
+    assert caught.value.id == "cluster.missing"
+    assert "did not answer within" in caught.value.why
+    # One that is slow for once has not lost the jobs.
+    assert asyncio.run(slurm.look()) is None
+
+
 def test_where_there_is_no_slurm_it_is_said() -> None:
     with pytest.raises(ImJoyError) as caught:
         asyncio.run(Slurm({"PATH": "/nowhere"}, [], "/w").check())

@@ -1,0 +1,120 @@
+"""SLURM from within an allocation: plugins are steps of the job that the engine runs in, and wait in no queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from imjoy.model.errors import ImJoyError
+
+from . import Place, Resources
+from .cluster import Ending
+from .slurm import MIB, Slurm
+
+JOB_VARIABLE = "SLURM_JOB_ID"
+# So long a step may take to begin before it counts as one that waits.
+PATIENCE_SECONDS = 3.0
+END_SECONDS = 5.0
+
+
+@dataclass
+class _Step:
+    process: asyncio.subprocess.Process
+    told: asyncio.Task[bytes]
+    since: float = field(default_factory=time.monotonic)
+
+
+class SlurmSteps(Slurm):
+    """The steps of one allocation, each by an ``srun`` that lives as long as its worker."""
+
+    def __init__(self, environ: Mapping[str, str], options: Sequence[str], workspace: str) -> None:
+        super().__init__(environ, options, workspace)
+        self._allocation = environ[JOB_VARIABLE]
+        self._numbers = itertools.count(1)
+        self._steps: dict[str, _Step] = {}
+
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+        """Begin a step. The script goes by standard input, the variables by name.
+
+        What an account and a partition have to say, and a time, the allocation has said already.
+        """
+        words = ["srun", "--overlap", "--exact", "--nodes=1", "--ntasks=1", "--chdir=/", "--quiet"]
+        words += [f"--export={','.join(variables)}", "--output=none", f"--cpus-per-task={max(1, wish.cpus)}"]
+        words += [f"--gres=gpu:{wish.gpus}"] if wish.gpus else []
+        words += [f"--mem={-(-wish.memory // MIB)}M"] if wish.memory else []
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                "/bin/sh",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env={**self._environ, **variables},
+            )
+        except OSError as error:
+            raise ImJoyError(
+                "cluster.refused",
+                f"SLURM begins no step for {name}.",
+                why=f"srun: {error.strerror}",
+                fix="Have srun on PATH where the engine is started.",
+            ) from error
+        assert process.stdin is not None and process.stderr is not None
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(script.encode())
+            await process.stdin.drain()
+        process.stdin.close()
+        step = f"{self._allocation}.{next(self._numbers)}"
+        self._steps[step] = _Step(process, asyncio.ensure_future(process.stderr.read()))
+        return step
+
+    async def look(self) -> Mapping[str, Place] | None:
+        """Return the steps that live; how long the allocation has is how long they have."""
+        jobs = await super().look()
+        if jobs is None:
+            return None
+        allocation = jobs.get(self._allocation)
+        ends = allocation.ends if allocation else None
+        return {
+            name: Place(self.name, name, "PENDING", self._why(step), "", "", None, ends)
+            for name, step in self._steps.items()
+            if step.process.returncode is None
+        }
+
+    @staticmethod
+    def _why(step: _Step) -> str:
+        late = time.monotonic() - step.since > PATIENCE_SECONDS
+        return "the allocation has no room for it" if late else ""
+
+    async def explain(self, job: str, *, told: bool = False) -> Ending:
+        """Return what became of a step, or of the allocation with it."""
+        whole = await super().explain(self._allocation, told=True)
+        step = self._steps.get(job)
+        if whole.state not in ("RUNNING", "COMPLETING") and whole.id:
+            return whole
+        if step is None:
+            return Ending("", "", "nothing is known of the step", 0)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(step.process.wait(), END_SECONDS)
+        code = step.process.returncode
+        if code is None:
+            return Ending("", "RUNNING", "srun still runs", 0)
+        last = (await step.told).decode(errors="replace").strip().splitlines()[-1:]
+        said = f": {last[0]}" if last else ""
+        return Ending("", "ENDED", f"srun ended with exit code {code}{said}", code)
+
+    async def cancel(self, job: str) -> None:
+        """End a step."""
+        step = self._steps.pop(job, None)
+        if step is None:
+            return
+        for end in (step.process.terminate, step.process.kill):
+            if step.process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    end()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(step.process.wait(), END_SECONDS)
+        await step.told
