@@ -453,6 +453,7 @@ class _InstallNews:
         self._loading: dict[int, str] = {}
         self._loaded: dict[str, int] = {}
         self._linked = 0
+        self._furthest = 0.0
         self._told = 0.0
 
     def close(self) -> None:
@@ -489,7 +490,8 @@ class _InstallNews:
             self._linked += 1
             share = LINK_FRACTION + (PIP_FRACTION - LINK_FRACTION) * self._linked / max(len(self._names), 1)
             text = f"Linked {self._linked} of {len(self._names)} packages"
-        self._tell(Progress("link", text, round(share, 3)))
+            # Before another thread counts on, or the bar would go back.
+            self._tell(Progress("link", text, round(share, 3)))
 
     def _tell_download(self, at_once: bool = False) -> None:
         with self._lock:
@@ -499,13 +501,14 @@ class _InstallNews:
             self._told = now
             done, total = sum(self._loaded.values()), sum(self._sizes.get(name, 0) for name in self._loaded)
             count = len(self._loaded)
-        share = DOWNLOAD_FRACTION + (LINK_FRACTION - DOWNLOAD_FRACTION) * min(
-            1.0, done / total if total else 0.0
-        )
-        packages = "1 package" if count == 1 else f"{count} packages"
-        text = f"Downloading {packages}: {done / BYTES_PER_MB:.1f} of {total / BYTES_PER_MB:.1f} MB"
-        # Downloads and links overlap; a bar never goes back.
-        self._tell(Progress("download", text, None if self._linked else round(share, 3)))
+            share = DOWNLOAD_FRACTION + (LINK_FRACTION - DOWNLOAD_FRACTION) * min(
+                1.0, done / total if total else 0.0
+            )
+            packages = "1 package" if count == 1 else f"{count} packages"
+            text = f"Downloading {packages}: {done / BYTES_PER_MB:.1f} of {total / BYTES_PER_MB:.1f} MB"
+            # Downloads and links overlap, and more becomes known of what there is to download; a bar never goes back.
+            self._furthest = max(self._furthest, round(share, 3))
+            self._tell(Progress("download", text, None if self._linked else self._furthest))
 
     def _tell(self, progress: Progress) -> None:
         def tell() -> None:
