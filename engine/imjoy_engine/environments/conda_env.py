@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.pip_part import PipPart
 from imjoy_engine.environments.prefix import interpreter_of, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
+from imjoy_engine.environments.rosetta import INTEL, ensure_rosetta, has_another
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.targets import virtual_packages
@@ -71,13 +73,39 @@ async def build_conda(
 
     Raises:
         ImJoyError: ``env.unsolvable`` with the solver's reasons, ``env.channel``, ``env.offline``, ``env.checksum``,
-            ``env.failed``.
+            ``env.rosetta``, ``env.failed``.
     """
+    await ensure_rosetta(spec.platform)
     rattler = await _load_rattler()
     if rattler is None:
         python = await _build_with_command(prefix, spec, settings, environ, report)
         await _install_pip_part(prefix, spec, python, environ, report)
         return
+    try:
+        await _build_whole(rattler, prefix, spec, settings, environ, report)
+    except ImJoyError as error:
+        if error.id != "env.unsolvable" or spec.locked or not has_another(spec.platform):
+            raise
+        intel = replace(spec, platform=INTEL)
+        report(Progress("environment", f"Solving for {INTEL}, as {spec.platform} has no answer", None))
+        try:
+            await _Rattler(rattler, intel, settings, report).solve()
+        except ImJoyError:
+            raise error from None
+        await ensure_rosetta(INTEL)
+        chosen = f"Packages for {INTEL} were chosen: {spec.platform} does not have what the plugin asks for."
+        report(Progress("environment", chosen, None))
+        await _build_whole(rattler, prefix, intel, settings, environ, report)
+
+
+async def _build_whole(
+    rattler: Any,
+    prefix: Path,
+    spec: EnvironmentSpec,
+    settings: CondaSettings,
+    environ: Mapping[str, str],
+    report: Report,
+) -> None:
     changed = await _build_with_rattler(rattler, prefix, spec, settings, environ, report)
     if changed:
         names = ", ".join(folder.name for folder in changed)
@@ -564,7 +592,11 @@ async def _build_with_command(
         lines.append(line)
         del lines[:-OUTPUT_LINES]
 
-    code = await run_tethered(argv, build_variables(environ), take, seconds=BUILD_SECONDS)
+    variables = build_variables(environ)
+    if spec.platform != this_platform():
+        # Every conda takes it, where `--platform` is not known to older ones.
+        variables["CONDA_SUBDIR"] = spec.platform
+    code = await run_tethered(argv, variables, take, seconds=BUILD_SECONDS)
     if code != 0:
         raise ImJoyError(
             "env.failed",
