@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 # Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
-SHELL_SOURCES := install.sh utils/Linux_Install.sh .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
+SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 
 .PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
 

@@ -94,3 +94,21 @@ def test_without_a_network_it_says_what_could_not_be_fetched(home: Path, tmp_pat
     assert done.returncode == 4
     assert f"error: install.sh could not be fetched from {url}" in done.stderr
     assert not (home / "ImJoyApp").exists()
+
+
+def test_what_a_mac_s_person_double_clicks_runs_the_same_script(home: Path, tmp_path: Path) -> None:
+    done = told(ROOT, "'utils/Install ImJoy.command' --version")
+    assert (done.returncode, done.stdout) == (0, told(ROOT, "bash install.sh --version").stdout)
+    # Alone, and without a network.
+    alone = tmp_path / "Downloads" / "Install ImJoy.command"
+    alone.parent.mkdir()
+    shutil.copy(ROOT / "utils" / "Install ImJoy.command", alone)
+    done = told(alone.parent, "'./Install ImJoy.command'", IMJOY_INSTALL_URL=f"{NOBODY_LISTENS}/install.sh")
+    assert done.returncode == 4
+    assert "error: install.sh could not be fetched" in done.stderr
+    assert not (home / "ImJoyApp").exists()
+    whole = alone.read_text()
+    for end in range(0, len(whole) - 2, 97):
+        alone.write_text(whole[:end])
+        cut = told(alone.parent, "'./Install ImJoy.command' --version", IMJOY_INSTALL_URL="http://x.invalid")
+        assert "imjoy" not in cut.stdout
