@@ -209,6 +209,15 @@ def test_a_journal_that_is_none_raises_what_is_promised_and_bothers_no_python(
     assert (started.returncode, started.stdout, started.stderr) == (0, "up\n", "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="named pipes of POSIX systems")
+def test_what_is_no_file_in_the_journal_s_place_is_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / JOURNAL)
+    assert unreadable(tmp_path) == "the journal of an upgrade is no file"
+    (tmp_path / JOURNAL).unlink()
+    (tmp_path / JOURNAL).mkdir()
+    assert unreadable(tmp_path) == "the journal of an upgrade is no file"
+
+
 def test_a_loop_of_links_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).symlink_to(tmp_path / JOURNAL)
     assert recover(tmp_path) is False
