@@ -139,7 +139,8 @@ def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, doo
     if sys.platform == "win32":
         effects.append(Effect("registry", lambda: remove_from_registry(plan.prefix, dry_run=False)))
     own = own_folder(plan.prefix)
-    for part in plan.parts:
+    # What runs on Windows cannot be removed: as long as something does, imjoy is there to go on with.
+    for part in sorted(plan.parts, key=lambda each: each.name == "Lib"):
         if part not in (own, plan.prefix):
             effects.append(Effect(f"remove {part.name}", lambda part=part: _remove(part, door)))  # type: ignore[misc]
     # The receipt is the last file of it, so that a run that was killed can be repeated.
