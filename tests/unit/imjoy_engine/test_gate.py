@@ -20,7 +20,7 @@ from imjoy_engine.launchers import Start
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.web.guard import _check_form
+from imjoy_engine.web.guard import _check_form, needs_token
 from imjoy_engine.web.plugins import _worker_plugin
 from imjoy_engine.web.relay import pass_frames
 from imjoy_engine.worker.wire import MAX_BUFFERS, Assembler, WireError
@@ -184,3 +184,31 @@ def test_what_a_plugin_s_cmd_sets_does_not_reach_what_its_worker_connects_with(t
     assert variables["IMJOY_WORKER_URL"].startswith("ws://127.0.0.1:2/")
     assert variables["IMJOY_WORKER_SECRET"] == plugin.worker_secret
     assert variables["MINE"] == "1"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "files",
+        "files/url",
+        "file",
+        "workers",
+        "plugins",
+        "plugins/x/rpc",
+        "status",
+        "stop",
+        "codes",
+        "codes/",
+        "proves",
+    ],
+)
+def test_what_is_not_open_by_name_needs_the_token(path: str) -> None:
+    assert needs_token(f"/api/v1/{path}")
+
+
+@pytest.mark.parametrize(
+    "path", ["file/signed", "workers/x/control", "codes/redeem", "openapi.json", "prove"]
+)
+def test_what_has_a_proof_of_its_own_or_nothing_to_hide_needs_no_token(path: str) -> None:
+    assert not needs_token(f"/api/v1/{path}")
+    assert not needs_token("/healthz")
