@@ -214,6 +214,20 @@ def test_a_body_over_the_limit_is_refused_and_not_held(engine: RunningEngine) ->
     assert memory(engine) - idle < 3 * size
 
 
+def test_no_page_of_a_stranger_may_read_even_the_refusal(engine: RunningEngine) -> None:
+    def head(origin: str) -> bytes:
+        return (
+            raw(engine, request(engine, f"Origin: {origin}", path="/healthz"))
+            .partition(b"\r\n\r\n")[0]
+            .lower()
+        )
+
+    assert b"\r\naccess-control-allow-origin: https://imjoy.io" in head("https://imjoy.io")
+    refused = head("https://imjoy.io.example")
+    assert b" 403 " in refused.splitlines()[0]
+    assert b"access-control-" not in refused
+
+
 def test_only_a_plugin_may_be_a_large_document(engine: RunningEngine) -> None:
     assert post(engine, "/api/v1/files/url", {"path": "a", "method": "PUT", "more": "x" * 60_000})[0] == 200
     assert post(engine, "/api/v1/files/url", {"path": "a", "more": "x" * 70_000})[0] == 413
