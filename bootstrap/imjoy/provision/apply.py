@@ -98,6 +98,13 @@ def environment_works(prefix: Path) -> bool:
     return _answers([str(interpreter(prefix)), "-I", "-B", "-m", "pip", "--version"])
 
 
+def kept_logs_folder(home: Path) -> Path | None:
+    """Return where people look for logs, if there is such a place: ``~/Library/Logs`` of macOS, which Console shows."""
+    folder = home / "Library" / "Logs"
+    is_there = sys.platform == "darwin" and folder.is_dir() and os.access(folder, os.W_OK)
+    return folder if is_there else None
+
+
 class Installation:
     """One run that installs. ``report`` gets what it does; ``verbose`` lets the steps write to stderr as well."""
 
@@ -510,7 +517,9 @@ class Installation:
     def _evidence(self) -> Evidence:
         kept = self._ours / "failed.log"
         if self._undo:
-            descriptor, name = tempfile.mkstemp(prefix="imjoy-install-", suffix=".log")
+            descriptor, name = tempfile.mkstemp(
+                prefix="imjoy-install-", suffix=".log", dir=kept_logs_folder(self._context.home)
+            )
             os.close(descriptor)
             kept = Path(name)
         with suppress(OSError):
