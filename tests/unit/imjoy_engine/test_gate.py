@@ -20,7 +20,7 @@ from imjoy_engine.launchers import Start
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.web.guard import _check_form, needs_token
+from imjoy_engine.web.guard import _check_form, guard, needs_token
 from imjoy_engine.web.plugins import _worker_plugin
 from imjoy_engine.web.relay import pass_frames
 from imjoy_engine.worker.wire import MAX_BUFFERS, Assembler, WireError
@@ -212,3 +212,42 @@ def test_what_is_not_open_by_name_needs_the_token(path: str) -> None:
 def test_what_has_a_proof_of_its_own_or_nothing_to_hide_needs_no_token(path: str) -> None:
     assert not needs_token(f"/api/v1/{path}")
     assert not needs_token("/healthz")
+
+
+def asked(host: str, handler: Any, came_in_on: str | None = None) -> web.Response:
+    """Return the answer to a request that comes through the guard of an engine that listens everywhere."""
+    seen = SimpleNamespace(host=host, address="127.0.0.1")
+    proxies = SimpleNamespace(seen=lambda request: seen, inner=lambda path: path)
+    transport = SimpleNamespace(
+        get_extra_info=lambda name: (came_in_on, 8080) if name == "sockname" else None
+    )
+    request: Any = SimpleNamespace(
+        headers=CIMultiDict(),
+        app={CONTEXT: SimpleNamespace(gate=Gate(TOKEN, "0.0.0.0"), proxies=proxies)},
+        transport=transport if came_in_on else None,
+        method="GET",
+        path="/healthz",
+    )
+    answer = asyncio.run(guard(request, handler))
+    assert isinstance(answer, web.Response)
+    return answer
+
+
+async def well(request: web.Request) -> web.StreamResponse:
+    return web.Response(text="well")
+
+
+def test_the_address_that_a_request_came_in_on_is_ours_and_no_other() -> None:
+    assert asked("192.168.1.5:8080", well, "192.168.1.5").status == 200
+    assert asked("192.168.1.6:8080", well, "192.168.1.5").status == 403
+    assert asked("192.168.1.5:8080", well).status == 403
+
+
+def test_a_bug_of_ours_is_told_by_its_kind_and_not_by_what_it_holds() -> None:
+    async def fail(request: web.Request) -> web.StreamResponse:
+        raise ValueError("the secret")
+
+    answer = asked("127.0.0.1:8080", fail)
+    assert answer.status == 500
+    assert "ValueError" in str(answer.text)
+    assert "the secret" not in str(answer.text)
