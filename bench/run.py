@@ -20,6 +20,7 @@ from environments import measure_environments
 from figures import BIG_ROUNDS, Bench
 from hostile import measure_hostile
 from installs import measure_installs
+from yours import measure_yours
 
 OUT = Path(__file__).parents[1] / ".bench"
 INSTALL_ROUNDS = 3
@@ -58,6 +59,7 @@ def main() -> None:
             ours += measure_installs(min(options.rounds, INSTALL_ROUNDS))
         if not options.no_environments:
             ours += measure_environments(options.rounds, Path(folder) / "environments-bench")
+            ours += measure_yours(options.rounds, Path(folder) / "yours-bench")
     print(write(options.out, bench, ours, load))
 
 

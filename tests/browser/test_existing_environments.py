@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 from tests.integration.engine.test_existing_environments import (
@@ -94,3 +95,29 @@ def test_a_conda_environment_runs_a_plugin_and_stays_as_it_was(
     app.run("Cells")
     expect(app.page.locator(".entry.result")).to_contain_text(str(mine))
     assert tree_hash(mine) == before
+
+
+def test_an_old_plugin_may_have_the_newest_packages_in_place_of_those_of_its_time(
+    app: App, tmp_path: Path, seen: Seen
+) -> None:
+    old = PLUGIN.replace("0.1.8", "0.1.7").replace("tissue>=2", "").replace("import tissue", "")
+    (tmp_path / "Cells.imjoy.html").write_text(old)
+    app.plugins = tmp_path
+
+    def starts(request: Any) -> bool:
+        return bool(request.method == "POST" and request.url.endswith("/api/v1/plugins"))
+
+    with app.page.expect_request(starts) as first:
+        card = app.load("Cells")
+    assert "as_of" not in json.loads(first.value.post_data)
+    with app.page.expect_request(starts) as second:
+        card.get_by_label("Runs in").select_option(label="the newest packages")
+    assert json.loads(second.value.post_data)["as_of"] == ""
+    card.get_by_text("Ready", exact=True).wait_for()
+    app.run("Cells")
+    expect(app.page.locator(".entry.result")).to_contain_text("python")
+    app.page.reload()
+    expect(app.card("Cells").get_by_label("Runs in").locator("option:checked")).to_have_text(
+        "the newest packages"
+    )
+    assert seen.complaints == []

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.integration.engine.test_existing_environments import make_venv, tree_hash
 from tests.integration.upgrade.terminal import Terminal
 from tests.kit.forge import git
 from tests.kit.upgrade_runs import (
@@ -60,7 +61,12 @@ def test_every_name_of_a_run_is_its_own() -> None:
 
 
 @pytest.mark.slow
-def test_there_and_back_and_a_kill_in_between(machine: Machine) -> None:
+def test_there_and_back_and_a_kill_in_between(machine: Machine, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    make_venv(mine)
+    before = tree_hash(mine)
+    added = machine.imjoy("env", "add", "mine", "--python", str(mine))
+    assert added.returncode == 0, added.stderr
     machine.follow(GOOD)
     plan = machine.upgrade("--dry-run")
     assert (plan["action"], plan["done"], plan["new_version"]) == ("upgrade", False, NEW_VERSION)
@@ -81,6 +87,10 @@ def test_there_and_back_and_a_kill_in_between(machine: Machine) -> None:
     assert machine.upgrade("--rollback")["done"]
     assert verify(machine) == []
     assert installed_commit(machine) == "old"
+    # An environment of the person's is known as before, and nobody touched it.
+    known = json.loads(machine.imjoy("env", "list", "--json").stdout)["existing"]
+    assert {each["name"]: each["state"] for each in known}["mine"] == "ready"
+    assert tree_hash(mine) == before
 
 
 def test_while_another_is_at_work_it_waits_for_nobody(machine: Machine) -> None:

@@ -195,6 +195,7 @@ async function detach(url) {
 function chosen(name) {
   const env = environmentOf(name);
   const anyway = Boolean(pluginNamed(name)?.anyway);
+  if (env === memory.NEWEST) return { as_of: "" };
   return env === null ? {} : { env, anyway };
 }
 

@@ -107,6 +107,9 @@ function knownEnvironments() {
   }
 }
 
+/** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
+export const NEWEST = "/newest";
+
 /** Where a person wants a plugin to run: the name of an environment of theirs, "" for its own, null when they have not said. */
 export const environmentOf = (plugin) => knownEnvironments()[plugin] ?? null;
 

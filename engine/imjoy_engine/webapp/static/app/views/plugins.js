@@ -2,6 +2,7 @@
 
 import { addFiles } from "../drops.js";
 import { FIRST, loadExample, openGallery } from "../gallery.js";
+import { NEWEST } from "../memory.js";
 import { addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
 import { placeText } from "../places.js";
 import { state } from "../state.js";
@@ -26,7 +27,7 @@ const BUSY = ["loading", "queued", "preparing", "starting", "stopping"];
 const CardView = {
   components: { ProblemView },
   props: { card: Object },
-  data: () => ({ now: Date.now(), clock: 0 }),
+  data: () => ({ now: Date.now(), clock: 0, NEWEST }),
   mounted() {
     this.clock = setInterval(() => (this.now = Date.now()), PLACE_MILLISECONDS);
   },
@@ -57,8 +58,13 @@ const CardView = {
     /** What the menu offers, once a person has environments that plugins may use. */
     environments() {
       const names = this.card.isNative ? state.engine.status?.existing_environments || [] : [];
-      const kept = this.card.environment && !names.includes(this.card.environment) ? [this.card.environment] : [];
+      const { environment } = this.card;
+      const kept = environment && environment !== NEWEST && !names.includes(environment) ? [environment] : [];
       return [...names, ...kept];
+    },
+    /** It gets the packages of its time, unless a person says otherwise. */
+    isOld() {
+      return this.card.isNative && /^0\.1\.[0-7]$/.test(this.card.template.api_version || "");
     },
     environment: {
       get() {
@@ -90,11 +96,12 @@ const CardView = {
       <p class="quiet step place" v-if="place">{{ place }}</p>
       <p class="quiet step" v-if="card.progress">{{ card.progress.text }}</p>
       <ProblemView v-if="card.error" :error="card.error" closable @close="card.error = null" />
-      <p class="environment" v-if="environments.length">
+      <p class="environment" v-if="environments.length || isOld">
         <label :for="'environment-' + card.name">Runs in</label>
         <select :id="'environment-' + card.name" v-model="environment">
           <option value="null">what it asks for</option>
-          <option value='""'>an environment of its own</option>
+          <option v-if="environments.length" value='""'>an environment of its own</option>
+          <option v-if="isOld" :value="asValue(NEWEST)">the newest packages</option>
           <option v-for="name in environments" :key="name" :value="asValue(name)">{{ name }} (yours)</option>
         </select>
         <button v-if="card.error && card.error.id === 'env.lacks'" type="button" @click="loadAnyway(card)"
