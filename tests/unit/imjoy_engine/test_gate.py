@@ -20,7 +20,7 @@ from imjoy_engine.launchers import Start
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.web.guard import _check_form, guard, needs_token
+from imjoy_engine.web.guard import _check_form, answer_late, guard, needs_token
 from imjoy_engine.web.plugins import _worker_plugin
 from imjoy_engine.web.relay import pass_frames
 from imjoy_engine.worker.wire import MAX_BUFFERS, Assembler, WireError
@@ -214,7 +214,7 @@ def test_what_has_a_proof_of_its_own_or_nothing_to_hide_needs_no_token(path: str
     assert not needs_token("/healthz")
 
 
-def asked(host: str, handler: Any, came_in_on: str | None = None) -> web.Response:
+def asked(host: str, handler: Any, came_in_on: str | None = None, path: str = "/healthz") -> web.Response:
     """Return the answer to a request that comes through the guard of an engine that listens everywhere."""
     seen = SimpleNamespace(host=host, address="127.0.0.1")
     proxies = SimpleNamespace(seen=lambda request: seen, inner=lambda path: path)
@@ -251,3 +251,22 @@ def test_a_bug_of_ours_is_told_by_its_kind_and_not_by_what_it_holds() -> None:
     assert answer.status == 500
     assert "ValueError" in str(answer.text)
     assert "the secret" not in str(answer.text)
+
+
+def test_what_is_wrong_is_answered_late_and_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    proxies = SimpleNamespace(seen=lambda request: SimpleNamespace(address="10.0.0.1"))
+    context = SimpleNamespace(gate=Gate(TOKEN, "127.0.0.1"), proxies=proxies)
+    request: Any = SimpleNamespace(app={CONTEXT: context})
+
+    async def fail() -> None:
+        for _ in range(3):
+            await answer_late(request, "token")
+
+    monkeypatch.setattr("imjoy_engine.web.guard.asyncio.sleep", sleep)
+    asyncio.run(fail())
+    assert slept == [0.1, 0.2, 0.4]
