@@ -72,10 +72,20 @@ def _no_output(failure: OSError) -> ImJoyError:
 
 def _usage_error(error: click.ClickException) -> ImJoyError:
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "imjoy"
-    message = error.format_message()
+    message = _no_such_option(error) if isinstance(error, click.NoSuchOption) else error.format_message()
     return ImJoyError(
         "usage",
         message if message.endswith((".", "?")) else message + ".",
         fix=f"{command} --help",
         exit_code=ExitCode.USAGE,
     )
+
+
+def _no_such_option(error: click.NoSuchOption) -> str:
+    from difflib import get_close_matches
+
+    known = [each for option in (error.ctx.command.params if error.ctx else ()) for each in option.opts]
+    # The last two stand before any verb, too, and are none of a verb's own.
+    meant = get_close_matches(error.option_name, [*known, "--version", "--help"], n=1)
+    hint = f" Did you mean `{meant[0]}`?" if meant else ""
+    return f"There is no option `{error.option_name}`.{hint}"

@@ -249,9 +249,11 @@ def _(result: EngineStatus) -> None:
             ("note", result.note),
         ]
     )
-    plugins = details.get("plugins")
-    if isinstance(plugins, list):
-        _show_plugins([each for each in plugins if isinstance(each, dict)])
+    listed = details.get("plugins")
+    if isinstance(listed, list):
+        if listed:
+            say("")
+        plugins([each for each in listed if isinstance(each, dict)])
 
 
 @show.register
@@ -337,22 +339,22 @@ class Progress:
         return bar, bar.add_task("", total=None)
 
 
-def _show_plugins(plugins: list[dict[str, object]]) -> None:
-    if not plugins:
+def plugins(found: list[dict[str, object]]) -> None:
+    """Print a table of plugins to stdout."""
+    if not found:
         say("No plugin is loaded.")
         return
     keys = ["name", "state", "pid", "workspace", "id"]
     heads = ["plugin", *keys[1:]]
-    if any(each.get("place") for each in plugins):
+    if any(each.get("place") for each in found):
         keys.insert(3, "on")
         heads.insert(3, "on")
-    shown = [{**each, "on": _place(each.get("place"))} for each in plugins]
+    shown = [{**each, "on": _place(each.get("place"))} for each in found]
     rows = [
         [printable(str(each.get(key) if each.get(key) is not None else "-")) for key in keys]
         for each in shown
     ]
     widths = [max(len(row[column]) for row in [list(heads), *rows]) for column in range(len(heads))]
-    say("")
     for row in [list(heads), *rows]:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from imjoy import __version__
 from imjoy.effects.streams import give_up_output, prepare_streams
 
-VERSION_OPTIONS = ("--version", "-v", "-V")
+VERSION_WORDS = ("--version", "-v", "-V", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run imjoy with ``argv``, by default the process's arguments, and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     prepare_streams()
-    if arguments and arguments[0] in VERSION_OPTIONS:
+    if arguments and arguments[0] in VERSION_WORDS:
         # Before anything else is imported: scripts ask for the version often.
         text = f'{{"version": "{__version__}"}}' if "--json" in arguments else f"imjoy {__version__}"
         try:

@@ -12,15 +12,18 @@ from imjoy.boundary import guard
 from imjoy.context import Context
 
 HELP_OPTIONS = ("--help", "-h")
+HELP_VERB = "help"
 DEFAULT_VERB = "start"
 # Verb: what it does. Its module has the same name and a command `command`.
 VERBS = {
     "start": "Start the plugin engine (what `imjoy` alone does).",
     "stop": "Stop the engine and its plugins.",
     "status": "Say whether an engine runs, where, and with which plugins.",
+    "plugins": "List the plugins that the engine runs.",
     "token": "Print, copy or replace the connection token.",
     "logs": "Print the engine's log.",
     "run": "Run plugin files in the terminal, without a browser.",
+    "new": "Write a first plugin, to be changed.",
     "env": "List, show, plan, lock, export and remove the environments of plugins.",
     "lock": "Write down every package of a plugin's environment, for every platform.",
     "doctor": "Find out what is wrong, and mend it.",
@@ -32,7 +35,9 @@ VERBS = {
 
 
 def with_verb(args: list[str]) -> list[str]:
-    """Return ``args`` with ``start`` put where no verb stands."""
+    """Return ``args`` with ``start`` put where no verb stands, and ``help VERB`` as ``VERB --help``."""
+    if args[:1] == [HELP_VERB]:
+        return [*args[1:2], HELP_OPTIONS[0]]
     no_verb = not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS)
     return [DEFAULT_VERB, *args] if no_verb else args
 

@@ -48,12 +48,42 @@ def test_a_misspelt_verb_is_answered_with_the_right_one(capsys: pytest.CaptureFi
     assert "Did you mean `imjoy start`?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["--vresion"], "--version"),
+        (["--hepl"], "--help"),
+        (["start", "--sreve"], "--serve"),
+        (["stop", "--jsn"], "--json"),
+    ],
+)
+def test_a_misspelt_option_is_answered_with_the_right_one(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed) == 2
+    assert f"There is no option `{typed[-1]}`. Did you mean `{meant}`?\n" in capsys.readouterr().err
+
+
+def test_an_option_like_no_other_is_just_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stop", "--qqqqqq"]) == 2
+    assert "error: There is no option `--qqqqqq`.\n" in capsys.readouterr().err
+
+
+def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
+    everything = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == everything
+    assert main(["help", "stop"]) == 0
+    assert "imjoy stop [OPTIONS]" in capsys.readouterr().out
+
+
 def test_a_usage_error_with_json_is_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["start", "--port", "x", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["id"] == "usage"
 
 
-@pytest.mark.parametrize("option", ["--version", "-v"])
+@pytest.mark.parametrize("option", ["--version", "-v", "version"])
 def test_the_version_is_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([option]) == 0
     assert capsys.readouterr().out == f"imjoy {__version__}\n"
