@@ -1,10 +1,10 @@
 """Doubles of Miniconda's installers: real self-extracting shell scripts with Miniconda's flags and refusals.
 
 What they unpack was installed from the kit's channel: a real relocatable Python with pip, the double of conda, and what
-that needs. Compared by reading with constructor's ``header.sh`` and ``preconda.py`` (3.16.3): the order of its stages,
-and what is there at each; ``_conda`` and ``.installer.info`` stay; a folder that is there is refused. Compared by
-running conda 26.7.1 as that installer does (``conda install --offline --file … -yp PREFIX``): the base is written into
-``~/.conda/environments.txt``.
+that needs. Compared with an installer that the real constructor 3.16.3 made of the kit's packages, a real conda 26.7.1
+in it for ``_conda``: what is there at each stage, and in which order; ``_conda`` and ``.installer.info`` stay;
+``~/.conda/environments.txt`` names the base; imjoy was stopped by TERM, INT and KILL at each of six stages of both. By
+reading: what ``header.sh`` refuses. The real one checks a sum over its payload, and the room on the disk, too.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ touch "$PREFIX/conda-meta/history" "$PREFIX/conda-meta/initial-state.explicit.tx
 echo '{"installer": {"name": "Miniconda3", "type": "sh"}}' >"$PREFIX/.installer.info"
 rm -f "$PREFIX/preconda.tar.bz2"
 touch "$PREFIX/.messages.txt"
+mkdir -p "$HOME/.conda"
 stage records
 tail -n +@LINES@ "$0" | tar -xf - -C "$PREFIX"
 for name in @SCRIPTS@; do sed -i "1s|.*|#!$PREFIX/bin/python|" "$PREFIX/bin/$name"; done
 stage packages
 # The conda in it keeps a list of all environments, and this is one.
-mkdir -p "$HOME/.conda"
 grep -qxF "$PREFIX" "$HOME/.conda/environments.txt" 2>/dev/null || echo "$PREFIX" >>"$HOME/.conda/environments.txt"
 rm -rf "$PREFIX/postconda.tar.bz2" "$PREFIX/install_tmp" "$PREFIX/.messages.txt"
 stage last

@@ -36,6 +36,7 @@ def watch():
             pass
     except OSError:
         pass
+    ending.set()
     try:
         os.killpg(0, signal.SIGTERM)
         deadline = time.time() + grace
@@ -43,8 +44,12 @@ def watch():
             time.sleep(0.02)
     finally:
         os.killpg(0, signal.SIGKILL)
+ending = threading.Event()
 threading.Thread(target=watch, daemon=True).start()
 code = child.wait()
+if ending.is_set():
+    # What it started may take its time to end, as conda does, which rolls back: the thread kills all of us.
+    time.sleep(2 * grace)
 os._exit(code if code >= 0 else 128 - code)
 """
 """Its exit code is the command's; 127 when that could not be started, 128 + N when signal N ended it."""
@@ -112,6 +117,7 @@ class Supervised:
                     self._process.wait(GRACE_SECONDS + KILL_SECONDS)
                 if self._process.returncode is None:
                     _kill_group(self.pid)
+                _wait_for_group(self.pid)
         self._process.wait()
         self._close()
 
@@ -142,6 +148,11 @@ def end_session(pid: int) -> None:
     while _group_lives(pid) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     _kill_group(pid)
+    _wait_for_group(pid)
+
+
+def _wait_for_group(pid: int) -> None:
+    """Wait for what was killed to be gone; where nobody looks after the dead, three seconds."""
     deadline = time.monotonic() + KILL_SECONDS
     while _group_lives(pid) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)

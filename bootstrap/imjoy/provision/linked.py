@@ -83,13 +83,13 @@ def forget(folder: Path, home: Path) -> None:
     with suppress(OSError, UnicodeDecodeError):
         lines = registry.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if not Path(line.rstrip("\r\n")).is_relative_to(folder)]
-        if kept == lines:
-            return
-        if kept:
+        if kept and kept != lines:
             registry.write_text("".join(kept), encoding="utf-8")
-        else:
+        elif lines and not kept:
             registry.unlink()
-            registry.parent.rmdir()
+    # An installer makes it well before it writes into it.
+    with suppress(OSError):
+        registry.parent.rmdir()
 
 
 def _make_link(prefix: Path, environment: Path) -> None:
