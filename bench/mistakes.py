@@ -290,6 +290,7 @@ TESTS = {
 """Where each file's mistakes are to be noticed."""
 
 EQUAL = {
+    "os.link(source, target, follow_symlinks=False)": "On macOS alone link(2) follows symbolic links.",
     ", RecursionError) as error:": "Only a msgpack without its part in C raises it, which no wheel of it is.",
 }
 """What may go without a test that notices, and why."""

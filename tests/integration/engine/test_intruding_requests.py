@@ -200,6 +200,8 @@ def test_every_answer_carries_its_policies(engine: RunningEngine) -> None:
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy or policy.startswith("sandbox "), path
         assert "frame-ancestors" in policy or policy.startswith("sandbox "), path
+        if path.startswith(("/api/v1/plugins", "/api/v1/status", "/api/v1/openapi", "/healthz")):
+            assert "frame-ancestors 'none'" in policy, path
         assert headers["cache-control"] in ("no-store", "no-cache", "private, no-cache"), path
         assert "aiohttp" not in str(headers) and "Python" not in str(headers), path
 
