@@ -101,7 +101,7 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for(
 
     given = ["-Distribution", "miniconda", "-Installer", program, "-Sha256", digest, "-Offline", "C:\\wheels"]
     with windows.started("pwsh", *windows.door(), "-Prefix", "C:\\Im\\JoyApp", *given) as killed:
-        busy = windows.path("C:\\Im\\JoyApp") / ".installer.info"
+        busy = windows.path("C:\\Im\\JoyApp\\conda") / ".installer.info"
         wait_for(busy.exists, "the installer at work")
         [planner] = windows.processes("imjoy.provision.main")
         planner.kill()
