@@ -34,13 +34,20 @@ from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_
 from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.environments.targets import UV_PLATFORMS, wheel_tags
 from imjoy_engine.environments.tethered import run_tethered
-from imjoy_engine.environments.venv_env import build_variables, build_venv, find_uv, network_is_down
+from imjoy_engine.environments.venv_env import (
+    build_variables,
+    build_venv,
+    find_uv,
+    network_is_down,
+    uv_version,
+)
 from imjoy_engine.plugins.manifest import PluginFile, parse_plugin
 
 PACK_NAME = "pack.json"
 WHEELS, CONDA, PLUGINS = "wheels", "conda", "plugins"
 FORMAT = 1
 COMPILE_SECONDS = 600.0
+WRITES_PYLOCK_SINCE = (0, 8)
 _COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate", "--format", "pylock.toml")
 
 
@@ -241,9 +248,11 @@ async def _pack_wheels(
 ) -> list[str]:
     """Fetch the wheels of ``spec`` for ``python``; return lines that name exactly them."""
     uv = find_uv()
-    if uv is None:
+    if uv is None or uv_version() < WRITES_PYLOCK_SINCE:
         raise ImJoyError(
-            "lock.no-uv", "uv, which solves what pip installs, is not here.", fix="pip install uv"
+            "lock.no-uv",
+            "uv, which solves what pip installs, is not here, or too old for a pack.",
+            fix=f"pip install --upgrade 'uv>={'.'.join(map(str, WRITES_PYLOCK_SINCE))}'",
         )
     wanted = folder / f".{hashlib.sha256(repr(spec).encode()).hexdigest()[:12]}.in"
     lock = wanted.with_suffix(".toml").with_name(f"pylock.{wanted.stem[1:]}.toml")
