@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import report
+from clusters import measure_clusters
 from commands import measure_commands, measure_doctor
 from environments import measure_environments
 from figures import BIG_ROUNDS, Bench
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument(
         "--no-environments", action="store_true", help="leave out the environments of plugins"
     )
+    parser.add_argument("--no-clusters", action="store_true", help="leave out plugins on clusters")
     parser.add_argument("--no-installs", action="store_true", help="leave out whole installs")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,10 @@ def main() -> None:
         )
         if not options.no_installs:
             ours += measure_installs(min(options.rounds, INSTALL_ROUNDS))
+        if not options.no_clusters:
+            of_clusters, missing = measure_clusters(options.rounds)
+            ours += of_clusters
+            bench.missing.update(missing)
         if not options.no_environments:
             ours += measure_environments(options.rounds, Path(folder) / "environments-bench")
             ours += measure_yours(options.rounds, Path(folder) / "yours-bench")
