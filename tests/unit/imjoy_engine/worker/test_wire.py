@@ -192,6 +192,8 @@ def test_what_is_sent_stays_as_it_was() -> None:
 def test_a_view_of_numbers_travels_as_its_bytes() -> None:
     numbers = array("d", range(SENT_FRAME_BYTES // 8 + 1000))
     assembler = Assembler()
-    *_, last = [assembler.feed(frame) for frame in frames(memoryview(numbers))]
+    sent = list(frames(memoryview(numbers)))
+    assert all(len(frame) <= SENT_FRAME_BYTES for frame in sent)
+    *_, last = [assembler.feed(frame) for frame in sent]
     assert last is not None
     assert plain(last[0]) == numbers.tobytes()
