@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import re
 import shutil
 import subprocess
 import tarfile
@@ -15,7 +14,6 @@ from threading import Thread
 
 import pytest
 
-from imjoy import __version__
 from tests.windows.conftest import ROOT, Done, Windows, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -100,17 +98,6 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for(
     assert windows.run("winrun", program, *words, "/D=C:\\users").code == 2  # as it is not empty
 
     given = ["-Distribution", "miniconda", "-Installer", program, "-Sha256", digest, "-Offline", "C:\\wheels"]
-    with windows.started("pwsh", *windows.door(), "-Prefix", "C:\\Im\\JoyApp", *given) as killed:
-        busy = windows.path("C:\\Im\\JoyApp\\conda") / ".installer.info"
-        wait_for(busy.exists, "the installer at work")
-        [planner] = windows.processes("imjoy.provision.main")
-        planner.kill()
-    assert killed.returncode != 0
-    wait_for(
-        lambda: not windows.processes("double-installer.exe"), "the end of the installer that was left alone"
-    )
-    assert busy.exists()
-
     done = windows.install("-Prefix", "C:\\Im\\JoyApp", *given, "-Json")
     assert done.code == 0, done
     conda = windows.run("winrun", "C:\\Im\\JoyApp\\Scripts\\conda.exe", "-V")
@@ -155,18 +142,3 @@ def test_a_folder_that_cannot_be_is_refused_by_a_sentence(windows: Windows, pref
     )
     assert done.code == 3, done
     assert [each["id"] for each in done.document["problems"]] == [id]
-
-
-def test_the_line_of_the_documentation_works_in_the_command_prompt(windows: Windows) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [line] = set(re.findall(r"^powershell .*install\.ps1.*$", text, re.MULTILINE))
-    url = re.search(r"https://\S+?/install\.ps1", line)
-    assert url is not None
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=ROOT)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever).start()
-        here = line.replace(url[0], f"http://127.0.0.1:{server.server_address[1]}/install.ps1")
-        windows.path("C:\\paste.cmd").write_text(f"@{here.replace('-Start', '-Version')}\r\n", newline="")
-        done = windows.run("winrun", "cmd.exe", "/c", "C:\\paste.cmd")
-        server.shutdown()
-    assert done.said.strip() == f"imjoy {__version__}", done
