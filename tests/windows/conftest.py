@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "engine" / "imjoy_engine" / "webapp" / "examples"
 RUN_SECONDS = 900
 PYTHON_ON_PATH = "C:\\Python311;C:\\Python311\\Scripts"
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -46,7 +46,10 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
 
     name = f"C:\\users\\{windows.home.name}\\ImJoyApp"
     example = windows.run(
-        "winrun", f"{name}\\Scripts\\imjoy.exe", "run", "C:\\imjoy\\examples\\Progress.imjoy.html"
+        "winrun",
+        f"{name}\\Scripts\\imjoy.exe",
+        "run",
+        "C:\\imjoy\\engine\\imjoy_engine\\webapp\\examples\\Progress.imjoy.html",
     )
     assert example.code == 0, example
 

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.webapp.fetch import ensure_webapp
 from tests.browser.conftest import App, Seen, browser, context, page, profile_options, seen
-from tests.windows.conftest import ROOT, Windows
+from tests.windows.conftest import EXAMPLES, Windows
 
 __all__ = ["browser", "context", "page", "profile_options", "seen"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,7 +48,7 @@ def engine(windows: Windows) -> Iterator[WindowsEngine]:
 
 
 def test_an_example_runs_on_the_page(engine: WindowsEngine, page: Any, seen: Seen, tmp_path: Path) -> None:
-    app = App(page, engine, ROOT / "examples").connect()  # type: ignore[arg-type]
+    app = App(page, engine, EXAMPLES).connect()  # type: ignore[arg-type]
     app.load("Progress")
     app.run("Progress")
     dialog = page.get_by_role("dialog")

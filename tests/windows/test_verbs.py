@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from imjoy_engine.client import EngineClient
-from tests.windows.conftest import ROOT, Done, Windows, wait_for
+from tests.windows.conftest import EXAMPLES, Done, Windows, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -350,7 +350,7 @@ def test_an_upgrade_and_a_step_back_work_three_times_in_a_row(
 def examples() -> list[str]:
     """Return the native examples that need nothing, or numpy alone, whichever it is."""
     found = []
-    for file in sorted((ROOT / "examples").glob("*.imjoy.html")):
+    for file in sorted((EXAMPLES).glob("*.imjoy.html")):
         text = file.read_text(encoding="utf-8")
         asked = re.search(r'"requirements": (\[.*?\]|\{)', text, re.DOTALL)
         if '"native-python"' in text and asked and asked[1] in ("[]", '["numpy"]'):
@@ -361,6 +361,6 @@ def examples() -> list[str]:
 @pytest.mark.parametrize("name", examples())
 def test_an_example_runs(windows: Windows, workspace: str, name: str) -> None:
     windows.path(workspace).mkdir()
-    shutil.copy(ROOT / "examples" / name, windows.path(workspace) / name)
+    shutil.copy(EXAMPLES / name, windows.path(workspace) / name)
     done = windows.run("imjoy", "run", f"{workspace}\\{name}", "--workspace", workspace)
     assert done.code == 0, done
