@@ -328,3 +328,21 @@ def test_a_column_is_sorted_by_size_with_what_is_missing_last() -> None:
 def test_csv_quotes_what_has_to_be_quoted() -> None:
     table = "{columns: ['a', 'b,c'], rows: [[1.5, 'x\"y'], [null, 'two\\nlines']]}"
     assert evaluate("app/tables.js", f"m.toCsv({table})") == 'a,"b,c"\r\n1.5,"x""y"\r\n,"two\nlines"\r\n'
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "bins"),
+    [
+        ([0, 1, 1, 254], "uint8", 255),
+        ([0, 1000], "uint16", 251),
+        ([0, 0.5, 1], "float32", 256),
+        ([7, 7], "int32", 1),
+    ],
+)
+def test_each_bin_of_a_histogram_stands_for_as_many_whole_numbers(
+    values: list[float], dtype: str, bins: int
+) -> None:
+    counts = evaluate("app/images/picture.js", f"m.measure(Float64Array.of(...{values}), '{dtype}').bins")
+    assert isinstance(counts, list)
+    assert (len(counts), sum(counts)) == (bins, len(values))
+    assert counts[0] and counts[-1]

@@ -55,6 +55,14 @@ const nameOf = (letter, index) => (letter ? letter.toLowerCase() : `axis ${index
 const numbers = (items) =>
   items instanceof BigInt64Array || items instanceof BigUint64Array ? Float64Array.from(items, Number) : items;
 
+/** How many of the sorted values each bin has. Whole numbers: as many in one bin as in another, or some bins stay empty. */
+function countIn(values, min, max, whole) {
+  const width = whole ? Math.ceil((max - min + 1) / BINS) : (max - min) / BINS || 1;
+  const bins = new Array(whole ? Math.ceil((max - min + 1) / width) : BINS).fill(0);
+  for (const value of values) bins[Math.min(bins.length - 1, Math.floor((value - min) / width))] += 1;
+  return bins;
+}
+
 /** The values of a plane as far as its contrast needs them: {min, max, low, high, bins}; sampled where there are many. */
 export function measure(plane, dtype, channels = 1) {
   // An odd step walks through all columns and, of colours, all channels.
@@ -70,9 +78,7 @@ export function measure(plane, dtype, channels = 1) {
   let high = values[Math.ceil((values.length - 1) * (1 - CUT_OFF))];
   // A mask of few pixels, or a plane of one value.
   if (low === high) [low, high] = min === max ? [min, min + 1] : [min, max];
-  const bins = new Array(BINS).fill(0);
-  const width = (max - min) / BINS || 1;
-  for (const value of values) bins[Math.min(BINS - 1, Math.floor((value - min) / width))] += 1;
+  const bins = countIn(values, min, max, WHOLE.test(dtype));
   // Pictures of 8 bits in colour are meant to be seen as they are.
   if (dtype === "uint8" && channels > 1) [low, high] = [0, 255];
   return { min, max: max === min ? min + 1 : max, low, high, bins };

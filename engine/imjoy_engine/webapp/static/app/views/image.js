@@ -42,7 +42,9 @@ export const ImageView = {
     outline() {
       const most = Math.log1p(Math.max(...this.measured.bins)) || 1;
       const heights = this.measured.bins.map((count) => 40 - (40 * Math.log1p(count)) / most);
-      return `M0 40 ${heights.map((y, x) => `L${x} ${y.toFixed(1)} L${x + 1} ${y.toFixed(1)}`).join(" ")} L256 40 Z`;
+      const at = (bin) => ((256 * bin) / heights.length).toFixed(2);
+      const steps = heights.map((y, bin) => `L${at(bin)} ${y.toFixed(1)} L${at(bin + 1)} ${y.toFixed(1)}`);
+      return `M0 40 ${steps.join(" ")} L256 40 Z`;
     },
     bar() {
       const { pixelSize, unit } = this.hints || {};
