@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,11 @@ settings.register_profile("imjoy", deadline=None, derandomize=True)
 # `make fuzz`: ten tests of the wire, the relay and the reader of plugin files make 100,000 cases of it.
 settings.register_profile("fuzz", deadline=None, max_examples=10_000, print_blob=True)
 settings.load_profile("imjoy")
+
+# Under nohup, or in the background of a script, signals come ignored, and what tests start would ignore them too.
+for ignored in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_HOME = Path.home()
