@@ -83,7 +83,7 @@ class DoubleStore:
 
     interpreter: Path
 
-    def __init__(self, root: Path, *, freeze: bool, prefix: Path) -> None:
+    def __init__(self, root: Path, *, freeze: bool, prefix: Path, compile_first: bool) -> None:
         pass
 
     async def ensure(self, spec: EnvironmentSpec, report: Callable[[Progress], None]) -> Path:
