@@ -156,9 +156,16 @@ def host_of(python: Path, home: Path) -> OldHost:
 
 
 @pytest.fixture
-def conda_host(old_host: OldHost, channel: ChannelServer, miniconda: Callable[..., Path]) -> OldHost:
-    """Python 2.7 with a Miniconda in the usual folder, and a lock that names the channel."""
+def conda_host(
+    old_host: OldHost,
+    channel: ChannelServer,
+    miniconda: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> OldHost:
+    """Python 2.7 with a Miniconda in the usual folder, nothing in its cache, and a lock that names the channel."""
     miniconda()
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "pkgs"))
     old_host.write_lock(channel)
     return old_host
 

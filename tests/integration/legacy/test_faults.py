@@ -193,11 +193,8 @@ def test_a_live_start_is_waited_for_not_disturbed(conda_host: OldHost) -> None:
 
 
 @pytest.fixture
-def begun(
-    conda_host: OldHost, channel: ChannelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[subprocess.Popen[str]]:
-    """A first start in the middle of a download, with nothing in the cache of conda."""
-    monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "pkgs"))
+def begun(conda_host: OldHost, channel: ChannelServer) -> Iterator[subprocess.Popen[str]]:
+    """A first start in the middle of a download."""
     channel.stall.set()
     process = conda_host.start("start")
     assert channel.stalled.wait(WAIT_SECONDS)
