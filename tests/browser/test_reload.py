@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def kept(app: App, count: int) -> None:
     """Wait until the engine keeps that much of this page."""
-    app.page.wait_for_function(
+    app.page.evaluate(
         """async (count) => {
             const { core } = await import("/static/app/core.js");
-            const { entries } = await core.link.json("GET", `/api/v1/shown/${sessionStorage.getItem("imjoy.page")}`);
-            return entries.length >= count;
+            const path = `/api/v1/shown/${sessionStorage.getItem("imjoy.page")}`;
+            while ((await core.link.json("GET", path)).entries.length < count)
+                await new Promise((resolve) => setTimeout(resolve, 50));
         }""",
-        arg=count,
+        count,
     )
 
 
@@ -33,6 +34,8 @@ def test_output_with_its_arrays_and_the_log_are_there_after_a_reload(app: App) -
     app.page.get_by_role("button", name="Connected").wait_for()
     entry = app.page.locator(".entry.result")
     expect(entry).to_contain_text("66")
+    # What it can be run on is offered again when the plugin is there again.
+    expect(entry.get_by_label("Run a plugin on this")).to_be_visible()
     assert entry.inner_text() == before
     expect(entry.locator("canvas").first).to_be_visible()
     app.page.get_by_role("tab", name="Log").click()
