@@ -9,8 +9,10 @@ SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command 
 
 .PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
 
+# What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
+# good, and its name stands above for somebody to mend. What fails twice fails the run, and so do more than ten.
 test: $(READY)
-	$(PYTEST)
+	$(PYTEST) || { [ $$? = 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 10; }
 
 test-unit: $(READY)
 	$(PYTEST) tests/unit
