@@ -6,8 +6,10 @@ READY := .venv/ready
 # Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
+PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.js) engine/imjoy_engine/webapp/static/app/
+PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
 # good, and its name stands above for somebody to mend. What fails twice fails the run, and so do more than ten.
@@ -41,6 +43,15 @@ check: $(READY)
 	.ci/parse-on-old-pythons
 	shellcheck $(SHELL_SOURCES)
 	shfmt -d $(SHELL_SOURCES)
+	@$(MAKE) --no-print-directory check-page
+
+# The page's JavaScript. Where its tools are not and cannot be had, that is said, and the rest of the checks stands.
+check-page:
+	@if [ -e $(PAGE_TOOLS) ] || { command -v npm && npm ci && touch $(PAGE_TOOLS); } >/dev/null; then \
+	  npx --no-install prettier --check --log-level warn $(PAGE_SOURCES) && npx --no-install eslint $(PAGE_SOURCES); \
+	else \
+	  echo "the page's JavaScript is not checked: npm, or what package-lock.json names, is missing"; \
+	fi
 
 # docs/architecture.svg, from the imports; needs Graphviz.
 architecture: $(READY)
@@ -92,6 +103,7 @@ fmt: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	shfmt -w $(SHELL_SOURCES)
+	npx --no-install prettier --write --log-level warn $(PAGE_SOURCES)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,7 @@
 // of a third site wants. Loading this frame makes them ask; what it then wants is of its own site.
 //
 // The frame has the engine's origin, so no code of the app runs in it: execution is off, and the page's policy has none.
+/* global ImJoyEnginePlugin */
 "use strict";
 
 globalThis.engineUrl = new URL(".", location.href).href.replace(/\/$/, "");

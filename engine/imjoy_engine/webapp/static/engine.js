@@ -434,7 +434,10 @@
     }
 
     off(event, handler) {
-      this._handlers.set(event, (this._handlers.get(event) || []).filter((other) => other !== handler));
+      this._handlers.set(
+        event,
+        (this._handlers.get(event) || []).filter((other) => other !== handler),
+      );
     }
 
     _fire(event, data) {
@@ -528,11 +531,7 @@
     }
 
     _speak(app) {
-      const rpc = new imjoyRPC.RPC(
-        this._connection,
-        { name: this.config.name },
-        { typedarray: TYPED_ARRAY_CODEC },
-      );
+      const rpc = new imjoyRPC.RPC(this._connection, { name: this.config.name }, { typedarray: TYPED_ARRAY_CODEC });
       this._guard(rpc, "_genRemoteMethod");
       this._guard(rpc, "_genRemoteCallback");
       rpc.on("remoteBusy", () => this.utils?.setPluginStatus?.({ running: true }));
@@ -574,7 +573,9 @@
           if (this.closed) return Promise.reject(this._goneError());
           return new Promise((resolve, reject) => {
             this._pending.add(reject);
-            Promise.resolve(call(...values)).then(resolve, reject).finally(() => this._pending.delete(reject));
+            Promise.resolve(call(...values))
+              .then(resolve, reject)
+              .finally(() => this._pending.delete(reject));
           });
         };
         guarded.__remote_method = call.__remote_method;

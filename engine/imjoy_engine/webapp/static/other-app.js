@@ -1,4 +1,5 @@
 // The engine plugin for other ImJoy apps. It needs the globals `api` (once it is asked) and `ImJoyEngine`.
+/* exported ImJoyEnginePlugin */
 
 const FACTORY = "ImJoy-Engine";
 const DEFAULT_URL = globalThis.engineUrl || "http://127.0.0.1:8080";

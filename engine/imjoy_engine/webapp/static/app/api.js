@@ -102,7 +102,9 @@ async function showFileDialog(plugin, config = {}) {
 
 /** A config without a version counts as the oldest. */
 function isBefore(version, limit) {
-  const parts = String(version || "0").split(".").map(Number);
+  const parts = String(version || "0")
+    .split(".")
+    .map(Number);
   const index = limit.findIndex((part, i) => (parts[i] || 0) !== part);
   return index >= 0 && (parts[index] || 0) < limit[index];
 }

@@ -199,8 +199,7 @@ function chosen(name) {
   return env === null ? {} : { env, anyway };
 }
 
-const phaseOf = (url) =>
-  url === home ? state.engine : state.others.find((other) => other.url === url);
+const phaseOf = (url) => (url === home ? state.engine : state.others.find((other) => other.url === url));
 
 /** Where native plugins run: on the engine that the person chose, else on any that answers. */
 async function selectEngine(config, engines) {
@@ -239,7 +238,9 @@ const observerOf = (url) => ({
 
   onStart(plugin, config) {
     const card = pluginNamed(config.name);
-    if (card) Object.assign(card, { engineUrl: url, engineId: plugin.id, attached: plugin.attached, state: plugin.state });
+    if (card) {
+      Object.assign(card, { engineUrl: url, engineId: plugin.id, attached: plugin.attached, state: plugin.state });
+    }
   },
 });
 

@@ -36,7 +36,10 @@ const carriesSomething = ({ dataTransfer }) =>
 
 async function take(data) {
   const files = [...data.files];
-  const link = data.getData("text/uri-list").split(/\r?\n/).find((line) => line && !line.startsWith("#"));
+  const link = data
+    .getData("text/uri-list")
+    .split(/\r?\n/)
+    .find((line) => line && !line.startsWith("#"));
   if (!core.imjoy) return;
   if (files.length) await addFiles(files);
   else if (link) await addPluginFromUrl(link);

@@ -112,7 +112,8 @@ function normalized(source, label) {
 
 // --- object literals, as people write them in `ui`: {id: 'sigma', type: "number", min: 0} ------------------------
 
-const TOKEN = /\s*(?:([{}[\],:])|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+\.?\d*(?:e[+-]?\d+)?)|([A-Za-z_$][\w$]*))/iy;
+const TOKEN =
+  /\s*(?:([{}[\],:])|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+\.?\d*(?:e[+-]?\d+)?)|([A-Za-z_$][\w$]*))/iy;
 const WORDS = { true: true, false: false, null: null, undefined: undefined };
 
 /** Read the literal at `start`; return {value, end}, or null where there is none. Nothing is ever evaluated. */

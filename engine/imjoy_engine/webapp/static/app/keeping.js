@@ -61,7 +61,8 @@ export function clearOutput() {
 }
 
 /** Keys sort as time does. */
-const keyOf = (entry) => `e${entry.time.getTime().toString(36).padStart(9, "0")}${entry.id.toString(36).padStart(6, "0")}`;
+const keyOf = (entry) =>
+  `e${entry.time.getTime().toString(36).padStart(9, "0")}${entry.id.toString(36).padStart(6, "0")}`;
 
 function noteOutput() {
   for (const entry of state.output) {
@@ -159,5 +160,11 @@ function tellInterrupted(name) {
     why: "A plugin that is not made to be detached from ends with its page, and what it was about to return is lost.",
     fix: "Run it again.",
   };
-  state.output.unshift({ id: `interrupted-${Date.now()}-${name}`, plugin: name, kind: "error", error, time: new Date() });
+  state.output.unshift({
+    id: `interrupted-${Date.now()}-${name}`,
+    plugin: name,
+    kind: "error",
+    error,
+    time: new Date(),
+  });
 }

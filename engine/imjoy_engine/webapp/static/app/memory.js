@@ -115,5 +115,8 @@ export const environmentOf = (plugin) => knownEnvironments()[plugin] ?? null;
 
 export function rememberEnvironment(plugin, environment) {
   const { [plugin]: _, ...others } = knownEnvironments();
-  localStorage.setItem(ENVIRONMENTS, JSON.stringify(environment === null ? others : { ...others, [plugin]: environment }));
+  localStorage.setItem(
+    ENVIRONMENTS,
+    JSON.stringify(environment === null ? others : { ...others, [plugin]: environment }),
+  );
 }

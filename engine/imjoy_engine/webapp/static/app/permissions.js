@@ -26,7 +26,14 @@ const NEEDS = {
   ...{ getEngine: "engine", getEngineFactory: "engine", installPlugin: "engine", uninstallPlugin: "engine" },
 };
 /** The pickers are the browser's, which asks by itself. */
-const FREE_UTILITIES = ["$forceUpdate", "openUrl", "showDirectoryPicker", "showOpenFilePicker", "showSaveFilePicker", "sleep"];
+const FREE_UTILITIES = [
+  "$forceUpdate",
+  "openUrl",
+  "showDirectoryPicker",
+  "showOpenFilePicker",
+  "showSaveFilePicker",
+  "sleep",
+];
 /** A web plugin that stood for one of these would be given what is meant for the engine. */
 const ENGINE_SERVICES = ["engine", "engine-factory", "file-manager"];
 /** What a window is opened with. Anything else would overwrite what its plugin is known by. */
@@ -84,7 +91,9 @@ function gate(name, plain, ruled) {
     if (!plugin) return plain(plugin, ...args);
     if (!isNative(plugin)) {
       if (NEEDS[name]) await need(plugin, NEEDS[name]);
-      else if (!FREE.includes(name)) throw new PermissionError(plugin, `call api.${name}`, "This page does not offer it.");
+      else if (!FREE.includes(name)) {
+        throw new PermissionError(plugin, `call api.${name}`, "This page does not offer it.");
+      }
     }
     return ruled(plugin, ...args);
   };
@@ -133,13 +142,17 @@ function rulesFor(api, pm) {
     if (asks) await need(plugin, "engine");
     const result = await api[name](plugin, config);
     const nativeOnes = Object.values(pm.plugins).filter(isNative);
-    return !isNative(plugin) && nativeOnes.some((one) => one.api === result) ? revocable(plugin, "engine", result) : result;
+    return !isNative(plugin) && nativeOnes.some((one) => one.api === result)
+      ? revocable(plugin, "engine", result)
+      : result;
   };
 
-  const callByName = (name) => async (plugin, wanted, ...args) => {
-    if (!isNative(plugin) && isNativeName(wanted)) await need(plugin, "engine");
-    return api[name](plugin, wanted, ...args);
-  };
+  const callByName =
+    (name) =>
+    async (plugin, wanted, ...args) => {
+      if (!isNative(plugin) && isNativeName(wanted)) await need(plugin, "engine");
+      return api[name](plugin, wanted, ...args);
+    };
 
   const register = (name) => (plugin, config) => {
     if (!isNative(plugin) && ENGINE_SERVICES.includes(config?.type)) {
@@ -232,11 +245,20 @@ async function need(plugin, kind) {
   if (isGranted(identity, kind)) return;
   const key = `${kind} ${identity}`;
   if (!refused.has(key)) {
-    if (!questions.has(key)) questions.set(key, decide(plugin, kind, identity).finally(() => questions.delete(key)));
+    if (!questions.has(key)) {
+      questions.set(
+        key,
+        decide(plugin, kind, identity).finally(() => questions.delete(key)),
+      );
+    }
     if (await questions.get(key)) return;
     refused.add(key);
   }
-  throw new PermissionError(plugin, KINDS[kind], "You did not allow it. Once the page is loaded again, it may ask again.");
+  throw new PermissionError(
+    plugin,
+    KINDS[kind],
+    "You did not allow it. Once the page is loaded again, it may ask again.",
+  );
 }
 
 async function decide(plugin, kind, identity) {

@@ -169,7 +169,9 @@ export async function load(card) {
     card.state = "ready";
     syncCards();
   } catch (error) {
-    if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
+    if (!FINAL_STATES.includes(card.state)) {
+      fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
+    }
   } finally {
     clearTimeout(late);
     card.fail = null;

@@ -2,7 +2,8 @@
 
 const MOST_COLUMNS = 64;
 
-const isCell = (value) => value === null || value === undefined || ["string", "number", "boolean", "bigint"].includes(typeof value);
+const isCell = (value) =>
+  value === null || value === undefined || ["string", "number", "boolean", "bigint"].includes(typeof value);
 
 /** Return {columns, rows} of a list of records that hold nothing but text and numbers, else null. */
 export function tableOf(value) {

@@ -28,7 +28,9 @@ export function describe(value, depth = 0, hints = {}) {
     return { kind: "text", text: String(value) };
   }
   const array = asArray(value);
-  if (array) return { kind: "array", ...array, hints, isPicture: pictureOf(array, hints) !== null, text: preview(array) };
+  if (array) {
+    return { kind: "array", ...array, hints, isPicture: pictureOf(array, hints) !== null, text: preview(array) };
+  }
   const table = tableOf(value);
   if (table) return { kind: "table", table };
   const names = Object.keys(value).filter((name) => !name.startsWith("_"));

@@ -56,7 +56,10 @@ export function fromNpy(buffer) {
   if (/'fortran_order':\s*True/.test(text)) throw new Error("Its columns come first (fortran_order).");
   const known = Object.entries(NPY_TYPES).find(([, name]) => name.slice(1) === descr?.slice(1) && descr[0] !== ">");
   if (!known || sizes === undefined) throw new Error(`Arrays of type ${descr} are not shown.`);
-  const shape = sizes.split(",").filter((size) => size.trim()).map(Number);
+  const shape = sizes
+    .split(",")
+    .filter((size) => size.trim())
+    .map(Number);
   const Type = ARRAYS[known[0]];
   const count = shape.reduce((product, size) => product * size, 1);
   if (buffer.byteLength < begin + length + count * Type.BYTES_PER_ELEMENT) throw new Error("It ends too early.");
@@ -71,7 +74,9 @@ export function toTiff({ dtype, shape, items }, { width, height, channels }) {
   const size = items.BYTES_PER_ELEMENT;
   const pageBytes = width * height * channels * size;
   const pages = items.byteLength / pageBytes;
-  if (items.byteLength + pages * 512 > TIFF_MOST_BYTES) throw new Error("It is larger than the 4 GiB that a TIFF file holds.");
+  if (items.byteLength + pages * 512 > TIFF_MOST_BYTES) {
+    throw new Error("It is larger than the 4 GiB that a TIFF file holds.");
+  }
   const description = new TextEncoder().encode(`${JSON.stringify({ shape })}\0`);
   const format = dtype.startsWith("float") ? 3 : dtype.startsWith("int") ? 2 : 1;
   const head = new Uint8Array([0x49, 0x49, 42, 0, 8, 0, 0, 0]);

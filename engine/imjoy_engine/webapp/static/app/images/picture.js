@@ -120,7 +120,9 @@ export function lookUpTable(name) {
 function mixed(stops, position) {
   const at = position * (stops.length - 1);
   const index = Math.min(stops.length - 2, Math.floor(at));
-  const [one, two] = [stops[index], stops[index + 1]].map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+  const [one, two] = [stops[index], stops[index + 1]].map((hex) =>
+    [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)),
+  );
   return one.map((part, i) => part + (two[i] - part) * (at - index));
 }
 
@@ -128,7 +130,7 @@ function labelColour(level) {
   if (level === 0) return [0, 0, 0];
   // Steps of the golden angle round the circle of hues never come back to the same place.
   const hue = (level * 137.508) % 360;
-  const [saturation, value] = [0.55 + 0.45 * ((level % 3) / 2), 0.75 + 0.25 * ((level % 2))];
+  const [saturation, value] = [0.55 + 0.45 * ((level % 3) / 2), 0.75 + 0.25 * (level % 2)];
   return [5, 3, 1].map((n) => {
     const k = (n + hue / 60) % 6;
     return 255 * (value - value * saturation * Math.max(0, Math.min(k, 4 - k, 1)));
@@ -178,7 +180,11 @@ export function paint(picture, plane, view, colours, target, mean = false) {
       continue;
     }
     if (channels === 1 && side === 1) paintRow(plane, y * width, columns, colours, out, begin);
-    else for (let column = 0; column < target.width; column++) out[begin + column] = columns[column] < 0 ? 0 : colourAt(columns[column], y);
+    else {
+      for (let column = 0; column < target.width; column++) {
+        out[begin + column] = columns[column] < 0 ? 0 : colourAt(columns[column], y);
+      }
+    }
   }
 }
 
@@ -219,7 +225,11 @@ function colourPicker({ width, height, channels }, plane, { table, level }, side
 }
 
 const alphaOf = (plane, value) =>
-  plane instanceof Uint8Array ? value : plane instanceof Uint16Array ? value >> 8 : Math.round(255 * Math.min(1, value));
+  plane instanceof Uint8Array
+    ? value
+    : plane instanceof Uint16Array
+      ? value >> 8
+      : Math.round(255 * Math.min(1, value));
 
 /** A value as it is read under the cursor. */
 export const shortNumber = (value, dtype) => (WHOLE.test(dtype) ? String(value) : String(Number(value.toPrecision(5))));

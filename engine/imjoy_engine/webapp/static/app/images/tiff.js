@@ -15,7 +15,7 @@ const TYPES = {
 };
 const MOST_PAGES = 100_000;
 /** Micrometres of a unit that OME names. */
-const IN_MICROMETRES = { "µm": 1, "\u03bcm": 1, um: 1, nm: 0.001, mm: 1000, pm: 1e-6, m: 1e6, cm: 10_000 };
+const IN_MICROMETRES = { µm: 1, "\u03bcm": 1, um: 1, nm: 0.001, mm: 1000, pm: 1e-6, m: 1e6, cm: 10_000 };
 
 /**
  * Return {dtype, shape, items, hints} of the first series in a file; hints are {axes, pixelSize, unit} as far as it tells.
@@ -36,7 +36,9 @@ export async function fromTiff(buffer) {
     // ImageJ writes one page for a stack of more than 4 GiB, or all that lies behind the first.
     copyRaw(buffer, first, first.offsets[0], items);
   } else {
-    for (const [index, page] of alike.entries()) await readPage(buffer, page, items.subarray(index * length, (index + 1) * length));
+    for (const [index, page] of alike.entries()) {
+      await readPage(buffer, page, items.subarray(index * length, (index + 1) * length));
+    }
   }
   return { dtype, items, ...shapeOf(first, contiguous, told) };
 }
@@ -76,7 +78,10 @@ function readTag(view, at, little, isBig, tags) {
   const place = fits ? inline : isBig ? Number(view.getBigUint64(inline, little)) : view.getUint32(inline, little);
   if (place + bytes > view.byteLength) throw new RangeError();
   if (type === 2) {
-    tags.set(view.getUint16(at, little), new TextDecoder().decode(new Uint8Array(view.buffer, place, bytes)).replace(/\0+$/, ""));
+    tags.set(
+      view.getUint16(at, little),
+      new TextDecoder().decode(new Uint8Array(view.buffer, place, bytes)).replace(/\0+$/, ""),
+    );
     return;
   }
   const values = [];
@@ -117,7 +122,8 @@ function pageOf(tags, little) {
 }
 
 const isLike = (page, first) =>
-  !page.isSmaller && ["width", "height", "samples", "bits", "format", "isPlanar"].every((name) => page[name] === first[name]);
+  !page.isSmaller &&
+  ["width", "height", "samples", "bits", "format", "isPlanar"].every((name) => page[name] === first[name]);
 
 /** Read one page's values into `target`; planes of a planar page come one behind the other. */
 async function readPage(buffer, page, target) {

@@ -27,7 +27,9 @@ export const EngineView = {
       for (const { place } of this.status?.plugins || []) {
         if (place?.node) counts[place.node] = (counts[place.node] || 0) + 1;
       }
-      return Object.entries(counts).sort().map(([node, count]) => `${node}: ${count}`);
+      return Object.entries(counts)
+        .sort()
+        .map(([node, count]) => `${node}: ${count}`);
     },
     uptime() {
       const minutes = Math.floor((this.status?.uptime || 0) / 60);

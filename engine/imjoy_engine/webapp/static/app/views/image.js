@@ -182,7 +182,9 @@ export const ImageView = {
         return;
       }
       const first = (y * width + x) * channels;
-      const values = Array.from(this.plane().subarray(first, first + channels), (value) => shortNumber(value, this.array.dtype));
+      const values = Array.from(this.plane().subarray(first, first + channels), (value) =>
+        shortNumber(value, this.array.dtype),
+      );
       this.under = `x ${x}, y ${y}: ${values.join(", ")}`;
     },
     key(event) {
@@ -218,8 +220,9 @@ export const ImageView = {
       const name = (this.name || "picture").replace(/[^\p{L}\p{N}._ -]+/gu, "-");
       try {
         if (kind === "png") saveFile(await this.png(), `${name}.png`);
-        else if (kind === "tiff") saveFile(new Blob(toTiff(this.array, this.picture), { type: "image/tiff" }), `${name}.tiff`);
-        else if (kind === "npy") saveFile(new Blob(toNpy(this.array)), `${name}.npy`);
+        else if (kind === "tiff") {
+          saveFile(new Blob(toTiff(this.array, this.picture), { type: "image/tiff" }), `${name}.tiff`);
+        } else if (kind === "npy") saveFile(new Blob(toNpy(this.array)), `${name}.npy`);
       } catch (error) {
         showSnackbar(`${name} could not be saved. ${error.message}`);
       }

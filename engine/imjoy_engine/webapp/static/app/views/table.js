@@ -24,7 +24,8 @@ export const TableView = {
     order(column) {
       return this.column !== column ? "none" : this.isDown ? "descending" : "ascending";
     },
-    text: (value) => (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : value),
+    text: (value) =>
+      typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : value,
     save() {
       const content = toCsv({ columns: this.table.columns, rows: this.rows });
       saveFile(new Blob([content], { type: "text/csv" }), `${this.name || "table"}.csv`);
