@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +27,7 @@ from ..environments.store import EnvironmentStore, Progress
 from ..environments.uses import note_running, note_use
 from ..launchers import Ended, Launcher, Place, Resources, Start, Worker
 from .events import EventLog
-from .output import OutputDecoder
+from .output import Lines, OutputDecoder
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -182,6 +183,7 @@ class Plugin:
         self._output: deque[str] = deque()
         self._output_characters = 0
         self._decoders = {name: OutputDecoder() for name in ("stdout", "stderr")}
+        self._lines = {name: Lines(partial(self._log, name)) for name in self._decoders}
         self._life: asyncio.Task[None] | None = None
         self._stop_grace: float | None = None
         self._add_state_event()
@@ -446,8 +448,6 @@ class Plugin:
             with contextlib.suppress(OSError):
                 self._running.unlink()
         shutil.rmtree(self._surroundings.scratch / self.id, ignore_errors=True)
-        for name in self._decoders:
-            self.output(name, b"", final=True)
         for link in self.links.values():
             link.finish(ENDED)
         self.events.close()
@@ -479,6 +479,10 @@ class Plugin:
     def _change(self, state: PluginState) -> None:
         if state not in NEXT[self.state]:
             raise RuntimeError(f"a plugin cannot go from {self.state.value} to {state.value}")
+        if state in FINAL:
+            # Who follows the events leaves at a final state.
+            for name in self._decoders:
+                self.output(name, b"", final=True)
         self.state = state
         self.since = time.time()
         log.info("plugin %s (%s) is %s", self.request.manifest.name, self.id, state.value)
@@ -545,13 +549,14 @@ class Plugin:
     def output(self, stream: str, data: bytes, final: bool = False) -> None:
         """Take what the worker wrote."""
         text = self._decoders[stream].decode(data, final)
-        if not text:
-            return
-        self._output.append(text)
-        self._output_characters += len(text)
-        while self._output_characters - len(self._output[0]) > OUTPUT_TAIL_CHARACTERS:
-            self._output_characters -= len(self._output.popleft())
-        self.events.add("log", {"stream": stream, "text": text})
+        if text:
+            self._output.append(text)
+            self._output_characters += len(text)
+            while self._output_characters - len(self._output[0]) > OUTPUT_TAIL_CHARACTERS:
+                self._output_characters -= len(self._output.popleft())
+            self._lines[stream].add(text)
+        if final:
+            self._lines[stream].flush()
 
     def placed(self, place: Place) -> None:
         """Note where it runs, and tell the clients."""
@@ -560,7 +565,10 @@ class Plugin:
 
     def say(self, text: str) -> None:
         """Add a sentence to the plugin's log."""
-        self.events.add("log", {"stream": "engine", "text": text + "\n"})
+        self._log("engine", text + "\n")
+
+    def _log(self, stream: str, text: str) -> None:
+        self.events.add("log", {"stream": stream, "text": text})
 
     def _report(self, progress: Progress) -> None:
         self.events.add(

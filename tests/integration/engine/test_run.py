@@ -108,6 +108,30 @@ api.export({"count": count})
     assert printed == "".join(f"{number}\n" for number in range(300))
 
 
+def test_the_pieces_of_a_printed_line_come_together(engine: RunningEngine, write: Any) -> None:
+    file = write(
+        """
+import sys, time
+
+def tell(n):
+    for number in range(n):
+        print("cells.tif", number, (32, 40))
+    for piece in ("half", " a ", "line", "\\n"):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    print("asked", end="")
+
+api.export({"tell": tell})
+"""
+    )
+    code, lines = run(engine, file, "--call", "tell", "--args", "100")
+    assert code == 0
+    *whole, last = [line["text"] for line in lines if line.get("stream") == "stdout"]
+    assert last == "asked"
+    assert all(text.endswith("\n") for text in whole)
+    assert "".join(whole) == "".join(f"cells.tif {n} (32, 40)\n" for n in range(100)) + "half a line\n"
+
+
 def test_numbers_that_json_has_not_come_as_their_names(engine: RunningEngine, write: Any) -> None:
     file = write(
         "api.export({'odd': lambda: {'mean': float('nan'), 'range': [float('-inf'), float('inf'), 0.5]}})"

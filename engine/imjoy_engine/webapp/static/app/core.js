@@ -6,7 +6,7 @@ import * as memory from "./memory.js";
 import { clientId, environmentOf, forgetOther, home, knownOthers, rememberOther, rememberToken } from "./memory.js";
 import { tolerant } from "./parse.js";
 import { gated, permitStart, restoreGrants } from "./permissions.js";
-import { addLog, addOutput, pluginNamed, state } from "./state.js";
+import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
 
 const { markRaw } = Vue;
 
@@ -261,7 +261,7 @@ const observer = {
   },
 
   onLog(plugin, { stream, text }, config) {
-    addLog(config.name, stream, text);
+    writeLog(config.name, stream, text);
   },
 
   onEnd(plugin, error, config) {

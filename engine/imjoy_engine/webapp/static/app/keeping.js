@@ -42,7 +42,7 @@ export function followOutput() {
   on("connected", () => restore().finally(send));
   watch(() => state.output.length, noteOutput);
   watch(
-    () => state.log.at(-1)?.id,
+    () => state.log.at(-1)?.id + state.log.at(-1)?.text,
     () => (logTimer ??= setTimeout(() => ((logTimer = null), noteLog()), LOG_MILLISECONDS)),
   );
   watch(running, (names) => sessionStorage.setItem(RUNNING, JSON.stringify(names)));

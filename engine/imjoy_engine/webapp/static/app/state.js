@@ -42,12 +42,44 @@ export function addOutput(entry) {
   state.output.length = Math.min(state.output.length, OUTPUT_ENTRIES);
 }
 
-/** Add text to the log; `stream` is `stdout`, `stderr`, `engine` or `app`. */
+/** What was written of each line that has no end yet, and the line, by plugin and stream. */
+const unfinished = new Map();
+const keyOf = (plugin, stream) => JSON.stringify([plugin, stream]);
+
+/** Add whole lines to the log; `stream` is `stdout`, `stderr`, `engine` or `app`. */
 export function addLog(plugin, stream, text) {
-  for (const line of String(text).replace(/\n$/, "").split("\n")) {
-    state.log.push({ id: nextId(), plugin, stream, text: line });
+  unfinished.delete(keyOf(plugin, stream));
+  writeLog(plugin, stream, String(text).replace(/\n?$/, "\n"));
+}
+
+export function clearLog() {
+  state.log.splice(0);
+  unfinished.clear();
+}
+
+/** Add a piece of a stream to the log as a terminal does: a line goes on until it ends, a carriage return begins it anew. */
+export function writeLog(plugin, stream, text) {
+  const key = keyOf(plugin, stream);
+  const pieces = text.split("\n");
+  const rest = pieces.pop();
+  for (const piece of pieces) {
+    writeLine(key, plugin, stream, piece);
+    unfinished.delete(key);
   }
+  if (rest) writeLine(key, plugin, stream, rest);
   if (state.log.length > LOG_LINES) state.log.splice(0, state.log.length - LOG_LINES);
+}
+
+function writeLine(key, plugin, stream, piece) {
+  let known = unfinished.get(key);
+  if (!known) {
+    state.log.push({ id: nextId(), plugin, stream, text: "" });
+    known = { written: "", line: state.log.at(-1) };
+    unfinished.set(key, known);
+  }
+  const [, shown, end] = /([^\r]*)(\r*)$/.exec(known.written + piece);
+  known.written = shown + end;
+  known.line.text = shown;
 }
 
 let snackbarTimer = null;

@@ -1,6 +1,6 @@
 // Every line that plugins and the engine wrote.
 
-import { state } from "../state.js";
+import { clearLog, state } from "../state.js";
 
 export const LogView = {
   setup: () => ({ state }),
@@ -18,9 +18,7 @@ export const LogView = {
     toEnd() {
       if (this.follows && this.$refs.lines) this.$refs.lines.scrollTop = this.$refs.lines.scrollHeight;
     },
-    clear() {
-      state.log.splice(0);
-    },
+    clearLog,
   },
   mounted() {
     this.toEnd();
@@ -41,7 +39,7 @@ export const LogView = {
             <option value="">all plugins</option>
             <option v-for="name in names" :key="name">{{ name }}</option>
           </select>
-          <button type="button" class="plain" @click="clear">Clear</button>
+          <button type="button" class="plain" @click="clearLog">Clear</button>
         </div>
         <div class="lines" ref="lines" tabindex="0" role="log" aria-label="Log" @scroll.passive="scrolled">
           <div v-for="line in lines" :key="line.id" :class="line.stream"><span class="who" v-if="!plugin">{{ line.plugin }}</span><span class="said">{{ line.text }}</span></div>
