@@ -56,7 +56,7 @@ sys.exit(main(sys.argv[2:]))
 # Whether a value follows.
 $Options = [ordered]@{
     Prefix = $true; Distribution = $true; From = $true; Mirror = $true; Offline = $true; Installer = $true; Sha256 = $true
-    ModifyPath = $false; Start = $false; Uninstall = $false; Workspace = $false; Yes = $false; DryRun = $false
+    ModifyPath = $false; NoModifyPath = $false; Start = $false; Uninstall = $false; Workspace = $false; Yes = $false; DryRun = $false
     Json = $false; Quiet = $false; Verbose = $false; Version = $false; Help = $false
 }
 
@@ -83,7 +83,7 @@ usage: powershell -ExecutionPolicy Bypass -File install.ps1 [options]
                   [-- arguments for imjoy start]
 
 It makes one folder with a Python, conda and imjoy, and edits nothing else: no
-PATH (unless -ModifyPath), no other Python, no other conda.
+PATH (unless you say so), no other Python, no other conda.
 
 options:
   -Prefix DIR    the folder (default: IMJOY_PREFIX, else ImJoyApp in your home)
@@ -100,6 +100,7 @@ options:
   -Installer FILE -Sha256 HASH
                  run this installer of Miniconda or Miniforge
   -ModifyPath    also put imjoy on PATH for good: imjoy path --apply
+  -NoModifyPath  do not, and do not ask
   -Start         afterwards start the engine and open the app in a browser
   -Uninstall     take away what was installed, also when its Python is broken
   -Yes           do not ask; take yes for an answer

@@ -125,7 +125,7 @@ print_help() {
 usage: bash install.sh [options] [-- arguments for imjoy start]
 
 It makes one folder with a Python, conda and imjoy, and edits nothing else: no
-shell start-up file (unless --modify-path), no other Python, no other conda.
+shell start-up file (unless you say so), no other Python, no other conda.
 
 options:
   --prefix DIR   the folder (default: \$IMJOY_PREFIX, else ~/ImJoyApp)
@@ -142,6 +142,8 @@ options:
   --installer FILE --sha256 HASH
                  run this installer of Miniconda or Miniforge
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
+  --no-modify-path
+                 do not, and do not ask
   --start        afterwards start the engine and open the app in a browser
   --uninstall    take away what was installed, also when its Python is broken
   --yes          do not ask; take yes for an answer

@@ -191,7 +191,7 @@ def stop_engine(layout: Layout) -> EngineStopped:
 
 
 def read_token(layout: Layout) -> str:
-    """Return the connection token. Raises :class:`ImJoyError` ``token.none`` or ``token.unreadable``."""
+    """Return the connection token. Raises :class:`ImJoyError` ``token.none``, ``.unreadable`` or ``.invalid``."""
     try:
         token = read_text(layout.token_file).strip()
     except FileNotFoundError as error:
@@ -210,10 +210,11 @@ def read_token(layout: Layout) -> str:
         ) from error
     if not token:
         raise ImJoyError(
-            "token.unreadable",
+            "token.invalid",
             f"The token file {layout.token_file} is empty.",
             why="Something has cut it, such as a disk that was full.",
             fix="imjoy token --rotate",
+            exit_code=ExitCode.USAGE,
         )
     return token
 

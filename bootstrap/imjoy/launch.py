@@ -222,7 +222,7 @@ def launch_again(argv: Sequence[str], port: int, context: Context) -> EngineProc
     """
     words = [word for word in argv if word != LIFELINE]
     words[words.index("--port") + 1] = str(port)
-    environ = {**ALLOCATOR_VARIABLES, **context.environ}
+    environ = {**ALLOCATOR_VARIABLES, **context.environ, COMMAND_VARIABLE: own_command()}
     return _spawn_engine(words, environ, detach=True, to_terminal=False)
 
 

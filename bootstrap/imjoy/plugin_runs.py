@@ -100,7 +100,7 @@ def engine_for_a_run(
                 "engine.hung",
                 f"What answers at {event['url']} is not the engine that was started for this run.",
                 why="It did not prove within 3 s that it is.",
-                fix="imjoy run again",
+                fix="run this again",
             )
         yield EngineAddress(str(event["url"]), read_token(layout))
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from imjoy.effects.files import write_private
-from imjoy.effects.own_command import own_command
+from imjoy.effects.own_command import as_typed
 from imjoy.model.project import APP_HOME
 
 PAGE = """<!doctype html>
@@ -41,8 +41,8 @@ PAGE = """<!doctype html>
 <p>In the app on <a href="{imjoy}">{home}</a>, install the engine plugin, then enter
    <strong>{url}</strong> and the token. If the browser asks, let that page reach your local network. Most
    versions of Safari do not: open the engine's own app there, with the button above.</p>
-<p><small>Keep the token private: whoever has it can run programs as you. <b>{command} token</b> shows it again, and
-   <b>{command} token --rotate</b> replaces it.</small></p>
+<p><small>Keep the token private: whoever has it can run programs as you. <b>{print_token}</b> shows it again, and
+   <b>{rotate_token}</b> replaces it.</small></p>
 </html>
 """
 
@@ -55,7 +55,8 @@ def write_welcome_page(path: Path, *, url: str, link: str, token: str) -> None:
     plugin = quote(f"{url}/imjoy-engine.imjoy.html", safe="")
     page = PAGE.format(
         app=escape(link),
-        command=escape(own_command()),
+        print_token=escape(as_typed("imjoy token")),
+        rotate_token=escape(as_typed("imjoy token --rotate")),
         token=escape(token),
         url=escape(url),
         home=escape(APP_HOME.removeprefix("https://")),

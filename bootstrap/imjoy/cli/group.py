@@ -10,6 +10,7 @@ import click
 from imjoy import PROJECT_URL
 from imjoy.boundary import guard
 from imjoy.context import Context
+from imjoy.effects.own_command import name_workspace
 
 HELP_OPTIONS = ("--help", "-h")
 HELP_VERB = "help"
@@ -17,6 +18,8 @@ DEFAULT_VERB = "start"
 # Verb: what it does. Its module has the same name and a command `command`.
 VERBS = {
     "start": "Start the plugin engine (what `imjoy` alone does).",
+    "open": "Open the page of the running engine in the browser.",
+    "restart": "Stop the engine and start it again, with the options that it had.",
     "stop": "Stop the engine and its plugins.",
     "status": "Say whether an engine runs, where, and with which plugins.",
     "plugins": "List the plugins that the engine runs.",
@@ -96,6 +99,7 @@ def verbs() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the verb that the arguments name and return its exit code."""
     context = Context.of_this_process()
+    name_workspace(None)
 
     def act() -> int:
         code = verbs.main(list(arguments), prog_name="imjoy", standalone_mode=False, obj=context)

@@ -10,8 +10,8 @@ import click
 
 from imjoy import render
 from imjoy.context import Context
+from imjoy.effects.own_command import as_typed, command_of
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.model.typed import typed_line
 from imjoy.path.operations import running_shell
 from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision.arguments import Arguments, parse
@@ -73,6 +73,8 @@ def _handed(text: str) -> dict[str, object]:
 
 
 def _told(result: Installed, *, starting: bool) -> Iterator[str]:
+    # The session at hand does not have the command yet, also where the sessions to come do.
+    command = command_of(result.command)
     if result.action == "none":
         yield f"imjoy {result.version} in {result.prefix} works; nothing was changed."
         # Otherwise the plan, which was shown before, has them.
@@ -85,7 +87,6 @@ def _told(result: Installed, *, starting: bool) -> Iterator[str]:
         yield f"    {result.path_line}"
     elif not result.on_path:
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
-        command = typed_line([str(result.command)])
-        yield f"and for every one to come\n    {command} path --apply"
+        yield as_typed("and for every one to come\n    imjoy path --apply", command)
     if not starting:
-        yield "\nStart the engine and open the app with\n    imjoy start --serve --open"
+        yield as_typed("\nStart the engine and open the app with\n    imjoy start --serve --open", command)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from imjoy.effects.own_command import name_workspace
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -68,6 +70,13 @@ def day_words(as_of: str | None, today: bool) -> list[str]:
     return [*([] if as_of is None else ["--as-of", as_of]), *(["--today"] if today else [])]
 
 
+def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    folder = not_empty(context, parameter, value)
+    if folder is not None:
+        name_workspace(folder)
+    return folder
+
+
 def layout_options(function: F) -> F:
     """Add ``--workspace`` and ``--prefix``."""
     function = click.option(
@@ -79,6 +88,6 @@ def layout_options(function: F) -> F:
     return click.option(
         "--workspace",
         metavar="DIR",
-        callback=not_empty,
+        callback=_named,
         help="What plugins own: files, token, log. [IMJOY_WORKSPACE; default: ~/ImJoyWorkspace]",
     )(function)

@@ -348,7 +348,19 @@ def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineSta
 
     with render.progress() as report:
         event = engine.wait_until_ready(report)
-    return engine_started(event, options.layout, detached=engine.detached)
+    detached = _is_detached(options.layout) if event.get("event") == "running" else engine.detached
+    return engine_started(event, options.layout, detached=detached)
+
+
+def _is_detached(layout: Layout) -> bool:
+    """Tell whether the engine that was running already is one in the background, and no terminal's."""
+    from imjoy.effects.process import command_line, find_process
+    from imjoy.engines import read_state
+    from imjoy.launch import LIFELINE
+
+    state = read_state(layout)
+    process = find_process(state.pid, state.birth) if state is not None else None
+    return process is not None and LIFELINE not in command_line(process)
 
 
 def _upgrade(layout: Layout, context: Context, *, may_ask: bool, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Mapping
@@ -9,6 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 
 OPEN_SECONDS = 2.0
+# Browsers that know --app, which all come from Chromium. On macOS they are applications, on Windows files.
+WITH_WINDOWS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    *("microsoft-edge", "microsoft-edge-stable", "brave-browser", "vivaldi"),
+)
+WITH_WINDOWS_ON_MACOS = ("Google Chrome", "Chromium", "Microsoft Edge", "Brave Browser", "Vivaldi")
+WITH_WINDOWS_ON_WINDOWS = (
+    "Microsoft/Edge/Application/msedge.exe",
+    "Google/Chrome/Application/chrome.exe",
+    "Chromium/Application/chrome.exe",
+)
+FOLDERS_OF_WINDOWS = ("ProgramFiles(x86)", "ProgramFiles", "LOCALAPPDATA")
 
 
 def browser_at_hand(environ: Mapping[str, str]) -> bool:
@@ -18,6 +31,46 @@ def browser_at_hand(environ: Mapping[str, str]) -> bool:
     if sys.platform in ("win32", "darwin"):
         return not environ.get("SSH_CONNECTION")
     return any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+
+
+def open_window(page: Path, environ: Mapping[str, str]) -> bool:
+    """Open a private page of ours in a window of its own, without tabs; tell whether a browser that can is here.
+
+    A browser that ``BROWSER`` names is the person's choice, and gets a tab.
+    """
+    import subprocess
+
+    argv = [] if environ.get("BROWSER") else window_command(environ)
+    if not argv:
+        return False
+    try:
+        subprocess.Popen(
+            [*argv, f"--app={page.as_uri()}"],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    return True
+
+
+def window_command(environ: Mapping[str, str], system: str = sys.platform) -> list[str]:
+    """Return what starts a browser that knows ``--app``; empty where there is none. ``system`` is ``sys.platform``."""
+    if system == "darwin":
+        for name in WITH_WINDOWS_ON_MACOS:
+            for folder in (Path("/Applications"), Path(environ.get("HOME") or "/") / "Applications"):
+                if (folder / f"{name}.app").is_dir():
+                    return ["open", "-n", "-a", str(folder / f"{name}.app"), "--args"]
+        return []
+    if system == "win32":
+        folders = [Path(environ[name]) for name in FOLDERS_OF_WINDOWS if environ.get(name)]
+        files = (folder / name for name in WITH_WINDOWS_ON_WINDOWS for folder in folders)
+        return next(([str(file)] for file in files if file.is_file()), [])
+    found = (shutil.which(name, path=environ.get("PATH")) for name in WITH_WINDOWS)
+    return next(([file] for file in found if file is not None), [])
 
 
 def open_page(page: Path, link: str, environ: Mapping[str, str]) -> None:

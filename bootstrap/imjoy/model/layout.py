@@ -57,6 +57,11 @@ class Layout:
         return self.private / "welcome.html"
 
     @property
+    def opening_file(self) -> Path:
+        """The private page that leads a browser to the engine (mode 0600)."""
+        return self.private / "open.html"
+
+    @property
     def upgrade_check_file(self) -> Path:
         """What was last heard about a newer imjoy (JSON)."""
         return self.private / "upgrade-check.json"

@@ -15,7 +15,18 @@ SHA256_LENGTH = 64
 VALUES = ("prefix", "distribution", "from", "mirror", "offline", "installer", "sha256", "shell", "finish")
 """Options that want a value; the last two are for the second half of an install."""
 FLAGS = (
-    *("modify-path", "start", "uninstall", "workspace", "yes", "dry-run", "json", "quiet", "verbose"),
+    *(
+        "modify-path",
+        "no-modify-path",
+        "start",
+        "uninstall",
+        "workspace",
+        "yes",
+        "dry-run",
+        "json",
+        "quiet",
+        "verbose",
+    ),
     *("version", "help"),
 )
 SHORT = {"-y": "--yes", "-q": "--quiet", "-v": "--verbose", "-h": "--help"}
@@ -26,7 +37,7 @@ Installs imjoy, which runs native Python plugins for the ImJoy app.
 usage: {command} [options] [-- arguments for imjoy start]
 
 It makes one folder with a Python, conda and imjoy, and edits nothing else: no
-shell start-up file (unless --modify-path), no other Python, no other conda.
+shell start-up file (unless you say so), no other Python, no other conda.
 
 options:
   --prefix DIR   the folder (default: $IMJOY_PREFIX, else ~/ImJoyApp)
@@ -43,6 +54,8 @@ options:
   --installer FILE --sha256 HASH
                  run this installer of Miniconda or Miniforge
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
+  --no-modify-path
+                 do not, and do not ask
   --start        afterwards start the engine and open the app in a browser
   --uninstall    take away what was installed, also when its Python is broken
   --yes          do not ask; take yes for an answer
@@ -130,6 +143,8 @@ def check(arguments: Arguments, door: Door) -> None:
     sha256, installer = arguments.values.get("sha256"), arguments.path("installer")
     if wish not in WISHES:
         raise usage(f"--distribution {wish} is none of {', '.join(WISHES)}", door)
+    if arguments.has("modify-path") and arguments.has("no-modify-path"):
+        raise usage("--modify-path and --no-modify-path exclude each other", door)
     if arguments.words and not arguments.has("start"):
         raise usage("Arguments after -- go to imjoy start, and --start was not given", door)
     if sha256 is not None and not (

@@ -25,7 +25,8 @@ from imjoy.effects.streams import prepare_streams
 from imjoy.effects.terminal import StepLines, confirm, somebody_is_there, write
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
-from imjoy.path.shells import shell_of_program
+from imjoy.path.operations import tell
+from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision import words
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.arguments import Arguments, check, help_text, parse
@@ -184,7 +185,7 @@ class _Run:
         if plan.action != "none" and not quiet:
             for line in (*words.plan_lines(plan, self._context, to_stderr=True), ""):
                 write(line, sys.stderr)
-        return self._carry_out(plan, arguments, looked)
+        return self._carry_out(plan, self._agreed_path(plan, arguments), looked)
 
     def _carry_out(self, plan: Plan, arguments: Arguments, looked: list[Took]) -> int:
         quiet = arguments.has("quiet")
@@ -227,6 +228,32 @@ class _Run:
             if not confirm(question, default=True):
                 return plan(use_conda=False)
         return first
+
+    def _agreed_path(self, plan: Plan, arguments: Arguments) -> Arguments:
+        """Ask at a first install, once, whether to put imjoy on PATH; return the arguments with a yes."""
+        silent = ("modify-path", "no-modify-path", "yes", "json", "quiet")
+        if plan.action not in ("install", "finish") or any(map(arguments.has, silent)):
+            return arguments
+        # What is piped elsewhere is no dialogue, even where there is a terminal.
+        if not (sys.stderr.isatty() and somebody_is_there()):
+            return arguments
+        shell = shell_of_program(self._shell(arguments)) or ("powershell" if os.name == "nt" else "bash")
+        try:
+            guidance = tell(
+                plan.prefix, shell, Place(self._context.home, self._context.environ, sys.platform)
+            )
+        except ImJoyError:
+            # A PATH cannot carry the prefix's name; what the install says at its end explains that.
+            return arguments
+        if guidance.on_path or guidance.applied:
+            return arguments
+        file = Path(guidance.file)
+        place = self._context.tilde(file) if file.is_absolute() else guidance.file
+        if not confirm(
+            f"Put the imjoy command on PATH, in {place}? imjoy uninstall takes it out again.", default=True
+        ):
+            return arguments
+        return replace(arguments, flags=arguments.flags | {"modify-path"})
 
     def _agree_to_rebuild(self, prefix: Path) -> None:
         question = f"The Python in {prefix} is broken and has to be made anew; packages that you added to it go. Do it?"

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 
 TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
 MIB = 1024 * 1024
+UNASKED = ("--no-modify-path",)
+"""For installs at a terminal that nobody answers."""
 
 
 def failure(document: dict[str, Any]) -> str:
@@ -182,7 +184,7 @@ def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("says", ["It is not changed itself.", "Do it?"])
+@pytest.mark.parametrize("says", ["It is not changed itself.", "Do it?", "takes it out again."])
 def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
     door: str, says: str, home: Path, wheel: Path, tmp_path: Path
 ) -> None:
@@ -203,7 +205,9 @@ def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
         ]
         (ours / "receipt.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     before = contents(home)
-    words = [sys.executable, str(TERMINAL), says, "^C", *command(door), "--from", str(wheel)]
+    # With a conda that was asked for by name, PATH is the first question.
+    named = ["--distribution", "existing"] if says == "takes it out again." else []
+    words = [sys.executable, str(TERMINAL), says, "^C", *command(door), "--from", str(wheel), *named]
     done = run(words)
     assert done.returncode == 130, done.stdout
     assert contents(home) == before
@@ -237,7 +241,17 @@ def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
     before = contents(home)
     # Half of it comes and then nothing, so that it is still at it.
     options = ["--distribution", "miniconda", "--mirror", f"{mirror.url}/stall", "--sha256", small]
-    words = [sys.executable, str(TERMINAL), says, "^C", *command(door), *options, "--from", str(wheel)]
+    words = [
+        sys.executable,
+        str(TERMINAL),
+        says,
+        "^C",
+        *command(door),
+        *options,
+        *UNASKED,
+        "--from",
+        str(wheel),
+    ]
     done = run(words, TMPDIR=str(scratch))
     assert done.returncode == 130, done.stdout
     assert contents(home) == before
@@ -250,7 +264,7 @@ def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
 def test_ctrl_c_at_a_step_ends_with_130_and_leaves_nothing(
     door: str, step: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
-    words = [sys.executable, str(TERMINAL), step, "^C", *command(door), *from_file(doubles, wheel)]
+    words = [sys.executable, str(TERMINAL), step, "^C", *command(door), *from_file(doubles, wheel), *UNASKED]
     done = run(words, DOUBLE_STAGE="payload" if step == "installing Miniconda" else "")
     assert done.returncode == 130, done.stdout
     assert contents(home) == {}

@@ -19,7 +19,7 @@ from imjoy.engines import (
     rotate_token,
     stop_engine,
 )
-from imjoy.model.errors import ImJoyError
+from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 
 STATE = {
@@ -111,7 +111,7 @@ def test_an_empty_token_file_is_named(layout: Layout) -> None:
     layout.token_file.write_text("\n")
     with pytest.raises(ImJoyError) as refused:
         read_token(layout)
-    assert refused.value.id == "token.unreadable"
+    assert (refused.value.id, refused.value.exit_code) == ("token.invalid", ExitCode.USAGE)
     assert f"{layout.token_file} is empty" in refused.value.what
 
 

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from imjoy import render
-from imjoy.effects.own_command import as_typed, own_command
+from imjoy.cli import group
+from imjoy.effects.own_command import OF_A_WORKSPACE, VERBS, as_typed, name_workspace, own_command
 from imjoy.model.errors import ImJoyError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="names and quotes of POSIX systems")
@@ -21,6 +23,7 @@ def nothing_known() -> Iterator[None]:
     own_command.cache_clear()
     yield
     own_command.cache_clear()
+    name_workspace(None)
 
 
 def program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -72,6 +75,28 @@ def test_another_imjoy_on_path_is_not_taken_for_this_one(
     file = program(tmp_path / "bin", monkeypatch)
     monkeypatch.setenv("PATH", f"{other.parent}:{os.environ['PATH']}")
     assert own_command() == str(file)
+
+
+def test_commands_of_a_workspace_name_the_one_that_was_named() -> None:
+    name_workspace("/data/my lab")
+    typed = as_typed(
+        "`imjoy token --rotate`: imjoy stop, then imjoy env list. imjoy --port 0; imjoy path --apply"
+    )
+    named = "--workspace '/data/my lab'"
+    assert typed == (
+        f"`imjoy token {named} --rotate`: imjoy stop {named}, then imjoy env list {named}. "
+        f"imjoy {named} --port 0; imjoy path --apply"
+    )
+    assert as_typed("imjoy token --rotate --workspace DIR") == "imjoy token --rotate --workspace DIR"
+
+
+def test_every_verb_is_known_as_one_and_those_of_a_workspace_take_it() -> None:
+    assert set(group.VERBS) <= set(VERBS)
+    for verb in group.VERBS:
+        command = group.verbs.get_command(click.Context(group.verbs), verb)
+        assert command is not None
+        takes = any("--workspace" in each.opts for each in command.params)
+        assert takes == (verb in OF_A_WORKSPACE or verb == "env"), verb
 
 
 def test_an_error_tells_the_next_command_that_way(
