@@ -65,6 +65,7 @@ def measure_clusters(rounds: int) -> tuple[list[dict[str, Any]], dict[str, str]]
         cluster = None
         try:
             cluster = stack.enter_context(slurm())
+            stack.enter_context(cluster.login())
             there = f'host = "{cluster.host}"\n[default]\nmemory = "2 GB"\n'
             sides.append(stack.enter_context(engine(folder, "SLURM", there, cluster.environ, "slurm")))
         except kit.NoSlurm as error:
@@ -158,10 +159,7 @@ def slurm() -> Iterator[kit.Slurm]:
     """Run a SLURM. Raises ``kit.NoSlurm``."""
     if reason := kit.why_not():
         raise kit.NoSlurm(reason)
-    with (
-        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
-        kit.slurm(Path(folder)) as cluster,
-    ):
+    with kit.slurm() as cluster:
         yield cluster
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import pytest
 from playwright.sync_api import expect
 from tests.kit import slurm as kit
 from tests.kit.slurm import Slurm
+
+from imjoy_engine.environments.store import EnvironmentStore
 
 from .conftest import App, Engine, StartEngine
 
@@ -33,22 +34,19 @@ api.export(Far())
 
 
 @pytest.fixture
-def slurm() -> Iterator[Slurm]:
-    with (
-        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
-        contextlib.ExitStack() as stack,
-    ):
-        try:
-            cluster = stack.enter_context(kit.slurm(Path(folder)))
-        except kit.NoSlurm as error:
-            pytest.skip(f"SLURM does not come up here: {error}")
+def slurm(stores: Path) -> Iterator[Slurm]:
+    """Return a SLURM, on whose login node the test and its browser are."""
+    # From there no package can be fetched.
+    store = EnvironmentStore(stores / "environments", freeze=False)
+    asyncio.run(store.prepare_default(lambda progress: None))
+    with kit.slurm_or_skip() as cluster, cluster.login():
         yield cluster
 
 
 def test_a_card_says_what_it_waits_for_then_where_it_runs_and_how_long(
+    slurm: Slurm,
     start_engine: StartEngine,
     open_app: Callable[[Engine], App],
-    slurm: Slurm,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,27 +75,21 @@ api.export(Plugin())
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Slurm]:
-    """Return a SLURM for all tests of this file; its path is short, as a socket's has to be."""
-    with (
-        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
-        contextlib.ExitStack() as stack,
-    ):
-        try:
-            up = stack.enter_context(kit.slurm(Path(folder)))
-        except kit.NoSlurm as error:
-            pytest.skip(f"SLURM does not come up here: {error}")
-        yield up
+    """Return a SLURM for all tests of this file."""
+    with kit.slurm_or_skip() as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def slurm(cluster: Slurm) -> Iterator[Slurm]:
-    """Return that SLURM, with nothing in its queue before, nor a while after."""
-    assert cluster.jobs() == []
-    yield cluster
-    deadline = time.monotonic() + 20
-    while left := cluster.jobs():
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    """Return that SLURM, on whose login node the test is, with nothing in its queue before, nor a while after."""
+    with cluster.login():
+        assert cluster.jobs() == []
+        yield cluster
+        deadline = time.monotonic() + 60
+        while left := cluster.jobs():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
     left = [str(folder) for folder in cluster.scratch.glob("imjoy-job-*")]
     for folder in left:
         shutil.rmtree(folder, ignore_errors=True)
@@ -123,6 +115,13 @@ def command_lines() -> str:
 async def stop(engine: RunningEngine, plugin: dict[str, Any]) -> dict[str, Any]:
     await engine.client.request("DELETE", f"/api/v1/plugins/{plugin['id']}")
     return await engine.final(plugin["id"])
+
+
+def test_a_cluster_of_tests_leaves_this_machines_own_network_alone(cluster: Slurm) -> None:
+    look = ("ip", "-oneline", "address")
+    assert cluster.host not in subprocess.run(look, capture_output=True, text=True, check=True).stdout
+    with cluster.login():
+        assert cluster.host in subprocess.run(look, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_plugin_runs_on_a_node_and_ends_with_all_that_it_started(
