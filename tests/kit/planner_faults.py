@@ -1,14 +1,15 @@
 """Runs the planner with one fault at one of its effects; what takes long is a double, in the same process.
 
 usage: planner_faults.py   read runs from stdin, a JSON document a line: {"kind", "at", "words", "environ"}; each is a
-fork of this process, so that nothing is imported twice. Answers with {"code", "out", "err"}, a line each.
+fork of this process, so that nothing is imported twice, or on Windows a process that reads one. Answers with {"code",
+"out", "err"}, a line each.
 
 The planner, its record, lock, log, undo and its children are real. Doubles are, for they take seconds each: ``python -m
 venv``, pip and uv, py-rattler, the engine's first start, and looking for other Pythons. Each leaves the files that the
 planner looks at, through a real child of the planner; the installer of Miniconda is the kit's, and all but empty.
 
-``kind`` at effect number ``at`` (from 1): ``kill`` (SIGKILL once it is done), ``stop`` (SIGTERM once it is done),
-``full`` and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr.
+``kind`` at effect number ``at`` (from 1): ``kill`` (once it is done), ``stop`` (SIGTERM, or Ctrl-C of Windows, once it
+is done), ``full`` and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,8 +32,18 @@ from imjoy.provision.apply import Effect, Installation
 from imjoy.provision.pythons import this_python
 from imjoy.provision.receipt import Receipt, write_receipt
 
-PYTHON = "bin/python"
+ON_WINDOWS = sys.platform == "win32"
+PYTHON = "Scripts/python.exe" if ON_WINDOWS else "bin/python"
 PACKAGES = "lib/imjoy"
+KILL, STOP = (9, signal.SIGINT) if ON_WINDOWS else (signal.SIGKILL, signal.SIGTERM)
+KILLED = KILL if ON_WINDOWS else -KILL
+"""The exit code of a run that was killed."""
+TOUCH = """
+import pathlib, sys
+for each in map(pathlib.Path, sys.argv[1:]):
+    each.parent.mkdir(parents=True, exist_ok=True)
+    each.touch()
+"""
 
 _done = 0
 _fault = ("none", 0)
@@ -48,47 +60,40 @@ def perform_with_fault(effect: Effect) -> None:
         code = errno.ENOSPC if kind == "full" else errno.EACCES
         raise OSError(code, os.strerror(code), "a file")
     effect.do()
-    if _done == number and kind in ("kill", "stop"):
-        os.kill(os.getpid(), signal.SIGKILL if kind == "kill" else signal.SIGTERM)
+    if _done == number and kind == "kill":
+        os.kill(os.getpid(), KILL)
+    if _done == number and kind == "stop":
+        signal.raise_signal(STOP)
 
 
-def in_child(self: Installation, title: str, script: str) -> None:
-    """Run a shell script as a step."""
-    self._step(title, ["sh", "-ec", script])
+def in_child(self: Installation, title: str, *files: Path) -> None:
+    """Make files, and the folders that they lie in, as a step."""
+    names = list(map(str, files))
+    if ON_WINDOWS:
+        self._step(title, [sys.executable, "-I", "-S", "-B", "-c", TOUCH, *names])
+    else:
+        script = 'for each; do mkdir -p "${each%/*}"; : >>"$each"; done'
+        self._step(title, ["sh", "-ec", script, "sh", *names])
 
 
 def make_venv(self: Installation, base: Path) -> None:
     """A double of ``python -m venv``."""
-    root = self._root
-    in_child(
-        self,
-        "making the environment",
-        f"mkdir -p '{root}/bin' '{root}/lib'; touch '{root}/{PYTHON}' '{root}/pyvenv.cfg'",
-    )
+    in_child(self, "making the environment", self._root / PYTHON, self._root / "pyvenv.cfg")
 
 
 def make_conda_environment(self: Installation) -> None:
     """A double of what py-rattler makes."""
-    root = self._root
-    in_child(
-        self, "linking", f"mkdir -p '{root}/bin' '{root}/lib' '{root}/conda-meta'; touch '{root}/{PYTHON}'"
-    )
+    in_child(self, "linking", self._root / PYTHON, self._root / "conda-meta" / "history")
 
 
 def build_wheel(self: Installation) -> None:
     """A double of ``pip wheel``."""
-    in_child(
-        self, "building imjoy", f"mkdir -p '{self._stage}/wheels'; touch '{self._stage}/wheels/imjoy.whl'"
-    )
+    in_child(self, "building imjoy", self._stage / "wheels" / "imjoy.whl")
 
 
 def install_packages(self: Installation) -> None:
     """A double of uv; the packages are there once their marker is."""
-    in_child(
-        self,
-        "installing imjoy",
-        f"mkdir -p '{self._root}/lib'; touch '{self._root}/{PACKAGES}' '{self._root}/bin/imjoy'",
-    )
+    in_child(self, "installing imjoy", self._root / PACKAGES, self._root / PYTHON.replace("python", "imjoy"))
 
 
 def hand_over(self: Installation, handed: dict[str, Any], arguments: Sequence[str]) -> int:
@@ -147,10 +152,20 @@ def install_doubles() -> None:
 def run(order: dict[str, Any]) -> dict[str, Any]:
     """Run the planner in a process of its own, with a session of its own; return how it ended and what it said."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        pid = os.fork()
-        if pid == 0:
-            _become(order, out.fileno(), err.fileno())
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if ON_WINDOWS:
+            text = json.dumps(order)
+            command = [sys.executable, __file__, "one"]
+            status = subprocess.run(
+                command, input=text, text=True, stdout=out, stderr=err, check=False
+            ).returncode
+        else:
+            pid = os.fork()
+            if pid == 0:
+                os.setsid()
+                for number, file in enumerate((out, err), 1):
+                    os.dup2(file.fileno(), number)
+                become(order)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         said = []
         for file in (out, err):
             file.seek(0)
@@ -158,14 +173,12 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     return {"code": status, "out": said[0], "err": said[1]}
 
 
-def _become(order: dict[str, Any], out: int, err: int) -> None:
+def become(order: dict[str, Any]) -> None:
+    """Be one run of the planner, to its end."""
     global _fault  # noqa: PLW0603 - one run a process
     code = 70
     try:
-        os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
         os.environ.clear()
         os.environ.update(order["environ"])
         _fault = (order["kind"], order["at"])
@@ -178,6 +191,8 @@ def _become(order: dict[str, Any], out: int, err: int) -> None:
 
 if __name__ == "__main__":
     install_doubles()
+    if sys.argv[1:]:
+        become(json.load(sys.stdin))
     for line in sys.stdin:
         sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
         sys.stdout.flush()
