@@ -11,7 +11,7 @@ from imjoy_engine.environments.refusals import Refusals
 
 DEFAULT_CHANNEL = "conda-forge"
 # What a plugin gets that asks for conda packages and names no Python: those that the worker is tested on.
-SUPPORTED_PYTHONS = ">=3.6,<3.14"
+SUPPORTED_PYTHONS = ">=3.6,<3.15"
 OLDEST_PYTHON = (3, 6)
 
 _LABEL_OPTIONS = frozenset({"-n", "--name", "-p", "--prefix"})

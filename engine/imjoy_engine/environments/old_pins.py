@@ -31,7 +31,7 @@ from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import build_variables, find_uv, network_is_down
 
 ASK_SECONDS = 120.0
-NEWEST_FIRST = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.6")
+NEWEST_FIRST = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.6")
 DECISIONS_FOLDER = "pythons"
 _COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
 _BUILT = ("--only-binary", ":all:")

@@ -14,9 +14,15 @@ from imjoy import FLOOR, __version__
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for files where POSIX has them")
 
 ROOT = Path(__file__).resolve().parents[3]
-NEW_PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+NEW_PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LEGACY = ROOT / "bootstrap" / "imjoy" / "legacy"
 OLD_HOST_ROAD = {"__init__.py", "__main__.py", *(f"legacy/{path.name}" for path in LEGACY.glob("*.py"))}
+PLUGIN = """<config lang="json">{"name": "Where", "type": "native-python"}</config>
+<script lang="python">
+import sys
+from imjoy import api
+api.export({"run": lambda ctx: "%d.%d" % sys.version_info[:2]})
+</script>"""
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +85,13 @@ def test_a_python_from_the_floor_up_gets_everything(version: str, repository: Pa
 
     assert run(python.parent / "imjoy", "--version").stdout == f"imjoy {__version__}\n"
     assert run(python, "-m", "imjoy", "--version").stdout == f"imjoy {__version__}\n"
-    assert run(python, "-m", "imjoy_engine", "serve", "--help").returncode == 0
     assert run(python, "-m", "pip", "check").returncode == 0
+    plugin = tmp_path / "Where.imjoy.html"
+    plugin.write_text(PLUGIN)
+    played = run(
+        python.parent / "imjoy", "run", "--env", "host", "--workspace", tmp_path / "workspace", plugin
+    )
+    assert (played.returncode, played.stdout.splitlines()[-1]) == (0, version), played.stdout
 
 
 def test_the_wheel_holds_every_file_that_the_packages_hold(repository: Path, tmp_path: Path) -> None:

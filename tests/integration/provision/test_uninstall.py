@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.integration.engine.test_existing_environments import make_venv, tree_hash
 
 from imjoy.provision.receipt import Receipt, write_receipt
 from imjoy.provision.record import begin_record, install_lock, mark_folder, note_folder, state_folder
@@ -160,6 +161,19 @@ def test_the_workspace_goes_only_when_that_is_said(home: Path, prefix: Path) -> 
     assert workspace.exists()
     run("uninstall", "--yes", "--workspace")
     assert not workspace.exists()
+
+
+def test_environments_that_imjoy_did_not_make_stay_as_they_are(
+    home: Path, prefix: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    make_venv(mine)
+    before = tree_hash(mine)
+    run("env", "add", "cells", "--python", str(mine))
+    assert list((home / "ImJoyWorkspace").rglob("*")) != []
+    run("uninstall", "--yes", "--workspace")
+    assert listing(home) == {str(home / RC): b"alias a=b"}
+    assert tree_hash(mine) == before
 
 
 def test_a_workspace_that_is_none_is_never_removed(

@@ -197,10 +197,10 @@ def test_an_environment_file_outside_the_work_folder_is_refused() -> None:
         ("conda create -n x python=3.6.8", "3.6.8", (), ("conda-forge",), "x"),
         ("conda create python=3.7 -y", "3.7", (), ("conda-forge",), ""),
         ("conda create --name=x -y python==3.8.1", "==3.8.1", (), ("conda-forge",), "x"),
-        ("conda create --name x python numpy", ">=3.6,<3.14", ("numpy",), ("conda-forge",), "x"),
+        ("conda create --name x python numpy", ">=3.6,<3.15", ("numpy",), ("conda-forge",), "x"),
         ("conda create -nx -cpytorch python=3.7 torch", "3.7", ("torch",), ("pytorch",), "x"),
-        ("conda create numpy>=1.0", ">=3.6,<3.14", ("numpy>=1.0",), ("conda-forge",), ""),
-        ("conda create 'numpy >=1.0,<2' \"B\"", ">=3.6,<3.14", ("b", "numpy>=1.0,<2"), ("conda-forge",), ""),
+        ("conda create numpy>=1.0", ">=3.6,<3.15", ("numpy>=1.0",), ("conda-forge",), ""),
+        ("conda create 'numpy >=1.0,<2' \"B\"", ">=3.6,<3.15", ("b", "numpy>=1.0,<2"), ("conda-forge",), ""),
         ("conda create -c pytorch -c defaults python>=3.6", ">=3.6", (), ("pytorch", "conda-forge"), ""),
         ("conda create python=3.6 numpy=1.14=py36_0", "3.6", ("numpy=1.14=py36_0",), ("conda-forge",), ""),
         (
@@ -246,7 +246,7 @@ def test_conda_requirements_are_understood(
     requirements: object, conda: tuple[str, ...], channels: tuple[str, ...]
 ) -> None:
     spec = plan(requirements)
-    assert (spec.python, spec.conda, spec.channels) == (">=3.6,<3.14", conda, channels)
+    assert (spec.python, spec.conda, spec.channels) == (">=3.6,<3.15", conda, channels)
 
 
 @pytest.mark.parametrize("python", ["=2.7", "=2", "==2.7.18", "<3", "=3.5", "<3.6", "<=2.7", "=2.7.*"])
