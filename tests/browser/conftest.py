@@ -33,9 +33,11 @@ CHROMIUM_FLAGS = [
 PLUGINS = Path(__file__).parent / "plugins"
 TOKEN = "a-token-of-the-browser-tests"
 LOOPBACK = ("127.0.0.1", "localhost")
-STOP_SECONDS = 15
+STOP_SECONDS = 60
 ENVIRONMENT_MILLISECONDS = 120_000
 """The first plugin of a run waits for its environment."""
+PATIENCE_MILLISECONDS = 60_000
+"""For all that is awaited; two busy cores may need most of them."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Seen:
         ]
 
 
-expect.set_options(timeout=30_000)  # milliseconds; two busy cores may need most of them
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -156,6 +158,7 @@ def profile_options() -> dict[str, object]:
 def context(browser: Any, seen: Seen, profile_options: dict[str, object]) -> Iterator[Any]:
     """A browser's profile, empty at first; fails the test when anything in it reaches beyond loopback."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, **profile_options)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     context.on("request", lambda request: seen.requests.append(request.url))
     context.on("console", lambda message: _complain(seen, message.type, message.text))
     context.on("weberror", lambda error: seen.complaints.append(str(error.error)))
@@ -171,9 +174,7 @@ def _complain(seen: Seen, kind: str, text: str) -> None:
 
 @pytest.fixture
 def page(context: Any) -> Any:
-    page = context.new_page()
-    page.set_default_timeout(15_000)
-    return page
+    return context.new_page()
 
 
 class App:
@@ -217,7 +218,9 @@ class App:
 
     def drop(self, file: Path, place: str = "main") -> None:
         """Drop a file on a part of the page as a person does: from another program, by the browser's own events."""
-        box = self.page.locator(place).first.bounding_box()
+        target = self.page.locator(place).first
+        target.wait_for()
+        box = target.bounding_box()
         session = self.page.context.new_cdp_session(self.page)
         data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
         at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}

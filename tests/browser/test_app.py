@@ -148,10 +148,10 @@ def test_the_app_comes_back_when_the_engine_does(app: App, start_engine: Any) ->
     engine = app.engine
     assert engine.process.stdin is not None
     engine.process.stdin.close()
-    engine.process.wait(15)
-    expect(app.page.locator(".banner")).to_contain_text("imjoy start", timeout=15_000)
+    engine.process.wait(60)
+    expect(app.page.locator(".banner")).to_contain_text("imjoy start")
     start_engine("--serve", "--port", str(engine.port), workspace=engine.workspace)
-    expect(app.page.get_by_role("button", name="Connected")).to_be_visible(timeout=15_000)
+    expect(app.page.get_by_role("button", name="Connected")).to_be_visible()
     app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
     app.run("Numbers")
     expect(app.page.locator(".entry.result")).to_contain_text("66")

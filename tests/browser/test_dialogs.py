@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from .conftest import ENVIRONMENT_MILLISECONDS
+
 if TYPE_CHECKING:
     from .conftest import App
 
@@ -24,9 +26,10 @@ def test_alert_confirm_prompt_and_a_form_answer_the_plugin(app: App) -> None:
     dialog.get_by_label("Rounds").fill("5")
     dialog.get_by_label("Note").fill("twice")
     dialog.get_by_role("button", name="OK").click()
+    # It goes away by itself.
+    expect(app.page.locator(".snackbar")).to_contain_text("All said")
     assert app.answer() == {"sure": True, "name": "Grace", "answer": {"rounds": 5, "note": "twice"}}
     expect(app.page.locator(".status")).to_have_text("Talked")
-    expect(app.page.locator(".snackbar")).to_contain_text("All said")
     expect(app.page.get_by_role("progressbar", name="Progress")).to_have_attribute("aria-valuenow", "40")
 
 
@@ -80,7 +83,7 @@ def test_a_plugin_of_several_kinds_asks_which_and_its_operations_have_buttons(ap
     dialog = app.page.get_by_role("dialog")
     dialog.get_by_role("combobox").select_option("GPU")
     dialog.get_by_role("button", name="Load").click()
-    app.page.get_by_role("button", name="Halve").click(timeout=120_000)
+    app.page.get_by_role("button", name="Halve").click(timeout=ENVIRONMENT_MILLISECONDS)
     dialog.get_by_label("By").fill("3")
     dialog.get_by_role("button", name="Run").click()
     expect(app.page.locator(".entry.result")).to_contain_text("3")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import App, Engine
+from .conftest import ENVIRONMENT_MILLISECONDS, App, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def test_a_plugin_that_raises_shows_its_error_and_stays_usable(app: App) -> None
 def test_a_script_that_raises_is_a_failed_plugin_with_its_output(app: App) -> None:
     app.choose("Broken")
     card = app.card("Broken")
-    expect(card).to_contain_text("Failed", timeout=120_000)
+    expect(card).to_contain_text("Failed", timeout=ENVIRONMENT_MILLISECONDS)
     expect(card.get_by_role("alert")).to_contain_text("no such microscope")
 
 
@@ -43,7 +43,7 @@ def test_a_plugin_that_does_not_start_within_a_minute_says_why(
     card = app.card(name)
     if name == "Silent":
         page.get_by_role("tab", name="Log").click()
-        expect(page.get_by_role("log")).to_contain_text("that was all", timeout=120_000)
+        expect(page.get_by_role("log")).to_contain_text("that was all", timeout=ENVIRONMENT_MILLISECONDS)
     expect(card).to_contain_text("Setting up" if name == "Silent" else "Loading")
     page.clock.fast_forward(61_000)
     expect(card.get_by_role("alert")).to_contain_text("did not start within 60 s")
@@ -118,4 +118,4 @@ def test_a_file_in_an_older_encoding_is_told_and_one_in_utf_16_is_loaded(app: Ap
     choose("old.imjoy.html", source.replace("Numbers", "Zähler").encode("cp1252"))
     expect(page.get_by_role("alert")).to_contain_text("old.imjoy.html: this is not text in UTF-8")
     choose("wide.imjoy.html", source.encode("utf-16"))
-    app.card("Numbers").get_by_text("Ready", exact=True).wait_for(timeout=120_000)
+    app.card("Numbers").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)

@@ -12,7 +12,7 @@ import psutil
 from playwright.sync_api import expect
 from tests.kit.tunnel import Tunnel
 
-from .conftest import App, Engine
+from .conftest import ENVIRONMENT_MILLISECONDS, App, Engine
 
 SLOW = """<config lang="json">
 {"name": "Slow", "type": "native-python", "version": "0.1.0", "api_version": "0.1.8"}
@@ -34,7 +34,7 @@ def load_slow(app: App, folder: Path) -> int:
     file = folder / "Slow.imjoy.html"
     file.write_text(SLOW, encoding="utf-8")
     app.page.get_by_test_id("plugin-file").set_input_files(file)
-    app.card("Slow").get_by_text("Ready", exact=True).wait_for(timeout=120_000)
+    app.card("Slow").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
     return int(app.call("Slow", "pid"))
 
 
@@ -45,7 +45,7 @@ def test_a_reload_in_the_middle_of_a_call_ends_the_plugin_and_the_page_starts_it
     app.begin_call("Slow", "wait")
     app.page.reload()
     app.page.get_by_role("button", name="Connected").wait_for()
-    process.wait(20)
+    process.wait(60)
     app.card("Slow").get_by_text("Ready", exact=True).wait_for()
     assert app.call("Slow", "pid") != process.pid
     assert app.call("Slow", "echo", 7) == 7
@@ -62,7 +62,7 @@ def test_a_call_whose_line_died_while_the_laptop_slept_ends_with_an_error(
         app.begin_call("Slow", "wait")
         app.page.evaluate("() => { window.answer.catch((error) => (window.failed = error.message)); }")
         tunnel.freeze()
-        process.wait(20)
+        process.wait(60)
         page.clock.fast_forward(60_000)
         page.wait_for_function("() => window.failed")
         assert "Slow" in page.evaluate("() => window.failed")

@@ -10,7 +10,7 @@ from subprocess import run
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from imjoy.effects.tls import http_connection
 from imjoy.welcome import write_welcome_page
@@ -78,7 +78,7 @@ def test_the_way_in_leaves_nothing_in_the_history_that_opens_it_again(
         page = again.new_page()
         page.goto(spent)
         page.get_by_label("Connection token").wait_for()
-        assert page.get_by_label("Connection token").input_value() == ""
+        expect(page.get_by_label("Connection token")).to_have_value("")
 
 
 # In a process of its own: the browser may hold the file for a moment longer.
@@ -94,8 +94,8 @@ def test_a_page_over_plain_http_says_why_an_https_page_cannot_reach_it(
 ) -> None:
     engine = start_engine()
     page.goto(engine.url)
-    assert "keep https pages from reaching plain http" in page.locator("#reach").inner_text()
-    assert f"ssh -L {engine.port}:127.0.0.1:{engine.port} HOST" in page.locator("#reach").inner_text()
+    expect(page.locator("#reach")).to_contain_text("keep https pages from reaching plain http")
+    expect(page.locator("#reach")).to_contain_text(f"ssh -L {engine.port}:127.0.0.1:{engine.port} HOST")
 
 
 def test_a_page_over_https_says_when_an_https_page_reaches_it(
@@ -105,7 +105,7 @@ def test_a_page_over_https_says_when_an_https_page_reaches_it(
     with open_profile() as browser:
         page = browser.new_page()
         page.goto(engine.url)
-        assert "once this browser trusts" in page.locator("#reach").inner_text()
+        expect(page.locator("#reach")).to_contain_text("once this browser trusts")
 
 
 def test_a_stranger_s_link_does_not_log_anybody_out(app: App) -> None:

@@ -57,6 +57,8 @@ def cells() -> numpy.ndarray:
 
 def value_in_the_middle(app: App) -> tuple[int, int, float]:
     shown = app.page.locator(".entry").first.locator("figure.picture")
+    # It may rest where the canvas is going to be.
+    app.page.mouse.move(0, 0)
     shown.locator("canvas").hover()
     expect(shown.locator(".under")).to_have_text(re.compile(r"^x"))
     x, y, value = re.findall(r"[\d.]+", shown.locator(".under").inner_text())

@@ -118,7 +118,6 @@ def visit(page: Any, site: Site, engine: Engine) -> Callable[[], Any]:
     """Return a function that opens the app; skips where this Chromium would not ask anybody."""
 
     def open_page() -> Any:
-        page.set_default_timeout(60_000)
         page.goto(site.app)
         try:
             state = page.evaluate(ASKED)
@@ -134,7 +133,6 @@ def visit(page: Any, site: Site, engine: Engine) -> Callable[[], Any]:
 def test_for_a_frame_of_a_third_site_nobody_is_asked_and_for_the_engines_own_somebody_is(
     page: Any, site: Site, engine: Engine, seen: Seen
 ) -> None:
-    page.set_default_timeout(60_000)
     page.goto(site.app)
     if page.evaluate(ASKED) != "prompt":
         pytest.skip(f"this Chromium asks for no {PERMISSION}")

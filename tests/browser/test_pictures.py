@@ -25,16 +25,19 @@ def picture(app: App) -> Any:
     return app.page.locator(".entry").first.locator("figure.picture")
 
 
-def colour(shown: Any, x: float, y: float) -> list[int]:
-    """What a picture shows at a place, as parts of its width and height, when it has painted."""
-    found: list[int] = shown.locator("canvas").evaluate(
-        """(canvas, [x, y]) => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => {
+def await_colour(shown: Any, x: float, y: float, wanted: str) -> None:
+    """Wait until a picture shows the colour that is `wanted` of r, g, b and a at a place, in parts of its size."""
+    canvas = shown.locator("canvas")
+    canvas.wait_for()
+    shown.page.wait_for_function(
+        f"""([canvas, x, y]) => {{
+            if (!canvas.width) return false;
             const at = [Math.floor(canvas.width * x), Math.floor(canvas.height * y)];
-            resolve([...canvas.getContext("2d").getImageData(...at, 1, 1).data]);
-        })))""",
-        [x, y],
+            const [r, g, b, a] = canvas.getContext("2d").getImageData(...at, 1, 1).data;
+            return {wanted};
+        }}""",
+        arg=[canvas.element_handle(), x, y],
     )
-    return found
 
 
 def test_sixteen_bits_are_a_picture_whose_values_are_under_the_cursor(app: App, pictures: Any) -> None:
@@ -45,15 +48,13 @@ def test_sixteen_bits_are_a_picture_whose_values_are_under_the_cursor(app: App, 
     x, y, value = map(int, re.findall(r"\d+", shown.locator(".under").inner_text()))
     assert value == 100 * y + x
     # One hot pixel does not make all the rest black.
-    assert colour(shown, 0.5, 0.9)[0] > 200
+    await_colour(shown, 0.5, 0.9, "r > 200")
     shown.get_by_role("button", name="Full range").click()
-    assert colour(shown, 0.5, 0.9)[0] < 40
+    await_colour(shown, 0.5, 0.9, "a === 255 && r < 40")
     expect(shown.locator(".scale-bar")).to_contain_text("µm")
     shown.get_by_label("Colours").select_option("green")
     shown.get_by_role("button", name="Auto contrast").click()
-    red, green, blue, _ = colour(shown, 0.5, 0.9)
-    assert (red, blue) == (0, 0)
-    assert green > 200
+    await_colour(shown, 0.5, 0.9, "r === 0 && b === 0 && g > 200")
 
 
 def test_the_picture_is_moved_and_zoomed_by_mouse_and_by_keyboard(app: App, pictures: Any) -> None:
@@ -64,24 +65,25 @@ def test_the_picture_is_moved_and_zoomed_by_mouse_and_by_keyboard(app: App, pict
     for _ in range(30):
         app.page.keyboard.press("+")
     canvas.hover()
-    before = picture(app).locator(".under").inner_text()
+    under = picture(app).locator(".under")
+    expect(under).to_have_text(re.compile(r"^x \d+, y \d+: \d+$"))
+    before = under.inner_text()
     app.page.mouse.down()
     box = canvas.bounding_box()
     app.page.mouse.move(box["x"] + box["width"] / 2 + 200, box["y"] + box["height"] / 2 + 100)
     app.page.mouse.up()
     canvas.hover()
-    moved = picture(app).locator(".under").inner_text()
     x, y = map(int, re.findall(r"\d+", before)[:2])
     # A pixel is 64 on the screen by now.
-    assert list(map(int, re.findall(r"\d+", moved)[:2])) in (
-        [x - 3, y - 1],
-        [x - 3, y - 2],
-        [x - 4, y - 2],
-        [x - 4, y - 1],
-    )
+    expect(under).to_have_text(re.compile(f"^x ({x - 3}|{x - 4}), y ({y - 1}|{y - 2}): "))
+    # The cursor rests, and the picture moves beneath it.
+    moved = under.inner_text()
+    app.page.keyboard.press("ArrowLeft")
+    app.page.keyboard.press("ArrowLeft")
+    expect(under).not_to_have_text(moved)
     app.page.mouse.wheel(0, 100)
     app.page.keyboard.press("0")
-    assert colour(picture(app), 0.5, 0.9)[0] > 200
+    await_colour(picture(app), 0.5, 0.9, "r > 200")
 
 
 def test_every_further_axis_has_a_slider_with_its_name(app: App, pictures: Any) -> None:
@@ -99,9 +101,8 @@ def test_every_further_axis_has_a_slider_with_its_name(app: App, pictures: Any) 
 def test_colours_are_shown_as_they_are(app: App, pictures: Any) -> None:
     pictures.get_by_role("button", name="Colours").click()
     shown = picture(app)
-    shown.locator("canvas").wait_for()
-    assert colour(shown, 0.5, 0.2) == [200, 0, 0, 255]
-    assert colour(shown, 0.5, 0.8) == [200, 100, 0, 255]
+    await_colour(shown, 0.5, 0.2, "[r, g, b, a].join() === '200,0,0,255'")
+    await_colour(shown, 0.5, 0.8, "[r, g, b, a].join() === '200,100,0,255'")
     shown.locator("canvas").hover()
     expect(shown.locator(".under")).to_contain_text(": 200, ")
 
@@ -128,22 +129,27 @@ def test_a_picture_is_saved_with_its_values(app: App, pictures: Any, kind: str) 
 
 
 def test_a_large_picture_is_shown_without_being_copied(app: App) -> None:
-    """The whole of it never becomes colours: only what the screen has is painted."""
-    took = app.page.evaluate(
+    """The whole of it never becomes colours: only what the screen has is painted. How fast, the benchmark has."""
+    painted = app.page.evaluate(
         """async () => {
             const { addOutput } = await import("/static/app/state.js");
+            const painted = [];
+            const { putImageData } = CanvasRenderingContext2D.prototype;
+            CanvasRenderingContext2D.prototype.putImageData = function (pixels, ...at) {
+                painted.push(pixels.width * pixels.height);
+                return putImageData.call(this, pixels, ...at);
+            };
             const items = new Uint16Array(4096 * 4096);
             for (let i = 0; i < items.length; i++) items[i] = (i * 31) & 4095;
             const result = { _rtype: "ndarray", _rdtype: "uint16", _rshape: [4096, 4096], _rvalue: items.buffer };
-            const begin = performance.now();
             addOutput({ plugin: "Large", kind: "result", value: Vue.markRaw({ result }) });
             for (;;) {
                 await new Promise(requestAnimationFrame);
                 const canvas = document.querySelector(".entry figure.picture canvas");
                 const middle = canvas?.width ? [canvas.width / 2, canvas.height / 2, 1, 1] : null;
-                if (middle && canvas.getContext("2d").getImageData(...middle).data[3]) return performance.now() - begin;
+                if (middle && canvas.getContext("2d").getImageData(...middle).data[3]) return painted;
             }
         }"""
     )
-    # A tenth of this on a quiet machine: the benchmark has the figure. A copy of it all takes longer than this.
-    assert took < 10_000
+    assert painted
+    assert max(painted) <= 1280 * 800

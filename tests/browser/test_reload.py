@@ -28,6 +28,7 @@ def test_output_with_its_arrays_and_the_log_are_there_after_a_reload(app: App) -
     app.run("Numbers")
     entry = app.page.locator(".entry.result")
     expect(entry).to_contain_text("66")
+    expect(entry.get_by_label("Run a plugin on this")).to_be_visible()
     before = entry.inner_text()
     kept(app, 2)
     app.page.reload()
@@ -36,7 +37,7 @@ def test_output_with_its_arrays_and_the_log_are_there_after_a_reload(app: App) -
     expect(entry).to_contain_text("66")
     # What it can be run on is offered again when the plugin is there again.
     expect(entry.get_by_label("Run a plugin on this")).to_be_visible()
-    assert entry.inner_text() == before
+    expect(entry).to_have_text(before, use_inner_text=True)
     expect(entry.locator("canvas").first).to_be_visible()
     app.page.get_by_role("tab", name="Log").click()
     expect(app.page.get_by_role("log")).to_contain_text("numpy is here")

@@ -107,6 +107,7 @@ export const ImageView = {
       }
       paint(this.picture, this.plane(), this.view, this.colours, this.pixels, mean);
       context.putImageData(this.pixels, 0, 0);
+      this.tell();
     },
     resize() {
       const canvas = this.$refs.canvas;
@@ -173,9 +174,18 @@ export const ImageView = {
         this.pan(x - this.grabbed[0], y - this.grabbed[1]);
         this.grabbed = [x, y];
       }
-      this.tell(Math.floor(this.view.x + x / this.view.scale), Math.floor(this.view.y + y / this.view.scale));
+      this.pointer = [x, y];
+      this.tell();
     },
-    tell(x, y) {
+    left() {
+      this.pointer = null;
+      this.under = "";
+    },
+    /** Tell the value under the cursor, which may rest while the picture moves. */
+    tell() {
+      if (!this.pointer) return;
+      const x = Math.floor(this.view.x + this.pointer[0] / this.view.scale);
+      const y = Math.floor(this.view.y + this.pointer[1] / this.view.scale);
       const { width, height, channels } = this.picture;
       if (x < 0 || y < 0 || x >= width || y >= height) {
         this.under = "";
@@ -255,7 +265,7 @@ export const ImageView = {
       <div class="screen">
         <canvas ref="canvas" role="img" tabindex="0" :aria-label="'A picture, ' + shape" :aria-describedby="id + '-keys'"
           @wheel.prevent="wheel" @pointerdown="press" @pointerup="release" @pointercancel="release" @pointermove="moved"
-          @pointerleave="under = ''" @keydown="key" @dblclick="fit"></canvas>
+          @pointerleave="left" @keydown="key" @dblclick="fit"></canvas>
         <div class="scale-bar" v-if="bar"><span :style="{ width: bar.pixels + 'px' }"></span>{{ bar.text }}</div>
         <output class="under">{{ under }}</output>
       </div>
