@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,7 @@ def _plan(
     manifest = _manifest(file, options.tag)
     spec = plan_environment(manifest, manifest.tag, as_of=_day(options))
     spec = asyncio.run(for_old_pins(spec, root, environ, lambda progress: None, keep=root.is_dir()))
+    spec = replace(spec, notes=(*spec.notes, *manifest.notes_on_others))
     plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
     wished = {"activates": spec.activates} if spec.activates else {}
     return {"plugin": manifest.name, "tag": manifest.tag, **wished, **plan}

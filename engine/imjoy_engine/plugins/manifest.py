@@ -170,6 +170,16 @@ class Manifest:
         return _texts(self._picked("dependencies"), field="dependencies", file=self.file)
 
     @property
+    def notes_on_others(self) -> tuple[str, ...]:
+        """What a person is to read about the plugins that this one wants, if any."""
+        if not self.dependencies:
+            return ()
+        return (
+            f"{self.name} builds on other plugins: {', '.join(self.dependencies)}. They are not loaded with it; what "
+            "it asks of them fails until you load them.",
+        )
+
+    @property
     def command(self) -> Command:
         """What ``cmd`` asks for, such as ``KERAS_BACKEND=tensorflow python -u``. No shell ever sees it.
 

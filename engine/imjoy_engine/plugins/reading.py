@@ -235,11 +235,7 @@ def _resources(body: Mapping[str, object]) -> Mapping[str, object] | None:
 def _notes(manifest: Manifest, spec: EnvironmentSpec, choice: Choice | None) -> Iterator[str]:
     if spec.activates and choice is None:
         yield _not_activated(spec.activates)
-    if manifest.dependencies:
-        yield (
-            f"{manifest.name} builds on other plugins: {', '.join(manifest.dependencies)}. They are not loaded with "
-            "it; what it asks of them fails until you load them."
-        )
+    yield from manifest.notes_on_others
 
 
 def _not_activated(name: str) -> str:

@@ -49,6 +49,17 @@ def test_a_plan_in_words_is_for_the_tag_and_holds_no_password(
     assert "hunter2" not in out
 
 
+def test_a_plan_names_the_plugins_that_one_builds_on(
+    plugin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = '"dependencies": {"GPU": ["oeway/ImJoy-Plugins:Viewer"]}, "tags"'
+    plugin.write_text(PLUGIN.replace('"tags"', wanted), encoding="utf-8")
+    assert main(["env", "plan", str(plugin), "--tag", "GPU"]) == 0
+    assert "builds on other plugins: oeway/ImJoy-Plugins:Viewer." in capsys.readouterr().out
+    assert main(["env", "plan", str(plugin)]) == 0
+    assert "builds on" not in capsys.readouterr().out
+
+
 def test_what_a_plan_refuses_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "old.imjoy.html"
     path.write_text(PLUGIN.replace("python=3.8", "python=2.7"), encoding="utf-8")
