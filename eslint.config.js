@@ -21,11 +21,12 @@ export default [
   },
   {
     files: [`${STATIC}/**/*.js`],
-    languageOptions: { globals: { ...globals.browser, ...LIBRARIES, ImJoyEngine: "readonly" } },
+    languageOptions: { globals: { ...globals.browser, ...LIBRARIES } },
   },
   {
     files: [`${STATIC}/*.js`],
     ignores: [`${STATIC}/connect.js`],
-    languageOptions: { sourceType: "script", globals: { api: "readonly" } },
+    languageOptions: { sourceType: "script", globals: { api: "readonly", ImJoyEngine: "readonly" } },
   },
+  { files: ["tests/**/*.js"], languageOptions: { globals: globals.node } },
 ];

@@ -37,7 +37,10 @@ def test_a_plugin_runs_over_https_and_every_socket_is_encrypted(
     assert all(url.startswith(("https:", "wss:", "blob:", "data:")) for url in seen.requests)
     assert seen.complaints == []
     error = page.evaluate(
-        """(url) => new ImJoyEngine.Link({ url, token: "" }).fetch("GET", "/api/v1/status").catch(String)""",
+        """async (url) => {
+          const { Link } = await import("./static/engine/client.js");
+          return new Link({ url, token: "" }).fetch("GET", "/api/v1/status").catch(String);
+        }""",
         ON_THE_NETWORK,
     )
     assert "This page is https" in error

@@ -193,12 +193,14 @@ def engine_frame_source(root: Path) -> tuple[str, str]:
 
 
 def _engine_plugin_scripts(root: Path, wrap: Callable[[str], str]) -> list[str]:
+    from ..webapp.bundle import bundle
     from ..webapp.fetch import ensure_webapp, library_files
 
     ensure_webapp(root, lambda text, done, total: None, environ=os.environ)
     fetched = library_files(root)
     libraries = [wrap(fetched[name].read_text("utf-8")) for name in ("imjoy-rpc.min.js", "msgpack.min.js")]
-    return [*libraries, *((STATIC / name).read_text("utf-8") for name in ("engine.js", "other-app.js"))]
+    engine = bundle(STATIC / "engine" / "index.js", "ImJoyEngine")
+    return [*libraries, engine, (STATIC / "other-app.js").read_text("utf-8")]
 
 
 def frame_source(root: Path) -> str:

@@ -13,7 +13,7 @@ import pytest
 import imjoy_engine
 
 STATIC = Path(imjoy_engine.__file__).parent / "webapp" / "static"
-CLASSIC = ("engine.js", "frame.js")
+CLASSIC = ("frame.js", "other-app.js", "engine-frame.js")
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
@@ -52,18 +52,18 @@ def test_the_engine_plugin_s_own_script_parses() -> None:
 
 def unreachable(page: str, engine: str, browser: str = "", permission: str = "prompt") -> dict[str, str]:
     """Return what a page says of an engine that it cannot reach."""
-    source = (STATIC / "engine.js").read_text("utf-8")
+    client = (STATIC / "engine" / "client.js").as_uri()
     code = (
         f"globalThis.location = {{href: {json.dumps(page)}}};"
         f"const permissions = {{query: async () => ({{state: '{permission}'}})}};"
         f"const navigator = {{userAgent: {json.dumps(browser)}, permissions}};"
         "Object.defineProperty(globalThis, 'navigator', {value: navigator});"
         "globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };"
-        f"{source};"
-        f"new ImJoyEngine.Link({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
+        f"const {{ Link }} = await import({json.dumps(client)});"
+        f"new Link({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
         ".catch((error) => console.log(JSON.stringify({...error})));"
     )
-    found: dict[str, str] = json.loads(run_node("--input-type=commonjs", "-", text=code))
+    found: dict[str, str] = json.loads(run_node("--input-type=module", "-", text=code))
     return found
 
 
@@ -160,48 +160,6 @@ def test_no_page_of_ours_needs_a_newer_browser_than_the_docs_say() -> None:
     assert not found
 
 
-def fields(ui: object) -> list[dict[str, object]]:
-    parts = evaluate("app/fields.js", f"m.parseFields({json.dumps({'ui': ui})})")
-    assert isinstance(parts, list)
-    return parts
-
-
-def test_the_text_before_a_field_is_its_label() -> None:
-    [part] = fields("Sigma: {id: 'sigma', type: 'number', placeholder: 1.5, min: 0}")
-    field = part["field"]
-    assert isinstance(field, dict)
-    assert (field["label"], field["kind"], field["initial"], field["min"]) == ("Sigma", "number", 1.5, 0)
-
-
-def test_a_choice_keeps_its_options_and_begins_with_the_first() -> None:
-    [part] = fields(['Kind {id: "kind", type: "choose", options: ["round", "square"]}'])
-    field = part["field"]
-    assert isinstance(field, dict)
-    assert [option["label"] for option in field["options"]] == ["round", "square"]
-    assert field["initial"] == "round"
-
-
-def test_text_around_fields_stays_where_it_stands() -> None:
-    parts = fields("First read this\nA {id: 'a', type: 'string'} then B {id: 'b', type: 'boolean'} done")
-    shapes = [part.get("text") or part["field"]["label"] for part in parts]  # type: ignore[index]
-    assert shapes == ["First read this", "A", "then B", "done"]
-
-
-def test_braces_that_are_no_field_are_text_and_nothing_is_evaluated() -> None:
-    assert fields("a set {1, 2} and {alert(1)}") == [{"text": "a set {1, 2} and {alert(1)}"}]
-
-
-def test_a_json_schema_becomes_fields() -> None:
-    schema = {
-        "properties": {"n": {"type": "integer", "minimum": 1, "default": 3}, "on": {"type": "boolean"}},
-        "required": ["n"],
-    }
-    parts = evaluate("app/fields.js", f"m.parseFields({{schema: {json.dumps(schema)}}})")
-    assert isinstance(parts, list)
-    kinds = [(part["field"]["id"], part["field"]["kind"], part["field"]["step"]) for part in parts]
-    assert kinds == [("n", "number", 1), ("on", "checkbox", "any")]
-
-
 def test_a_traceback_is_told_by_its_last_line() -> None:
     text = "Traceback (most recent call last):\n  File x\nValueError: too dark"
     found = evaluate("app/errors.js", f"m.readable(new Error({json.dumps(text)}), 'It failed.')")
@@ -211,13 +169,6 @@ def test_a_traceback_is_told_by_its_last_line() -> None:
         "It failed.",
         "ValueError: too dark",
     )
-
-
-def test_an_array_is_described_by_type_and_shape() -> None:
-    array = "{_rtype: 'ndarray', _rdtype: 'uint8', _rshape: [2, 3], _rvalue: new Uint8Array(6).buffer}"
-    found = evaluate("app/values.js", f"m.describe({array})")
-    assert isinstance(found, dict)
-    assert (found["kind"], found["dtype"], found["shape"]) == ("array", "uint8", [2, 3])
 
 
 @pytest.mark.parametrize(

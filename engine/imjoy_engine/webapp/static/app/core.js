@@ -1,5 +1,7 @@
 // imjoy-core and the engines, first of all the one that serves this page: start, connect, lose, connect again.
 
+import { makeEngine } from "../engine/engine.js";
+import { makeFileManager } from "../engine/files.js";
 import { appApi } from "./api.js";
 import { readable } from "./errors.js";
 import * as memory from "./memory.js";
@@ -149,7 +151,7 @@ export function connectionOf({ engineUrl, engine }) {
 export const isConnected = () => phaseOf(state.preferred)?.phase === "connected" || state.engine.phase === "connected";
 
 async function attach(url, token) {
-  const { engine, link } = ImJoyEngine.makeEngine({
+  const { engine, link } = makeEngine({
     url,
     token,
     client: clientId(),
@@ -165,7 +167,7 @@ async function attach(url, token) {
     memory.rememberCommand(state.command);
   }
   await core.imjoy.em.register(engine);
-  const files = ImJoyEngine.makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
+  const files = makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
   await core.imjoy.fm.register(files);
   const connection = { engine, link, files, watch: null };
   connections.set(url, connection);

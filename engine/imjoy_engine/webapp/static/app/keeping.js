@@ -1,5 +1,7 @@
 // Output and log survive a reload: the engine keeps what this page showed. A run does not, so the page asks first.
 
+import { newClientId } from "../engine/client.js";
+import { pack, Reader } from "../engine/wire.js";
 import { core, on } from "./core.js";
 import { state } from "./state.js";
 
@@ -28,7 +30,7 @@ let interrupted = [];
 function pageId() {
   let id = sessionStorage.getItem(PAGE);
   if (!id) {
-    id = ImJoyEngine.newClientId();
+    id = newClientId();
     sessionStorage.setItem(PAGE, id);
   }
   return id;
@@ -100,11 +102,11 @@ async function send() {
 async function packed(entry) {
   let pieces;
   try {
-    pieces = await ImJoyEngine.pack(plain(entry));
+    pieces = await pack(plain(entry));
     if (pieces.reduce((sum, piece) => sum + piece.byteLength, 0) >= MAX_BYTES) throw new Error("too large");
   } catch (error) {
     const reason = `This was not kept over the reload: ${error.message}.`;
-    pieces = await ImJoyEngine.pack(plain({ ...entry, value: { result: reason } }));
+    pieces = await pack(plain({ ...entry, value: { result: reason } }));
   }
   return new Blob([new Uint8Array([0]), ...pieces]);
 }
@@ -150,7 +152,7 @@ async function restoreEntry(key) {
 async function fetched(key) {
   const response = await core.link.fetch("GET", path(key));
   const frame = await response.arrayBuffer();
-  return new ImJoyEngine.Reader().push(frame);
+  return new Reader().push(frame);
 }
 
 function tellInterrupted(name) {

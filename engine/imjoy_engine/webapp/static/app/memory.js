@@ -1,5 +1,7 @@
 // What this browser remembers between visits.
 
+import { newClientId } from "../engine/client.js";
+
 /** The url of the engine that serves this page, without a slash at its end: behind a proxy it may have a path. */
 export const home = new URL(".", location.href).href.replace(/\/$/, "");
 
@@ -56,7 +58,7 @@ export function forgetToken(token) {
 export function clientId() {
   let id = localStorage.getItem(CLIENT);
   if (!id) {
-    id = ImJoyEngine.newClientId();
+    id = newClientId();
     localStorage.setItem(CLIENT, id);
   }
   return id;

@@ -1,5 +1,6 @@
 // The plugins on the page: load, run, stop, forget.
 
+import { completeUrl } from "../engine/client.js";
 import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
@@ -119,7 +120,7 @@ export async function addEngine(url = "", why = "") {
     action: "Connect",
   });
   if (answer === null) return;
-  const other = ImJoyEngine.completeUrl(answer.url);
+  const other = completeUrl(answer.url);
   try {
     await connectOther({ url: other, token: answer.token.trim() });
     showSnackbar(`Plugins now run on ${other}.`);

@@ -1,0 +1,207 @@
+// The engine's HTTP API (docs/protocol.md), and its sockets.
+
+import { EngineError, messageOf, refusal, tokenReplaced } from "./errors.js";
+import { sleep, timeout } from "./timing.js";
+import { localNetworkIsClosed, whyUnreachable } from "./unreachable.js";
+
+const REQUEST_MILLISECONDS = 20000;
+const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
+export const TOKEN_REPLACED = 4401;
+/** The states of a plugin that has ended. */
+export const FINAL_STATES = ["exited", "failed"];
+
+export class Link {
+  /** @param {{url: string, token: string, client?: string}} engine `client` is the id that this browser keeps */
+  constructor({ url, token, client }) {
+    this.url = url.replace(/\/+$/, "");
+    this.token = token;
+    this.client = client;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} [options]
+   */
+  async fetch(method, path, { body, headers, signal } = {}) {
+    try {
+      return await globalThis.fetch(this.url + path, {
+        method,
+        body,
+        signal,
+        headers: { Authorization: `Bearer ${this.token}`, ...headers },
+        cache: "no-store",
+        credentials: "omit",
+        referrerPolicy: "no-referrer",
+      });
+    } catch (error) {
+      if (signal && signal.aborted && signal.reason === "closed") throw error;
+      throw new EngineError({
+        id: "engine.unreachable",
+        what: "The engine does not answer.",
+        ...whyUnreachable(this.url, messageOf(error), await localNetworkIsClosed()),
+      });
+    }
+  }
+
+  /**
+   * Ask for JSON. Throws an EngineError for anything but success.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<any>}
+   */
+  async json(method, path, body) {
+    const response = await this.fetch(method, path, {
+      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      signal: timeout(REQUEST_MILLISECONDS),
+    });
+    if (!response.ok) throw await refusal(response);
+    return response.status === 204 ? null : response.json();
+  }
+
+  /** @returns {Promise<EngineStatus>} */
+  status() {
+    return this.json("GET", "/api/v1/status");
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<Plugin>}
+   */
+  plugin(id) {
+    return this.json("GET", pluginPath(id));
+  }
+
+  /**
+   * @param {object} body
+   * @returns {Promise<Plugin>}
+   */
+  startPlugin(body) {
+    return this.json("POST", "/api/v1/plugins", { ...body, client: this.client });
+  }
+
+  /** @param {string} id */
+  stopPlugin(id) {
+    return this.json("DELETE", pluginPath(id));
+  }
+
+  /** @param {string} id */
+  socket(id) {
+    return this._open(`${pluginPath(id)}/rpc`);
+  }
+
+  /**
+   * Call `closed(error, opened)` once the engine has parted from us; `error` is set where it refuses our token by now. One
+   * older than 0.12 never opens.
+   *
+   * @param {(error: EngineError | null, opened: boolean) => void} closed
+   */
+  watch(closed) {
+    const socket = this._open("/api/v1/watch");
+    let opened = false;
+    socket.addEventListener("open", () => (opened = true));
+    socket.addEventListener("close", ({ code }) => closed(code === TOKEN_REPLACED ? tokenReplaced() : null, opened));
+    return socket;
+  }
+
+  /** @param {string} path */
+  _open(path) {
+    const socket = new WebSocket(this.url.replace(/^http/, "ws") + path, ["imjoy.v1", `bearer.${this.token}`]);
+    socket.binaryType = "arraybuffer";
+    return socket;
+  }
+
+  /**
+   * Follow a plugin's events until its final state or until `signal` is aborted; survives a lost connection.
+   *
+   * @param {string} id
+   * @param {AbortSignal} signal
+   * @param {(type: string, data: any) => void} onEvent
+   */
+  async follow(id, signal, onEvent) {
+    let lastId = "";
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        /** @type {Record<string, string>} */
+        const headers = lastId ? { "Last-Event-ID": lastId } : {};
+        const response = await this.fetch("GET", `${pluginPath(id)}/events`, { headers, signal });
+        if (!response.ok || !response.body) throw await refusal(response);
+        for await (const event of serverSentEvents(response.body)) {
+          attempt = 0;
+          if (event.id) lastId = event.id;
+          onEvent(event.type, event.data);
+          if (event.type === "state" && FINAL_STATES.includes(event.data.state)) return;
+        }
+      } catch (error) {
+        if (signal.aborted || (error instanceof EngineError && error.status)) return;
+      }
+      await sleep(RETRY_MILLISECONDS[Math.min(attempt, RETRY_MILLISECONDS.length - 1)]);
+    }
+  }
+}
+
+/** @param {string} id */
+const pluginPath = (id) => `/api/v1/plugins/${encodeURIComponent(id)}`;
+
+/**
+ * The events of a stream, with their data read as JSON.
+ *
+ * @param {ReadableStream<BufferSource>} body
+ * @returns {AsyncGenerator<{id: string, type: string, data: any}>}
+ */
+export async function* serverSentEvents(body) {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += decoder.decode(value, { stream: true });
+      const blocks = text.split(/\r?\n\r?\n/);
+      text = blocks.pop() || "";
+      for (const block of blocks) {
+        const event = readEvent(block);
+        if (event) yield event;
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/**
+ * One event, or null for what has no data, such as a comment that keeps the connection open.
+ *
+ * @param {string} block
+ */
+function readEvent(block) {
+  const event = { id: "", type: "message" };
+  const data = [];
+  for (const line of block.split(/\r?\n/)) {
+    const [, field, content] = /** @type {RegExpExecArray} */ (/^([^:]*):? ?(.*)$/.exec(line));
+    if (field === "event") event.type = content;
+    else if (field === "id") event.id = content;
+    else if (field === "data") data.push(content);
+  }
+  return data.length ? { ...event, data: JSON.parse(data.join("\n")) } : null;
+}
+
+/** An id that this browser keeps: the engine finds the plugins that it started by it. */
+export function newClientId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Return an engine's url with its scheme: `127.0.0.1:8080` is what people type.
+ *
+ * @param {string} typed
+ */
+export function completeUrl(typed) {
+  const url = typed.trim().replace(/\/+$/, "");
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+}

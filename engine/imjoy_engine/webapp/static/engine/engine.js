@@ -1,0 +1,186 @@
+// What imjoy-core is given: a plugin engine for `imjoy.em.register` or `api.register`.
+
+import { FINAL_STATES, Link } from "./client.js";
+import { messageOf } from "./errors.js";
+import { Session } from "./session.js";
+
+/**
+ * Make an engine; `link` is its HTTP API.
+ *
+ * @param {EngineOptions} options
+ */
+export function makeEngine(options) {
+  const { url, token, client, name, factory, observer = {}, permit, workspace } = options;
+  const { choose = () => ({}), announce = false } = options;
+  const link = new Link({ url, token, client });
+  /** The plugins that we are connected with, by their ids. @type {Map<string, Session>} */
+  const sessions = new Map();
+
+  /** @param {Session} session */
+  const forget = (session) => {
+    if (sessions.get(session.plugin.id) === session) sessions.delete(session.plugin.id);
+  };
+
+  /** @param {{id?: string, name?: string}} config */
+  const sessionOf = (config) =>
+    [...sessions.values()].find((session) => session.config.id === config.id) ||
+    [...sessions.values()].find((session) => session.config.name === config.name);
+
+  /** @param {PluginConfig} config */
+  async function request(config) {
+    const body = { tag: config.tag || undefined, workspace: workspace || config.workspace || "default" };
+    Object.assign(body, choose(config));
+    if (config.code) Object.assign(body, { source: config.code, file: `${config.name}.imjoy.html` });
+    else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
+    return link.startPlugin(body);
+  }
+
+  /**
+   * Begin a plugin. What fails before it has a session, which would tell, is told here: imjoy-core tells nobody.
+   *
+   * @param {PluginConfig} config
+   * @param {AppApi} app
+   * @param {PluginUtils} [utils]
+   */
+  async function begin(config, app, utils) {
+    try {
+      if (permit) await permit(config);
+      const plugin = await request(config);
+      const session = new Session(link, plugin, config, app, utils, {
+        ...observer,
+        onEnd: (...args) => {
+          forget(session);
+          observer.onEnd?.(...args);
+        },
+      });
+      sessions.set(plugin.id, session);
+      return session;
+    } catch (error) {
+      observer.onEnd?.(null, /** @type {Error} */ (error), config);
+      throw error;
+    }
+  }
+
+  const engine = {
+    type: "engine",
+    pluginType: "native-python",
+    name: name || `ImJoy Plugin Engine (${new URL(link.url).host})`,
+    url: link.url,
+    icon: "🚀",
+    lazy_connection: false,
+    ...(factory ? { factory } : {}),
+
+    async connect() {
+      await link.status();
+      return true;
+    },
+
+    async disconnect() {
+      for (const session of sessions.values()) session.close();
+    },
+
+    async enable() {},
+    async disable() {},
+
+    /**
+     * @param {PluginConfig} config
+     * @param {AppApi} app
+     * @param {PluginUtils} [utils]
+     */
+    async startPlugin(config, app, utils) {
+      try {
+        return await (
+          await begin(config, app, utils)
+        ).api;
+      } catch (error) {
+        if (announce) app.showMessage?.(`${config.name}: ${messageOf(error)}`, 15);
+        throw error;
+      }
+    },
+
+    async heartbeat() {
+      try {
+        const status = await link.status();
+        observer.onStatus?.(status, null);
+        return true;
+      } catch (error) {
+        observer.onStatus?.(null, /** @type {Error} */ (error));
+        return false;
+      }
+    },
+
+    async getEngineStatus() {
+      const { plugins, ...status } = await link.status();
+      const running = plugins.filter((plugin) => plugin.pid);
+      return {
+        ...status,
+        plugin_num: running.length,
+        plugin_processes: running.map((plugin) => ({ name: plugin.name, pid: plugin.pid, id: plugin.id })),
+      };
+    },
+
+    async getEngineConfig() {
+      return {};
+    },
+
+    async listPlugins() {
+      return (await link.status()).plugins;
+    },
+
+    /** @param {string | {id: string, name: string}} wanted */
+    async getPlugin(wanted) {
+      const named = typeof wanted === "string" ? { name: wanted, id: wanted } : wanted;
+      const session = sessionOf(named) || sessions.get(named.id);
+      return session ? session.api : null;
+    },
+
+    /** @param {PluginConfig} config */
+    async killPlugin(config) {
+      const session = sessionOf(config);
+      if (!session) return false;
+      await link.stopPlugin(session.plugin.id);
+      return true;
+    },
+
+    /** @param {{id?: string, pid?: number}} process */
+    async killPluginProcess(process) {
+      const found = (await link.status()).plugins.find(
+        (plugin) => plugin.id === process.id || plugin.pid === process.pid,
+      );
+      if (!found) return false;
+      await link.stopPlugin(found.id);
+      return true;
+    },
+
+    /**
+     * @param {PluginConfig} config
+     * @param {AppApi} app
+     * @param {PluginUtils} [utils]
+     */
+    async restartPlugin(config, app, utils) {
+      await engine.killPlugin(config);
+      return engine.startPlugin(config, app, utils);
+    },
+
+    async resetEngine() {
+      for (const plugin of (await link.status()).plugins) {
+        if (!FINAL_STATES.includes(plugin.state)) await link.stopPlugin(plugin.id);
+      }
+    },
+
+    async about() {
+      const status = await link.status();
+      return `ImJoy Plugin Engine ${status.version} at ${link.url}, workspace ${status.workspace}`;
+    },
+  };
+  return { engine, link };
+}
+
+/**
+ * The part of an app's plugin config that is data; the app adds functions and its own bookkeeping.
+ *
+ * @param {PluginConfig} config
+ */
+function plainConfig(config) {
+  return JSON.parse(JSON.stringify(config, (key, value) => (key.startsWith("_") ? undefined : value)));
+}

@@ -1,0 +1,248 @@
+// One plugin that runs in the engine.
+//
+// Needs the global `imjoyRPC` (imjoy-rpc) while it loads; held from there on, as imjoy-core deletes it when it loads a web plugin.
+
+import { FINAL_STATES, TOKEN_REPLACED } from "./client.js";
+import { Connection } from "./connection.js";
+import { EngineError, messageOf, tokenReplaced } from "./errors.js";
+import { sleep } from "./timing.js";
+
+const { imjoyRPC } = globalThis;
+
+const LAST_WORDS_MILLISECONDS = 2000;
+const LOOK_MILLISECONDS = 20000;
+const LOOKS_BEFORE_LOST = 3;
+/** A plugin whose script has run hands over its functions within this time; it takes milliseconds. */
+const ANSWER_MILLISECONDS = 60000;
+const TOO_BIG = 1009;
+const ABNORMAL_CLOSE = 1006;
+
+// imjoy-rpc sends the whole buffer under a typed array, also where the array is a part of it.
+const TYPED_ARRAY_CODEC = {
+  type: Object.getPrototypeOf(Uint8Array),
+  /** @param {Uint8Array<ArrayBuffer>} array or another typed array */
+  encoder: (array) => ({
+    _rtype: "typedarray",
+    _rvalue: new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+    _rdtype: array.constructor.name.replace("Array", "").replace("Clamped", "").toLowerCase(),
+  }),
+};
+
+/** A plugin that runs in the engine, from the request to start it until its socket closes. */
+export class Session {
+  /**
+   * @param {import("./client.js").Link} link
+   * @param {Plugin} plugin
+   * @param {PluginConfig} config
+   * @param {AppApi} app
+   * @param {PluginUtils | undefined} utils
+   * @param {Observer} observer
+   */
+  constructor(link, plugin, config, app, utils, observer) {
+    this.link = link;
+    this.plugin = plugin;
+    this.config = config;
+    this.utils = utils;
+    this.observer = observer;
+    /** What waits for an answer of the plugin's. @type {Set<(error: Error) => void>} */
+    this._pending = new Set();
+    this._following = new AbortController();
+    /** @type {Promise<void>} */
+    this._final = new Promise((resolve) => (this._announceFinal = resolve));
+    this.closed = false;
+    this._ended = false;
+    this._spoken = false;
+    this._closeReason = "";
+    this._closeCode = 0;
+    /** @type {EngineError | null} */
+    this._error = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this._answer = undefined;
+    /** The plugin's functions. @type {Promise<any>} */
+    this.api = new Promise((resolve, reject) => {
+      this._resolve = resolve;
+      this._reject = reject;
+    });
+    this.api.catch(() => {});
+    observer.onStart?.(plugin, config);
+    link.follow(plugin.id, this._following.signal, (type, data) => this._onEvent(type, data));
+    this._socket = link.socket(plugin.id);
+    this._connection = new Connection(this._socket);
+    this._socket.addEventListener("close", (event) => this._onClose(event));
+    this._unanswered = 0;
+    this._looking = setInterval(() => this._look(), LOOK_MILLISECONDS);
+    this._speak(app);
+  }
+
+  /**
+   * While something is awaited, ask now and then whether the engine still has this connection. After a laptop's sleep,
+   * or behind a tunnel that hangs, the socket itself never tells.
+   */
+  async _look() {
+    if (this._pending.size === 0 || this._socket.readyState !== WebSocket.OPEN) return;
+    try {
+      const plugin = await this.link.plugin(this.plugin.id);
+      this._unanswered = 0;
+      if (plugin.clients === 0) this._lose("The engine had not heard of this page for too long.");
+    } catch (error) {
+      this._unanswered += 1;
+      const isRefused = error instanceof EngineError && error.status;
+      if (isRefused || this._unanswered === LOOKS_BEFORE_LOST) this._lose(messageOf(error));
+    }
+  }
+
+  /**
+   * Give up a socket that does not know yet that it is closed.
+   *
+   * @param {string} reason
+   */
+  _lose(reason) {
+    this._socket.close();
+    this._onClose({ code: ABNORMAL_CLOSE, reason });
+  }
+
+  /** @param {AppApi} app */
+  _speak(app) {
+    const rpc = new imjoyRPC.RPC(this._connection, { name: this.config.name }, { typedarray: TYPED_ARRAY_CODEC });
+    this._guard(rpc, "_genRemoteMethod");
+    this._guard(rpc, "_genRemoteCallback");
+    rpc.on("remoteBusy", () => this.utils?.setPluginStatus?.({ running: true }));
+    rpc.on("remoteIdle", () => this.utils?.setPluginStatus?.({ running: false }));
+    this._connection.once("initialized", () => {
+      rpc.setInterface(app);
+      rpc.sendInterface();
+    });
+    rpc.once("interfaceSetAsRemote", () => rpc.requestRemote());
+    rpc.on("remoteReady", () => {
+      clearTimeout(this._answer);
+      this._answer = undefined;
+      this._spoken = true;
+      this._resolve?.(this._decorate(rpc.getRemote()));
+    });
+  }
+
+  /** Its script has run: what is left is the hand-shake, which a plugin that blocks never gets to. */
+  _awaitAnswer() {
+    if (this._spoken || this._answer || this._ended) return;
+    this._answer = setTimeout(() => {
+      this._error = new EngineError({
+        id: "plugin.no-answer",
+        what: `${this.plugin.name} did not start within ${ANSWER_MILLISECONDS / 1000} s.`,
+        why: "Its script has run, but it handed over no functions.",
+        fix: "See what its log says; a script that computes for long does so in setup() or run().",
+      });
+      this._lose("");
+    }, ANSWER_MILLISECONDS);
+  }
+
+  /**
+   * Make what imjoy-rpc generates fail when the plugin goes away; by itself it would wait for ever.
+   *
+   * @param {any} rpc
+   * @param {"_genRemoteMethod" | "_genRemoteCallback"} generator
+   */
+  _guard(rpc, generator) {
+    const generate = rpc[generator];
+    rpc[generator] = (/** @type {unknown[]} */ ...args) => {
+      const call = generate.apply(rpc, args);
+      const guarded = (/** @type {unknown[]} */ ...values) => {
+        if (this.closed) return Promise.reject(this._goneError());
+        return new Promise((resolve, reject) => {
+          this._pending.add(reject);
+          Promise.resolve(call(...values))
+            .then(resolve, reject)
+            .finally(() => this._pending.delete(reject));
+        });
+      };
+      return Object.assign(guarded, { __remote_method: call.__remote_method });
+    };
+  }
+
+  /** @param {any} remote */
+  _decorate(remote) {
+    remote._rintf = true;
+    // The worker calls the plugin's own `exit` on its way out; leaving is all that a client does.
+    remote.exit = async () => this.close();
+    if (this.plugin.attached) remote.setup = remote.resume || (async () => {});
+    return remote;
+  }
+
+  /**
+   * @param {string} type
+   * @param {any} data
+   */
+  _onEvent(type, data) {
+    if (type === "state") {
+      this.plugin = { ...data, attached: this.plugin.attached };
+      this.observer.onState?.(this.plugin, this.config);
+      if (data.state === "ready") this._awaitAnswer();
+      if (FINAL_STATES.includes(data.state)) this._announceFinal?.();
+    } else if (type === "progress") {
+      this.observer.onProgress?.(this.plugin, data, this.config);
+    } else if (type === "log") {
+      this.observer.onLog?.(this.plugin, data, this.config);
+    }
+  }
+
+  /** @param {{code: number, reason: string}} event */
+  async _onClose(event) {
+    if (this._ended) return;
+    this._ended = true;
+    if (event.code === TOKEN_REPLACED) {
+      this._error = tokenReplaced();
+      this.observer.onStatus?.(null, this._error);
+    }
+    clearInterval(this._looking);
+    clearTimeout(this._answer);
+    if (!this.closed && !this._error && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
+      await Promise.race([this._final, sleep(LAST_WORDS_MILLISECONDS)]);
+    }
+    this._following.abort("closed");
+    const byUs = this.closed;
+    this.closed = true;
+    this._closeReason = event.reason;
+    this._closeCode = event.code;
+    const error = this._goneError();
+    this._reject?.(error);
+    for (const reject of this._pending) reject(error);
+    this._pending.clear();
+    this.observer.onEnd?.(this.plugin, byUs ? null : error, this.config);
+    if (!byUs) this.utils?.terminatePlugin?.();
+  }
+
+  _goneError() {
+    if (this._error) return this._error;
+    if (this._closeCode === TOO_BIG) {
+      return new EngineError({
+        id: "message.too-big",
+        what: `A message to or from ${this.plugin.name} was larger than the engine passes on.`,
+        why: this._closeReason,
+        fix: "Send less at once, or start the engine with a larger --max-message-size.",
+      });
+    }
+    if (this.plugin.error) return new EngineError(this.plugin.error);
+    const { name, state, exit_code: code, signal } = this.plugin;
+    if (FINAL_STATES.includes(state)) {
+      return new EngineError({
+        id: "plugin.gone",
+        what: `${name} has ended.`,
+        why: signal ? `Its process was ended by ${signal}.` : code ? `Its process exited with code ${code}.` : "",
+        fix: "Load it again to go on.",
+      });
+    }
+    return new EngineError({
+      id: "plugin.gone",
+      what: `The connection to ${name} is closed.`,
+      why: this._closeReason || "",
+      fix: "Load it again to go on.",
+    });
+  }
+
+  /** Leave the plugin. The engine ends it then, unless it may be detached. */
+  close() {
+    if (this.closed) return;
+    this.closed = true;
+    this._following.abort("closed");
+    this._socket.close(1000);
+  }
+}
