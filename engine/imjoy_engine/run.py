@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imjoy.effects.awake import kept_awake
 from imjoy.effects.home import typed_path
 from imjoy.effects.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -320,12 +321,13 @@ async def run_files(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     answers = Answers(myself.cancel if options.lifeline and myself else None)
     values = Values(options.workspace / ARRAY_FOLDER)
     code = 0
-    for file in options.files:
-        try:
-            await run_file(client, file, options, answers, values)
-        except ImJoyError as error:
-            say("failed", {"file": str(file), "error": error.as_json()})
-            code = max(code, int(error.exit_code))
+    with kept_awake():
+        for file in options.files:
+            try:
+                await run_file(client, file, options, answers, values)
+            except ImJoyError as error:
+                say("failed", {"file": str(file), "error": error.as_json()})
+                code = max(code, int(error.exit_code))
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +15,7 @@ ENTRY_POINTS = "imjoy.doctor"
 OURS = (
     "host_python",
     "host_home",
+    *(["host_mac"] if sys.platform == "darwin" else []),
     "path_command",
     "install_method",
     "install_integrity",

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from imjoy.effects.awake import kept_awake
 from imjoy.effects.files import make_folders, read_json
 from imjoy.effects.windows import takes_long_names
 from imjoy.model.errors import ImJoyError
@@ -222,7 +223,8 @@ class EnvironmentStore:
     ) -> None:
         await remove_tree(prefix)
         try:
-            await (fill(prefix, report) if fill else self._fill(spec, prefix, report))
+            with kept_awake():
+                await (fill(prefix, report) if fill else self._fill(spec, prefix, report))
             content = {
                 "format": FORMAT,
                 "host": self._host,

@@ -472,7 +472,7 @@ class Plugin:
         return ImJoyError(
             "plugin.died",
             f"{name} {how}{before}.",
-            why="\n".join(filter(None, [_memory_note(self.signal), _last_lines("".join(self._output))])),
+            why="\n".join(filter(None, [_signal_note(self.signal), _last_lines("".join(self._output))])),
             fix="Load the plugin again; what it wrote before it ended is in its log.",
         )
 
@@ -581,7 +581,13 @@ def _spelled(code: int | None) -> str:
     return f"0x{code:08X}" if code is not None and code > LARGEST_PLAIN_CODE else str(code)
 
 
-def _memory_note(name: str | None) -> str:
+def _signal_note(name: str | None) -> str:
+    if name == "SIGILL":
+        return (
+            "A package in it was built for a newer processor than this one, or than the one that Rosetta plays, as "
+            "TensorFlow's wheels since 1.6 are (AVX). The builds of conda-forge run without: write "
+            "`conda: tensorflow=2.10` in its requirements, with the version that it needs."
+        )
     if name != "SIGKILL":
         return ""
     return (

@@ -232,8 +232,13 @@ def test_a_plugin_that_exits_is_reported_with_its_exit_code(
     assert "good bye" in plugin["error"]["output"]
 
 
-def test_a_plugin_that_dies_of_a_signal_is_reported_with_its_name(engine: RunningEngine, play: Play) -> None:
-    script = "import os, signal\napi.export({'crash': lambda: os.kill(os.getpid(), signal.SIGSEGV)})"
+@pytest.mark.parametrize(
+    ("name", "why"), [("SIGSEGV", ""), ("SIGILL", "write `conda: tensorflow"), ("SIGKILL", "memory runs out")]
+)
+def test_a_plugin_that_dies_of_a_signal_is_reported_with_its_name(
+    engine: RunningEngine, play: Play, name: str, why: str
+) -> None:
+    script = f"import os, signal\napi.export({{'crash': lambda: os.kill(os.getpid(), signal.{name})}})"
 
     async def scenario() -> dict[str, Any]:
         plugin = await engine.start(script)
@@ -243,8 +248,9 @@ def test_a_plugin_that_dies_of_a_signal_is_reported_with_its_name(engine: Runnin
         return await engine.final(plugin["id"])
 
     plugin = play(scenario())
-    assert (plugin["state"], plugin["signal"]) == ("failed", "SIGSEGV")
-    assert "SIGSEGV" in plugin["error"]["what"]
+    assert (plugin["state"], plugin["signal"]) == ("failed", name)
+    assert name in plugin["error"]["what"]
+    assert why in plugin["error"]["why"]
 
 
 def test_a_method_that_raises_reports_it_and_the_plugin_goes_on(engine: RunningEngine, play: Play) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
+from imjoy.effects.developer_tools import ACCEPT, INSTALL, tools_cure
 from imjoy.effects.git import find_git
 from imjoy.effects.process import CommandFailed
 
@@ -15,6 +16,10 @@ def look(machine: Machine) -> Finding:
     command = _install(machine.platform)
     if git is None:
         stub = shutil.which("git", path=machine.context.environ.get("PATH", ""))
+        if stub and command == ACCEPT:
+            return warn(
+                "git does not run.", "Nobody has accepted the licence of Xcode, which it belongs to.", command
+            )
         why = (
             f"{stub} is only the offer of macOS to install it."
             if stub
@@ -29,7 +34,7 @@ def look(machine: Machine) -> Finding:
 
 def _install(platform: str) -> str:
     if platform == "darwin":
-        return "xcode-select --install"
+        return tools_cure() or INSTALL
     if platform == "win32":
         return "winget install Git.Git"
     manager = next((each for each in ("apt", "dnf", "zypper", "pacman") if shutil.which(each)), "apt")
@@ -43,8 +48,8 @@ CHECK = Check(
     "git",
     look,
     """\
-Cause: there is no git, or on macOS only the stub that offers to install it. imjoy runs without it, but pip cannot
-fetch imjoy, or a plugin's requirement, from a git repository.
+Cause: there is no git, or on macOS only the stub that offers to install it, or one of an Xcode whose licence nobody has
+accepted. imjoy runs without it, but pip cannot fetch imjoy, or a plugin's requirement, from a git repository.
 
 Cure: install git by the line that is shown.""",
 )

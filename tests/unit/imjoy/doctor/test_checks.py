@@ -21,10 +21,11 @@ from tests.kit.files import is_private, open_to_all
 
 from imjoy import __version__
 from imjoy.doctor import webapp
-from imjoy.doctor.checks import engine_token
+from imjoy.doctor.checks import engine_token, git_present
 from imjoy.doctor.checks.port_reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
+from imjoy.effects import developer_tools
 from imjoy.effects.conda import write_wrapper
 from imjoy.effects.process import CommandResult, birth_of
 from imjoy.model.errors import ImJoyError
@@ -311,21 +312,24 @@ def test_git_present_fires_without_git(look: Look, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stub of macOS has a name of POSIX")
+@pytest.mark.parametrize(
+    ("cure", "words"),
+    [("xcode-select --install", "offer of macOS"), ("sudo xcodebuild -license accept", "licence of Xcode")],
+)
 def test_git_present_takes_the_stub_of_macos_for_no_git(
-    machine: MakeMachine, monkeypatch: pytest.MonkeyPatch
+    machine: MakeMachine, monkeypatch: pytest.MonkeyPatch, cure: str, words: str
 ) -> None:
-    def no_tools(argv: list[str], *, timeout: float) -> CommandResult:
-        from imjoy.effects.process import CommandFailed
+    def run(argv: list[str], *, timeout: float) -> CommandResult:
+        raise AssertionError(f"{argv[0]} was run: the stub would open a dialog")
 
-        assert argv[0] == "xcode-select", "the stub would open a dialog"
-        raise CommandFailed(CommandResult(tuple(argv), 2, "", 0.0), "failed")
-
+    for module in (developer_tools, git_present):
+        monkeypatch.setattr(module, "tools_cure", lambda: cure)
     monkeypatch.setattr(shutil, "which", lambda name, path=None: "/usr/bin/git")
     mac = machine({"platform": "darwin"})
-    mac = replace(mac, context=replace(mac.context, run=no_tools))
+    mac = replace(mac, context=replace(mac.context, run=run))
     finding = select(all_checks(), ["git.present"])[0].look(mac)
-    assert_fires(finding, Status.WARN, "offer of macOS")
-    assert finding.command == "xcode-select --install"
+    assert_fires(finding, Status.WARN, words)
+    assert finding.command == cure
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

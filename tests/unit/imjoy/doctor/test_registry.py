@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imjoy.doctor.checks import host_mac
 from imjoy.doctor.model import GROUPS, Machine, Status
 from imjoy.doctor.registry import all_checks, our_checks, select
 from imjoy.model.errors import ImJoyError
@@ -34,7 +35,7 @@ def test_groups_and_ids_select_and_unknown_ones_are_refused() -> None:
 
 def test_each_check_has_its_anchor_with_the_same_words_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for check in our_checks():
+    for check in (*our_checks(), host_mac.CHECK):
         assert f"### {check.id}\n\n{check.explanation}\n" in page, f"docs/doctor.md differs for {check.id}"
         assert check.explanation.startswith("Cause: ")
         assert "\n\nCure: " in check.explanation
