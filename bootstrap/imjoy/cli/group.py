@@ -32,6 +32,7 @@ VERBS = {
     "doctor": "Find out what is wrong, and mend it.",
     "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
     "path": "Say how to put imjoy on PATH, or do it.",
+    "completion": "Print what has a shell complete the arguments of imjoy.",
     "install": "Make a folder with a Python, imjoy and what it needs, or mend it.",
     "uninstall": "Remove what an install made.",
 }

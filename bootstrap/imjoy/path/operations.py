@@ -14,6 +14,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy.model.results import Result
 from imjoy.path import registry
 from imjoy.path.block import OrphanedMark, has_block, with_block, without_block
+from imjoy.path.completion import COMPLETING, completion_file, completion_script, reading_line
 from imjoy.path.shells import (
     Place,
     ShellName,
@@ -95,13 +96,17 @@ def tell(prefix: Path, shell: ShellName, place: Place) -> PathGuidance:
 
 
 def apply(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> PathChanged:
-    """Write the block, or the registry's entries, unless they are there.
+    """Write the block, or the registry's entries, unless they are there; with the block comes completion.
 
     Symbolic links stay links and modes stay as they are; a file that was there is copied first. Raises
     :class:`ImJoyError` ``path.unwritable``, ``path.orphan`` or ``path.unsupported``.
     """
     folders = command_folders(prefix, place.system)
-    lines = lasting_lines(shell, folders, place.home)
+    completion = _completion(prefix, shell, place)
+    lines = [
+        *lasting_lines(shell, folders, place.home),
+        *([reading_line(shell, completion)] if completion else []),
+    ]
     done = PathChanged(
         shell, REGISTRY, "none", dry_run, tuple(lines), session_line(shell, folders, place.home)
     )
@@ -119,6 +124,8 @@ def apply(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> Pat
         new = with_block(old, lines, made_folders=made, unix=shell not in WITH_EITHER_LINE_END)
     except OrphanedMark as error:
         raise _orphan(file, error) from error
+    if completion is not None and not dry_run:
+        _write_completion(completion, folders[-1] / "imjoy")
     if new == old:
         return replace(done, file=str(file))
     backup = "" if old is None or dry_run else str(_back_up(real, old))
@@ -144,6 +151,9 @@ def remove(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> Pa
     changed = remove_from_file(file.resolve(), dry_run=dry_run)
     if changed and not dry_run:
         _record(prefix, file.resolve(), gone=True)
+        completion = _completion(prefix, shell, place)
+        if completion is not None:
+            completion.unlink(missing_ok=True)
     backup = backup_of(file.resolve())
     kept = str(backup) if changed and not dry_run and backup.exists() else ""
     return PathChanged(shell, str(file), "removed" if changed else "none", dry_run, backup=kept)
@@ -200,6 +210,24 @@ def recorded_files(prefix: Path) -> tuple[Path, ...]:
     except (OSError, UnicodeDecodeError):
         return ()
     return tuple(Path(line) for line in text.splitlines() if line)
+
+
+def _completion(prefix: Path, shell: ShellName, place: Place) -> Path | None:
+    """Return where the completion of a shell lies; None where a shell has none, or the prefix is no install's."""
+    folder = prefix / ".imjoy"
+    return completion_file(shell, folder) if folder.is_dir() and place.system != "win32" else None
+
+
+def _write_completion(file: Path, program: Path) -> None:
+    shell = next(each for each in COMPLETING if completion_file(each, file.parent) == file)
+    text = completion_script(shell, str(program))
+    try:
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ImJoyError(
+            "path.unwritable", f"{file} cannot be written.", why=str(error), fix="imjoy path"
+        ) from error
 
 
 def _edit_registry(edit: Callable[[str], str], *, dry_run: bool) -> bool:

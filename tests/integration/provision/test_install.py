@@ -78,6 +78,7 @@ def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_t
     assert says(prefix / "bin" / "imjoy", "--version").startswith("imjoy ")
     assert json.loads((own_folder(prefix) / "receipt.json").read_text())["distribution"] == "miniconda"
     assert sorted(each.name for each in own_folder(prefix).iterdir()) == [
+        "completion.bash",
         "install.log",
         "path-edits",
         "receipt.json",
