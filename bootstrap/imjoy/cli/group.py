@@ -14,6 +14,7 @@ from imjoy.effects.own_command import name_workspace
 
 HELP_OPTIONS = ("--help", "-h")
 HELP_VERB = "help"
+MAN_OPTION = "--man"
 DEFAULT_VERB = "start"
 # Verb: what it does. Its module has the same name and a command `command`.
 VERBS = {
@@ -88,7 +89,7 @@ class Verbs(click.Group):
     context_settings={"help_option_names": list(HELP_OPTIONS), "max_content_width": 100},
     options_metavar="",
     subcommand_metavar="[COMMAND] [OPTIONS]",
-    epilog=f"`imjoy COMMAND --help` explains one; `imjoy --version` prints the version. {PROJECT_URL}",
+    epilog=f"`imjoy COMMAND --help` explains one, `imjoy help --man` shows the manual page. {PROJECT_URL}",
 )
 def verbs() -> None:
     """The ImJoy Plugin Engine: runs native Python plugins for the ImJoy app.
@@ -103,6 +104,10 @@ def run(arguments: Sequence[str]) -> int:
     name_workspace(None)
 
     def act() -> int:
+        if list(arguments) == [HELP_VERB, MAN_OPTION]:
+            from imjoy.cli.man import show_man_page
+
+            return show_man_page()
         code = verbs.main(list(arguments), prog_name="imjoy", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
 
