@@ -33,6 +33,7 @@ VERBS = {
     "doctor": "Find out what is wrong, and mend it.",
     "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
     "path": "Say how to put imjoy on PATH, or do it.",
+    "desktop": "Put ImJoy into the menu of the desktop, and start it at login.",
     "completion": "Print what has a shell complete the arguments of imjoy.",
     "install": "Make a folder with a Python, imjoy and what it needs, or mend it.",
     "uninstall": "Remove what an install made.",
@@ -107,7 +108,7 @@ def run(arguments: Sequence[str]) -> int:
         if list(arguments) == [HELP_VERB, MAN_OPTION]:
             from imjoy.cli.man import show_man_page
 
-            return show_man_page()
+            return show_man_page(verbs)
         code = verbs.main(list(arguments), prog_name="imjoy", standalone_mode=False, obj=context)
         return code if isinstance(code, int) else 0
 

@@ -10,6 +10,7 @@ import click
 
 from imjoy import render
 from imjoy.context import Context
+from imjoy.effects.browser import browser_at_hand
 from imjoy.effects.own_command import as_typed, command_of
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.path.operations import running_shell
@@ -57,7 +58,8 @@ def _second_half(arguments: Arguments, context: Context) -> int:
     if arguments.has("json"):
         render.emit_json(result.as_json())
     elif not arguments.has("quiet"):
-        for line in _told(result, starting=arguments.has("start")):
+        desktop = browser_at_hand(context.environ) and result.action == "install"
+        for line in _told(result, starting=arguments.has("start"), desktop=desktop):
             render.say(line)
     return ExitCode.DONE
 
@@ -72,7 +74,7 @@ def _handed(text: str) -> dict[str, object]:
     return document
 
 
-def _told(result: Installed, *, starting: bool) -> Iterator[str]:
+def _told(result: Installed, *, starting: bool, desktop: bool) -> Iterator[str]:
     # The session at hand does not have the command yet, also where the sessions to come do.
     command = command_of(result.command)
     if result.action == "none":
@@ -88,5 +90,7 @@ def _told(result: Installed, *, starting: bool) -> Iterator[str]:
     elif not result.on_path:
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
         yield as_typed("and for every one to come\n    imjoy path --apply", command)
+    if desktop:
+        yield as_typed("\nPut ImJoy into the menu of this desktop with\n    imjoy desktop add", command)
     if not starting:
         yield as_typed("\nStart the engine and open the app with\n    imjoy start --serve --open", command)

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from imjoy import PROJECT_URL
-from imjoy.cli.group import VERBS, verbs
 from imjoy.model.errors import ExitCode
 from imjoy.provision.arguments import help_text
 from imjoy.provision.door import Door
@@ -39,14 +38,14 @@ VARIABLES = {
 }
 
 
-def man_page() -> str:
+def man_page(verbs: click.Group) -> str:
     """Return the page in the macros of man(7)."""
-    return "\n".join(_lines()) + "\n"
+    return "\n".join(_lines(verbs)) + "\n"
 
 
-def show_man_page() -> int:
+def show_man_page(verbs: click.Group) -> int:
     """Show the page by the system's man on a terminal; elsewhere, and where there is none, print it."""
-    page = man_page()
+    page = man_page(verbs)
     program = shutil.which("man")
     if program is None or not sys.stdout.isatty():
         sys.stdout.write(page)
@@ -57,7 +56,7 @@ def show_man_page() -> int:
         return subprocess.run([program, str(file)], check=False).returncode
 
 
-def _lines() -> Iterator[str]:
+def _lines(verbs: click.Group) -> Iterator[str]:
     yield '.TH IMJOY 1 "" "imjoy" "ImJoy Plugin Engine"'
     yield ".SH NAME"
     yield r"imjoy \- run native Python plugins for the ImJoy app"
@@ -67,8 +66,9 @@ def _lines() -> Iterator[str]:
     yield ".SH DESCRIPTION"
     yield from _paragraphs(verbs.help or "")
     yield ".SH COMMANDS"
-    for verb in VERBS:
-        command = verbs.get_command(click.Context(verbs, info_name="imjoy"), verb)
+    context = click.Context(verbs, info_name="imjoy")
+    for verb in verbs.list_commands(context):
+        command = verbs.get_command(context, verb)
         assert command is not None
         yield from _command(command, f"imjoy {verb}", planned=verb in PLANNED)
     for title, table in (

@@ -17,8 +17,8 @@ COMMAND_VARIABLE = "IMJOY_COMMAND"
 """Tells the engine what to show on its page."""
 OF_A_WORKSPACE = (
     *("doctor", "logs", "open", "plugins", "restart", "run", "start", "status", "stop", "token", "upgrade"),
-    # A group: the command that takes the options is what follows it.
-    "env [a-z]+",
+    # Groups: the command that takes the options is what follows.
+    *("env [a-z]+", "desktop (?:add|autostart|remove)"),
 )
 VERBS = (
     *(

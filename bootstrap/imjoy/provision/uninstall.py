@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imjoy.context import Context
+from imjoy.desktop.operations import recorded_files_of_desktop, remove_recorded
 from imjoy.effects.lock import InstallLock
 from imjoy.effects.process import ask
 from imjoy.effects.removal import remove
@@ -39,7 +40,8 @@ class Uninstall(Result):
     """What is removed: ``parts`` of the prefix, blocks in ``edited`` files, the workspace if it was asked for.
 
     ``left`` is what stays in the prefix because no install put it there; with ``left_over`` the prefix is a link to an
-    environment of conda that is gone. ``done`` is false for a dry run.
+    environment of conda that is gone. ``desktop`` are the files of the menu entry and of the start at login. ``done``
+    is false for a dry run.
     """
 
     prefix: Path
@@ -49,6 +51,7 @@ class Uninstall(Result):
     engine: str | None
     left: tuple[Path, ...]
     left_over: bool = False
+    desktop: tuple[Path, ...] = ()
     done: bool = False
 
     @property
@@ -95,6 +98,7 @@ def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspa
         parts=ours,
         edited=tuple(each for each in recorded_files(prefix) if each.exists()),
         left=tuple(each for each in there if each not in ours),
+        desktop=recorded_files_of_desktop(prefix),
     )
 
 
@@ -136,6 +140,8 @@ def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, doo
         Effect(f"edit {file}", lambda file=file: remove_from_file(file, dry_run=False))  # type: ignore[misc]
         for file in plan.edited
     ]
+    if plan.desktop or sys.platform == "win32":
+        effects.append(Effect("desktop", lambda: remove_recorded(plan.prefix)))
     if sys.platform == "win32":
         effects.append(Effect("registry", lambda: remove_from_registry(plan.prefix, dry_run=False)))
     own = own_folder(plan.prefix)

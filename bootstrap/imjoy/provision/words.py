@@ -102,6 +102,8 @@ def uninstall_lines(result: Uninstall, context: Context) -> Iterator[str]:
         yield f"  {prefix}, a link to an environment that is gone"
     for file in result.edited:
         yield f"  the block of imjoy in {context.tilde(file)}"
+    for file in result.desktop:
+        yield f"  {context.tilde(file)}"
     if result.workspace is not None:
         yield f"  {context.tilde(result.workspace)}, with all that plugins keep there"
     if result.left:

@@ -96,7 +96,7 @@ def test_every_verb_is_known_as_one_and_those_of_a_workspace_take_it() -> None:
         command = group.verbs.get_command(click.Context(group.verbs), verb)
         assert command is not None
         takes = any("--workspace" in each.opts for each in command.params)
-        assert takes == (verb in OF_A_WORKSPACE or verb == "env"), verb
+        assert takes == (verb in OF_A_WORKSPACE or verb in ("desktop", "env")), verb
 
 
 def test_an_error_tells_the_next_command_that_way(
