@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import CycleError, TopologicalSorter
 
 import grimp
 import pytest
+
+from imjoy_engine.web.pages import STATIC
+
+IMPORT = re.compile(r'^(?:import|export)\b[^"]*?\bfrom "(\.[^"]+)";|\bimport\("(\.[^"]+)"\)', re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,48 @@ def test_the_command_never_imports_the_engine(imports: grimp.ImportGraph) -> Non
     command = {"imjoy", *imports.find_descendants("imjoy")}
     engine = {"imjoy_engine", *imports.find_descendants("imjoy_engine")}
     assert {each for each in command if imports.find_modules_directly_imported_by(each) & engine} == set()
+
+
+@pytest.fixture(scope="module")
+def page_imports() -> dict[str, set[str]]:
+    """Return what each of the page's modules imports; all by their path in ``static``."""
+    found = {}
+    for file in STATIC.rglob("*.js"):
+        names = (name or later for name, later in IMPORT.findall(file.read_text("utf-8")))
+        paths = [(file.parent / name).resolve() for name in names]
+        found[file.relative_to(STATIC).as_posix()] = {path.relative_to(STATIC).as_posix() for path in paths}
+    assert found["app/main.js"] >= {"app/core.js", "app/views/app.js"}
+    return found
+
+
+def test_no_modules_of_the_page_import_each_other_in_a_circle(page_imports: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(page_imports).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+@pytest.mark.parametrize(
+    ("folder", "importers"),
+    [
+        # What the app knows and does is below what it shows.
+        ("app/views/", ("app/views/", "app/main.js")),
+        ("app/", ("app/", "connect.js")),
+    ],
+)
+def test_what_the_page_shows_is_above_what_it_does(
+    page_imports: dict[str, set[str]], folder: str, importers: tuple[str, ...]
+) -> None:
+    assert [
+        f"{module} imports {imported}"
+        for module, names in page_imports.items()
+        for imported in names
+        if imported.startswith(folder) and not module.startswith(importers)
+    ] == []
+
+
+def test_every_module_of_the_page_that_is_imported_is_there(page_imports: dict[str, set[str]]) -> None:
+    assert set().union(*page_imports.values()) - set(page_imports) == set()
 
 
 def foreign(imports: grimp.ImportGraph, room: str, may_know: list[str]) -> set[str]:

@@ -2,7 +2,6 @@
 
 import { makeEngine } from "../engine/engine.js";
 import { makeFileManager } from "../engine/files.js";
-import { appApi } from "./api.js";
 import { readable } from "./errors.js";
 import * as memory from "./memory.js";
 import { clientId, environmentOf, forgetOther, home, knownOthers, rememberOther, rememberToken } from "./memory.js";
@@ -35,9 +34,10 @@ function tell(event, ...details) {
   listeners[event].forEach((handler) => handler(...details));
 }
 
-export async function startCore() {
+/** Start imjoy-core; `api` is what plugins may call of this page. */
+export async function startCore(api) {
   const imjoy = new imjoyCore.ImJoy({
-    imjoy_api: appApi(),
+    imjoy_api: api,
     default_base_frame: `${home}/frame.html`,
     default_rpc_base_url: `${home}/lib/`,
     flags: ["quiet"],

@@ -1,5 +1,6 @@
 // The page begins here.
 
+import { appApi } from "./api.js";
 import { followEngine, restorePlugins } from "./plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
 import { followDrops } from "./drops.js";
@@ -16,7 +17,7 @@ async function begin() {
   followDrops();
   followEngine();
   followOutput();
-  await startCore();
+  await startCore(appApi());
   followWindows();
   await restorePlugins();
   const tokens = await known;
