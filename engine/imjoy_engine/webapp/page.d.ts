@@ -22,7 +22,7 @@ declare global {
     }
 
     /** A plugin as the engine tells of it: `Plugin` of openapi.yaml. */
-    interface Plugin {
+    interface PluginRecord {
         id: string;
         name: string;
         state: string;
@@ -43,7 +43,7 @@ declare global {
         command: string;
         uptime: number;
         memory: number;
-        plugins: Plugin[];
+        plugins: PluginRecord[];
     }
 
     /** `Entry` of openapi.yaml. */
@@ -53,6 +53,25 @@ declare global {
         type: "file" | "folder";
         size: number;
         modified: number;
+    }
+
+    /** Where on a cluster a plugin runs, or waits to. */
+    interface Place {
+        cluster: string;
+        node?: string;
+        gpus?: string;
+        state?: string;
+        why?: string;
+        /** seconds since the epoch, as they are expected */
+        starts?: number;
+        ends?: number;
+    }
+
+    /** What a person allowed a web plugin. */
+    interface Grant {
+        identity: string;
+        kind: string;
+        name: string;
     }
 
     interface WantedFile {
@@ -86,12 +105,12 @@ declare global {
 
     /** Who hears of what becomes of an engine and its plugins. */
     interface Observer {
-        onStart?(plugin: Plugin, config: PluginConfig): void;
-        onState?(plugin: Plugin, config: PluginConfig): void;
-        onProgress?(plugin: Plugin, progress: any, config: PluginConfig): void;
-        onLog?(plugin: Plugin, log: any, config: PluginConfig): void;
+        onStart?(plugin: PluginRecord, config: PluginConfig): void;
+        onState?(plugin: PluginRecord, config: PluginConfig): void;
+        onProgress?(plugin: PluginRecord, progress: any, config: PluginConfig): void;
+        onLog?(plugin: PluginRecord, log: any, config: PluginConfig): void;
         /** `plugin` is null for one that did not start, `error` where we left it. */
-        onEnd?(plugin: Plugin | null, error: Error | null, config: PluginConfig): void;
+        onEnd?(plugin: PluginRecord | null, error: Error | null, config: PluginConfig): void;
         onStatus?(status: EngineStatus | null, error: EngineError | Error | null): void;
     }
 

@@ -6,6 +6,9 @@ const GISTS = "https://gist.githubusercontent.com";
 /**
  * The address of the file itself: of a file's page on GitHub, of a gist, of a link that opens an ImJoy app with a plugin.
  * Any other url stays as it is.
+ *
+ * @param {string} text
+ * @returns {string}
  */
 export function fileAddress(text) {
   const url = new URL(text);
@@ -22,7 +25,11 @@ export function fileAddress(text) {
   return plugin ? fileAddress(plugin) : url.href;
 }
 
-/** What `?plugin=` names, in the query or behind the `#` of an app. */
+/**
+ * What `?plugin=` names, in the query or behind the `#` of an app.
+ *
+ * @param {URL} url
+ */
 function pluginOf(url) {
   const named = url.searchParams.get("plugin") || new URLSearchParams(url.hash.split("?")[1]).get("plugin");
   try {
@@ -32,12 +39,22 @@ function pluginOf(url) {
   }
 }
 
-/** Whether the address is one of GitHub's that holds no file, such as a repository's or a folder's. */
+/**
+ * Whether the address is one of GitHub's that holds no file, such as a repository's or a folder's.
+ *
+ * @param {string} address
+ */
 export function isFolderPage(address) {
   return /^https:\/\/github\.com\/[^/]+(\/[^/]+(\/tree\/.*)?)?\/?$/.test(address);
 }
 
-/** Why nothing came from an address, as far as a page can tell: {what, why, fix}. */
+/**
+ * Why nothing came from an address, as far as a page can tell: {what, why, fix}.
+ *
+ * @param {string} address
+ * @param {Error} error
+ * @returns {Promise<Problem>}
+ */
 export async function whyNothingCame(address, error) {
   const { hostname, host } = new URL(address);
   const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);

@@ -3,10 +3,19 @@
 const MENTION =
   /(?<![\w./\\~-])imjoy(?= (?:--?[a-z]|(?:doctor|env|install|lock|logs|path|run|start|status|stop|token|uninstall|upgrade)\b))/g;
 
-/** `text` with each command of imjoy in it as it is typed where the engine was started: `command` for its first word. */
+/**
+ * `text` with each command of imjoy in it as it is typed where the engine was started: `command` for its first word.
+ *
+ * @param {string} text
+ * @param {string} command
+ */
 export const asTyped = (text, command) => (command === "imjoy" ? text : text.replace(MENTION, () => command));
 
-/** The parts of a sentence, [{text, isCode}]: what stands between backticks is code. */
+/**
+ * The parts of a sentence, [{text, isCode}]: what stands between backticks is code.
+ *
+ * @param {string} text
+ */
 export function partsOf(text) {
   const pieces = text.split("`");
   // A backtick without its other half is one.

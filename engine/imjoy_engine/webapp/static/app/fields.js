@@ -1,13 +1,27 @@
 // The forms that plugins describe: `ui` text with {id: …, type: …} in it, a list of such, or a JSON schema.
 
-/** Return [{text} or {field}] in the order that they stand in; `ui` is what a plugin's config or a dialog has. */
+/** @typedef {ReturnType<typeof normalized>} Field */
+/** @typedef {{text: string, field?: undefined} | {text?: undefined, field: Field}} Part */
+/** @typedef {{text: string, at: number}} Literal what is read, and where the next token is looked for */
+
+/**
+ * Return [{text} or {field}] in the order that they stand in; `ui` is what a plugin's config or a dialog has.
+ *
+ * @param {{ui?: any, fields?: any, schema?: any}} wanted
+ * @returns {Part[]}
+ */
 export function parseFields({ ui, fields, schema } = {}) {
   if (schema && schema.properties) return fromSchema(schema);
+  /** @type {Part[]} */
   const parts = [];
   for (const item of [fields, ui].flat()) addParts(parts, item);
   return parts;
 }
 
+/**
+ * @param {Part[]} parts
+ * @param {any} item
+ */
 function addParts(parts, item) {
   if (item === null || item === undefined || item === "") return;
   if (typeof item === "string") {
@@ -24,7 +38,9 @@ function addParts(parts, item) {
   }
 }
 
+/** @param {string} source */
 function fromText(source) {
+  /** @type {Part[]} */
   const parts = [];
   const text = source.replace(/<br\s*\/?>/gi, "\n");
   let begin = 0;
@@ -42,22 +58,31 @@ function fromText(source) {
   return parts;
 }
 
+/**
+ * @param {Part[]} parts
+ * @param {string} text
+ */
 function addText(parts, text) {
   const plain = withoutTags(text).trim();
   if (plain) parts.push({ text: plain });
 }
 
-/** The text right before a field is its label; whole sentences before it stay text. */
+/**
+ * The text right before a field is its label; whole sentences before it stay text.
+ *
+ * @param {Part[]} parts
+ */
 function takeLabel(parts) {
   const last = parts[parts.length - 1];
   if (!last || last.text === undefined) return "";
   const lines = last.text.split("\n");
-  const label = lines.pop().trim().replace(/:$/, "");
+  const label = (lines.pop() || "").trim().replace(/:$/, "");
   if (lines.join("").trim()) last.text = lines.join("\n").trim();
   else parts.pop();
   return label;
 }
 
+/** @param {string} text */
 export function withoutTags(text) {
   if (!/<[a-z/!]/i.test(text)) return text;
   // A document made this way runs no scripts and loads nothing.
@@ -65,6 +90,10 @@ export function withoutTags(text) {
     .textContent;
 }
 
+/**
+ * @param {any} schema
+ * @returns {Part[]}
+ */
 function fromSchema(schema) {
   const required = schema.required || [];
   return Object.entries(schema.properties).map(([id, property]) => ({
@@ -84,12 +113,17 @@ function fromSchema(schema) {
   }));
 }
 
+/** @type {Record<string, string>} */
 const KINDS = { integer: "number", float: "number", boolean: "checkbox", choose: "choose", select: "choose" };
 
+/**
+ * @param {any} source
+ * @param {string} [label]
+ */
 function normalized(source, label) {
   let kind = KINDS[source.type] || source.type || "string";
   if (!["number", "checkbox", "choose", "color", "range", "password", "textarea"].includes(kind)) kind = "string";
-  const options = (source.options || []).map((option) =>
+  const options = (source.options || []).map((/** @type {any} */ option) =>
     typeof option === "object" && option !== null ? option : { label: String(option), value: option },
   );
   let initial = source.value ?? source.default ?? source.placeholder;
@@ -112,11 +146,20 @@ function normalized(source, label) {
 
 // --- object literals, as people write them in `ui`: {id: 'sigma', type: "number", min: 0} ------------------------
 
+/** @type {Record<string, string>} */
+const ESCAPES = { n: "\n", t: "\t" };
 const TOKEN =
   /\s*(?:([{}[\],:])|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(-?\d+\.?\d*(?:e[+-]?\d+)?)|([A-Za-z_$][\w$]*))/iy;
+/** @type {Record<string, boolean | null | undefined>} */
 const WORDS = { true: true, false: false, null: null, undefined: undefined };
 
-/** Read the literal at `start`; return {value, end}, or null where there is none. Nothing is ever evaluated. */
+/**
+ * Read the literal at `start`; return {value, end}, or null where there is none. Nothing is ever evaluated.
+ *
+ * @param {string} text
+ * @param {number} start
+ * @returns {{value: any, end: number} | null}
+ */
 export function readLiteral(text, start) {
   const reader = { text, at: start };
   try {
@@ -126,6 +169,10 @@ export function readLiteral(text, start) {
   }
 }
 
+/**
+ * @param {Literal} reader
+ * @returns {{mark?: string, value?: any, word?: string}}
+ */
 function next(reader) {
   TOKEN.lastIndex = reader.at;
   const match = TOKEN.exec(reader.text);
@@ -135,9 +182,13 @@ function next(reader) {
   if (mark) return { mark };
   if (number !== undefined) return { value: Number(number) };
   if (word !== undefined) return { value: Object.hasOwn(WORDS, word) ? WORDS[word] : word, word };
-  return { value: (single ?? double).replace(/\\(.)/g, (all, char) => ({ n: "\n", t: "\t" })[char] ?? char) };
+  return { value: (single ?? double).replace(/\\(.)/g, (/** @type {string} */ all, char) => ESCAPES[char] ?? char) };
 }
 
+/**
+ * @param {Literal} reader
+ * @returns {any}
+ */
 function readValue(reader) {
   const token = next(reader);
   if (token.mark === "{") return readObject(reader);
@@ -146,6 +197,7 @@ function readValue(reader) {
   return token.value;
 }
 
+/** @param {Literal} reader */
 function readObject(reader) {
   const found = {};
   for (;;) {
@@ -162,6 +214,10 @@ function readObject(reader) {
   }
 }
 
+/**
+ * @param {Literal} reader
+ * @returns {any[]}
+ */
 function readList(reader) {
   const found = [];
   for (;;) {

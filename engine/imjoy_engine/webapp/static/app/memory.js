@@ -6,6 +6,7 @@ import { newClientId } from "../engine/client.js";
 export const home = new URL(".", location.href).href.replace(/\/$/, "");
 
 // Engines behind one proxy share its origin, and with it what the browser remembers.
+/** @param {string} name */
 const ofHome = (name) => (home === location.origin ? name : `${name} ${home}`);
 const TOKEN = ofHome("imjoy.token");
 const CLIENT = "imjoy.client";
@@ -26,6 +27,7 @@ export async function knownTokens() {
   return [...new Set([token, localStorage.getItem(TOKEN)])].filter(Boolean);
 }
 
+/** @param {string} code */
 async function redeemed(code) {
   const headers = { Authorization: `Bearer ${code}` };
   try {
@@ -41,15 +43,21 @@ const COMMAND = ofHome("imjoy.command");
 /** What a person types for `imjoy` where this engine was started, as it told at its last visit. */
 export const knownCommand = () => localStorage.getItem(COMMAND) || "imjoy";
 
+/** @param {string} command */
 export function rememberCommand(command) {
   localStorage.setItem(COMMAND, command);
 }
 
+/** @param {string} token */
 export function rememberToken(token) {
   localStorage.setItem(TOKEN, token);
 }
 
-/** Forget the remembered token; where `token` is given, only when it is that one. */
+/**
+ * Forget the remembered token; where `token` is given, only when it is that one.
+ *
+ * @param {string} [token]
+ */
 export function forgetToken(token) {
   if (token === undefined || localStorage.getItem(TOKEN) === token) localStorage.removeItem(TOKEN);
 }
@@ -64,57 +72,68 @@ export function clientId() {
   return id;
 }
 
-/** The engines besides the one that serves this page: [{url, token}]. */
-export function knownOthers() {
+/**
+ * What is kept as JSON under a key; `otherwise` where nothing is that can be read.
+ *
+ * @template T
+ * @param {string} key
+ * @param {T} otherwise
+ * @returns {T}
+ */
+function stored(key, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(OTHERS)) || [];
+    return JSON.parse(localStorage.getItem(key) || "null") || otherwise;
   } catch {
-    return [];
+    return otherwise;
   }
 }
 
+/** The engines besides the one that serves this page. */
+export const knownOthers = () => stored(OTHERS, /** @type {{url: string, token: string}[]} */ ([]));
+
+/** @param {{url: string, token: string}} engine */
 export function rememberOther(engine) {
   forgetOther(engine.url);
   localStorage.setItem(OTHERS, JSON.stringify([...knownOthers(), engine]));
 }
 
-/** What plugins were allowed: [{identity, kind, name}]. */
-export function knownGrants() {
-  try {
-    return JSON.parse(localStorage.getItem(GRANTS)) || [];
-  } catch {
-    return [];
-  }
-}
+/** What plugins were allowed. */
+export const knownGrants = () => stored(GRANTS, /** @type {Grant[]} */ ([]));
 
+/** @param {Grant} grant */
 export function rememberGrant(grant) {
   forgetGrant(grant);
   localStorage.setItem(GRANTS, JSON.stringify([...knownGrants(), grant]));
 }
 
+/** @param {Omit<Grant, "name">} grant */
 export function forgetGrant({ identity, kind }) {
   const others = knownGrants().filter((grant) => grant.identity !== identity || grant.kind !== kind);
   localStorage.setItem(GRANTS, JSON.stringify(others));
 }
 
+/** @param {string} url */
 export function forgetOther(url) {
   localStorage.setItem(OTHERS, JSON.stringify(knownOthers().filter((other) => other.url !== url)));
 }
 
-function knownEnvironments() {
-  try {
-    return JSON.parse(localStorage.getItem(ENVIRONMENTS)) || {};
-  } catch {
-    return {};
-  }
-}
+const knownEnvironments = () => stored(ENVIRONMENTS, /** @type {Record<string, string>} */ ({}));
 
 /** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
 export const NEWEST = "/newest";
 
-/** Where a person wants a plugin to run: the name of an environment of theirs, "" for its own, null when they have not said. */
+/**
+ * Where a person wants a plugin to run: the name of an environment of theirs, "" for its own, null when they have not said.
+ *
+ * @param {string} plugin
+ * @returns {string | null}
+ */
 export const environmentOf = (plugin) => knownEnvironments()[plugin] ?? null;
 
+/**
+ * @param {string} plugin
+ * @param {string | null} environment
+ */
 export function rememberEnvironment(plugin, environment) {
   const { [plugin]: _, ...others } = knownEnvironments();
   localStorage.setItem(

@@ -5,8 +5,16 @@ const UNNAMED_API_VERSION = "0.1.5";
 const PROVIDED = ["native-python", "web-worker", "iframe", "window", "rpc-window", "rpc-worker", "collection"];
 const CONFIG = /(<config([^>]*)>)([^]*?)(<\/config>)/;
 
-/** Return `parse`, imjoy-core's, for files without an `api_version` too. What is of no type that runs is refused as such. */
+/**
+ * Return `parse`, imjoy-core's, for files without an `api_version` too. What is of no type that runs is refused as such.
+ *
+ * @param {(code: string, more?: object) => any} parse
+ */
 export function tolerant(parse) {
+  /**
+   * @param {string} code
+   * @param {object} [more]
+   */
   return (code, more) => {
     const config = parse(withVersion(code), more);
     config.code = code;
@@ -15,7 +23,11 @@ export function tolerant(parse) {
   };
 }
 
-/** imjoy-core takes the version apart before it looks whether there is one, and whether it is text. */
+/**
+ * imjoy-core takes the version apart before it looks whether there is one, and whether it is text.
+ *
+ * @param {string} code
+ */
 export function withVersion(code) {
   return code.replace(CONFIG, (whole, begin, attributes, content, end) => {
     if (/\blang\s*=\s*["']?yaml/.test(attributes)) return begin + versionedYaml(content) + end;
@@ -30,6 +42,7 @@ export function withVersion(code) {
   });
 }
 
+/** @param {string} content */
 function versionedYaml(content) {
   const named = /^([ \t]*api_version[ \t]*:[ \t]*)([^\s"'#]+)/m;
   if (named.test(content)) return content.replace(named, (_, key, version) => `${key}"${version}"`);
@@ -38,6 +51,7 @@ function versionedYaml(content) {
   return `${content.trimEnd()}\n${margin}api_version: "${UNNAMED_API_VERSION}"\n`;
 }
 
+/** @param {{name: string, type: string}} config */
 function typeError({ name, type }) {
   return Object.assign(new Error(`${name} is of type ${type}, which this page does not provide.`), {
     id: "plugin.type",

@@ -2,7 +2,11 @@
 
 const MINUTE_MILLISECONDS = 60_000;
 
-/** Return a length of time in at most two units; empty for less than a minute. */
+/**
+ * Return a length of time in at most two units; empty for less than a minute.
+ *
+ * @param {number} milliseconds
+ */
 function duration(milliseconds) {
   const minutes = Math.floor(milliseconds / MINUTE_MILLISECONDS);
   if (minutes < 1) return "";
@@ -11,10 +15,17 @@ function duration(milliseconds) {
   return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
 }
 
+/** @param {number} seconds */
 const clock = (seconds) =>
   new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 
-/** Return the line for a `place`, of which the protocol tells; `since` is when the wait began, in seconds. */
+/**
+ * Return the line for a `place`, of which the protocol tells; `since` is when the wait began, in seconds.
+ *
+ * @param {Place | null} place
+ * @param {number} since
+ * @param {number} now in milliseconds
+ */
 export function placeText(place, since, now) {
   if (!place) return "";
   if (!place.node) {

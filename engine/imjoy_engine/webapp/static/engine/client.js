@@ -69,7 +69,7 @@ export class Link {
 
   /**
    * @param {string} id
-   * @returns {Promise<Plugin>}
+   * @returns {Promise<PluginRecord>}
    */
   plugin(id) {
     return this.json("GET", pluginPath(id));
@@ -77,7 +77,7 @@ export class Link {
 
   /**
    * @param {object} body
-   * @returns {Promise<Plugin>}
+   * @returns {Promise<PluginRecord>}
    */
   startPlugin(body) {
     return this.json("POST", "/api/v1/plugins", { ...body, client: this.client });

@@ -32,7 +32,7 @@ const TYPED_ARRAY_CODEC = {
 export class Session {
   /**
    * @param {import("./client.js").Link} link
-   * @param {Plugin} plugin
+   * @param {PluginRecord} plugin
    * @param {PluginConfig} config
    * @param {AppApi} app
    * @param {PluginUtils | undefined} utils
