@@ -60,16 +60,18 @@ def measure_clusters(rounds: int) -> tuple[list[dict[str, Any]], dict[str, str]]
         asyncio.run(
             EnvironmentStore(folder / "environments", freeze=False).prepare_default(lambda progress: None)
         )
-        sides = [stack.enter_context(engine(folder, "local"))]
         missing = {}
         cluster = None
         try:
             cluster = stack.enter_context(slurm())
+            # All sides are on the login node, as only from there it can be reached.
             stack.enter_context(cluster.login())
-            there = f'host = "{cluster.host}"\n[default]\nmemory = "2 GB"\n'
-            sides.append(stack.enter_context(engine(folder, "SLURM", there, cluster.environ, "slurm")))
         except kit.NoSlurm as error:
             missing["plugins on SLURM"] = str(error)
+        sides = [stack.enter_context(engine(folder, "local"))]
+        if cluster is not None:
+            there = f'host = "{cluster.host}"\n[default]\nmemory = "2 GB"\n'
+            sides.append(stack.enter_context(engine(folder, "SLURM", there, cluster.environ, "slurm")))
         file = stack.enter_context(dask(folder))
         here = 'host = "127.0.0.1"\n'
         sides.append(stack.enter_context(engine(folder, "Dask", here, {}, f"dask={file}")))
