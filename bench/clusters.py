@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -78,9 +79,12 @@ def measure_clusters(rounds: int) -> tuple[list[dict[str, Any]], dict[str, str]]
         samples: Samples = defaultdict(lambda: defaultdict(list))
         for number in range(rounds + 1):
             for side in sides:
+                # The controller does some things once a second: no sample shall begin just after the one before.
+                time.sleep(random.random())
                 print(f"clusters, round {number}: {side.name}", file=sys.stderr, flush=True)
                 asyncio.run(_measure(side, samples, many=side.name != "SLURM"))
             if cluster is not None:
+                time.sleep(random.random())
                 samples["sbatch"]["SLURM"].append(_sbatch(cluster, folder / f"ran-{number}"))
         return list(_rows(samples)), missing
 

@@ -63,17 +63,23 @@ folder=$(mktemp -d "${{TMPDIR:-/tmp}}/imjoy-job-XXXXXXXX") || exit 65
 trap 'rm -rf "$folder"' EXIT
 [ -x "$python" ] || exit 66
 {prologue}
-"$python" -I -c '
-import base64, io, sys, zipfile
-zipfile.ZipFile(io.BytesIO(base64.b64decode(sys.stdin.read()))).extractall(sys.argv[1])
-' "$folder" <<'END' || exit 68
-{archive}
-END
 cat >"$folder/certificate.pem" <<'END'
 {certificate}
 END
 export IMJOY_WORKER_CERTIFICATE="$folder/certificate.pem"
-{wrapper} "$python" -s "$folder" node &
+{wrapper} "$python" -s -c '
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import base64, io, runpy, zipfile
+try:
+    zipfile.ZipFile(io.BytesIO(base64.b64decode(sys.stdin.read()))).extractall(sys.argv[1])
+except (OSError, ValueError, zipfile.BadZipFile):
+    sys.exit(68)
+folder, sys.argv[1] = sys.argv[1], "node"
+runpy.run_path(folder, run_name="__main__")
+' "$folder" <<'END' &
+{archive}
+END
 node=$!
 trap 'kill -TERM "$node"' TERM
 while :; do

@@ -14,6 +14,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 
 from . import Place, Resources
 from .cluster import Ending
+from .local import INHERITED_VARIABLES
 
 COMMAND_SECONDS = 20.0
 CANCEL_SECONDS = 10.0
@@ -37,6 +38,38 @@ NEVER = re.compile(r"^(Partition(Time|Node)Limit|BadConstraints|QOSMax|AssocMax|
 ACTIVE = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT"}
 
 
+# What a job gets of our environment: what a plugin may see of it, and what the site's modules have put there; not what
+# speaks of this machine alone. sbatch is given no more than that, and hands all of it over: told to hand over some of
+# its variables by name, it has the node start the account's login shell for the others, which takes seconds.
+OF_THIS_MACHINE = frozenset(
+    [
+        "CUDA_VISIBLE_DEVICES",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DISPLAY",
+        "NVIDIA_VISIBLE_DEVICES",
+        "TEMP",
+        "TERM",
+        "TMP",
+        "TMPDIR",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "XDG_RUNTIME_DIR",
+    ]
+)
+OF_MODULES = frozenset(["BASH_ENV", "LOADEDMODULES", "MANPATH", "_LMFILES_"])
+PREFIXES = (
+    "BASH_FUNC_",
+    "LC_",
+    "LMOD_",
+    "MODULE",
+    "SBATCH_",
+    "SLURM_",
+    "_ModuleTable",
+    "__LMOD_",
+    "__MODULES_",
+)
+
+
 class CommandRefused(Exception):
     """A command of SLURM's said no; the text is what it said."""
 
@@ -50,6 +83,12 @@ class Slurm:
         # By its name the next engine of a workspace knows a job that an engine which was killed has left in the queue.
         self._prefix = f"imjoy-{hashlib.sha256(workspace.encode()).hexdigest()[:8]}-"
         self._environ = {**environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+        names = INHERITED_VARIABLES - OF_THIS_MACHINE | OF_MODULES
+        self._of_jobs = {
+            name: value
+            for name, value in environ.items()
+            if name.upper() in names or name in names or name.startswith(PREFIXES)
+        }
         self._options = options
 
     async def check(self) -> None:
@@ -66,8 +105,8 @@ class Slurm:
             ) from error
 
     async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
-        """Submit a job. The script goes by standard input, the variables by name: nothing of it in argv or a file."""
-        words = ["sbatch", "--parsable", "--no-requeue", f"--export={','.join(variables)}"]
+        """Submit a job. The script goes by standard input, variables by its own: nothing of it in argv or a file."""
+        words = ["sbatch", "--parsable", "--no-requeue", "--export=ALL"]
         words += [f"--job-name={self._prefix}{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:40]}", "--chdir=/"]
         words += [f"--output={os.devnull}", f"--error={os.devnull}", f"--signal=B:TERM@{NOTICE_SECONDS}"]
         words += [f"--cpus-per-task={wish.cpus}"] if wish.cpus > 1 else []
@@ -75,7 +114,8 @@ class Slurm:
         words += [f"--mem={-(-wish.memory // MIB)}M"] if wish.memory else []
         words += [f"--time={-(-wish.seconds // 60)}"] if wish.seconds else []
         try:
-            said = await self._run(*words, *self._options, *wish.extra, text=script, variables=variables)
+            environ = {**self._of_jobs, **variables}
+            said = await self._run(*words, *self._options, *wish.extra, text=script, environ=environ)
             # A banner of the site may stand before it.
             job = said.strip().splitlines()[-1].split(";")[0] if said.strip() else ""
             if not JOB_ID.match(job):
@@ -132,7 +172,7 @@ class Slurm:
     async def close(self) -> None:
         """Nothing is held."""
 
-    async def _run(self, *words: str, text: str = "", variables: Mapping[str, str] | None = None) -> str:
+    async def _run(self, *words: str, text: str = "", environ: Mapping[str, str] | None = None) -> str:
         """Run a command to its end. Raises CommandRefused with the last line that it said."""
         try:
             process = await asyncio.create_subprocess_exec(
@@ -140,7 +180,7 @@ class Slurm:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={**self._environ, **(variables or {})},
+                env=self._environ if environ is None else environ,
             )
         except OSError as error:
             raise CommandRefused(f"{words[0]}: {error.strerror}") from error

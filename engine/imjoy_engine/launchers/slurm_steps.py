@@ -38,12 +38,12 @@ class SlurmSteps(Slurm):
         self._steps: dict[str, _Step] = {}
 
     async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
-        """Begin a step. The script goes by standard input, the variables by name.
+        """Begin a step. The script goes by standard input, the variables by its own.
 
         What an account and a partition have to say, and a time, the allocation has said already.
         """
         words = ["srun", "--overlap", "--exact", "--nodes=1", "--ntasks=1", "--chdir=/", "--quiet"]
-        words += [f"--export={','.join(variables)}", "--output=none", f"--cpus-per-task={max(1, wish.cpus)}"]
+        words += ["--export=ALL", "--output=none", f"--cpus-per-task={max(1, wish.cpus)}"]
         words += [f"--gres=gpu:{wish.gpus}"] if wish.gpus else []
         words += [f"--mem={-(-wish.memory // MIB)}M"] if wish.memory else []
         try:
@@ -53,7 +53,7 @@ class SlurmSteps(Slurm):
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env={**self._environ, **variables},
+                env={**self._of_jobs, **variables},
             )
         except OSError as error:
             raise ImJoyError(

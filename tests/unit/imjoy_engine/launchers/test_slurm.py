@@ -80,14 +80,17 @@ def slurm_of(folder: Path, sbatch: str) -> Slurm:
     command = folder / "sbatch"
     command.write_text(f"#!/bin/sh\n{sbatch}\n")
     command.chmod(0o755)
-    return Slurm({**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, ["--partition=gpu"], "/w")
+    of_site = {"MODULEPATH": "/modules", "LC_ALL": "C.UTF-8"}
+    not_for_jobs = {"TMPDIR": "/of/this/machine", "AWS_SECRET_ACCESS_KEY": "hidden"}
+    environ = {**os.environ, **of_site, **not_for_jobs, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return Slurm(environ, ["--partition=gpu"], "/w")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the double of sbatch is a shell script")
-def test_a_job_is_submitted_by_standard_input_and_its_variables_by_name(tmp_path: Path) -> None:
+def test_a_job_is_submitted_by_standard_input_and_has_of_our_variables_what_is_for_it(tmp_path: Path) -> None:
     script = (
         f'echo "Welcome, and mind the quota"; printf "%s\n" "$@" >{tmp_path}/argv; '
-        f'cat >{tmp_path}/script; echo "$S" >{tmp_path}/s'
+        f"cat >{tmp_path}/script; env >{tmp_path}/environ"
     )
     slurm = slurm_of(tmp_path, f"{script}; echo '4711;cluster'")
     wish = Resources(cpus=4, gpus=2, memory=(1 << 30) + 1, seconds=61)
@@ -95,12 +98,14 @@ def test_a_job_is_submitted_by_standard_input_and_its_variables_by_name(tmp_path
     assert job == "4711"
     argv = (tmp_path / "argv").read_text().splitlines()
     assert "secret" not in str(argv)
-    assert "--export=S" in argv
+    assert "--export=ALL" in argv
     assert argv[-5:] == ["--cpus-per-task=4", "--gres=gpu:2", "--mem=1025M", "--time=2", "--partition=gpu"]
     (name,) = [word for word in argv if word.startswith("--job-name=")]
     assert name.endswith("-Gr-e-rm")
     assert (tmp_path / "script").read_text() == "#!/bin/sh\ntrue\n"
-    assert (tmp_path / "s").read_text() == "secret\n"
+    environ = (tmp_path / "environ").read_text().splitlines()
+    assert {"S=secret", "MODULEPATH=/modules", "LC_ALL=C.UTF-8"} <= set(environ)
+    assert not [line for line in environ if line.startswith(("AWS_", "TMPDIR", "SLURM_TIME_FORMAT"))]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the double of sbatch is a shell script")
