@@ -10,7 +10,7 @@ PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.
   tests/unit/imjoy_engine/webapp/page/
 PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix fmt fuzz architecture clean
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
 # good, and its name stands above for somebody to mend. What fails twice fails the run, and so do more than ten.
@@ -32,6 +32,10 @@ test-shell: $(READY)
 # On the Windows that IMJOY_WINDOWS_BENCH names, and in the PowerShell that IMJOY_PWSH names.
 test-windows: $(READY)
 	$(BIN)/python -m pytest tests/windows
+
+# The whole of the installer's suite with doubles of a Mac's commands; with its bash where TEST_BASH names one, of 3.2.
+test-macos: $(READY)
+	TEST_MACOS=1 $(BIN)/python -m pytest tests/integration/doors
 
 # Every old interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from tests.kit.forge import git
 from tests.kit.mirror import Mirror
+from tests.shell.macos import doubles
 
 ROOT = Path(__file__).resolve().parents[3]
 BASH = os.environ.get("TEST_BASH") or shutil.which("bash") or ""
@@ -32,6 +33,9 @@ COMMANDS = (
     *("ps", "rm", "sed", "sh", "sha256sum", "sleep", "tar", "touch", "uname", "wc", "git-remote-http"),
 )
 """What a small machine has, but no Python."""
+
+APPLE = bool(os.environ.get("TEST_MACOS"))
+"""Whether every machine has the commands of a Mac."""
 
 pytestmark = pytest.mark.skipif(not BASH, reason="bash is not here")
 
@@ -61,6 +65,7 @@ class Machine:
 
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
+    apple: bool = APPLE
 
     def __post_init__(self) -> None:
         for each in (self.commands, self.home, self.temporary, self.doubles):
@@ -68,6 +73,11 @@ class Machine:
         for name in COMMANDS:
             if found := shutil.which(name):
                 (self.commands / name).symlink_to(found)
+        if self.apple:
+            doubles.install(self.commands)
+            self.without("sha256sum")
+            for name in ("shasum", "perl"):
+                (self.commands / name).symlink_to(shutil.which(name) or "/nowhere")
 
     @property
     def commands(self) -> Path:

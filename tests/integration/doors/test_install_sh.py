@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.shell.macos import doubles
 
 from imjoy.provision.left_over import sweep_doors
 
@@ -282,21 +283,13 @@ def test_its_own_part_is_short(machine: Machine, checkout: Path) -> None:
     assert min(worked(BASH, script) for _ in range(3)) - alone < 0.3
 
 
-MAC = {
-    "uname": "case $1 in -s) echo Darwin ;; -m) echo arm64 ;; *) echo Darwin ;; esac",
-    "sw_vers": "echo 14.5",
-    "sysctl": "exit 1",
-}
-
-
 def on_a_mac(machine: Machine, *words: object, git: bool = False) -> subprocess.CompletedProcess[str]:
     """Run a command where /usr/bin/python3 (and git) are what macOS has there: real ones only with developer tools.
 
     Apple's stubs: https://github.com/apple-oss-distributions has no source of them; ``xcode-select -p`` fails without
     tools, and ``xcrun`` exits with 69 while the licence of Xcode is not accepted (xcrun(1), xcode-select(1)).
     """
-    for name, text in MAC.items():
-        machine.has(name, text)
+    doubles.install(machine.doubles, "uname", "sw_vers", "sysctl")
     stub = program(
         machine.folder / "stub",
         f'echo "${{0##*/}} $*" >>"{machine.folder}/dialog"\n'
