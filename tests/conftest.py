@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-pytest_plugins = ["tests.kit.fixtures"]
+pytest_plugins = ["tests.kit.a_mac", "tests.kit.fixtures"]
 
 # How long an example takes is the machine's matter, not a property of the code.
 # The same cases each time: what `make test` says of a change is the change's doing. New ones are for `make fuzz`.

@@ -10,6 +10,8 @@ import pytest
 from imjoy.effects.listening import BindFailure
 from imjoy.ports import first_free_port, try_bind
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 
 def test_a_free_port_can_be_had_and_is_free_again_afterwards() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,42 +95,20 @@ def test_a_loopback_that_is_down_is_told_and_not_waited_for() -> None:
     assert "ip link set lo up" in done.stderr
 
 
-class DoubleOfXnu(socket.socket):
-    """Binds as macOS does: with SO_REUSEADDR only somebody at exactly that address is in the way.
-
-    After ``in_pcbbind`` in ``bsd/netinet/in_pcb.c`` of xnu-10063: a lookup with INPLOOKUP_WILDCARD is made only
-    while neither SO_REUSEADDR nor SO_REUSEPORT is set.
-    """
-
-    def bind(self, address: Any, /) -> None:
-        try:
-            super().bind(address)
-        except OSError:
-            exact = any(each.getsockname()[:2] == address[:2] for each in LISTENING)
-            if not self.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) or exact:
-                raise
-            super().bind((address[0], 0, *address[2:]))
-
-
-LISTENING: list[socket.socket] = []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="the rules of POSIX systems")
 @pytest.mark.parametrize(("theirs", "ours"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
-def test_on_macos_too_nobody_is_bound_beside(theirs: str, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_macos_too_nobody_is_bound_beside(theirs: str, ours: str, a_mac: Path) -> None:
     with socket.create_server((theirs, 0)) as taken:
         port = taken.getsockname()[1]
-        LISTENING[:] = [taken]
-        with DoubleOfXnu(socket.AF_INET) as careless:
+        with socket.socket() as careless:
             careless.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             careless.bind((ours, port))  # as every server that sets the option first can
-        monkeypatch.setattr(socket, "socket", DoubleOfXnu)
         with pytest.raises(CannotListen) as refused:
             listen(ours, port, 1)
         assert refused.value.failure is BindFailure.TAKEN
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the rules of POSIX systems")
+@pytest.mark.usefixtures("here_and_on_a_mac")
 def test_a_port_in_time_wait_is_had_again_and_again() -> None:
     port = 0
     for _ in range(3):

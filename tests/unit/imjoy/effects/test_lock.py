@@ -15,6 +15,8 @@ from imjoy.effects.lock import InstallLock, identity
 from imjoy.effects.process import birth_of, find_process
 from imjoy.model.errors import ImJoyError
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

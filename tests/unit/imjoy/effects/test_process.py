@@ -24,6 +24,8 @@ from imjoy.effects.process import (
     wait_for_end,
 )
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 
 def test_a_command_s_output_comes_back() -> None:
     result = run_command([sys.executable, "-c", "print(input())"], timeout=20, text="hello")

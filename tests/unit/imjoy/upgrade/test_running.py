@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.kit.a_mac import FRAMEWORK
 
 from imjoy.effects.process import birth_of
 from imjoy.model.layout import Layout
 from imjoy.upgrade.running import find_running
 
-# As it is for python.org's and Homebrew's Python, and for venvs of them: Mac/Tools/pythonw.c of CPython starts this.
-FRAMEWORK = "/Library/Frameworks/Python.framework/Versions/3.12/Resources/Python.app/Contents/MacOS/Python"
 WAITS = "import sys; print(flush=True); sys.stdin.read()"
 
 
@@ -57,6 +56,7 @@ def note(layout: Layout, python: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there argv[0] is what runs")
+@pytest.mark.usefixtures("here_and_on_a_mac")
 def test_an_engine_is_known_by_the_python_that_it_noted(
     environment: Path, layout: Layout, tmp_path: Path
 ) -> None:

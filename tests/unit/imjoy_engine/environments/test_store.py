@@ -25,6 +25,8 @@ from imjoy_engine.environments.spec import (
 )
 from imjoy_engine.environments.store import EnvironmentStore
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 STORE = EnvironmentStore(Path("environments"), freeze=True)
 
 
