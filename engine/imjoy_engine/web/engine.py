@@ -16,13 +16,10 @@ from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, proof, renewal_proof, same_secret
 from ..logs import log_error
-from ..plugins.lifecycle import DONE
 from .context import CONTEXT
 from .guard import answer_late, take_stored_token
-from .relay import REPLACED, STOPPING, SUBPROTOCOL, Ear
-from .socket import Socket
+from .relay import REPLACED, STOPPING, hold_socket
 
-CLOSE_SECONDS = 0.5
 NONCE = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -112,25 +109,11 @@ async def renew_token(request: web.Request) -> web.Response:
 async def watch(request: web.Request) -> web.StreamResponse:
     """Keep a socket on which nothing is said: that it closes is the message, and its code says why."""
     context = request.app[CONTEXT]
-    replaced, silence = context.gate.replaced, context.settings.silence
-    socket = Socket(SUBPROTOCOL, autoping=False)
-    await socket.prepare(request)
-    socket.give_up_after(silence)
-    ear = Ear(socket, silence)
-    waits = {
-        asyncio.ensure_future(ear.receive()): None,
-        asyncio.ensure_future(ear.wait_for_silence()): None,
-        asyncio.ensure_future(replaced.wait()): REPLACED,
-        asyncio.ensure_future(context.stop_wanted.wait()): STOPPING,
-    }
-    try:
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        close = next((why for each, why in waits.items() if each in done and why is not None), None)
-    finally:
-        for each in waits:
-            each.cancel()
-    await socket.end(close or DONE, CLOSE_SECONDS)
-    return socket
+    return await hold_socket(
+        request,
+        context.settings.silence,
+        lambda _: {context.gate.replaced.wait(): REPLACED, context.stop_wanted.wait(): STOPPING},
+    )
 
 
 async def stop(request: web.Request) -> web.Response:

@@ -15,11 +15,11 @@ from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, same_secret
 from ..plugins.events import Event
-from ..plugins.lifecycle import Plugin
+from ..plugins.lifecycle import DONE, Plugin
 from ..plugins.reading import PluginReader
 from .bodies import MAX_BODY_BYTES, read_pieces
 from .context import CONTEXT
-from .relay import Limits, serve_client, serve_worker
+from .relay import REPLACED, Limits, hold_socket, serve_client, serve_worker
 from .socket import Socket
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
@@ -62,10 +62,15 @@ def _plugin(request: web.Request) -> Plugin:
 
 
 async def plugin_events(request: web.Request) -> web.StreamResponse:
-    """Stream what happens to one plugin as Server-Sent Events, to one whose token is not replaced meanwhile."""
+    """Stream what happens to one plugin, to one whose token is not replaced meanwhile.
+
+    As Server-Sent Events, or on a socket where one is asked for: a browser has six connections for a host over
+    HTTP/1.1, and a stream for each plugin would take them all.
+    """
+    if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+        return await _events_on_a_socket(request)
     replaced = request.app[CONTEXT].gate.replaced
     plugin = _plugin(request)
-    last = request.headers.get("Last-Event-ID", "0")
     response = web.StreamResponse(
         # The last is for nginx, which would collect events until a page is full.
         headers={
@@ -75,7 +80,7 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
         }
     )
     await response.prepare(request)
-    events = plugin.events.read(int(last) if last.isdecimal() and len(last) < 18 else 0)
+    events = plugin.events.read(_number(request.headers.get("Last-Event-ID", "")))
     coming: asyncio.Task[Event] | None = None
     barred = asyncio.ensure_future(replaced.wait())
     try:
@@ -103,6 +108,25 @@ async def plugin_events(request: web.Request) -> web.StreamResponse:
         if coming is not None:
             coming.cancel()
     return response
+
+
+async def _events_on_a_socket(request: web.Request) -> web.StreamResponse:
+    context, plugin = request.app[CONTEXT], _plugin(request)
+
+    async def tell(socket: Socket) -> None:
+        async for event in plugin.events.read(_number(request.query.get("after", ""))):
+            await socket.send_str(f'{{"id": "{event.number}", "type": "{event.kind}", "data": {event.data}}}')
+
+    return await hold_socket(
+        request,
+        context.settings.silence,
+        lambda socket: {context.gate.replaced.wait(): REPLACED, tell(socket): DONE},
+    )
+
+
+def _number(event_id: str) -> int:
+    """Return the number of the event that a client has seen last; 0 for what is no number."""
+    return int(event_id) if event_id.isdecimal() and len(event_id) < 18 else 0
 
 
 async def plugin_rpc(request: web.Request) -> web.StreamResponse:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -27,6 +27,7 @@ GONE_SECONDS = 4.0
 REPLACED_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 EXIT_SECONDS = 2.0
+HELD_CLOSE_SECONDS = 0.5
 LAST = 0
 MORE = 1
 PINGS_BEFORE_SILENCE = 3
@@ -100,6 +101,32 @@ class Ear:
         finally:
             pinging.cancel()
         return Close(SILENT, f"nothing was heard of this client for {self._silence:g} s")
+
+
+async def hold_socket(
+    request: web.Request, silence: float, endings: Callable[[Socket], Mapping[Awaitable[object], Close]]
+) -> Socket:
+    """Keep a socket on which the client says nothing until it goes, or the first of ``endings`` is there."""
+    socket = Socket(SUBPROTOCOL, autoping=False)
+    await socket.prepare(request)
+    socket.give_up_after(silence)
+    ear = Ear(socket, silence)
+    waits: dict[asyncio.Future[object], Close] = {
+        asyncio.ensure_future(ear.receive()): DONE,
+        asyncio.ensure_future(ear.wait_for_silence()): DONE,
+        **{asyncio.ensure_future(each): close for each, close in endings(socket).items()},
+    }
+    close = DONE
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        close = next((waits[each] for each in done if waits[each] is not DONE), DONE)
+    finally:
+        for each in waits:
+            each.cancel()
+        # One that was writing when the client went has failed.
+        await asyncio.gather(*waits, return_exceptions=True)
+    await socket.end(close, HELD_CLOSE_SECONDS)
+    return socket
 
 
 async def pass_frames(receive: Receive, target: Socket, limit: int, first: WSMessage | None = None) -> Close:

@@ -120,6 +120,31 @@ def test_the_events_that_the_old_token_follows_are_cut_off(engine: RunningEngine
     connection.close()
 
 
+def test_events_come_over_a_socket_too_from_any_one_on_until_the_token_is_replaced(
+    engine: RunningEngine, play: Play
+) -> None:
+    plugin = play(engine.start(NAPPER, name="Followed", flags=["allow-detach"]))
+
+    async def follow(session: aiohttp.ClientSession, query: str = "") -> Any:
+        url = f"{engine.url}/api/v1/plugins/{plugin['id']}/events{query}"
+        return await session.ws_connect(url, protocols=("imjoy.v1", f"bearer.{engine.token}"))
+
+    async def scenario() -> None:
+        async with aiohttp.ClientSession() as session:
+            socket = await follow(session)
+            first, second = await socket.receive_json(), await socket.receive_json()
+            assert first["type"] == "state"
+            assert first["data"]["state"] == "queued"
+            later = await follow(session, f"?after={first['id']}")
+            assert await later.receive_json() == second
+            await asyncio.to_thread(rotate, engine)
+            while not socket.closed:
+                await asyncio.wait_for(socket.receive(), DROPPED_SECONDS)
+            assert socket.close_code == 4401
+
+    play(scenario())
+
+
 def test_urls_and_codes_of_the_old_token_are_void(engine: RunningEngine) -> None:
     folder = engine.workspace / "default"
     folder.mkdir(exist_ok=True)

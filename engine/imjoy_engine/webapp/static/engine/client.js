@@ -35,7 +35,6 @@ export class Link {
         referrerPolicy: "no-referrer",
       });
     } catch (error) {
-      if (signal && signal.aborted && signal.reason === "closed") throw error;
       throw new EngineError({
         id: "engine.unreachable",
         what: "The engine does not answer.",
@@ -115,7 +114,8 @@ export class Link {
   }
 
   /**
-   * Follow a plugin's events until its final state or until `signal` is aborted; survives a lost connection.
+   * Follow a plugin's events until its final state or until `signal` is aborted; survives a lost connection. Over a socket:
+   * the few connections that a browser opens to one host are for requests.
    *
    * @param {string} id
    * @param {AbortSignal} signal
@@ -123,72 +123,49 @@ export class Link {
    */
   async follow(id, signal, onEvent) {
     let lastId = "";
+    let isOver = false;
     for (let attempt = 0; !signal.aborted; attempt++) {
+      const socket = this._open(`${pluginPath(id)}/events${lastId && `?after=${lastId}`}`);
+      socket.addEventListener("message", ({ data }) => {
+        const event = JSON.parse(data);
+        attempt = 0;
+        lastId = event.id;
+        isOver = event.type === "state" && FINAL_STATES.includes(event.data.state);
+        if (!signal.aborted) onEvent(event.type, event.data);
+      });
+      const code = await closeOf(socket, signal);
+      if (signal.aborted || isOver || code === TOKEN_REPLACED) return;
       try {
-        /** @type {Record<string, string>} */
-        const headers = lastId ? { "Last-Event-ID": lastId } : {};
-        const response = await this.fetch("GET", `${pluginPath(id)}/events`, { headers, signal });
-        if (!response.ok || !response.body) throw await refusal(response);
-        for await (const event of serverSentEvents(response.body)) {
-          attempt = 0;
-          if (event.id) lastId = event.id;
-          onEvent(event.type, event.data);
-          if (event.type === "state" && FINAL_STATES.includes(event.data.state)) return;
-        }
+        await this.plugin(id);
       } catch (error) {
-        if (signal.aborted || (error instanceof EngineError && error.status)) return;
+        // The engine knows it no more; otherwise it does not answer for now.
+        if (error instanceof EngineError && error.status) return;
       }
       await sleep(RETRY_MILLISECONDS[Math.min(attempt, RETRY_MILLISECONDS.length - 1)]);
     }
   }
 }
 
+/**
+ * The code with which a socket closes; it is closed by us when `signal` is aborted.
+ *
+ * @param {WebSocket} socket
+ * @param {AbortSignal} signal
+ * @returns {Promise<number>}
+ */
+function closeOf(socket, signal) {
+  return new Promise((resolve) => {
+    const close = () => socket.close(1000);
+    signal.addEventListener("abort", close);
+    socket.addEventListener("close", ({ code }) => {
+      signal.removeEventListener("abort", close);
+      resolve(code);
+    });
+  });
+}
+
 /** @param {string} id */
 const pluginPath = (id) => `/api/v1/plugins/${encodeURIComponent(id)}`;
-
-/**
- * The events of a stream, with their data read as JSON.
- *
- * @param {ReadableStream<BufferSource>} body
- * @returns {AsyncGenerator<{id: string, type: string, data: any}>}
- */
-export async function* serverSentEvents(body) {
-  const reader = body.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      text += decoder.decode(value, { stream: true });
-      const blocks = text.split(/\r?\n\r?\n/);
-      text = blocks.pop() || "";
-      for (const block of blocks) {
-        const event = readEvent(block);
-        if (event) yield event;
-      }
-    }
-  } finally {
-    reader.cancel().catch(() => {});
-  }
-}
-
-/**
- * One event, or null for what has no data, such as a comment that keeps the connection open.
- *
- * @param {string} block
- */
-function readEvent(block) {
-  const event = { id: "", type: "message" };
-  const data = [];
-  for (const line of block.split(/\r?\n/)) {
-    const [, field, content] = /** @type {RegExpExecArray} */ (/^([^:]*):? ?(.*)$/.exec(line));
-    if (field === "event") event.type = content;
-    else if (field === "id") event.id = content;
-    else if (field === "data") data.push(content);
-  }
-  return data.length ? { ...event, data: JSON.parse(data.join("\n")) } : null;
-}
 
 /** An id that this browser keeps: the engine finds the plugins that it started by it. */
 export function newClientId() {

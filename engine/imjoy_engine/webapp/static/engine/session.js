@@ -197,7 +197,7 @@ export class Session {
     if (!this.closed && !this._error && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
       await Promise.race([this._final, sleep(LAST_WORDS_MILLISECONDS)]);
     }
-    this._following.abort("closed");
+    this._following.abort();
     const byUs = this.closed;
     this.closed = true;
     this._closeReason = event.reason;
@@ -242,7 +242,7 @@ export class Session {
   close() {
     if (this.closed) return;
     this.closed = true;
-    this._following.abort("closed");
+    this._following.abort();
     this._socket.close(1000);
   }
 }
