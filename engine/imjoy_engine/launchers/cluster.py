@@ -59,7 +59,7 @@ PATH=${{PATH:-/usr/local/bin:/usr/bin:/bin}}
 export PATH
 umask 077
 python={python}
-folder=$(mktemp -d "${{TMPDIR:-/tmp}}/imjoy-job-XXXXXXXX") || exit 65
+folder=$(mktemp -d "${{TMPDIR:-/tmp}}/imjoy-job-$(uname -n)-XXXXXXXX") || exit 65
 trap 'rm -rf "$folder"' EXIT
 [ -x "$python" ] || exit 66
 {prologue}

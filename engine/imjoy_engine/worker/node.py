@@ -6,6 +6,8 @@ everything, so that a node that was cut off is free again.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import socket as sockets
 import ssl
 import subprocess
 import sys
+import time
 from typing import Any, Dict, List, Optional
 
 from .websocket import Data, open_socket
@@ -25,6 +28,8 @@ CERTIFICATE_VARIABLE = "IMJOY_WORKER_CERTIFICATE"
 EXIT_CODE_UNREACHABLE = 67
 SILENCE_SECONDS = 8.0
 """Of an engine of which nothing is heard for so long, and a quarter longer after a ping, nothing more will come."""
+DEAD_SECONDS = 600.0
+"""A job's folder of which nobody holds the lock for so long is none of a job that is about to take it."""
 STREAMS = {1: b"\x01", 2: b"\x02"}
 
 
@@ -171,8 +176,43 @@ class Node:
             self.done.set_result(None)
 
 
+def sweep(folder: str) -> None:
+    """Remove what jobs of this account have left beside ``folder`` that this node's scheduler killed outright.
+
+    Each job's folder has the node's name in its own, as such folders may be shared, and is locked while it is used.
+    """
+    parent, own = os.path.split(folder)
+    beginning = own[: own.rindex("-") + 1]
+    for name in os.listdir(parent):
+        other = os.path.join(parent, name)
+        if name == own or not name.startswith(beginning) or "-" in name[len(beginning) :]:
+            continue
+        with contextlib.suppress(OSError):
+            found = os.lstat(other)
+            if found.st_uid != os.geteuid() or time.time() - found.st_mtime < DEAD_SECONDS:
+                continue
+            held = lock(other)
+            try:
+                shutil.rmtree(other, ignore_errors=True)
+            finally:
+                os.close(held)
+
+
+def lock(folder: str) -> int:
+    """Lock a folder for as long as the descriptor that is returned is open. Raises OSError when it is locked."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise
+    return held
+
+
 async def serve(folder: str) -> int:
     """Serve one worker; return this job's exit code."""
+    with contextlib.suppress(OSError):  # not every file system of a cluster has locks
+        lock(folder)
     tls = ssl.create_default_context(cafile=os.environ[CERTIFICATE_VARIABLE])
     url, secret = os.environ.pop(URL_VARIABLE), os.environ.pop(SECRET_VARIABLE)
     try:
@@ -183,6 +223,8 @@ async def serve(folder: str) -> int:
     node = Node(socket, folder)
     asyncio.get_event_loop().add_signal_handler(signal.SIGTERM, node.be_told)
     node.begin()
+    with contextlib.suppress(OSError):
+        sweep(folder)
     await node.done
     await socket.close()
     return 0

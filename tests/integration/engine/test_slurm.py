@@ -125,8 +125,13 @@ def test_a_cluster_of_tests_leaves_this_machines_own_network_alone(cluster: Slur
 
 
 def test_a_plugin_runs_on_a_node_and_ends_with_all_that_it_started(
-    start: Callable[..., RunningEngine], play: Play
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
 ) -> None:
+    # As jobs leave them that are killed outright.
+    dead = [slurm.scratch / f"imjoy-job-{node}-LeftOver" for node in NODES]
+    for folder in dead:
+        folder.mkdir()
+        os.utime(folder, (0, 0))
     engine = start()
 
     async def scenario() -> tuple[dict[str, Any], list[int]]:
@@ -134,8 +139,15 @@ def test_a_plugin_runs_on_a_node_and_ends_with_all_that_it_started(
         async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
             node = await connection.call("where")
             assert node in NODES
+            left = {folder for folder in dead if folder.exists()}
+            assert left == {folder for folder in dead if f"-{node}-" not in folder.name}
+            for folder in left:
+                folder.rmdir()
+            warned = False
             async for kind, shown in engine.client.events(plugin["id"]):
-                if kind == "state" and shown["place"] and shown["place"]["ends"]:
+                # The partition's time is five minutes.
+                warned = warned or (kind == "log" and f"Its time on {node} is up in 5 min" in shown["text"])
+                if warned and kind == "state" and shown["place"] and shown["place"]["ends"]:
                     break
             assert (shown["place"]["node"], shown["place"]["state"]) == (node, "RUNNING")
             assert shown["place"]["ends"] > time.time()
@@ -235,9 +247,11 @@ def test_a_plugin_waits_with_the_reason_and_can_be_stopped_while_it_does(
         plugin = await engine.start(PLUGIN)
         connecting = asyncio.ensure_future(engine.client.connect(plugin["id"], {}))
         async for kind, data in engine.client.events(plugin["id"]):
-            if kind == "state" and data["place"] and data["place"]["why"]:
+            if kind == "state" and data["place"] and data["place"]["why"] and data["place"]["starts"]:
                 break
         place = data["place"]
+        # When the jobs before it have had their time.
+        assert time.time() - 60 < place["starts"] < time.time() + 3600
         assert (place["cluster"], place["state"], place["node"]) == ("SLURM", "PENDING", "")
         assert place["why"] in ("Resources", "Priority")
         assert place["job"] in slurm.jobs()
