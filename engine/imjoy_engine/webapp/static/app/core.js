@@ -55,7 +55,6 @@ export async function startCore(api) {
   // imjoy-core loads every plugin again on its own when an engine comes back; here the list of plugins does.
   imjoy.event_bus.off("engine_connected");
   imjoy.event_bus.off("engine_disconnected");
-  imjoy.event_bus.on("show_message", (message) => addLog("", "app", message));
 }
 
 /** Connect with `token`; remembers it when it works, and returns whether it did. `state.engine` says how it went. */
@@ -262,8 +261,8 @@ const observer = {
     if (card) card.progress = { text: progress.text, fraction: progress.fraction };
   },
 
-  onLog(plugin, { stream, text }, config) {
-    writeLog(config.name, stream, text);
+  onLog(plugin, { stream, text, time }, config) {
+    writeLog(config.name, stream, text, time * 1000);
   },
 
   onEnd(plugin, error, config) {

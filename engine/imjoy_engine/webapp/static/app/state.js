@@ -21,6 +21,7 @@ export const state = reactive({
   /** what the person allowed web plugins: [{identity, kind, name}] */
   grants: [],
   output: [],
+  /** [{id, plugin, stream, time, text}], `time` in milliseconds */
   log: [],
   windows: [],
   dialogs: [],
@@ -58,22 +59,22 @@ export function clearLog() {
 }
 
 /** Add a piece of a stream to the log as a terminal does: a line goes on until it ends, a carriage return begins it anew. */
-export function writeLog(plugin, stream, text) {
+export function writeLog(plugin, stream, text, time = Date.now()) {
   const key = keyOf(plugin, stream);
   const pieces = text.split("\n");
   const rest = pieces.pop();
   for (const piece of pieces) {
-    writeLine(key, plugin, stream, piece);
+    writeLine(key, { plugin, stream, time }, piece);
     unfinished.delete(key);
   }
-  if (rest) writeLine(key, plugin, stream, rest);
+  if (rest) writeLine(key, { plugin, stream, time }, rest);
   if (state.log.length > LOG_LINES) state.log.splice(0, state.log.length - LOG_LINES);
 }
 
-function writeLine(key, plugin, stream, piece) {
+function writeLine(key, about, piece) {
   let known = unfinished.get(key);
   if (!known) {
-    state.log.push({ id: nextId(), plugin, stream, text: "" });
+    state.log.push({ id: nextId(), ...about, text: "" });
     known = { written: "", line: state.log.at(-1) };
     unfinished.set(key, known);
   }

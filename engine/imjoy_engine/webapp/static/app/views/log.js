@@ -1,14 +1,29 @@
-// Every line that plugins and the engine wrote.
+// Every line that plugins and the engine wrote, when, and a way to find one.
 
 import { clearLog, state } from "../state.js";
 
+/** What may be shown alone, by its name: the streams that belong to it. */
+const KINDS = {
+  everything: ["stdout", "stderr", "app", "engine"],
+  "what plugins say": ["stdout", "app"],
+  errors: ["stderr"],
+  "what the engine says": ["engine"],
+};
+const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
 export const LogView = {
   setup: () => ({ state }),
-  data: () => ({ plugin: "", follows: true }),
+  data: () => ({ plugin: "", kind: "everything", words: "", follows: true }),
   computed: {
     names: () => [...new Set(state.log.map((line) => line.plugin))].filter(Boolean),
+    kinds: () => Object.keys(KINDS),
     lines() {
-      return this.plugin ? state.log.filter((line) => line.plugin === this.plugin) : state.log;
+      const words = this.words.toLowerCase();
+      const streams = KINDS[this.kind];
+      return state.log.filter(
+        ({ plugin, stream, text }) =>
+          (!this.plugin || plugin === this.plugin) && streams.includes(stream) && text.toLowerCase().includes(words),
+      );
     },
   },
   methods: {
@@ -18,6 +33,8 @@ export const LogView = {
     toEnd() {
       if (this.follows && this.$refs.lines) this.$refs.lines.scrollTop = this.$refs.lines.scrollHeight;
     },
+    /** Lines of a page that was open before it was brought up to date have no time. */
+    clock: ({ time }) => (time ? CLOCK.format(time) : ""),
     clearLog,
   },
   mounted() {
@@ -34,15 +51,20 @@ export const LogView = {
       </div>
       <template v-else>
         <div class="toolbar">
-          <label for="log-plugin">Show</label>
+          <label class="hidden" for="log-kind">What is shown</label>
+          <select id="log-kind" v-model="kind"><option v-for="name in kinds" :key="name">{{ name }}</option></select>
+          <label for="log-plugin">of</label>
           <select id="log-plugin" v-model="plugin">
             <option value="">all plugins</option>
             <option v-for="name in names" :key="name">{{ name }}</option>
           </select>
+          <label class="hidden" for="log-words">Find in the log</label>
+          <input id="log-words" type="search" v-model="words" placeholder="Find" autocomplete="off" />
           <button type="button" class="plain" @click="clearLog">Clear</button>
         </div>
         <div class="lines" ref="lines" tabindex="0" role="log" aria-label="Log" @scroll.passive="scrolled">
-          <div v-for="line in lines" :key="line.id" :class="line.stream"><span class="who" v-if="!plugin">{{ line.plugin }}</span><span class="said">{{ line.text }}</span></div>
+          <div v-for="line in lines" :key="line.id" :class="line.stream"><time class="when">{{ clock(line) }}</time><span class="who" v-if="!plugin">{{ line.plugin }}</span><span class="said">{{ line.text }}</span></div>
+          <p class="quiet" v-if="!lines.length">No line is like that.</p>
         </div>
       </template>
     </section>
