@@ -79,6 +79,8 @@ def _wall(command: list[str], home: Path) -> float:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environ |= {"HOME": str(home), "CONDA_EXE": ""}
+    # Of all the Pythons of pyenv each side would choose another, and some are twice as fast.
+    environ.pop("PYENV_ROOT", None)
     environ |= {"PIP_CACHE_DIR": str(caches / "pip"), "UV_CACHE_DIR": str(caches / "uv")}
     home.mkdir(exist_ok=True)
     before = time.perf_counter()

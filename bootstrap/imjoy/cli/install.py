@@ -18,7 +18,6 @@ from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision.arguments import Arguments, parse
 from imjoy.provision.door import Door
 from imjoy.provision.finish import Installed, finish
-from imjoy.provision.main import main
 
 SECOND_HALF = "--finish"
 
@@ -38,6 +37,9 @@ def command(context: Context, typed: tuple[str, ...]) -> int:
     words = _with_separator(typed)
     if SECOND_HALF in words:
         return _second_half(parse(words, Door()), context)
+    # The second half, which every install waits for, does without.
+    from imjoy.provision.main import main
+
     return main(["install", *words])
 
 

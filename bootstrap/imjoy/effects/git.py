@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imjoy.effects.developer_tools import is_unusable_stub
-from imjoy.effects.http import Failures, open_url, told_by
 from imjoy.effects.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 
@@ -125,6 +124,9 @@ def _asked_by_http(url: str) -> dict[str, str]:
             fix="imjoy doctor --only git.present",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
+    # Where there is a git, as nearly everywhere, nothing of this is needed.
+    from imjoy.effects.http import Failures, open_url, told_by
+
     try:
         with open_url(f"{url}/info/refs?service=git-upload-pack", timeout=ASK_SECONDS) as answer:
             text = answer.read().decode("utf-8", "replace")

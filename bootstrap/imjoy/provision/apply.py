@@ -1,4 +1,7 @@
-"""Carries a plan out, one effect after another: one lock, one log, a record while it is not whole, and a way back."""
+"""Carries a plan out, one effect after another: one lock, one log, a record while it is not whole, and a way back.
+
+It runs unbuilt, so every module is compiled anew: what only some installs need is imported where they need it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import imjoy
 from imjoy import __version__
 from imjoy.context import Context
 from imjoy.effects.conda import write_wrapper
-from imjoy.effects.download import download, file_sha256
 from imjoy.effects.process import ask
 from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision import packages
-from imjoy.provision.conda_environment import make_environment
 from imjoy.provision.linked import ensure_link, forget, is_link, remove_link
 from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.plan import Plan
@@ -222,10 +224,11 @@ class Installation:
         elif self.plan.distribution == "existing":
             yield from self._fetch_effects(self._stage / PYTHON_FOLDER)
             yield Effect("environment", self._make_conda_environment)
+            # A venv is one that has run already, to install pip.
+            yield Effect("check Python", self._check_python)
         else:
             yield from self._fetch_effects(self._ours / PYTHON_FOLDER)
             yield Effect("environment", lambda: self._make_venv(self._base_python()))
-        yield Effect("check Python", self._check_python)
 
     def _fetch_effects(self, folder: Path) -> Iterator[Effect]:
         if self.plan.python_build is not None:
@@ -288,6 +291,8 @@ class Installation:
         self._step("making the environment", words)
 
     def _make_conda_environment(self) -> None:
+        from imjoy.provision.conda_environment import make_environment
+
         if self.plan.conda is None:
             raise self._unrepairable()
         make_environment(
@@ -381,6 +386,8 @@ class Installation:
                 (kept / name).rename(root / name)
 
     def _download(self, title: str, url: str, target: Path, sha256: str) -> None:
+        from imjoy.effects.download import download
+
         self._report(title, 0.0)
 
         def report(done: int, total: int) -> None:
@@ -391,6 +398,8 @@ class Installation:
             download(url, target, sha256, report, hash_fix=fix)
 
     def _check_hash(self, file: Path, sha256: str, fix: str) -> None:
+        from imjoy.effects.download import file_sha256
+
         found = file_sha256(file)
         if found != sha256.lower():
             raise ImJoyError(
@@ -415,18 +424,8 @@ class Installation:
         elif source.kind == "git" and source.id:
             place = f"{place}@{source.id[len('commit:') :]}"
         wheels = self._stage / "wheels"
-        pip = [
-            str(interpreter(self._root)),
-            "-I",
-            "-m",
-            "pip",
-            "wheel",
-            "--no-deps",
-            "--wheel-dir",
-            str(wheels),
-        ]
-        local = [] if self.plan.offline is None else ["--no-index", "--find-links", str(self.plan.offline)]
-        self._step("building imjoy", [*pip, *local, place])
+        planner = str(Path(imjoy.__file__).parents[1])
+        self._run_packages("building imjoy", planner, place, "--build", str(wheels))
         built = sorted(wheels.glob("imjoy-*.whl"))
         if not built:
             raise ImJoyError("install.not-imjoy", f"{source.place} is not imjoy.", **self._evidence())
@@ -434,10 +433,7 @@ class Installation:
 
     def _install(self) -> None:
         words = [] if self._undo else ["--again"]
-        if self.plan.offline is not None:
-            words += ["--offline", str(self.plan.offline)]
-        command = [str(interpreter(self._root)), "-I", "-c", packages.STARTER, self._wheel, *words]
-        self._step("installing imjoy and what it needs", command)
+        self._run_packages("installing imjoy and what it needs", self._wheel, self._wheel, *words)
         self._report("checking that it answers", None)
         if not works(self._root):
             raise ImJoyError(
@@ -445,6 +441,12 @@ class Installation:
                 f"imjoy is installed in {self.prefix}, but does not answer.",
                 **self._evidence(),
             )
+
+    def _run_packages(self, title: str, where: str, *words: str) -> None:
+        """Have the new Python run ``packages``, which it finds at ``where``."""
+        local = [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
+        command = [str(interpreter(self._root)), "-I", "-S", "-c", packages.STARTER, where, *words, *local]
+        self._step(title, command)
 
     def _others(self) -> tuple[str, ...]:
         """Return what stands in a finished install and is not ours: it has to outlive every change of it."""

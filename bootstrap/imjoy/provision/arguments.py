@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from imjoy import PROJECT_URL
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.door import Door
-from imjoy.provision.plan import WISHES
 
+Wish = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
+WISHES: tuple[Wish, ...] = ("auto", "miniconda", "miniforge", "existing", "venv")
 SHA256_LENGTH = 64
 VALUES = ("prefix", "distribution", "from", "mirror", "offline", "installer", "sha256", "shell", "finish")
 """Options that want a value; the last two are for the second half of an install."""

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from imjoy import __version__
 from imjoy.context import Context
@@ -36,7 +37,9 @@ from imjoy.provision.linked import environment_of
 from imjoy.provision.plan import Plan, Wanted, look, make_plan
 from imjoy.provision.record import read_state, refuse_when_busy
 from imjoy.provision.times import Took, measured, shares
-from imjoy.provision.uninstall import Uninstall, plan_uninstall, uninstall
+
+if TYPE_CHECKING:
+    from imjoy.provision.uninstall import Uninstall
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -298,6 +301,8 @@ class _Run:
     # --- uninstall ---
 
     def _uninstall(self, arguments: Arguments) -> int:
+        from imjoy.provision.uninstall import plan_uninstall, uninstall
+
         context, as_json = self._context, arguments.has("json")
         layout = context.layout(str(self._prefix))
         plan = plan_uninstall(layout, context, self._door, with_workspace=arguments.has("workspace"))

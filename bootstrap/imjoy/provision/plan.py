@@ -10,8 +10,8 @@ from typing import Literal
 from imjoy import FLOOR, __version__
 from imjoy.context import Context
 from imjoy.effects.conda import Conda, environment_of_imjoy, find_condas
-from imjoy.effects.http import reachable
 from imjoy.model.results import Result
+from imjoy.provision.arguments import Wish
 from imjoy.provision.door import Door
 from imjoy.provision.installers import NAMES, Distribution, Installer, PythonBuild, distribution, python_build
 from imjoy.provision.linked import environment_of, is_link
@@ -31,8 +31,6 @@ from imjoy.provision.pythons import Python, find_python
 from imjoy.provision.receipt import Receipt, read_receipt
 from imjoy.provision.source import Source, find_source
 
-Wish = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
-WISHES: tuple[Wish, ...] = ("auto", "miniconda", "miniforge", "existing", "venv")
 Kind = Literal["miniconda", "miniforge", "existing", "venv"]
 KINDS: tuple[Kind, ...] = ("miniconda", "miniforge", "existing", "venv")
 Action = Literal["install", "finish", "upgrade", "repair", "none", "refuse"]
@@ -191,7 +189,7 @@ def look(
         source=find_source(wanted.source, context, wanted.offline, door),
         door=door,
         python=lambda: find_python(context.environ),
-        reach=lambda url: reachable(url, REACH_SECONDS),
+        reach=_reach,
     )
 
 
@@ -350,6 +348,13 @@ def _foreign_conda(plan: Plan, found: Found) -> Iterator[str]:
             f"{conda.command} is for {conda.platform} and this machine is {here}: what it makes is translated, and "
             "slower; --distribution miniforge brings one for this machine"
         )
+
+
+def _reach(url: str) -> str:
+    # Most installs ask no server, and without this one starts in half the time.
+    from imjoy.effects.http import reachable
+
+    return reachable(url, REACH_SECONDS)
 
 
 def _unreachable(each: Distribution, found: Found, wanted: Wanted) -> str:

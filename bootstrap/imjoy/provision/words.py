@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imjoy
 from imjoy.context import Context
@@ -16,7 +17,9 @@ from imjoy.provision.door import Door
 from imjoy.provision.installers import NAMES
 from imjoy.provision.installers import distribution as table_of
 from imjoy.provision.plan import Plan
-from imjoy.provision.uninstall import Uninstall
+
+if TYPE_CHECKING:
+    from imjoy.provision.uninstall import Uninstall
 
 TITLES = {
     "finish": "Finish an interrupted install of imjoy",
