@@ -16,6 +16,7 @@ from imjoy.effects.pip_settings import (
     trust_variables,
     uv_options,
     uv_variables,
+    with_pip_settings,
 )
 from imjoy.model.errors import ImJoyError
 
@@ -173,3 +174,14 @@ def test_the_proxies_of_the_system_s_settings_are_told_where_no_variable_names_o
     monkeypatch.setattr("imjoy.effects.pip_settings.sys.platform", "darwin")
     assert system_proxies(environ) == {"HTTP_PROXY": "http://proxy:3128", "HTTPS_PROXY": "http://proxy:3128"}
     assert system_proxies({**environ, "https_proxy": "http://mine"}) == {}
+
+
+def test_no_setting_has_an_install_go_elsewhere(tmp_path: Path, environ: dict[str, str]) -> None:
+    """``target`` would have all of imjoy written there; no variable takes it back, as pip passes over empty ones."""
+    write(
+        tmp_path / "config/pip/pip.conf",
+        "[global]\ntarget = /elsewhere\nindex-url = http://mine/\n[install]\nuser = true\nrequire-virtualenv = true\n",
+    )
+    obeyed = with_pip_settings({**environ, "PIP_PREFIX": "/elsewhere", "PIP_DRY_RUN": "1"})
+    pip = {name: value for name, value in obeyed.items() if name.startswith("PIP_")}
+    assert pip == {"PIP_INDEX_URL": "http://mine/", "PIP_USER": "0", "PIP_CONFIG_FILE": os.devnull}
