@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imjoy.effects.files import give_back, whose
+from imjoy.effects.windows import open_shared
 from imjoy.model.errors import ImJoyError
 
 POLL_SECONDS = 0.2
@@ -46,7 +47,7 @@ def follow_log(file: Path, lines: int) -> Iterator[str]:
     Never ends by itself. Raises :class:`ImJoyError` as :func:`tail_log` does.
     """
     begun = len(tail_log(file, lines))
-    log = file.open("rb")
+    log = open_shared(file)
     try:
         pending = b"".join(deque(log, maxlen=begun))
         while True:
@@ -59,7 +60,7 @@ def follow_log(file: Path, lines: int) -> Iterator[str]:
                 pending += more
             elif replaced:
                 log.close()
-                log, pending = file.open("rb"), b""
+                log, pending = open_shared(file), b""
             else:
                 time.sleep(POLL_SECONDS)
     finally:

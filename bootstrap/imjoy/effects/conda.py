@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.effects.files import may_make_folders
 from imjoy.effects.process import Answer, ask
 from imjoy.effects.windows import console_code_page
 
@@ -231,7 +232,7 @@ def environment_of_imjoy(conda: Conda) -> Path | None:
     for folder in conda.envs_dirs:
         # On a drive that is not there, no folder of its path is.
         nearest = next((each for each in (folder, *folder.parents) if each.exists()), None)
-        if nearest is not None and os.access(nearest, os.W_OK | os.X_OK):
+        if nearest is not None and nearest.is_dir() and may_make_folders(nearest):
             return folder / ENVIRONMENT_NAME
     return None
 

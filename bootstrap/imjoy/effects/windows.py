@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 LINK_TAGS = (0xA000000C, 0xA0000003)
 """IO_REPARSE_TAG_SYMLINK and IO_REPARSE_TAG_MOUNT_POINT, a junction. A file of OneDrive has another, and is no link."""
@@ -27,6 +27,8 @@ SNAPSHOT_OF_PROCESSES = 2
 LONGEST_NAME = 32768
 MOST_MODULES = 4096
 MOST_USERS = 16
+SHARE_ALL = 7
+"""FILE_SHARE_READ, FILE_SHARE_WRITE and FILE_SHARE_DELETE."""
 INVALID_HANDLE = 2**64 - 1
 REMOTE_DRIVE = 4
 SUPPORTS_REPARSE_POINTS = 0x80
@@ -115,6 +117,17 @@ def takes_long_names() -> bool:
             return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
     except OSError:
         return False
+
+
+def open_shared(file: Path) -> BinaryIO:
+    """Open a file for reading so that others may rename and remove it meanwhile. Raises ``OSError``."""
+    if sys.platform != "win32":
+        return file.open("rb")
+    import _winapi
+    import msvcrt
+
+    handle = _winapi.CreateFile(str(file), _winapi.GENERIC_READ, SHARE_ALL, 0, _winapi.OPEN_EXISTING, 0, 0)
+    return os.fdopen(msvcrt.open_osfhandle(handle, os.O_RDONLY | os.O_BINARY), "rb")
 
 
 def console_code_page() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from imjoy.effects.conda import (
     Conda,
     ask_conda,
     conda_of_prefix,
-    environment_of_imjoy,
     find_condas,
     find_document,
     root_of,
@@ -212,32 +210,6 @@ def test_a_wrapper_of_ours_leads_to_the_conda_that_it_runs(make: Make, tmp_path:
     wrapper.write_text(f'#!/bin/sh\nexec "{real}" "$@"\n')
     assert root_of(wrapper) == tmp_path / "c"
     assert root_of(real) == tmp_path / "c"
-
-
-def a_conda(*folders: Path) -> Conda:
-    """Return a conda that keeps environments in these folders."""
-    return Conda(Path("/c/bin/conda"), "24.9.0", envs_dirs=folders)
-
-
-def test_the_environment_is_in_the_first_folder_that_can_be_written_to(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o555)
-    last = tmp_path / "home" / ".conda" / "envs"
-    folders = [Path("/dev/null/envs"), closed / "envs", last]
-    if os.geteuid() == 0:
-        del folders[1]  # nothing is closed to root
-    assert environment_of_imjoy(a_conda(*folders)) == last / "imjoy"
-
-
-def test_an_environment_of_ours_is_found_in_any_of_the_folders(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    (second / "imjoy" / ".imjoy").mkdir(parents=True)
-    assert environment_of_imjoy(a_conda(first, second)) == second / "imjoy"
-
-
-def test_a_conda_without_a_folder_for_environments_has_no_place(tmp_path: Path) -> None:
-    assert environment_of_imjoy(a_conda()) is None
 
 
 def receipt_of(prefix: Path, conda: object) -> None:
