@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,20 @@ def make_link(link: Path, target: Path) -> None:
         pytest.skip("links cannot be made here")
     if not link.is_symlink():
         pytest.skip("what is made of a link here is none, as in Wine")
+
+
+def make_folder_link(link: Path, target: Path) -> None:
+    """Make what people make of links to folders: a junction on Windows; skip the test where none can be made."""
+    if sys.platform != "win32":
+        link.symlink_to(target, target_is_directory=True)
+        return
+    import _winapi
+
+    try:
+        _winapi.CreateJunction(str(target), str(link))
+        assert link.readlink()
+    except (OSError, ValueError):
+        pytest.skip("junctions cannot be made here, as in Wine")
 
 
 def is_private(path: Path) -> bool:

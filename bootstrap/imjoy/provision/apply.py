@@ -608,7 +608,7 @@ class Installation:
                 self._root.rmdir()
         with suppress(OSError):
             folders = [self.prefix, *self.prefix.parents]
-            if self.prefix.is_symlink():
+            if is_link(self.prefix):
                 folders.pop(0)
             for folder in folders if made is not None else ():
                 if folder.exists():

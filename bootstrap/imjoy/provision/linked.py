@@ -14,7 +14,7 @@ from pathlib import Path
 from imjoy.effects.conda import ENVIRONMENT_NAME
 from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.receipt import own_folder
+from imjoy.provision.receipt import own_folder, read_receipt
 from imjoy.provision.record import read_pointer, read_state
 
 
@@ -29,6 +29,13 @@ def is_link(prefix: Path) -> bool:
 def is_left_over(prefix: Path) -> bool:
     """Whether a prefix is a link of ours to an environment that somebody has removed."""
     return is_link(prefix) and not prefix.exists() and prefix.readlink().name == ENVIRONMENT_NAME
+
+
+def is_our_link(prefix: Path) -> bool:
+    """Whether a prefix is a link that an install makes or made; one of the person's own leads to a prefix like any."""
+    receipt = read_receipt(prefix)
+    made = receipt is not None and receipt.distribution == "existing"
+    return is_link(prefix) and (made or read_pointer(prefix) is not None)
 
 
 def environment_of(prefix: Path) -> Path:

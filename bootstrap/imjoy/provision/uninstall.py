@@ -18,7 +18,14 @@ from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
 from imjoy.provision.apply import Effect, interpreter, perform
 from imjoy.provision.door import Door
-from imjoy.provision.linked import environment_of, forget, is_left_over, is_link, remove_link
+from imjoy.provision.linked import (
+    environment_of,
+    forget,
+    is_left_over,
+    is_link,
+    is_our_link,
+    remove_link,
+)
 from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.receipt import own_folder, parts_of, read_receipt
 from imjoy.provision.record import (
@@ -129,9 +136,10 @@ def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> 
 def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, door: Door) -> list[Effect]:
     """Return every change in order; our own folder, by which the prefix is known as ours, goes last."""
     others = [each.name for each in plan.left]
+    linked = is_our_link(plan.prefix) or (target != plan.prefix and not is_link(plan.prefix))
     # With the receipt goes what it knows, so it is written down where it goes last.
     effects = [Effect("record", lambda: begin_record(target, "interrupted", made=topmost, others=others))]
-    if target != plan.prefix:
+    if linked:
         pointer = Effect(
             "pointer", lambda: begin_record(plan.prefix, "interrupted", made=topmost, link=target)
         )
@@ -155,7 +163,7 @@ def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, doo
             effects.append(Effect(f"remove {path.name}", lambda path=path: _remove(path, door)))  # type: ignore[misc]
     effects.append(Effect("forget the environment", lambda: forget(target, context.home)))
     effects.append(Effect("remove our folder", lambda: _remove_folder(own)))
-    if target != plan.prefix:
+    if linked:
         effects.append(Effect("remove the link", lambda: _remove_link(plan.prefix, door)))
         effects.append(Effect("remove the environment", lambda: _remove_folder(target)))
     return effects
@@ -248,8 +256,9 @@ def _remove(path: Path, door: Door) -> None:
 
 
 def _remove_empty(prefix: Path, topmost: Path) -> None:
+    # A link of the person's own stays: a junction would go like an empty folder.
     with suppress(OSError):
-        for folder in (prefix, *prefix.parents):
+        for folder in (prefix, *prefix.parents) if not is_link(prefix) else ():
             if folder.exists():
                 folder.rmdir()
             if folder == topmost:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.kit import planner_faults
+from tests.kit.files import make_folder_link
 from tests.kit.miniconda import STAGES, write_installer
 from tests.kit.planner_faults import KILLED, ON_WINDOWS, PACKAGES, PYTHON
 
@@ -304,3 +305,29 @@ def test_what_is_not_ours_outlives_an_uninstall_that_was_killed_and_the_install_
         assert again.returncode == 0, again.stderr
         machine.assert_whole()
     raise AssertionError("an uninstall has no end")
+
+
+def test_a_link_of_the_person_s_own_stays_a_link_to_what_was_there(
+    planner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "scratch").mkdir()
+    machine = Machine(planner, tmp_path / "home", tmp_path / "scratch", "venv")
+    elsewhere = tmp_path / "another disk"
+    elsewhere.mkdir()
+    machine.prefix.parent.mkdir()
+    make_folder_link(machine.prefix, elsewhere)
+    whole = machine.install()
+    assert whole.returncode == 0, whole.stderr
+    assert (elsewhere / PYTHON).exists()
+    assert machine.uninstall().returncode == 0
+    assert machine.prefix.readlink() and not any(elsewhere.iterdir())
+    for at, name in enumerate(effects(whole), 1):
+        machine.install("stop", at)
+        assert machine.uninstall().returncode == 0, name
+        assert machine.prefix.readlink() and not any(elsewhere.iterdir()), name
+
+    (elsewhere / "thesis.tex").write_text("mine")
+    assert "prefix.foreign" in machine.install().stdout
+    assert "uninstall.foreign" in machine.uninstall().stdout
+    assert (elsewhere / "thesis.tex").read_text() == "mine"

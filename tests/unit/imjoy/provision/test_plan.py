@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.kit.files import make_link
+from tests.kit.files import make_folder_link
 
 from imjoy.context import Context
 from imjoy.effects.conda import Conda
@@ -60,7 +60,7 @@ def test_a_conda_that_was_asked_for_is_refused_on_a_disk_without_links(home: Pat
 
 def test_a_link_that_leads_nowhere_is_named_with_what_it_names(home: Path) -> None:
     prefix = home / "ImJoyApp"
-    make_link(prefix, home / "gone")
+    make_folder_link(prefix, home / "gone")
     plan = plan_with_conda(Wanted(prefix, "venv"), home, takes_links=True)
     [told] = [each.what for each in plan.problems if each.id == "prefix.not_a_folder"]
     assert told == f"{prefix} is a link to {prefix.readlink()}, which is not there"
