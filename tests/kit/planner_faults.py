@@ -9,7 +9,8 @@ venv``, pip and uv, py-rattler, the engine's first start, and looking for other 
 planner looks at, through a real child of the planner; the installer of Miniconda is the kit's, and all but empty.
 
 ``kind`` at effect number ``at`` (from 1): ``kill`` (once it is done), ``stop`` (SIGTERM, or Ctrl-C of Windows, once it
-is done), ``full`` and ``denied`` (the effect ends with ENOSPC or EACCES), ``none``. Effects are named on stderr.
+is done), ``full`` and ``denied`` (the effect ends with ENOSPC or EACCES), ``held`` (from then on somebody holds the
+log), ``none``. Effects are named on stderr.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from imjoy.effects import removal
 from imjoy.effects.conda import Conda
-from imjoy.provision import apply, main, plan, uninstall
+from imjoy.provision import apply, main, plan, record, uninstall
 from imjoy.provision.apply import Effect, Installation
 from imjoy.provision.pythons import this_python
 from imjoy.provision.receipt import Receipt, write_receipt
@@ -59,11 +61,31 @@ def perform_with_fault(effect: Effect) -> None:
     if _done == number and kind in ("full", "denied"):
         code = errno.ENOSPC if kind == "full" else errno.EACCES
         raise OSError(code, os.strerror(code), "a file")
+    if _done == number and kind == "held":
+        hold_log()
     effect.do()
     if _done == number and kind == "kill":
         os.kill(os.getpid(), KILL)
     if _done == number and kind == "stop":
         signal.raise_signal(STOP)
+
+
+def hold_log() -> None:
+    """A double of a scanner that has the log open, as Windows has it: it can be neither begun anew nor removed."""
+    write = Path.write_text
+
+    def write_text(self: Path, *arguments: Any, **options: Any) -> int:
+        if self.name == "install.log" and "imjoy" in self.parent.name and self.exists():
+            raise PermissionError(errno.EACCES, "it is held", str(self))
+        return write(self, *arguments, **options)
+
+    def remove(path: Path) -> None:
+        if path.name == "install.log":
+            raise removal.InUse(f"{path}: in use by a scanner")
+        removal.remove(path)
+
+    setattr(Path, "write_text", write_text)  # noqa: B010
+    setattr(record, "remove", remove)  # noqa: B010
 
 
 def in_child(self: Installation, title: str, *files: Path) -> None:

@@ -239,7 +239,7 @@ class Installation:
     def _last_effects(self) -> Iterator[Effect]:
         """Yield what is done once the install is whole."""
         yield Effect("keep the log", lambda: self._keep_log(self._ours / "install.log"))
-        yield Effect("forget the record", self._forget_records)
+        yield Effect("forget the record", lambda: self._forget_records(whole=True))
 
     @property
     def times(self) -> tuple[Took, ...]:
@@ -581,10 +581,10 @@ class Installation:
             if path.name not in (".imjoy", CONDA_FOLDER, *KEPT_IN_CONDA):
                 remove(path)
 
-    def _forget_records(self) -> None:
-        forget_record(self._root)
+    def _forget_records(self, *, whole: bool = False) -> None:
+        forget_record(self._root, whole=whole)
         if self._root != self.prefix:
-            forget_record(self.prefix)
+            forget_record(self.prefix, whole=whole)
 
     def _sweep(self) -> bool:
         """Remove our empty folders beside what was changed; false where one is still needed."""

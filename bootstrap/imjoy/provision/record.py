@@ -18,7 +18,7 @@ from typing import Literal
 
 from imjoy.effects.files import may_make_folders
 from imjoy.effects.lock import InstallLock, refuse_when_locked
-from imjoy.effects.removal import remove
+from imjoy.effects.removal import InUse, remove
 
 SCHEMA = 1
 
@@ -137,13 +137,18 @@ def read_state(target: Path) -> State | None:
     return _state_inside(target)
 
 
-def forget_record(target: Path) -> None:
-    """Remove our folder beside ``target``, the lock in it excepted, and the mark that imjoy 0.12 left inside."""
+def forget_record(target: Path, *, whole: bool = False) -> None:
+    """Remove our folder beside ``target``, the lock in it excepted, and the mark that imjoy 0.12 left inside.
+
+    What somebody has open, such as a scanner the log, stays for the next run beside an install that is ``whole``.
+    Raises ``OSError``.
+    """
     folder = state_folder(target)
     for path in sorted(folder.glob("*")) if folder.is_dir() else []:
         # The record goes last: without it what is left would be nobody's.
         if path.name not in ("record.json", "lock") and not path.name.startswith("lock."):
-            remove(path)
+            with suppress(*((InUse,) if whole else ())):
+                remove(path)
     remove(target / ".imjoy" / "incomplete")
     remove(folder / "record.json")
     # Of a finished install: it is known by its receipt from here on.

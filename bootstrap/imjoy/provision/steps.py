@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -74,8 +75,12 @@ class Steps:
         self._verbose = verbose
 
     def begin(self, line: str) -> None:
-        """Start the log anew."""
-        self.log.write_text(line + "\n", encoding="utf-8")
+        """Start the log anew, beside the old one where somebody, such as a scanner, holds that."""
+        try:
+            self.log.write_text(line + "\n", encoding="utf-8")
+        except PermissionError:
+            self.log = self.log.with_name(f"{self.log.stem}-{os.getpid()}.log")
+            self.log.write_text(line + "\n", encoding="utf-8")
 
     def note(self, text: str) -> None:
         """Add to the log what no command of it said. Raises ``OSError``."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from imjoy.provision.record import (
     read_pointer,
     read_record,
     read_state,
+    state_folder,
     sweep_state_folder,
 )
 
@@ -125,7 +127,8 @@ def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> 
             _stop_engine(layout, context)
             for effect in _effects(plan, target, topmost, context, door):
                 perform(effect)
-            perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
+            with _told(state_folder(target), door):
+                perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
     elif is_left_over(prefix):
         _remove(prefix, door)
     if plan.workspace is not None:
@@ -240,11 +243,18 @@ def _removable(workspace: Path, home: Path, door: Door) -> Path | None:
 
 
 def _remove(path: Path, door: Door) -> None:
-    try:
+    with _told(path, door):
         if is_link(path):
             remove_link(path)
         else:
             remove(path)
+
+
+@contextmanager
+def _told(path: Path, door: Door) -> Iterator[None]:
+    """Say of what cannot be removed, and why, that the next run goes on with it."""
+    try:
+        yield
     except OSError as error:
         raise ImJoyError(
             "uninstall.failed",

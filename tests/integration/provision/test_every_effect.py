@@ -331,3 +331,18 @@ def test_a_link_of_the_person_s_own_stays_a_link_to_what_was_there(
     assert "prefix.foreign" in machine.install().stdout
     assert "uninstall.foreign" in machine.uninstall().stdout
     assert (elsewhere / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("machine", ["venv"], indirect=True)
+def test_a_log_that_a_scanner_holds_keeps_nobody_from_anything(machine: Machine) -> None:
+    log = machine.prefix.with_name(".ImJoyApp.imjoy") / "install.log"
+    assert machine.install("held", 1).returncode == 0
+    assert log.exists() and (machine.prefix / ".imjoy" / "receipt.json").exists()
+    (machine.prefix / PACKAGES).unlink()
+    again = machine.install("held", 1)
+    assert again.returncode == 0, again.stderr
+    assert [each.name for each in log.parent.iterdir()] == [log.name]
+    held = machine.uninstall("held", 1)
+    assert held.returncode == 3 and "in use by a scanner" in held.stdout, held.stdout
+    assert machine.uninstall().returncode == 0
+    machine.assert_gone()
