@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -19,6 +18,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from tests.integration.cli.conftest import OnTerminal
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "engine" / "imjoy_engine" / "webapp" / "examples"
@@ -104,6 +105,10 @@ class Windows:
                     found.append(each)
         return found
 
+    def kill(self, pid: int | str) -> None:
+        """End a process of Windows by force."""
+        self.run("winrun", "taskkill", "/F", "/PID", str(pid))
+
     def door(self) -> tuple[str, ...]:
         """Return what has PowerShell run install.ps1 of this checkout, copied to where it has no checkout beside it."""
         shutil.copy(ROOT / "install.ps1", self.path("C:\\install.ps1"))
@@ -165,29 +170,19 @@ def offline(windows: Windows) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 @pytest.fixture
-def type_into(windows: Windows) -> Callable[..., Done]:
-    """Return what runs a tool on a terminal and types something once a line of its output begins in a certain way."""
+def on_terminal(windows: Windows) -> Iterator[Callable[..., OnTerminal]]:
+    """Return a function that starts one of the bench's tools on a terminal; what still runs at the end is ended."""
+    begun: list[OnTerminal] = []
+    # What the first program has Wine start would hold the terminal open.
+    windows.run("winrun", "cmd.exe", "/c", "exit")
 
-    def run(keys: bytes, once: str, tool: str, *words: str) -> Done:
-        windows.run("winrun", "cmd.exe", "/c", "exit")
-        ours, theirs = pty.openpty()
-        with subprocess.Popen(
-            [windows.folder / "bin" / tool, *words],
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, "WINEPATH": PYTHON_ON_PATH},
-        ) as process:
-            os.close(theirs)
-            assert process.stdout is not None
-            said = ""
-            for line in process.stdout:
-                said += COLOURS.sub("", line.decode("utf-8", "replace"))
-                if said.rsplit("\n", 2)[-2].startswith(once):
-                    os.write(ours, keys)
-            code = process.wait(RUN_SECONDS)
-        os.close(ours)
-        return Done(code, said, "")
+    def start(tool: str, *words: str) -> OnTerminal:
+        command = [str(windows.folder / "bin" / tool), *words]
+        begun.append(OnTerminal(command, 200, {"WINEPATH": PYTHON_ON_PATH}, 50, RUN_SECONDS))
+        return begun[-1]
 
-    return run
+    yield start
+    for each in begun:
+        each.process.kill()
+        each.process.wait(RUN_SECONDS)
+        each.close()

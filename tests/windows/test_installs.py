@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -14,7 +16,9 @@ from threading import Thread
 
 import pytest
 
-from tests.windows.conftest import ROOT, Done, Windows, wait_for
+from imjoy import __version__
+from tests.integration.cli.conftest import OnTerminal
+from tests.windows.conftest import ROOT, Windows, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -39,6 +43,8 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
     folder, variables = offline
     environ = {**variables, **({} if python.startswith("with a ") else {"WINEPATH": ""})}
     prefix = windows.home / "ImJoyApp"
+    for left in (prefix, windows.home / ".ImJoyApp.imjoy"):
+        shutil.rmtree(left, ignore_errors=True)  # of a run of this that failed
     installed = windows.install("-Offline", folder, "-Distribution", "venv", "-Json", environ=environ)
     assert installed.code == 0, installed
     assert installed.document["action"] == "install"
@@ -74,22 +80,39 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
 
 
 def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
-    windows: Windows, double: str, type_into: Callable[..., Done]
+    windows: Windows, double: str, on_terminal: Callable[..., OnTerminal]
 ) -> None:
     undone = windows.path("C:\\undone.txt")
+    words = ("-From", double, "-Start", "--", "wait", "C:\\undone.txt")
     try:
-        shutil.copy(ROOT / "install.ps1", windows.path("C:\\install.ps1"))
-        words = ["-NoProfile", "-File", "C:\\install.ps1", "-From", double, "-Start", "--", "wait"]
-        done = type_into(b"\x03", "{", "pwsh", *words, "C:\\undone.txt")
-        assert done.code == 130, done
+        terminal = on_terminal("pwsh", *windows.door(), *words)
+        terminal.expect("said on stderr")
+        terminal.type("\x03")
+        assert terminal.wait() == 130, terminal.text
         assert undone.read_text() == "undone"
-        assert not list((windows.home / "AppData/Local/Temp").glob("imjoy-door-*"))
+        assert not doors_left(windows)
     finally:
         undone.unlink(missing_ok=True)
 
 
-def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for(
-    windows: Windows, offline: tuple[str, dict[str, str]]
+STEPS = {
+    "the lock": ".JoyApp.imjoy/lock/owner",
+    "the installer at work": "JoyApp/conda/.installer.info",
+    "a part of the environment": "JoyApp/pyvenv.cfg",
+    "a part of imjoy": "JoyApp/Lib/site-packages/imjoy-*.dist-info",
+    "the first engine": "JoyApp/.imjoy/check-*",
+    "the receipt": "JoyApp/.imjoy/receipt.json",
+}
+TRIED = tuple(STEPS) if os.environ.get("IMJOY_EVERY_STEP") else ("the installer at work", "a part of imjoy")
+
+
+def doors_left(windows: Windows) -> list[Path]:
+    """Return the temporary folders of doors."""
+    return list((windows.home / "AppData" / "Local" / "Temp").glob("imjoy-door-*"))
+
+
+def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for_and_ends_with_a_killed_install(
+    windows: Windows, offline: tuple[str, dict[str, str]], on_terminal: Callable[..., OnTerminal]
 ) -> None:
     program = "C:\\double-installer.exe"
     here = ROOT / "tests" / "windows"
@@ -100,15 +123,36 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for(
     words = ["/InstallationType=JustMe", "/S"]
     assert windows.run("winrun", program, *words, "/D=C:\\users").code == 2  # as it is not empty
 
+    above = windows.path("C:\\Im")
+    shutil.rmtree(above, ignore_errors=True)  # of a run of this that failed
+    prefix = ("-Prefix", "C:\\Im\\JoyApp")
     given = ["-Distribution", "miniconda", "-Installer", program, "-Sha256", digest, "-Offline", "C:\\wheels"]
-    done = windows.install("-Prefix", "C:\\Im\\JoyApp", *given, "-Json")
+    line = ("pwsh", *windows.door(), *prefix, *given)
+    for step in TRIED:
+        terminal = on_terminal(*line)
+        terminal.until(lambda step=step: list(above.glob(STEPS[step])), step)  # type: ignore[misc]
+        terminal.type("\x03")
+        assert terminal.wait() == 130, (step, terminal.text)
+        # From the receipt on it is whole; before it, nothing is left.
+        assert above.exists() == (step == "the receipt"), (step, terminal.text)
+    for step in TRIED:
+        terminal = on_terminal(*line)
+        terminal.until(lambda step=step: list(above.glob(STEPS[step])), step)  # type: ignore[misc]
+        owner = above / ".JoyApp.imjoy" / "lock" / "owner"
+        terminal.until(lambda owner=owner: owner.exists() and owner.read_text(), "the planner's record")  # type: ignore[misc]
+        windows.kill(owner.read_text().split()[0])
+        assert terminal.wait() not in (0, 130), (step, terminal.text)
+        wait_for(lambda: not windows.processes("double-installer.exe"), "the end of what the planner ran")
+        assert not doors_left(windows)
+
+    done = windows.install(*prefix, *given, "-Json")
     assert done.code == 0, done
     conda = windows.run("winrun", "C:\\Im\\JoyApp\\Scripts\\conda.exe", "-V")
     assert conda.said.strip() == "conda 26.7.1", conda
 
-    gone = windows.install("-Prefix", "C:\\Im\\JoyApp", "-Uninstall", "-Yes")
+    gone = windows.install(*prefix, "-Uninstall", "-Yes")
     assert gone.code == 0, gone
-    assert not windows.path("C:\\Im").exists()
+    assert not above.exists()
 
 
 def test_the_source_of_an_address_is_the_archive_of_its_branch(
@@ -145,3 +189,23 @@ def test_a_folder_that_cannot_be_is_refused_by_a_sentence(windows: Windows, pref
     )
     assert done.code == 3, done
     assert [each["id"] for each in done.document["problems"]] == [id]
+
+
+def test_the_line_of_the_readme_works_pasted_into_the_command_prompt(
+    on_terminal: Callable[..., OnTerminal],
+) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [line] = set(re.findall(r"^powershell .*install\.ps1.*$", text, re.MULTILINE))
+    url = re.search(r"https://\S+?/install\.ps1", line)
+    assert url is not None
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=ROOT)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        here = line.replace(url[0], f"http://127.0.0.1:{server.server_address[1]}/install.ps1")
+        terminal = on_terminal("winrun", "cmd.exe")
+        terminal.expect(">")
+        terminal.type(here.replace("-Start", "-Version") + "\r")
+        terminal.expect(f"\nimjoy {__version__}")
+        terminal.type("exit\r")
+        server.shutdown()
+    assert terminal.wait() == 0, terminal.text

@@ -9,13 +9,15 @@ import re
 import shutil
 import stat
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from imjoy_engine.client import EngineClient
+from tests.integration.cli.conftest import OnTerminal
 from tests.windows.conftest import EXAMPLES, Done, Windows, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -178,11 +180,11 @@ def test_what_a_plugin_started_ends_with(windows: Windows, workspace: str, what:
     if what == "the plugin":
         asyncio.run(speaker.request("DELETE", f"/api/v1/plugins/{id}"))
     elif what == "its process":
-        windows.run("winrun", "taskkill", "/F", "/PID", str(pids[0]))
+        windows.kill(pids[0])
     elif what == "the engine":
         assert windows.run("imjoy", "stop", "--workspace", workspace).code == 0
     else:
-        windows.run("winrun", "taskkill", "/F", "/PID", str(engine["pid"]))
+        windows.kill(engine["pid"])
         pids.append(engine["pid"])
     assert left_of(windows, pids) == "[]"
 
@@ -232,22 +234,63 @@ def test_a_plugin_that_crashes_is_told_by_the_code_that_windows_knows(
     assert "0xC0000005" in done.said + done.told, done
 
 
-def test_who_has_a_port_is_named_and_ended_only_when_told_so(windows: Windows, workspace: str) -> None:
+@contextmanager
+def held_port(windows: Windows, workspace: str) -> Iterator[tuple[str, int]]:
+    """Have a program hold a port; yield both, as text and as its number."""
     windows.path(workspace).mkdir()
     windows.path("C:\\holder.py").write_text(HOLDER)
     note = windows.path(workspace) / "port.txt"
     with windows.started("winpython", "C:\\holder.py", f"{workspace}\\port.txt"):
         wait_for(lambda: note.exists() and note.read_text(), "the port")
         port = note.read_text()
-        taken = windows.run("imjoy", "start", "--detach", "--port", port, "--workspace", workspace)
-        assert taken.code == 5 and "python.exe" in taken.said + taken.told, taken
         listed = windows.run("imjoy", "doctor", "--port", port, "--json")
         [listener] = listed.document["listeners"]
         assert "holder.py" in listener["command"]
-        killed = windows.run("imjoy", "doctor", "--port", port, "--kill", str(listener["pid"]), "--yes")
+        try:
+            yield port, listener["pid"]
+        finally:
+            windows.kill(listener["pid"])
+
+
+def test_who_has_a_port_is_named_and_ended_only_when_told_so(windows: Windows, workspace: str) -> None:
+    with held_port(windows, workspace) as (port, pid):
+        taken = windows.run("imjoy", "start", "--detach", "--port", port, "--workspace", workspace)
+        assert taken.code == 5 and "python.exe" in taken.said + taken.told, taken
+        killed = windows.run("imjoy", "doctor", "--port", port, "--kill", str(pid), "--yes")
         assert killed.code == 0, killed
-        assert left_of(windows, [listener["pid"]]) == "[]"
+        assert left_of(windows, [pid]) == "[]"
     assert windows.run("imjoy", "doctor", "--port", port, "--json").document["free"]
+
+
+def test_on_a_terminal_a_stranger_is_ended_only_by_typing_its_number(
+    windows: Windows, workspace: str, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    with held_port(windows, workspace) as (port, pid):
+        words = ("start", "--no-open", "--port", port, "--workspace", workspace)
+        terminal = on_terminal("imjoy", *words)
+        offered = int(terminal.expect("[3] quit:").rpartition("[1] use ")[2].split()[0])
+        assert f"(pid {pid}, you)" in terminal.text and "holder.py" in terminal.text
+        terminal.type("1\r")
+        terminal.expect(f"http://127.0.0.1:{offered}")
+        terminal.expect("Ctrl-C, here")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+
+        terminal = on_terminal("imjoy", "doctor", "--port", port, "--kill", str(pid))
+        terminal.expect(f"Type {pid} to stop it:")
+        terminal.type("yes\r")
+        assert terminal.wait() == 1
+
+        terminal = on_terminal("imjoy", *words)
+        terminal.expect("[3] quit:")
+        terminal.type("2\r")
+        terminal.expect(f"Type {pid} to stop it:")
+        terminal.type(f"{pid}\r")
+        terminal.expect(f"http://127.0.0.1:{port}")
+        assert left_of(windows, [pid]) == "[]"
+        terminal.expect("Ctrl-C, here")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
 
 
 def test_path_is_put_into_the_registry_and_taken_out_again(windows: Windows) -> None:

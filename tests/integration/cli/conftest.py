@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -71,13 +74,27 @@ def stopped_afterwards(imjoy: Imjoy) -> Iterator[None]:
 
 
 class OnTerminal:
-    """An `imjoy` under a pseudo-terminal of a given width."""
+    """A command under a pseudo-terminal of a given width, and with ``rows`` of that size; each wait has a deadline."""
 
-    def __init__(self, arguments: list[str], columns: int, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        columns: int,
+        environ: Mapping[str, str],
+        rows: int = 0,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
         self.said = ""
+        self._seconds = wait_seconds
         self._terminal, theirs = pty.openpty()
+        if rows:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            # Of Enter the console of Wine wants what the key gives.
+            settings = termios.tcgetattr(theirs)
+            settings[0] &= ~termios.ICRNL
+            termios.tcsetattr(theirs, termios.TCSANOW, settings)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL, *IMJOY, *arguments],
+            [sys.executable, "-c", TAKE_TERMINAL, *command],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -91,18 +108,26 @@ class OnTerminal:
 
     def expect(self, words: str, again: int = 1) -> str:
         """Read until ``words`` have been said ``again`` times; return all that was said, without colours."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + self._seconds
         while self.text.count(words) < again:
             if not self._read(deadline - time.monotonic()):
                 raise AssertionError(f"{words!r} was not said; but this was:\n{self.text}")
         return self.text
 
+    def until(self, so: Callable[[], object], what: str) -> None:
+        """Read until something is so elsewhere."""
+        deadline = time.monotonic() + self._seconds
+        while not so():
+            assert time.monotonic() < deadline, f"{what} did not come:\n{self.text}"
+            if select.select([self._terminal], [], [], 0.05)[0] and not self._read(0):
+                raise AssertionError(f"it ended before {what} came:\n{self.text}")
+
     def wait(self) -> int:
         """Read to the end and return the exit code."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + self._seconds
         while self._read(deadline - time.monotonic()):
             continue
-        return self.process.wait(WAIT_SECONDS)
+        return self.process.wait(self._seconds)
 
     def close(self) -> None:
         """Close the terminal, as a window that is closed does. Safe to repeat."""
@@ -118,7 +143,7 @@ class OnTerminal:
     def _read(self, timeout: float) -> bool:
         ready, _, _ = select.select([self._terminal], [], [], max(0.0, timeout))
         if not ready:
-            raise AssertionError(f"nothing more was said within {WAIT_SECONDS} s:\n{self.text}")
+            raise AssertionError(f"nothing more was said within {self._seconds} s:\n{self.text}")
         try:
             part = os.read(self._terminal, 65536)
         except OSError:  # Linux: the other end was closed
@@ -133,7 +158,7 @@ def on_terminal() -> Iterator[Callable[..., OnTerminal]]:
     begun: list[OnTerminal] = []
 
     def start(*arguments: str, columns: int = 80, **environ: str) -> OnTerminal:
-        begun.append(OnTerminal(list(arguments), columns, environ))
+        begun.append(OnTerminal([*IMJOY, *arguments], columns, environ))
         return begun[-1]
 
     yield start
