@@ -70,7 +70,7 @@ MinJobAge=300
 KillWait=5
 GresTypes=gpu
 {nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=5 DefMemPerCPU=100 PriorityTier=1 State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=180 DefaultTime=5 DefMemPerCPU=100 PriorityTier=1 State=UP
 PartitionName=urgent Nodes=ALL MaxTime=60 DefaultTime=5 DefMemPerCPU=100 PriorityTier=9 State=UP
 PartitionName=bare Nodes={bare} MaxTime=60 DefaultTime=5 DefMemPerCPU=100 PriorityTier=1 State=UP
 """

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -114,20 +116,23 @@ def cluster(dask_python: Path) -> Iterator[Cluster]:
         scheduler = run_dask(Path(sys.executable), folder, "dask_scheduler", *here)
         worker = None
         try:
-            deadline = time.monotonic() + START_SECONDS
-            while not file.exists() or not file.read_text().strip().endswith("}"):
-                assert time.monotonic() < deadline, (folder / "dask_scheduler.log").read_text()
-                assert scheduler.poll() is None, (folder / "dask_scheduler.log").read_text()
-                time.sleep(0.05)
+            wait_until(lambda: file.exists() and file.read_text().strip().endswith("}"), folder)
             address = json.loads(file.read_text())["address"]
             worker = begin_worker(dask_python, folder, file)
-            while "Registered to" not in (folder / "dask_worker.log").read_text():
-                assert time.monotonic() < deadline, (folder / "dask_worker.log").read_text()
-                time.sleep(0.05)
+            wait_until(lambda: "Registered to" in (folder / "dask_worker.log").read_text(), folder)
             yield Cluster(address, file, scheduler, worker, dask_python, folder)
         finally:
             for process in filter(None, (worker, scheduler)):
                 end(process)
+
+
+def wait_until(true: Callable[[], bool], folder: Path) -> None:
+    """Wait for the processes that write their logs to ``folder``."""
+    deadline = time.monotonic() + START_SECONDS
+    while not true():
+        logs = {log.name: log.read_text() for log in folder.glob("*.log")}
+        assert time.monotonic() < deadline, logs
+        time.sleep(0.05)
 
 
 def begin_worker(python: Path, folder: Path, file: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -322,3 +327,118 @@ def test_a_server_that_is_no_dask_is_told(start_engine: StartEngine, workspace: 
     (elsewhere / ".imjoy").mkdir(parents=True)
     failed = failing(elsewhere, "--cluster", f"dask=tcp://127.0.0.1:{other.ready['port']}")
     assert failed["id"] == "cluster.missing"
+
+
+def check_in_a_moment(target: str, environ: dict[str, str]) -> str:
+    """Return the id of the error that an engine has with a Dask which it waits a second for."""
+    code = (
+        "import asyncio, sys\n"
+        "from imjoy.model.errors import ImJoyError\n"
+        "from imjoy_engine.launchers import dask\n"
+        "dask.CONNECT_SECONDS = 1.0\n"
+        "async def check():\n"
+        "    back_end = dask.Dask(sys.argv[1], insecure=False)\n"
+        "    try:\n"
+        "        await back_end.check()\n"
+        "    except ImJoyError as error:\n"
+        "        print(error.id)\n"
+        "    finally:\n"
+        "        await back_end.close()\n"
+        "asyncio.run(check())\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, target],
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environ},
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.strip()
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert check_in_a_moment(f"tcp://127.0.0.1:{silent.getsockname()[1]}", {}) == "cluster.missing"
+
+
+def test_a_scheduler_that_hangs_is_seen_as_a_wait_that_can_be_stopped(
+    start: Callable[..., RunningEngine], cluster: Cluster, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> dict[str, Any]:
+        plugin = await engine.start(PLUGIN)
+        async for kind, data in engine.client.events(plugin["id"]):
+            if kind == "state" and data["place"] and data["place"]["why"]:
+                break
+        assert data["place"]["why"] == "no worker has taken it"
+        await engine.client.request("DELETE", f"/api/v1/plugins/{plugin['id']}")
+        return await engine.final(plugin["id"])
+
+    cluster.scheduler.send_signal(signal.SIGSTOP)
+    try:
+        plugin = play(scenario())
+    finally:
+        cluster.scheduler.send_signal(signal.SIGCONT)
+    assert (plugin["state"], plugin["error"]) == ("exited", None)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> dict[str, str]:
+    """Return Dask's configuration for encryption, by variables: one certificate, which vouches for itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    new = (
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    )
+    where = ("-subj", "/CN=dask", "-keyout", key, "-out", certificate)
+    subprocess.run([openssl, *new, *where], check=True, capture_output=True)
+    roles = {
+        f"DASK_DISTRIBUTED__COMM__TLS__{role}__{kind}": file
+        for role in ("SCHEDULER", "WORKER", "CLIENT")
+        for kind, file in (("KEY", key), ("CERT", certificate))
+    }
+    return {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": certificate, **roles}
+
+
+def test_an_encrypted_dask_is_used_with_the_certificates_that_its_configuration_names(
+    tls: dict[str, str],
+    start_engine: StartEngine,
+    workspace: Path,
+    play: Play,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (workspace / ".imjoy" / "cluster.toml").write_text('host = "127.0.0.1"\n')
+    with tempfile.TemporaryDirectory(prefix="dask-", ignore_cleanup_errors=True) as name, ExitStack() as held:
+        folder = Path(name)
+        file = folder / "scheduler.json"
+        here = ("--protocol", "tls", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        with monkeypatch.context() as patched:
+            for variable, value in tls.items():
+                patched.setenv(variable, value)
+            python = Path(sys.executable)
+            scheduler = run_dask(python, folder, "dask_scheduler", "--host", "127.0.0.1", *here)
+            held.callback(end, scheduler)
+            wait_until(lambda: file.exists() and file.read_text().strip().endswith("}"), folder)
+            held.callback(end, begin_worker(python, folder, file, "--protocol", "tls"))
+        address = json.loads(file.read_text())["address"]
+        assert address.startswith("tls://")
+        assert check_in_a_moment(address, {}) == "cluster.missing"
+        engine = start_engine("--cluster", f"dask={address}", env=tls)
+
+        async def scenario() -> object:
+            async with await engine.open(PLUGIN) as connection:
+                return await connection.call("echo", "over TLS")
+
+        assert play(scenario()) == "over TLS"
+        engine.stop()

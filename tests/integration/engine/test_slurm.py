@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -20,9 +21,10 @@ from tests.kit import slurm as kit
 from tests.kit.slurm import NODES, Slurm
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.client import EngineClient
 from imjoy_engine.worker.websocket import SocketRefused, open_socket
 
-from .conftest import RunningEngine, StartEngine, plugin_source
+from .conftest import ROOT, RunningEngine, StartEngine, plugin_source
 
 pytestmark = pytest.mark.skipif(bool(kit.why_not()), reason=kit.why_not())
 Play = Callable[[Any], Any]
@@ -600,6 +602,74 @@ def test_the_doctor_names_the_link_that_breaks(
     behind = list(links)[list(links).index(broken) + 1 :]
     assert all(links[each]["status"] == "skipped" for each in behind)
     assert slurm.jobs() == []
+
+
+def test_the_page_about_clusters_is_followed_word_by_word(
+    slurm: Slurm, workspace: Path, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    rows = "\n".join(re.findall(r"^\| `(\w+ = .+?)` \|", page, re.MULTILINE))
+    assert [row.split(" = ")[0] for row in rows.splitlines()] == [
+        "options",
+        "prologue",
+        "wrapper",
+        "host",
+        "port",
+    ]
+    # What only the site has: its partition, the name of its login node, and doubles of its commands.
+    rows = rows.replace("--partition=gpu", "--partition=main").replace("login1-ib0", slurm.host)
+    (workspace / ".imjoy" / "cluster.toml").write_text(
+        f'{rows}\n[default]\nmemory = "500 MiB"\n[maximum]\ncpus = 4\n'
+    )
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, does in (("module", "true"), ("apptainer", 'shift 3; exec "$@"')):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $1 $2 $3" >>{tmp_path}/called\n{does}\n')
+        (programs / name).chmod(0o755)
+    environ = {**os.environ, **slurm.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    resources = json.loads("{" + page.split("```json\n")[1].split("```")[0] + "}")
+    file = tmp_path / "Plugin.imjoy.html"
+    script = (
+        "import os\napi.export({'setup': lambda: None, 'run': lambda ctx: os.environ['SLURM_CPUS_PER_TASK']})"
+    )
+    file.write_text(plugin_source(script, tags=["CPU", "GPU"], **resources))
+
+    def type_in(command: str, *more: str) -> str:
+        assert f"`{command}`" in page
+        words = (*command.split()[1:], *more, "--json", "--workspace", str(workspace))
+        done = subprocess.run(
+            [sys.executable, "-m", "imjoy", *words],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    type_in("imjoy doctor --cluster")
+    started = json.loads(type_in("imjoy start --cluster slurm", "--port", "0", "--detach"))
+    try:
+        ran = type_in("imjoy run --resources cpus=4,memory=8GB", str(file), "--tag", "GPU")
+        events = [json.loads(line) for line in ran.splitlines()]
+        assert [event["value"] for event in events if event["event"] == "result"] == ["4"], events
+        assert "Runs on n" in ran
+        client = EngineClient(started["url"], Path(started["token_file"]).read_text().strip())
+
+        async def status_of_a_plugin() -> str:
+            plugin = await client.start_plugin(source=plugin_source("api.export({})"), file=str(file))
+            async with await client.connect(plugin["id"], {}, timeout=60):
+                return await asyncio.to_thread(type_in, "imjoy status")
+
+        assert re.search(r'"node": "n[123]"', asyncio.run(status_of_a_plugin()))
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "imjoy", "stop", "--workspace", str(workspace)], env=environ, check=True
+        )
+    called = (tmp_path / "called").read_text().splitlines()
+    assert called == ["module load cuda/12.4 ", "apptainer exec --nv /images/base.sif"] * 3
 
 
 def test_within_an_allocation_plugins_are_steps_of_it(
