@@ -34,8 +34,23 @@ function tell(event, ...details) {
   listeners[event].forEach((handler) => handler(...details));
 }
 
+/**
+ * In a private window WebKit refuses to keep Blobs after a while only, and the transaction that tried never ends: imjoy-core's
+ * store would wait for it for ever. Refused at once, it keeps no Blobs, which nothing here asks it to.
+ */
+function refuseBlobsAtOnce() {
+  const put = IDBObjectStore.prototype.put;
+  IDBObjectStore.prototype.put = function (value, ...key) {
+    if (value instanceof Blob && this.name === "detect-blob-support") {
+      throw new DOMException("no Blobs", "DataCloneError");
+    }
+    return put.call(this, value, ...key);
+  };
+}
+
 /** Start imjoy-core; `api` is what plugins may call of this page. */
 export async function startCore(api) {
+  refuseBlobsAtOnce();
   const imjoy = new imjoyCore.ImJoy({
     imjoy_api: api,
     default_base_frame: `${home}/frame.html`,
