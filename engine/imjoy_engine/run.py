@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import itertools
 import json
 import math
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 CLIENT_NAME = "imjoy run"
 ARRAY_FOLDER = "arrays"
+PNG = b"\x89PNG\r\n\x1a\n"
 END_SECONDS = 15.0
 
 
@@ -103,7 +105,7 @@ class Answers:
 
 
 class Values:
-    """Values as JSON: arrays as ``.npy`` files in one folder, bytes by their size, the rest as it is.
+    """Values as JSON: arrays as ``.npy`` files in one folder, files there too, bytes by their size, the rest as it is.
 
     JSON has no number for what is not finite: that is ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``, which both
     JavaScript's ``Number`` and Python's ``float`` read.
@@ -128,6 +130,8 @@ class Values:
             return {"bytes": len(value)}
         if hasattr(value, "__array_interface__"):
             return self._save(_travelling(value))
+        if isinstance(value, io.BytesIO):
+            return self._keep(value.getvalue())
         return repr(value)
 
     def _save(self, array: Mapping[str, object]) -> object:
@@ -140,6 +144,17 @@ class Values:
         except (ValueError, OSError) as error:
             raise ImJoyError("run.no-array", "An array cannot be written.", why=str(error)) from error
         return {"npy": str(path), "shape": list(array["_rshape"]), "dtype": array["_rdtype"]}  # type: ignore[call-overload]
+
+    def _keep(self, content: bytes) -> object:
+        """Write what came as a file, such as the drawing of a figure, and name it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        suffix = "png" if content.startswith(PNG) else "bin"
+        path = self._folder / f"{uuid.uuid4().hex[:12]}.{suffix}"
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise ImJoyError("run.no-array", f"{path} cannot be written.", why=str(error)) from error
+        return {"file": str(path), "bytes": len(content)}
 
     def from_json(self, value: object) -> object:
         """Return ``value`` with every ``{"npy": PATH}``, and every text that ends in ``.npy``, replaced by that array.

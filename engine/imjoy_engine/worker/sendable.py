@@ -104,6 +104,8 @@ def _of_libraries(value: Any) -> Any:
         return dict(value)
     if _is(value, "pandas", "DataFrame"):
         return _records(value)
+    if _is(value, "matplotlib.figure", "Figure"):
+        return _drawn(value)
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "ndarray"):
         return value
@@ -125,6 +127,13 @@ def _of_libraries(value: Any) -> Any:
 def _records(frame: Any) -> Any:
     """Return the rows of a table, each a record; the index too where it says more than the number of a row."""
     return (frame if _is(frame.index, "pandas", "RangeIndex") else frame.reset_index()).to_dict("records")
+
+
+def _drawn(figure: Any) -> Any:
+    """Return a figure as it looks: a PNG."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return {"_rtype": "blob", "_rvalue": drawn.getvalue(), "_rmime": "image/png"}
 
 
 def _is(value: Any, module: str, *names: str) -> bool:

@@ -141,6 +141,20 @@ def test_numbers_that_json_has_not_come_as_their_names(engine: RunningEngine, wr
     assert of(lines, "result")[0]["value"] == {"mean": "NaN", "range": ["-Infinity", "Infinity", 0.5]}
 
 
+def test_a_figure_is_a_file_that_is_named(engine: RunningEngine, write: Any) -> None:
+    file = write(
+        r"""
+import io
+api.export({"draw": lambda: {"figure": io.BytesIO(b"\x89PNG\r\n\x1a\n and so on")}})
+"""
+    )
+    code, lines = run(engine, file, "--call", "draw")
+    assert code == 0
+    figure = of(lines, "result")[0]["value"]["figure"]
+    assert figure["file"].endswith(".png")
+    assert Path(figure["file"]).stat().st_size == figure["bytes"]
+
+
 def test_questions_are_answered_from_standard_input(engine: RunningEngine, write: Any) -> None:
     file = write(
         """

@@ -188,3 +188,15 @@ def test_a_data_frame_is_a_list_of_records_with_its_index(
     pandas = types.SimpleNamespace(DataFrame=FrameDouble, RangeIndex=RangeIndexDouble)
     monkeypatch.setitem(sys.modules, "pandas", pandas)
     assert sent(FrameDouble(index)) == [{"name": "a", "size": 1.5}]
+
+
+class FigureDouble:
+    """As much of matplotlib's Figure as is asked of it; matplotlib itself is no dependency of the tests."""
+
+    def savefig(self, target: io.BytesIO, format: str) -> None:
+        target.write(format.encode())
+
+
+def test_a_figure_is_a_png_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", types.SimpleNamespace(Figure=FigureDouble))
+    assert Sender().wrap([FigureDouble()]) == [{"_rtype": "blob", "_rvalue": b"png", "_rmime": "image/png"}]

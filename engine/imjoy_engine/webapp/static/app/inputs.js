@@ -101,5 +101,5 @@ export function dataOf(entry) {
   const { result, input } = entry.value;
   if (input) return input;
   if (asArray(result)) return { image: result, name: entry.plugin };
-  return result && result.constructor === Object ? result : null;
+  return result && result.constructor === Object && !result._rtype ? result : null;
 }

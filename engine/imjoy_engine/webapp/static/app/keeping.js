@@ -117,7 +117,8 @@ function plain(value, depth = 0) {
   if (typeof value === "bigint") return String(value);
   if (value === null || typeof value !== "object") return value;
   if (depth > DEPTH_KEPT) return "…";
-  if (value._rtype === "ndarray" || value instanceof ArrayBuffer || value instanceof Blob) return value;
+  if (value instanceof Blob) return { _rtype: "blob", _rmime: value.type, _rvalue: value };
+  if (value._rtype === "ndarray" || value instanceof ArrayBuffer) return value;
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     const dtype = value.constructor.name.replace(/Array$|Clamped/g, "").toLowerCase();

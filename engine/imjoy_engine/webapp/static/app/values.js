@@ -1,4 +1,4 @@
-// What a plugin returned, as something to show: {kind: "none" | "text" | "array" | "table" | "record" | "data", …}.
+// What a plugin returned, as something to show: {kind: "none" | "text" | "drawing" | "array" | "table" | "record" | "data", …}.
 
 import { pictureOf } from "./images/picture.js";
 import { tableOf } from "./tables.js";
@@ -24,6 +24,8 @@ const ARRAY_TYPES = {
 /** `hints` is what a record says of the arrays in it: {axes, pixelSize, unit}. */
 export function describe(value, depth = 0, hints = {}) {
   if (value === null || value === undefined) return { kind: "none" };
+  const drawing = asDrawing(value);
+  if (drawing) return { kind: "drawing", drawing };
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return { kind: "text", text: String(value) };
   }
@@ -39,6 +41,17 @@ export function describe(value, depth = 0, hints = {}) {
     return { kind: "record", rows: names.map((name) => ({ name, value: describe(value[name], depth + 1, told) })) };
   }
   return { kind: "data", text: JSON.stringify(summary(value, 0), null, 2) };
+}
+
+/** A drawing as a file of an image's type: of a matplotlib figure, another such file, or the text of an SVG; else null. */
+function asDrawing(value) {
+  if (typeof value === "string" && /^\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]/i.test(value)) {
+    const isNamed = /<svg[^>]*\sxmlns=/i.test(value);
+    const text = isNamed ? value : value.replace(/<svg/i, '<svg xmlns="http://www.w3.org/2000/svg"');
+    return new Blob([text], { type: "image/svg+xml" });
+  }
+  const file = value._rtype === "blob" ? new Blob([value._rvalue], { type: value._rmime }) : value;
+  return file instanceof Blob && file.type.startsWith("image/") ? file : null;
 }
 
 /** What a record says of its pictures: `pixel_size` (a number, or one for each axis, the last is x), `unit`, `axes`. */

@@ -1,11 +1,12 @@
 // A value: text, numbers, an array with its shape and, where it is one, as a picture.
 
+import { DrawingView } from "./drawing.js";
 import { ImageView } from "./image.js";
 import { TableView } from "./table.js";
 
 export const ValueView = {
   name: "ValueView",
-  components: { ImageView, TableView },
+  components: { DrawingView, ImageView, TableView },
   props: { value: Object, name: String },
   computed: {
     shape() {
@@ -20,6 +21,7 @@ export const ValueView = {
         <dd><ValueView :value="row.value" :name="row.name" /></dd>
       </template>
     </dl>
+    <DrawingView v-else-if="value.kind === 'drawing'" :drawing="value.drawing" :name="name" />
     <TableView v-else-if="value.kind === 'table'" :table="value.table" :name="name" />
     <pre v-else-if="value.kind !== 'array'" class="value">{{ value.text }}</pre>
     <ImageView v-else-if="value.isPicture" :array="value" :hints="value.hints" :name="name" />

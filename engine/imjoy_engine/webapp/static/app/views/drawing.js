@@ -1,0 +1,32 @@
+// A drawing, such as a matplotlib figure or an SVG, as it is. As an image it runs no scripts, and loads nothing.
+
+import { saveFile } from "../api.js";
+
+const SUFFIXES = { "image/svg+xml": "svg", "image/jpeg": "jpg" };
+
+export const DrawingView = {
+  /** `drawing` is a Blob of an image's type; `name` is what a file of it is called. */
+  props: { drawing: Object, name: String },
+  data() {
+    return { url: URL.createObjectURL(this.drawing) };
+  },
+  computed: {
+    suffix() {
+      return SUFFIXES[this.drawing.type] || this.drawing.type.replace("image/", "");
+    },
+  },
+  methods: {
+    save() {
+      saveFile(this.drawing, `${this.name || "drawing"}.${this.suffix}`);
+    },
+  },
+  beforeUnmount() {
+    URL.revokeObjectURL(this.url);
+  },
+  template: `
+    <figure class="value drawing">
+      <img :src="url" :alt="name || 'A drawing'" />
+      <div class="row"><button type="button" @click="save">Save as {{ suffix.toUpperCase() }}</button></div>
+    </figure>
+  `,
+};
