@@ -1,4 +1,4 @@
-"""Compiles what is installed, in the background: installers leave that to whoever imports first."""
+"""Compiles what is installed, by default in the background: installers leave that to whoever imports first."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ for folder in sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib
 """
 
 
-async def compile_packages(interpreter: Path, environ: Mapping[str, str]) -> None:
-    """Compile every package of the environment in a while, with the lowest priority, in one process.
+async def compile_packages(interpreter: Path, environ: Mapping[str, str], *, at_once: bool = False) -> None:
+    """Compile every package of the environment in a while, or at once, with the lowest priority, in one process.
 
     It ends when this is cancelled, when this process ends, and after ``COMPILE_SECONDS``.
     """
-    await asyncio.sleep(COMPILE_AFTER_SECONDS)
+    if not at_once:
+        await asyncio.sleep(COMPILE_AFTER_SECONDS)
     process = subprocess.Popen(  # noqa: ASYNC220 - a few ms; a loop that closes cannot leave it half started
         [sys.executable, "-I", "-S", str(TETHER_SCRIPT), str(interpreter), "-I", "-c", _PROGRAM],
         stdin=subprocess.PIPE,

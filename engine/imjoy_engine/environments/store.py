@@ -225,6 +225,9 @@ class EnvironmentStore:
         try:
             with kept_awake():
                 await (fill(prefix, report) if fill else self._fill(spec, prefix, report))
+                if self._compile_first:
+                    report(Progress("environment", "Compiling its packages", None))
+                    await self._compile(prefix, at_once=True)
             content = {
                 "format": FORMAT,
                 "host": self._host,
@@ -235,9 +238,8 @@ class EnvironmentStore:
         except BaseException:
             await remove_tree(prefix)
             raise
-        self._compile_later(prefix)
-        if self._compile_first:
-            await asyncio.wait(self._compiling)
+        if not self._compile_first:
+            self._compile_later(prefix)
 
     async def _fill(self, spec: EnvironmentSpec, prefix: Path, report: Report) -> None:
         # Only a build needs what these import, and the engine's start is waited for.
@@ -265,11 +267,14 @@ class EnvironmentStore:
 
     def _compile_later(self, prefix: Path) -> None:
         """Compile the packages while the plugin runs already; whatever ends this process ends that too."""
-        from imjoy_engine.environments.compiling import compile_packages
-
-        task = asyncio.ensure_future(compile_packages(interpreter_of(prefix), self._environ))
+        task = asyncio.ensure_future(self._compile(prefix, at_once=False))
         self._compiling.add(task)
         task.add_done_callback(self._compiling.discard)
+
+    async def _compile(self, prefix: Path, *, at_once: bool) -> None:
+        from imjoy_engine.environments.compiling import compile_packages
+
+        await compile_packages(interpreter_of(prefix), self._environ, at_once=at_once)
 
 
 class _SharedBuild:

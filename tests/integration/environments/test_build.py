@@ -122,6 +122,18 @@ def test_the_packages_are_compiled_when_the_environment_is_ready(
     assert any(asyncio.run(build_and_compile()).parent.parent.rglob("__pycache__/foo.*.pyc"))
 
 
+def test_for_machines_that_cannot_write_the_packages_are_compiled_before_the_environment_is_ready(
+    root: Path, wheelhouse: WriteWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheelhouse("foo")
+    monkeypatch.setattr(compiling, "COMPILE_AFTER_SECONDS", 3600.0)
+    heard: list[Progress] = []
+    store = EnvironmentStore(root, freeze=False, compile_first=True)
+    python = asyncio.run(store.ensure(needs("foo"), heard.append))
+    assert any(python.parent.parent.rglob("__pycache__/foo.*.pyc"))
+    assert [progress.text for progress in heard].count("Compiling its packages") == 1
+
+
 def test_what_pip_is_configured_to_use_is_what_is_installed(
     store: EnvironmentStore, wheelhouse: WriteWheel
 ) -> None:

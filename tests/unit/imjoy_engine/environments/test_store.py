@@ -216,7 +216,7 @@ async def make(prefix: Path, report: object) -> None:
 def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EnvironmentStore:
     """Return a store that may build; what it builds is not compiled."""
 
-    async def leave_it(*arguments: object) -> None:
+    async def leave_it(*arguments: object, at_once: bool) -> None:
         pass
 
     monkeypatch.setattr(compiling, "compile_packages", leave_it)
