@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 # Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
-SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
+SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command utils/homebrew/name-sources .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.js) $(wildcard engine/imjoy_engine/webapp/static/*/) \
   tests/unit/imjoy_engine/webapp/page/
 PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
