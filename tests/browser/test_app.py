@@ -174,6 +174,14 @@ def test_the_page_fits_a_narrow_screen(app: App) -> None:
     assert app.page.evaluate("() => document.documentElement.scrollWidth") <= 400
 
 
+def test_on_a_narrow_page_what_a_run_answers_is_scrolled_into_view(app: App) -> None:
+    app.load("Glass")
+    app.load("Numbers")
+    app.page.set_viewport_size({"width": 640, "height": 400})  # 1280 x 800 at 200 %
+    app.run("Numbers")
+    expect(app.page.locator(".entry.result").first).to_be_in_viewport()
+
+
 def test_a_newcomer_tries_waves_with_three_clicks(app: App) -> None:
     app.page.get_by_role("button", name="Try Waves").click()
     app.card("Waves").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)

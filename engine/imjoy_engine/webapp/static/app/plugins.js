@@ -10,7 +10,7 @@ import { approve } from "./permissions.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
 
-const { markRaw } = Vue;
+const { markRaw, nextTick } = Vue;
 /** The plugin with which other apps connect to an engine; this page can do that by itself. */
 const ENGINE_PLUGIN = "ImJoy-Engine";
 const FINAL_STATES = ["exited", "failed", "stopped"];
@@ -205,13 +205,20 @@ export async function run(card, op, data = {}) {
     const seconds = (performance.now() - begin) / 1000;
     if (await openResult(card.plugin, result)) return;
     addOutput({ plugin: card.name, op: op?.name, kind: "result", value: markRaw({ result }), seconds });
-    if (state.windows.length <= windowsBefore) state.view = "output";
+    if (state.windows.length <= windowsBefore) await showNewest();
   } catch (error) {
     // A plugin that ended has said so already.
     if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${name} failed.`), card.state);
   } finally {
     card.runs = Math.max(0, card.runs - 1);
   }
+}
+
+/** On a narrow or enlarged page what a run answers lies below the plugins. */
+async function showNewest() {
+  state.view = "output";
+  await nextTick();
+  document.querySelector("#main .entry")?.scrollIntoView({ block: "nearest" });
 }
 
 /** Have a plugin run elsewhere from now on: in an environment of the person's, "" for its own, null for what it asks for. */
