@@ -109,7 +109,7 @@ def make_conda_environment(self: Installation) -> None:
 
 
 def build_wheel(self: Installation) -> None:
-    """A double of ``pip wheel``."""
+    """A double of ``uv build``."""
     in_child(self, "building imjoy", self._stage / "wheels" / "imjoy.whl")
 
 
@@ -140,8 +140,8 @@ def imjoy_is_there(prefix: Path) -> bool:
     return (prefix / PACKAGES).exists()
 
 
-def python_is_there(prefix: Path) -> bool:
-    """A double of asking a Python whether it runs."""
+def python_is_there(prefix: Path, tool: str = "pip") -> bool:
+    """A double of asking a Python whether it and its pip run."""
     return (prefix / PYTHON).exists()
 
 

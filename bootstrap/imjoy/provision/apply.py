@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import imjoy
-from imjoy import __version__
 from imjoy.context import Context
 from imjoy.effects.conda import write_wrapper
 from imjoy.effects.process import ask
@@ -95,9 +94,9 @@ def works(prefix: Path) -> bool:
     return _answers([str(interpreter(prefix)), "-I", "-B", "-c", PROBE])
 
 
-def environment_works(prefix: Path) -> bool:
-    """Whether the Python of a prefix runs, with pip."""
-    return _answers([str(interpreter(prefix)), "-I", "-B", "-m", "pip", "--version"])
+def environment_works(prefix: Path, tool: str = "pip") -> bool:
+    """Whether the Python of a prefix runs, and the tool in it that brings packages."""
+    return _answers([str(interpreter(prefix)), "-I", "-B", "-m", tool, "--version"])
 
 
 def kept_logs_folder(home: Path) -> Path | None:
@@ -224,11 +223,10 @@ class Installation:
         elif self.plan.distribution == "existing":
             yield from self._fetch_effects(self._stage / PYTHON_FOLDER)
             yield Effect("environment", self._make_conda_environment)
-            # A venv is one that has run already, to install pip.
-            yield Effect("check Python", self._check_python)
         else:
             yield from self._fetch_effects(self._ours / PYTHON_FOLDER)
             yield Effect("environment", lambda: self._make_venv(self._base_python()))
+        yield Effect("check Python", self._check_python)
 
     def _fetch_effects(self, folder: Path) -> Iterator[Effect]:
         if self.plan.python_build is not None:
@@ -266,10 +264,11 @@ class Installation:
     def _ensure_stage(self) -> None:
         shutil.rmtree(self._stage, ignore_errors=True)
         (self._stage / "tmp").mkdir(parents=True)
-        self._steps.begin(f"imjoy {__version__}, {self.plan.action}, {self.plan.distribution}")
+        self._steps.begin(f"imjoy {imjoy.__version__}, {self.plan.action}, {self.plan.distribution}")
 
     def _check_python(self) -> None:
-        if not environment_works(self._root):
+        # conda brings its pip along; elsewhere it comes with the packages.
+        if not environment_works(self._root, "pip" if self.plan.distribution == "existing" else "ensurepip"):
             raise ImJoyError(
                 "install.installer",
                 f"The Python that was put into {self.prefix} does not run.",
@@ -287,7 +286,7 @@ class Installation:
         return folder / PYTHON_FOLDER / inside
 
     def _make_venv(self, base: Path) -> None:
-        words = [str(base), "-I", "-B", "-m", "venv", "--prompt", "imjoy", str(self._root)]
+        words = [str(base), "-I", "-B", "-m", "venv", "--without-pip", "--prompt", "imjoy", str(self._root)]
         self._step("making the environment", words)
 
     def _make_conda_environment(self) -> None:
@@ -424,16 +423,15 @@ class Installation:
         elif source.kind == "git" and source.id:
             place = f"{place}@{source.id[len('commit:') :]}"
         wheels = self._stage / "wheels"
-        planner = str(Path(imjoy.__file__).parents[1])
-        self._run_packages("building imjoy", planner, place, "--build", str(wheels))
+        self._packages("building imjoy", "build", place, str(wheels))
         built = sorted(wheels.glob("imjoy-*.whl"))
         if not built:
             raise ImJoyError("install.not-imjoy", f"{source.place} is not imjoy.", **self._evidence())
         self._wheel = str(built[-1])
 
     def _install(self) -> None:
-        words = [] if self._undo else ["--again"]
-        self._run_packages("installing imjoy and what it needs", self._wheel, self._wheel, *words)
+        again = [] if self._undo else ["--again"]
+        self._packages("installing imjoy and what it needs", "install", self._wheel, *again)
         self._report("checking that it answers", None)
         if not works(self._root):
             raise ImJoyError(
@@ -442,11 +440,10 @@ class Installation:
                 **self._evidence(),
             )
 
-    def _run_packages(self, title: str, where: str, *words: str) -> None:
-        """Have the new Python run ``packages``, which it finds at ``where``."""
-        local = [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
-        command = [str(interpreter(self._root)), "-I", "-S", "-c", packages.STARTER, where, *words, *local]
-        self._step(title, command)
+    def _packages(self, title: str, *words: str) -> None:
+        offline = [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
+        start = [str(interpreter(self._root)), "-I", "-B", "-c", packages.STARTER]
+        self._step(title, [*start, str(Path(imjoy.__file__).parents[1]), *words, *offline])
 
     def _others(self) -> tuple[str, ...]:
         """Return what stands in a finished install and is not ours: it has to outlive every change of it."""

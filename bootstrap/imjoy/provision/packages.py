@@ -1,8 +1,10 @@
-"""Builds imjoy, and installs it with what it needs, for the Python that runs this.
+"""Builds imjoy, and installs it with what it needs, in the Python that runs this.
 
-The planner has the new prefix's Python run it: out of its own sources to build, out of the very wheel to install. So it
-imports the standard library alone. uv, which is one of imjoy's own requirements, builds in a fraction of pip's time and
-fetches side by side what pip fetches one after the other; where it cannot be had, or fails, pip does it all.
+``imjoy install`` has the new prefix's Python run it out of the planner's own files, so it imports the standard library
+alone. uv, which is one of imjoy's own requirements, fetches side by side what pip fetches one after the other, and
+writes no bytecode that nobody may need; where it cannot be had, or fails, pip does it all. An environment comes without
+pip, as what ensurepip takes for that is a third of a whole install: pip runs out of ensurepip's wheel until uv has put
+the same wheel there.
 """
 
 from __future__ import annotations
@@ -12,77 +14,102 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
-from collections.abc import Sequence
+import sysconfig
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from imjoy.effects.pip_settings import uv_options, uv_variables
 
 STARTER = """
 import sys
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
 from imjoy.provision.packages import main
 sys.exit(main(sys.argv[2:]))
 """
-"""What ``python -I -S -c`` runs, with the place that holds this module before :func:`main`'s arguments."""
+"""What ``python -I -B -c`` runs, with the place of the package ``imjoy`` and :func:`main`'s arguments."""
+PIP_OF_WHEEL = """
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+UV = "uv>=0.5,<1"
+"""As imjoy itself requires it."""
 ELSEWHERE = re.compile(r"UV_(PYTHON|PROJECT|SYSTEM_PYTHON|TARGET|PREFIX|NO_DEPS|WORKING_DIR).*")
 """They would have uv install into another place, or not all."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install ``PLACE``, a wheel, or build one of it: a wheel's sources or a git url. Return uv's or pip's exit code.
+    """Do one step; return the exit code of uv or pip.
 
-    ``--again`` replaces what is there; ``--offline DIR`` takes everything from a folder; ``--build DIR`` puts a wheel
-    there instead, and installs no more than uv.
+    ``build PLACE DIR`` makes a wheel of a folder, or of anything that pip takes, and puts it into ``DIR``.
+    ``install WHEEL`` installs it; ``--again`` replaces what is there. ``--offline DIR`` takes everything from a folder.
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("step", choices=("build", "install"))
     parser.add_argument("place")
+    parser.add_argument("wheels", nargs="?")
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--build", metavar="DIR")
     parser.add_argument("--offline", metavar="DIR")
     options = parser.parse_args(arguments)
     local = ["--no-index", "--find-links", options.offline] if options.offline else []
-    if options.build:
-        uv, pip = (
-            ["build", "--wheel", "--out-dir", options.build],
-            ["wheel", "--no-deps", "-w", options.build],
-        )
-    else:
-        uv, pip = ["pip", "install", "--break-system-packages", "--upgrade"], ["install", "--upgrade"]
-        uv += ["--reinstall"] if options.again else []
-        pip += ["--force-reinstall"] if options.again else []
-    if _has_uv(_wanted_uv(options.place), local, upgrade=options.again or bool(options.build)):
-        environ = {name: value for name, value in os.environ.items() if not ELSEWHERE.fullmatch(name)}
-        environ |= uv_variables(environ)
-        uv += ["--no-progress", "--python", sys.executable, *uv_options(environ)]
-        if _run(["uv", *uv, *local, options.place], environ) == 0:
+    has_uv = _has_uv(local)
+    if options.step == "build":
+        words = ["--python", sys.executable, *local, options.place]
+        # What lies elsewhere is pip's: uv builds folders only.
+        can_build = has_uv and Path(options.place).is_dir()
+        if can_build and _uv("build", "--wheel", "--out-dir", options.wheels, *words) == 0:
             return 0
-    return _run(["pip", *pip, *local, options.place])
+        return _pip("wheel", "--no-deps", "--wheel-dir", options.wheels, *local, options.place)
+    if has_uv:
+        again = ["--reinstall"] if options.again else []
+        if _uv_install("--upgrade", *again, *local, options.place) == 0:
+            return 0
+    again = ["--force-reinstall"] if options.again else []
+    return _pip("install", "--upgrade", *again, *local, options.place)
 
 
-def _wanted_uv(place: str) -> str:
-    """Return which uv a wheel, or a wheel's sources, require; empty for what is elsewhere, and so for pip."""
-    path = Path(place)
-    if path.is_dir():
-        text, line = (path / "pyproject.toml").read_text(encoding="utf-8"), r'^ *"(uv\b[^";]*)"'
-    elif path.is_file():
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-            text = archive.read(names[0]).decode("utf-8") if names else ""
-        line = r"^Requires-Dist: (uv\b[^;\n]*)"
-    else:
-        return ""
-    found = re.search(line, text, re.MULTILINE)
-    return found[1] if found else ""
+def _has_uv(local: Sequence[str]) -> bool:
+    """Whether uv is there, or pip could install it; pip is there afterwards, too."""
+    if find_spec("uv") is None and _pip("install", *local, UV, wheel=_wheel_of_pip()) != 0:
+        return False
+    if find_spec("pip") is None:
+        wheel = _wheel_of_pip()
+        return wheel is not None and _uv_install("--no-index", "--no-deps", wheel) == 0
+    return True
 
 
-def _has_uv(wanted: str, local: Sequence[str], *, upgrade: bool) -> bool:
-    """Whether uv is there, or pip could install it; with ``upgrade`` pip has to have looked."""
-    if not wanted or (not upgrade and _run(["uv", "--version"]) == 0):
-        return bool(wanted)
-    return _run(["pip", "install", "--upgrade", *local, wanted]) == 0
+def _wheel_of_pip() -> str | None:
+    """Return the wheel that ensurepip installs, of this Python or, as Debian has it, of the system."""
+    import ensurepip
+
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), Path(ensurepip.__file__).parent / "_bundled"]
+    found = [str(file) for folder in folders if folder for file in sorted(Path(folder).glob("pip-*.whl"))]
+    return found[-1] if found else None
 
 
-def _run(module: Sequence[str], environ: dict[str, str] | None = None) -> int:
-    command = [sys.executable, "-I", "-m", *module]
+def _pip(*arguments: str, wheel: str | None = None) -> int:
+    """Run pip: the one that is there, else out of its ``wheel``, else the one that ensurepip puts there."""
+    start = ["-m", "pip"]
+    if find_spec("pip") is None:
+        if wheel is not None:
+            start = ["-c", PIP_OF_WHEEL, wheel]
+        elif (code := _run(["-m", "ensurepip", "--upgrade", "--default-pip"], os.environ)) != 0:
+            return code
+    return _run([*start, *arguments], os.environ)
+
+
+def _uv_install(*arguments: str) -> int:
+    place = ["--break-system-packages", "--no-progress", "--python", sys.executable]
+    return _uv("pip", "install", *place, *arguments)
+
+
+def _uv(*arguments: str) -> int:
+    environ = {name: value for name, value in os.environ.items() if not ELSEWHERE.fullmatch(name)}
+    environ |= uv_variables(environ)
+    return _run(["-m", "uv", *arguments, *uv_options(environ)], environ)
+
+
+def _run(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    command = [sys.executable, "-I", *words]
     return subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, check=False).returncode

@@ -1,0 +1,54 @@
+"""How packages come into an environment that was made without pip."""
+
+from __future__ import annotations
+
+import subprocess
+import venv
+import zipfile
+from importlib.metadata import requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+import imjoy
+from imjoy.provision import packages
+from imjoy.provision.apply import interpreter
+
+
+def wheel(folder: Path, name: str) -> Path:
+    file = folder / f"{name}-1-py3-none-any.whl"
+    info = f"{name}-1.dist-info"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}.py", "print('it is here')")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        )
+    return file
+
+
+def run(python: Path, *words: str) -> str:
+    done = subprocess.run([str(python), "-I", "-B", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_where_uv_cannot_be_had_or_fails_pip_comes_from_ensurepip_and_installs_all(tmp_path: Path) -> None:
+    venv.create(tmp_path / "environment", with_pip=False)
+    python = interpreter(tmp_path / "environment")
+    (tmp_path / "offline").mkdir()
+    start = ("-c", packages.STARTER, str(Path(imjoy.__file__).parents[1]))
+    offline = ("--offline", str(tmp_path / "offline"))
+    run(python, *start, "install", str(wheel(tmp_path, "demo")), *offline)
+    assert "it is here" in run(python, "-c", "import demo")
+    assert run(python, "-m", "pip", "--version").startswith("pip ")
+    uv = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()) / "uv"
+    uv.mkdir()
+    (uv / "__main__.py").write_text("raise SystemExit('I do not start on this machine')")
+    run(python, *start, "install", str(wheel(tmp_path, "other")), *offline)
+    assert "it is here" in run(python, "-c", "import other")
+
+
+def test_uv_is_fetched_as_imjoy_requires_it() -> None:
+    assert Requirement(packages.UV) in [Requirement(line) for line in requires("imjoy") or ()]
