@@ -201,6 +201,11 @@ def test_never_itself_its_ancestors_the_first_process_or_a_container_s_proxy() -
             replace(me, pid=1),
             replace(me, pid=0),
             replace(me, pid=2**22, name="docker-proxy"),
+            # What has the ports of containers on a Mac.
+            *(
+                replace(me, pid=2**22, name=name)
+                for name in ("com.docker.backend", "OrbStack Helper", "limactl")
+            ),
         ):
             with pytest.raises(ImJoyError) as raised:
                 stop_listener(listener, port, HOST)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import errno
+from pathlib import Path
 
+import pytest
+from filelock import FileLock
+
+from imjoy.model.errors import ImJoyError
+from imjoy.model.layout import Layout
 from imjoy_engine import server
+from imjoy_engine.settings import Settings
 
 resource = pytest.importorskip("resource")
 
@@ -33,3 +40,25 @@ def test_as_many_files_may_be_open_as_the_system_really_lets_us(
     monkeypatch.setattr(resource, "setrlimit", set_limits)
     server._allow_many_files()
     assert now[0] == (left, limits[1])
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        OSError(errno.ENOTSUP, "Operation not supported"),
+        OSError(errno.ENOLCK, "No locks available"),
+        NotImplementedError(),
+    ],
+    ids=["SMB on a Mac", "NFS", "filelock"],
+)
+def test_a_disk_that_keeps_no_locks_is_told_for_what_it_is(
+    refusal: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def acquire(self: FileLock, timeout: float) -> None:
+        raise refusal
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with pytest.raises(ImJoyError) as caught:
+        server.claim_workspace(Settings(Layout(prefix=tmp_path, workspace=tmp_path), port=0))
+    assert caught.value.id == "workspace.no-locks"
+    assert "network drive" in caught.value.why
