@@ -29,6 +29,7 @@ FILL = """async () => {
     const show = (plugin, result) => addOutput({ plugin, kind: "result", seconds: 1, value: Vue.markRaw({ result }) });
     show("Picture", { stack, pixel_size: 0.1, unit: "µm", axes: "ZYX" });
     show("Table", [{ name: "a", size: 1 }, { name: "b", size: 2 }]);
+    show("Drawing", "<svg width='90' height='30'><rect width='90' height='30' /></svg>");
     show("Text", "done");
     const error = { id: "a.b", what: "It failed.", why: "No reason.", fix: "Type `imjoy logs`.", output: "Traceback" };
     addOutput({ plugin: "Error", kind: "error", error });
