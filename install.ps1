@@ -56,7 +56,7 @@ sys.exit(main(sys.argv[2:]))
 # Whether a value follows.
 $Options = [ordered]@{
     Prefix = $true; Distribution = $true; From = $true; Mirror = $true; Offline = $true; Installer = $true; Sha256 = $true
-    ModifyPath = $false; NoModifyPath = $false; Start = $false; Uninstall = $false; Workspace = $false; Yes = $false; DryRun = $false
+    ModifyPath = $false; NoModifyPath = $false; Start = $false; Uninstall = $false; Workspace = $false; Caches = $false; Yes = $false; DryRun = $false
     Json = $false; Quiet = $false; Verbose = $false; Version = $false; Help = $false
 }
 

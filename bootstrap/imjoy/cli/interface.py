@@ -6,14 +6,18 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import cast
 
 from imjoy import render
+from imjoy.cli.answers import answer_lines, readable
 from imjoy.cli.asking import ask
+from imjoy.model.errors import ImJoyError
 
 Answer = Callable[[object, object], None]
 SPOKEN = ("alert", "log", "showMessage", "showSnackbar")
 YES = ("y", "yes")
+MOST_REMEMBERED = 65536
 # A field of a classic dialog: {id: 'sigma', type: 'number', placeholder: 1.5} within a text.
 FIELD = re.compile(r"(?P<label>[^{}]*)\{(?P<body>[^{}]*)\}")
 PAIR = re.compile(r"""(\w+)\s*:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,\s]+)""")
@@ -30,6 +34,8 @@ class TerminalInterface:
         # What the plugin said last of how far it is, in words and as a part of 1.
         self._status = "progress"
         self._share: float | None = None
+        # The end of what it wrote to standard error.
+        self._said = ""
 
     def show(self, event: Mapping[str, object]) -> None:
         """Render an event that needs no answer."""
@@ -51,7 +57,7 @@ class TerminalInterface:
         elif kind == "result":
             self._report.close()
             if event.get("value") is not None:
-                render.say(_readable(event["value"]))
+                self._show_answer(event["value"])
 
     def call(self, event: Mapping[str, object], answer: Answer) -> None:
         """Do what the plugin calls, and answer where it waits."""
@@ -67,19 +73,19 @@ class TerminalInterface:
                 self._report(self._status, self._share)
             return
         if method == "showStatus":
-            self._status = _readable(first)
+            self._status = readable(first)
             self._report(self._status, self._share)
             return
         self._report.close()
         if method in SPOKEN:
-            render.say(" ".join(map(_readable, args[:1] if method.startswith("show") else args)))
+            render.say(" ".join(map(readable, args[:1] if method.startswith("show") else args)))
         elif method == "error":
-            render.note(" ".join(map(_readable, args)))
+            render.note(" ".join(map(readable, args)))
         elif method == "prompt":
-            default = _readable(args[1]) if len(args) > 1 and args[1] is not None else ""
-            answer(call_id, _ask(_readable(first), default))
+            default = readable(args[1]) if len(args) > 1 and args[1] is not None else ""
+            answer(call_id, _ask(readable(first), default))
         elif method == "confirm":
-            reply = _ask(f"{_readable(first)} [y/N]", "")
+            reply = _ask(f"{readable(first)} [y/N]", "")
             answer(call_id, reply is not None and reply.strip().lower() in YES)
         elif method == "showDialog":
             answer(call_id, ask_dialog(first if isinstance(first, dict) else {}))
@@ -90,17 +96,37 @@ class TerminalInterface:
                 f"The plugin opens a window ({_window(first)}); windows appear only in the ImJoy app."
             )
         elif method == "openUrl":
-            render.note(f"The plugin opens {_readable(first)} in a browser.")
+            render.note(f"The plugin opens {readable(first)} in a browser.")
         elif method == "showFileDialog":
             answer(call_id, ask_files(first if isinstance(first, dict) else {}))
         elif method == "exportFile":
-            render.note(f"The plugin has saved a file: {_readable(first)}")
+            render.note(f"The plugin has saved a file: {readable(first)}")
         else:
             render.note(f"The plugin calls {method}, which only the ImJoy app can do.")
+
+    def _show_answer(self, value: object) -> None:
+        if not sys.stdout.isatty():
+            render.say(readable(value))
+            return
+        for line in answer_lines(value):
+            render.say(line)
+
+    def without_what_was_shown(self, file: object, document: Mapping[str, object]) -> ImJoyError:
+        """Return an error that names its plugin, and of a traceback that was shown already only the last line."""
+        problem = ImJoyError.from_json(dict(document))
+        why = problem.why.strip()
+        if why and why in self._said:
+            problem.why = why.splitlines()[-1]
+        name = Path(str(file or "")).name.removesuffix(".imjoy.html")
+        if name and name not in problem.what:
+            problem.what = f"{name}: {problem.what}"
+        return problem
 
     def _pass_on(self, text: str, to_stdout: bool) -> None:
         """Write a piece of the plugin's own output; it need not be a whole line."""
         self._report.close()
+        if not to_stdout:
+            self._said = (self._said + text)[-MOST_REMEMBERED:]
         render.output(text, to_stdout=to_stdout)
         self._within_a_line = not text.endswith("\n")
 
@@ -113,7 +139,7 @@ class TerminalInterface:
 def _window(config: object) -> str:
     """Return what a window is called and what it shows."""
     if not isinstance(config, dict):
-        return _readable(config)
+        return readable(config)
     return (
         ", ".join(str(config[key]) for key in ("name", "type", "src") if config.get(key)) or "without a name"
     )
@@ -225,7 +251,3 @@ def _ask(question: str, default: str) -> str | None:
         # Nobody has pressed Enter where it would show.
         render.note("")
     return None if line is None else line or default
-
-
-def _readable(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

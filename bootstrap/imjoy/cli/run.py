@@ -107,7 +107,7 @@ def _run_here(run: PluginRun, report: render.Progress) -> int:
                 report.close()
                 problem = event.get("error")
                 document = cast("dict[str, object]", problem) if isinstance(problem, dict) else {}
-                render.error(ImJoyError.from_json(document), as_json=False)
+                render.error(terminal.without_what_was_shown(event.get("file"), document), as_json=False)
             elif kind == "done":
                 code = event.get("exit_code")
                 exit_code = code if isinstance(code, int) else ExitCode.FAILED

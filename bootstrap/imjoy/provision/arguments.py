@@ -23,6 +23,7 @@ FLAGS = (
         "start",
         "uninstall",
         "workspace",
+        "caches",
         "yes",
         "dry-run",
         "json",
@@ -87,6 +88,7 @@ options:
   --prefix DIR   where imjoy is installed (default: $IMJOY_PREFIX, else
                  ~/ImJoyApp)
   --workspace    also what plugins own: files, token, log
+  --caches       also what uv and rattler have downloaded, for other programs, too
   --yes          do not ask
   --dry-run      say what would be removed, remove nothing
   --json         print what was removed as JSON, on stdout
@@ -135,7 +137,11 @@ def parse(typed: Sequence[str], door: Door) -> Arguments:
         elif name.startswith("-"):
             raise usage(f"{name} is not an option", door)
         else:
-            raise usage(f"{word} is not an option; a folder is given with --prefix DIR", door)
+            raise usage(
+                f"{word} is not an option: this makes the folder of imjoy itself, which --prefix DIR names. A plugin "
+                "brings its own packages: imjoy run FILE",
+                door,
+            )
     return Arguments(values, frozenset(flags), tuple(words))
 
 

@@ -305,7 +305,13 @@ class _Run:
 
         context, as_json = self._context, arguments.has("json")
         layout = context.layout(str(self._prefix))
-        plan = plan_uninstall(layout, context, self._door, with_workspace=arguments.has("workspace"))
+        plan = plan_uninstall(
+            layout,
+            context,
+            self._door,
+            with_workspace=arguments.has("workspace"),
+            with_caches=arguments.has("caches"),
+        )
         if arguments.has("dry-run") or plan.empty:
             self._show(plan, as_json=as_json, quiet=False)
             return ExitCode.DONE
@@ -313,9 +319,11 @@ class _Run:
             self._agree_to_remove(plan, as_json=as_json)
         self._removing = True
         sweep_doors(places(plan.prefix))
-        done = uninstall(plan, layout, context, self._door)
+        quiet = arguments.has("quiet")
+        done = uninstall(plan, layout, context, self._door, (lambda title: None) if quiet else self.steps)
+        self.steps.close()
         self._removing = False
-        self._show(done, as_json=as_json, quiet=arguments.has("quiet"))
+        self._show(done, as_json=as_json, quiet=quiet)
         return ExitCode.DONE
 
     def _agree_to_remove(self, plan: Uninstall, *, as_json: bool) -> None:

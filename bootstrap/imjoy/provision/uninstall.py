@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from imjoy.model.layout import Layout
 from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
 from imjoy.provision.apply import Effect, interpreter, perform
+from imjoy.provision.caches import find_caches
 from imjoy.provision.door import Door
 from imjoy.provision.linked import (
     environment_of,
@@ -49,8 +50,8 @@ class Uninstall(Result):
     """What is removed: ``parts`` of the prefix, blocks in ``edited`` files, the workspace if it was asked for.
 
     ``left`` is what stays in the prefix because no install put it there; with ``left_over`` the prefix is a link to an
-    environment of conda that is gone. ``desktop`` are the files of the menu entry and of the start at login. ``done``
-    is false for a dry run.
+    environment of conda that is gone. ``desktop`` are the files of the menu entry and of the start at login. ``caches``
+    are what uv and rattler keep, which goes ``with_caches`` alone. ``done`` is false for a dry run.
     """
 
     prefix: Path
@@ -61,15 +62,20 @@ class Uninstall(Result):
     left: tuple[Path, ...]
     left_over: bool = False
     desktop: tuple[Path, ...] = ()
+    caches: tuple[Path, ...] = ()
+    with_caches: bool = False
     done: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to remove."""
-        return not (self.parts or self.edited or self.workspace or self.left_over)
+        caches = self.caches if self.with_caches else ()
+        return not (self.parts or self.edited or self.workspace or self.left_over or caches)
 
 
-def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspace: bool) -> Uninstall:
+def plan_uninstall(
+    layout: Layout, context: Context, door: Door, *, with_workspace: bool, with_caches: bool = False
+) -> Uninstall:
     """Look what there is to remove. Changes nothing.
 
     Raises :class:`ImJoyError` ``uninstall.foreign`` for a prefix that no install of ours made, and
@@ -78,7 +84,9 @@ def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspa
     prefix = layout.prefix
     target = environment_of(prefix)
     workspace = _removable(layout.workspace, context.home, door) if with_workspace else None
-    nothing = Uninstall(prefix, (), (), workspace, None, ())
+    nothing = Uninstall(
+        prefix, (), (), workspace, None, (), caches=find_caches(context), with_caches=with_caches
+    )
     state, record = read_state(target), read_record(target)
     if is_left_over(prefix) and state is None:
         return replace(nothing, left_over=True)
@@ -111,11 +119,13 @@ def plan_uninstall(layout: Layout, context: Context, door: Door, *, with_workspa
     )
 
 
-def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> Uninstall:
+def uninstall(
+    plan: Uninstall, layout: Layout, context: Context, door: Door, report: Callable[[str], None]
+) -> Uninstall:
     """Do what the plan says: stop the engine, take back the edits, remove the parts, and a prefix that is a link.
 
-    May be repeated after an interruption: the receipt goes last. Raises :class:`ImJoyError` ``install.locked``,
-    ``uninstall.failed``, and what stopping the engine and editing files raises.
+    ``report`` gets what is done now. May be repeated after an interruption: the receipt goes last. Raises
+    :class:`ImJoyError` ``install.locked``, ``uninstall.failed``, and what stopping the engine and editing files raises.
     """
     prefix = plan.prefix
     if plan.parts:
@@ -124,15 +134,23 @@ def uninstall(plan: Uninstall, layout: Layout, context: Context, door: Door) -> 
         known = receipt.made_folder if receipt is not None else ""
         topmost = Path(known) if known else read_made_folder(prefix) or read_made_folder(target) or prefix
         with install_lock(target) as lock:
+            if plan.engine is not None:
+                report("stopping the engine")
             _stop_engine(layout, context)
             for effect in _effects(plan, target, topmost, context, door):
+                if effect.name in (f"remove {part.name}" for part in plan.parts):
+                    report(f"removing {plan.prefix.name}/{effect.name.removeprefix('remove ')}")
                 perform(effect)
             with _told(state_folder(target), door):
                 perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
     elif is_left_over(prefix):
         _remove(prefix, door)
     if plan.workspace is not None:
+        report("removing the workspace")
         _remove(plan.workspace, door)
+    for cache in plan.caches if plan.with_caches else ():
+        report(f"removing the cache {cache.name}" if cache.name != "cache" else "removing a cache")
+        _remove(cache, door)
     return replace(plan, done=True)
 
 

@@ -109,11 +109,16 @@ def uninstall_lines(result: Uninstall, context: Context) -> Iterator[str]:
         yield f"  {context.tilde(file)}"
     if result.workspace is not None:
         yield f"  {context.tilde(result.workspace)}, with all that plugins keep there"
+    for cache in result.caches if result.with_caches else ():
+        yield f"  {context.tilde(cache)}, a cache that other programs may share"
     if result.left:
         yield f"Stays in {prefix}: {', '.join(printable(each.name) for each in result.left)}"
     if result.done:
         stays = "" if result.workspace is not None else " Your workspace stays."
         yield f"imjoy is gone from {prefix}.{stays}"
+    if result.caches and not result.with_caches:
+        kept = ", ".join(context.tilde(each) for each in result.caches)
+        yield f"Downloads that other programs may share stay, too: {kept}. --caches removes them."
 
 
 def _described(plan: Plan, context: Context) -> str:

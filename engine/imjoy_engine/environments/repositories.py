@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from imjoy.effects.files import is_litter
-from imjoy.model.errors import ImJoyError
+from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.prefix import remove_tree
 from imjoy_engine.environments.progress import Progress, Report
@@ -20,6 +20,17 @@ from imjoy_engine.environments.venv_env import build_variables
 CLONE_SECONDS = 1800.0
 UPDATE_SECONDS = 60.0
 OUTPUT_LINES = 20
+# What curl and ssh say, in whose words git fails; they are not translated.
+_NO_NETWORK = (
+    "Could not resolve",
+    "Couldn't connect to server",
+    "Failed to connect",
+    "Connection refused",
+    "Connection timed out",
+    "Network is unreachable",
+    "No route to host",
+    "Operation timed out",
+)
 # The password comes from git's environment and goes to the host it is for; argv and .git/config never have it.
 _HELPER = '!f() { echo "username=$IMJOY_GIT_USER"; echo "password=$IMJOY_GIT_PASSWORD"; }; f'
 
@@ -39,7 +50,8 @@ async def ensure_repository(
     Nothing asks for a password.
 
     Raises:
-        ImJoyError: ``env.repo`` when there is no clone and none can be made, ``env.folder``, ``env.no-git``,
+        ImJoyError: ``env.repo`` when there is no clone and none can be made, ``env.offline`` for want of
+            a network, ``env.folder``, ``env.no-git``,
             ``env.frozen``.
     """
     folder = below(work_dir, repository.folder)
@@ -95,6 +107,15 @@ async def _clone(git: _Git, folder: Path, repository: Repository) -> None:
     try:
         arguments = ["clone", "--progress", *options, "--", git.url, str(growing)]
         code, lines = await git.run(arguments, folder.parent, CLONE_SECONDS)
+        if code != 0 and any(sign in line for line in lines for sign in _NO_NETWORK):
+            raise ImJoyError(
+                "env.offline",
+                f"The repository {scrub(repository.url)} cannot be reached.",
+                why="\n".join(lines),
+                fix="Connect to the network (HTTPS_PROXY where there is a proxy) and load the plugin once; afterwards "
+                "it needs none.",
+                exit_code=ExitCode.NETWORK_NEEDED,
+            )
         if code != 0:
             raise ImJoyError(
                 "env.repo",

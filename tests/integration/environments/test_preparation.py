@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy.model.errors import ImJoyError
+from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import preparation
 from imjoy_engine.environments.preparation import Prepared, prepare
 from imjoy_engine.environments.progress import Progress
@@ -105,6 +105,18 @@ def test_a_repository_that_does_not_exist_is_explained_and_leaves_nothing(
     error = refused(store, spec, work_dir)
     assert error.id == "env.repo"
     assert "none" in error.why
+    assert list(work_dir.iterdir()) == []
+
+
+@needs_git
+def test_without_a_network_the_address_is_named_and_the_network_is_to_blame(
+    store: EnvironmentStore, work_dir: Path
+) -> None:
+    url = "http://127.0.0.1:9/x.git"
+    error = refused(store, EnvironmentSpec(None, (), repos=(Repository(url, "x"),)), work_dir)
+    assert (error.id, error.exit_code) == ("env.offline", ExitCode.NETWORK_NEEDED)
+    assert url in error.what
+    assert "network" in error.fix
     assert list(work_dir.iterdir()) == []
 
 

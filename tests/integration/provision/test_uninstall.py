@@ -41,6 +41,39 @@ def run(*arguments: str, code: int = 0) -> dict[str, object]:
     return document
 
 
+def caches(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Make caches of uv and of rattler, and a folder that a variable takes for one."""
+    made = []
+    for name, mark in (("uv", "CACHEDIR.TAG"), ("rattler", "pkgs")):
+        folder = home / "caches" / name
+        (folder / mark).mkdir(parents=True)
+        monkeypatch.setenv(f"{name.upper()}_CACHE_DIR", str(folder))
+        made.append(folder)
+    return made
+
+
+def test_caches_are_named_and_go_when_that_is_said(
+    prefix: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = caches(home, monkeypatch)
+    assert run("uninstall", "--dry-run")["caches"] == [str(each) for each in kept]
+    words = [sys.executable, "-m", "imjoy", "uninstall", "--yes"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert "stay, too: ~/caches/uv, ~/caches/rattler. --caches removes them." in done.stdout
+    assert "removing ImJoyApp/bin" in done.stderr
+    assert all(each.is_dir() for each in kept)
+    assert run("uninstall", "--yes", "--caches")["with_caches"]
+    assert not any(each.exists() for each in kept)
+
+
+def test_a_folder_that_is_no_cache_stays(prefix: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "thesis").mkdir()
+    monkeypatch.setenv("UV_CACHE_DIR", str(home / "thesis"))
+    monkeypatch.setenv("RATTLER_CACHE_DIR", str(home / "none"))
+    assert run("uninstall", "--yes", "--caches")["caches"] == []
+    assert (home / "thesis").is_dir()
+
+
 def error_id(document: dict[str, object]) -> object:
     """Return the id of a failure."""
     error = document["error"]
