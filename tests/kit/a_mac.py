@@ -72,6 +72,9 @@ def a_mac(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
         for name in names:
             monkeypatch.delattr(module, name, raising=False)
 
+    # From 3.13 on it asks for the affinity that its module has.
+    monkeypatch.setattr(os, "process_cpu_count", os.cpu_count, raising=False)
+
     def refuse(kind: str = "inet") -> None:
         raise psutil.AccessDenied
 
