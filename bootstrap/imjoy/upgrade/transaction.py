@@ -30,19 +30,19 @@ from imjoy.upgrade.candidate import (
     make_candidate,
     replaced_versions,
 )
-from imjoy.upgrade.journal import GUARD, recover, sweep
-from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.plan import Action, Change, Upgrade
-from imjoy.upgrade.room import (
-    NO_ROOM,
-    NO_ROOM_WORDS,
+from imjoy.upgrade.disk_space import (
+    DISK_FULL,
+    DISK_FULL_WORDS,
     UNTOUCHED,
+    disk_full,
     is_full,
-    no_room,
-    refuse_little_room,
+    refuse_little_space,
     refuse_unwritable,
     unwritable,
 )
+from imjoy.upgrade.journal import GUARD, recover, sweep
+from imjoy.upgrade.origin import NAME, Origin
+from imjoy.upgrade.plan import Action, Change, Upgrade
 from imjoy.upgrade.running import find_running, start_again, stop_all
 from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
 from imjoy.upgrade.stage import Stage
@@ -93,7 +93,7 @@ class Session:
         Raises :class:`ImJoyError` ``upgrade.unwritable`` (3), ``upgrade.disk`` and ``install.locked`` (7).
         """
         refuse_unwritable(self._origin)
-        refuse_little_room(self._origin.environment)
+        refuse_little_space(self._origin.environment)
         with self._explained():
             self._lock.__enter__()
             try:
@@ -400,13 +400,13 @@ class Session:
             yield
         except StepFailed as error:
             # A log on a full disk may lack its end.
-            if self._steps.says(NO_ROOM_WORDS) or is_full(self._origin.home):
-                raise no_room(self._origin.home, NO_ROOM_WORDS) from error
+            if self._steps.says(DISK_FULL_WORDS) or is_full(self._origin.home):
+                raise disk_full(self._origin.home, DISK_FULL_WORDS) from error
             evidence = self._steps.evidence(self._origin.home / "failed.log", UNTOUCHED)
             raise ImJoyError("upgrade.step", error.what, **evidence) from error
         except OSError as error:
-            if error.errno in NO_ROOM:
-                raise no_room(self._origin.home, str(error)) from error
+            if error.errno in DISK_FULL:
+                raise disk_full(self._origin.home, str(error)) from error
             raise unwritable(error) from error
 
     def _clear(self) -> None:

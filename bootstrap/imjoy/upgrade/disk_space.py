@@ -11,8 +11,8 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.machine import BYTES_PER_MIB
 from imjoy.upgrade.origin import Origin
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-NO_ROOM_WORDS = "No space left on device"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL_WORDS = "No space left on device"
 NO_MIB = 1
 NEEDED_MIB = 100
 """The sources, a build, a trial that is mostly links, and a new dependency or two; the larger of ours are 40 MiB."""
@@ -26,16 +26,16 @@ def refuse_unwritable(origin: Origin) -> None:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            if error.errno in NO_ROOM:
-                raise no_room(folder, str(error)) from error
+            if error.errno in DISK_FULL:
+                raise disk_full(folder, str(error)) from error
             raise unwritable(error) from error
 
 
-def refuse_little_room(environment: Path) -> None:
+def refuse_little_space(environment: Path) -> None:
     """Raise :class:`ImJoyError` ``upgrade.disk`` when there is less room than an upgrade takes."""
     free = _free_mib(environment)
     if free < NEEDED_MIB:
-        raise no_room(environment, f"{free} MiB are free, and {NEEDED_MIB} are needed")
+        raise disk_full(environment, f"{free} MiB are free, and {NEEDED_MIB} are needed")
 
 
 def is_full(folder: Path) -> bool:
@@ -47,7 +47,7 @@ def _free_mib(folder: Path) -> int:
     return shutil.disk_usage(folder).free // BYTES_PER_MIB
 
 
-def no_room(folder: Path, why: str) -> ImJoyError:
+def disk_full(folder: Path, why: str) -> ImJoyError:
     """Return the error that says that a disk is full."""
     return ImJoyError(
         "upgrade.disk",
