@@ -44,11 +44,11 @@ from imjoy.upgrade.journal import GUARD, recover, sweep
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.plan import Action, Change, Upgrade
 from imjoy.upgrade.running import find_running, start_again, stop_all
+from imjoy.upgrade.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
 from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
 from imjoy.upgrade.stage import Stage
 from imjoy.upgrade.swap import Swap
 from imjoy.upgrade.target import Target, is_older
-from imjoy.upgrade.trial import VERSION_SECONDS, Health, examine, load_command, say_version
 
 LAST_LINES = 12
 
