@@ -43,7 +43,7 @@ from imjoy.upgrade.disk_space import (
 from imjoy.upgrade.journal import GUARD, recover, sweep
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.plan import Action, Change, Upgrade
-from imjoy.upgrade.running import find_running, start_again, stop_all
+from imjoy.upgrade.running_engines import find_running, start_again, stop_all
 from imjoy.upgrade.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
 from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
 from imjoy.upgrade.stage import Stage

@@ -13,7 +13,7 @@ from tests.kit.a_mac import FRAMEWORK
 
 from imjoy.effects.process import birth_of
 from imjoy.model.layout import Layout
-from imjoy.upgrade.running import find_running
+from imjoy.upgrade.running_engines import find_running
 
 WAITS = "import sys; print(flush=True); sys.stdin.read()"
 
