@@ -11,7 +11,7 @@ from imjoy.provision.apply import interpreter
 from imjoy.provision.steps import Steps
 from imjoy.upgrade.journal import link_or_copy
 from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.tree import (
+from imjoy.upgrade.package_files import (
     copy_tree,
     files_in,
     installed_versions,
