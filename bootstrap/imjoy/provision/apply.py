@@ -42,7 +42,7 @@ from imjoy.provision.record import (
 )
 from imjoy.provision.source import copy_checkout
 from imjoy.provision.steps import Evidence, Report, StepFailed, Steps
-from imjoy.provision.times import Took, measured
+from imjoy.provision.timings import Took, measured
 
 CONDA_FOLDER = "conda"
 """Where Miniconda or Miniforge lives in a prefix: its base belongs to conda, and imjoy's environment is another."""

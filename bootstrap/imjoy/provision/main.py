@@ -36,7 +36,7 @@ from imjoy.provision.left_over import note_user, places, sweep_doors
 from imjoy.provision.linked import environment_of
 from imjoy.provision.plan import Plan, Wanted, look, make_plan
 from imjoy.provision.record import read_state, refuse_when_busy
-from imjoy.provision.times import Took, measured, shares
+from imjoy.provision.timings import Took, measured, shares
 
 if TYPE_CHECKING:
     from imjoy.provision.uninstall import Uninstall

@@ -17,7 +17,7 @@ from imjoy.effects.supervised import Output, Supervised
 from imjoy.model.errors import ExitCode
 from imjoy.model.texts import printable
 from imjoy.provision.machine import isolated
-from imjoy.provision.times import Took, measured
+from imjoy.provision.timings import Took, measured
 
 STEP_SECONDS = 3600.0
 """No step may take longer; a slow disk and a slow network are well under it."""
