@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from imjoy_engine.environments.tethered import TETHER_SCRIPT
+from imjoy_engine.environments.guarded_process import GUARD_SCRIPT
 from imjoy_engine.environments.venv_env import build_variables
 from imjoy_engine.worker.family import kill_group
 
@@ -35,7 +35,7 @@ async def compile_packages(interpreter: Path, environ: Mapping[str, str], *, at_
     if not at_once:
         await asyncio.sleep(COMPILE_AFTER_SECONDS)
     process = subprocess.Popen(  # noqa: ASYNC220 - a few ms; a loop that closes cannot leave it half started
-        [sys.executable, "-I", "-S", str(TETHER_SCRIPT), str(interpreter), "-I", "-c", _PROGRAM],
+        [sys.executable, "-I", "-S", str(GUARD_SCRIPT), str(interpreter), "-I", "-c", _PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from typing import Any
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls, find_conda
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
+from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.pip_part import PipPart
 from imjoy_engine.environments.prefix import interpreter_of, remove_tree
@@ -25,7 +26,6 @@ from imjoy_engine.environments.rosetta import INTEL, ensure_rosetta, has_another
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.targets import virtual_packages
-from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import (
     FRESH_SECONDS,
     OUTPUT_LINES,
@@ -596,7 +596,7 @@ async def _build_with_command(
     if spec.platform != this_platform():
         # Every conda takes it, where `--platform` is not known to older ones.
         variables["CONDA_SUBDIR"] = spec.platform
-    code = await run_tethered(argv, variables, take, seconds=BUILD_SECONDS)
+    code = await run_guarded(argv, variables, take, seconds=BUILD_SECONDS)
     if code != 0:
         raise ImJoyError(
             "env.failed",

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.spec import GpuWish, this_platform
-from imjoy_engine.environments.tethered import run_tethered
 
 LOOK_SECONDS = 15.0
 VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -34,7 +34,7 @@ async def choose_gpus(wish: GpuWish, environ: Mapping[str, str]) -> tuple[dict[s
     if command is None:
         return {}, "The plugin asks for a GPU, and no NVIDIA driver is here: it runs without."
     lines: list[str] = []
-    code = await run_tethered([command, *_QUERY], dict(environ), lines.append, seconds=LOOK_SECONDS)
+    code = await run_guarded([command, *_QUERY], dict(environ), lines.append, seconds=LOOK_SECONDS)
     chosen = choose(parse(lines) if code == 0 else [], wish)
     if not chosen:
         return {}, "The plugin asks for a GPU, and none is free: it sees them all."

@@ -24,10 +24,10 @@ from imjoy.effects.pip_settings import uv_options
 from imjoy_engine.environments.ages import month_of
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
 from imjoy_engine.environments.existing.installed import normal_name
+from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.spec import BASE_REQUIREMENTS, EnvironmentSpec, this_platform
 from imjoy_engine.environments.targets import UV_PLATFORMS
-from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import build_variables, find_uv, network_is_down
 
 ASK_SECONDS = 120.0
@@ -166,7 +166,7 @@ class _Index:
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in wanted))
-            code = await run_tethered(argv, self._variables, lines.append, seconds=ASK_SECONDS)
+            code = await run_guarded(argv, self._variables, lines.append, seconds=ASK_SECONDS)
         finally:
             os.unlink(listing)  # noqa: PTH108 - a name, no Path
         return code == 0, lines

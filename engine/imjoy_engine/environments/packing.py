@@ -26,6 +26,7 @@ from imjoy.effects.pip_settings import uv_options
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import old_pins
 from imjoy_engine.environments.conda_settings import read_conda_settings
+from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.old_pins import host_python
 from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Report
@@ -33,7 +34,6 @@ from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.environments.targets import UV_PLATFORMS, wheel_tags
-from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import (
     build_variables,
     build_venv,
@@ -264,7 +264,7 @@ async def _pack_wheels(
         argv = [uv, *_COMPILE, *uv_options(environ), "--python-version", python, "--python", sys.executable]
         if spec.platform != this_platform():
             argv += ["--python-platform", UV_PLATFORMS[spec.platform]]
-        code = await run_tethered(
+        code = await run_guarded(
             [*argv, "--output-file", str(lock), str(wanted)],
             build_variables(environ),
             lines.append,

@@ -174,7 +174,7 @@ async def _run_command(
     say: Callable[[str], None],
 ) -> None:
     """Run one ``cmd:`` with the system's shell, the environment's programs first on PATH, for ``COMMAND_SECONDS``."""
-    from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
+    from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
     from imjoy_engine.environments.venv_env import build_variables
 
     say(f"$ {scrub(command)}")
@@ -194,7 +194,7 @@ async def _run_command(
     prefix, folders = places_of(python)
     known["PATH"] = os.pathsep.join([*map(str, folders), known.get("PATH", os.defpath)])
     name = "CONDA_PREFIX" if (prefix / "conda-meta").exists() else "VIRTUAL_ENV"
-    code = await run_tethered(
+    code = await run_guarded(
         shell,
         {**known, name: str(prefix), **variables},
         take,

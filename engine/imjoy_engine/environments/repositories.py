@@ -10,11 +10,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from imjoy.effects.files import is_litter
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.folders import below
+from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.prefix import remove_tree
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import Repository
-from imjoy_engine.environments.tethered import run_tethered
 from imjoy_engine.environments.venv_env import build_variables
 
 CLONE_SECONDS = 1800.0
@@ -202,5 +202,5 @@ class _Git:
             if last.startswith(("Receiving objects", "Resolving deltas")):
                 self._report(Progress("repo", f"Fetching {self._what}: {last}", None))
 
-        code = await run_tethered([self._git, *arguments], self._variables, take, seconds=seconds, cwd=folder)
+        code = await run_guarded([self._git, *arguments], self._variables, take, seconds=seconds, cwd=folder)
         return code, lines

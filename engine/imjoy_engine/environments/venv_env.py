@@ -26,9 +26,9 @@ from imjoy.effects.pip_settings import (
 from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.existing.choice import HOST_NAME
+from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
 from imjoy_engine.launchers.local import INHERITED_VARIABLES
 
 BUILD_SECONDS = 3600.0
@@ -349,7 +349,7 @@ async def _run(
             lines.append(line)
             del lines[:-OUTPUT_LINES]
 
-    code = await run_tethered(argv, variables, take, seconds=BUILD_SECONDS)
+    code = await run_guarded(argv, variables, take, seconds=BUILD_SECONDS)
     if code == -9:
         lines.append("The system ended it with SIGKILL, as it does when memory runs out.")
     if code == TIMED_OUT:

@@ -126,7 +126,7 @@ def test_a_conda_is_told_the_platform_where_it_is_another(
 
     monkeypatch.setattr(conda_env, "find_conda", lambda environ: "conda")
     monkeypatch.setattr(conda_env, "channel_urls", lambda channels, settings: [])
-    monkeypatch.setattr(conda_env, "run_tethered", run)
+    monkeypatch.setattr(conda_env, "run_guarded", run)
     for platform in ("osx-64", "osx-arm64"):
         spec = EnvironmentSpec("3.6", (), platform=platform)
         asyncio.run(conda_env._build_with_command(Path("p"), spec, Any, {}, mac.report))  # type: ignore[arg-type]

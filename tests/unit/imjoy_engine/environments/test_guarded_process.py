@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy_engine.environments import compiling, tethered
-from imjoy_engine.environments.tethered import TIMED_OUT, run_tethered
+from imjoy_engine.environments import compiling, guarded_process
+from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
 from imjoy_engine.worker import family
 
 # Starts a process that lives for long in the way that is asked for, tells its number, and holds our output.
@@ -53,7 +53,7 @@ TOO_LONG_SECONDS = 20.0 if sys.platform == "win32" else 3.0
 
 def run(*arguments: str, lines: list[str], seconds: float = 60.0) -> int:
     return asyncio.run(
-        run_tethered([sys.executable, "-c", STARTER, *arguments], os.environ, lines.append, seconds=seconds)
+        run_guarded([sys.executable, "-c", STARTER, *arguments], os.environ, lines.append, seconds=seconds)
     )
 
 
@@ -85,7 +85,7 @@ def test_a_command_that_is_cancelled_is_killed_with_all_that_it_started(way: str
     async def scenario() -> int:
         said: asyncio.Queue[str] = asyncio.Queue()
         command = [sys.executable, "-c", STARTER, way, "stay"]
-        running = asyncio.ensure_future(run_tethered(command, os.environ, said.put_nowait, seconds=60))
+        running = asyncio.ensure_future(run_guarded(command, os.environ, said.put_nowait, seconds=60))
         pid = int(await said.get())
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -100,12 +100,12 @@ def test_a_command_ends_with_whoever_wanted_it(way: str, tmp_path: Path) -> None
     told = tmp_path / "pid"
     program = (
         "import asyncio, os, pathlib, sys\n"
-        "from imjoy_engine.environments.tethered import run_tethered\n"
+        "from imjoy_engine.environments.guarded_process import run_guarded\n"
         "told = pathlib.Path(sys.argv[1])\n"
         "def tell(line):\n"
         "    told.write_text(line)\n"
         "    os.kill(os.getpid(), 9)\n"
-        "asyncio.run(run_tethered(sys.argv[2:], os.environ, tell, seconds=60))\n"
+        "asyncio.run(run_guarded(sys.argv[2:], os.environ, tell, seconds=60))\n"
     )
 
     async def scenario() -> int:
@@ -125,14 +125,14 @@ def test_lines_come_whole_and_without_colours_and_the_last_needs_no_end() -> Non
     lines: list[str] = []
     program = "import sys; sys.stdout.write('\\x1b[31mred\\x1b[0m\\n' + 'x' * 70000 + '\\nend')"
     command = [sys.executable, "-c", program]
-    assert asyncio.run(run_tethered(command, os.environ, lines.append, seconds=60)) == 0
+    assert asyncio.run(run_guarded(command, os.environ, lines.append, seconds=60)) == 0
     assert lines[0] == "red"
     assert "".join(lines[1:-1]) == "x" * 70000
     assert lines[-1] == "end"
 
 
 @posix
-@pytest.mark.parametrize("module", [tethered, compiling, family])
+@pytest.mark.parametrize("module", [guarded_process, compiling, family])
 def test_a_group_of_which_only_zombies_are_left_is_no_error_where_that_is_eperm(
     module: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,12 +18,12 @@ KILLED_SECONDS = 5.0
 LAST_WORDS_SECONDS = 0.5
 LINE_BYTES = 64 * 1024
 TIMED_OUT = -1
-TETHER_SCRIPT = Path(__file__).with_name("tether.py")
+GUARD_SCRIPT = Path(__file__).with_name("process_guard.py")
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-async def run_tethered(
+async def run_guarded(
     argv: Sequence[str],
     variables: Mapping[str, str],
     on_line: Callable[[str], None],
@@ -53,7 +53,7 @@ async def _start(
     starting = asyncio.ensure_future(
         asyncio.get_running_loop().subprocess_exec(
             lambda: Child(lines.take),
-            *(sys.executable, "-I", "-S", str(TETHER_SCRIPT), *argv),
+            *(sys.executable, "-I", "-S", str(GUARD_SCRIPT), *argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Runs one command that must not outlive whoever started it: ``python -I -S tether.py COMMAND [ARGUMENT]…``.
+"""Runs one command that must not outlive whoever started it: ``python -I -S process_guard.py COMMAND [ARGUMENT]…``.
 
 Standard input is the tether. When it ends, because the one at its other end closed it or died in whatever way, this
 process and everything that the command started are killed. Otherwise the command's exit code is ours, and what it left
@@ -27,7 +27,7 @@ def run_posix(command: list[str]) -> int:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return NOT_STARTED
 
-    def die_with_the_tether() -> None:
+    def die_with_the_pipe() -> None:
         while os.read(0, 1024):
             pass
         if adopting:
@@ -35,7 +35,7 @@ def run_posix(command: list[str]) -> int:
         os.killpg(0, 9)
 
     adopting = False
-    _thread.start_new_thread(die_with_the_tether, ())
+    _thread.start_new_thread(die_with_the_pipe, ())
     sys.path.append(PACKAGES)
     from imjoy_engine.worker.family import adopt_orphans, kill_children
 
@@ -60,13 +60,13 @@ def run_windows(command: list[str]) -> int:
     job.take_us()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
-    def die_with_the_tether() -> None:
+    def die_with_the_pipe() -> None:
         while os.read(0, 1024):
             pass
         process.kill()
         os._exit(1)
 
-    _thread.start_new_thread(die_with_the_tether, ())
+    _thread.start_new_thread(die_with_the_pipe, ())
     return process.wait()
 
 
