@@ -15,7 +15,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_settings import find_conda
 from imjoy_engine.environments.pip_part import PIP_PARTS
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, remove_tree
-from imjoy_engine.environments.uses import Use, read_uses, running
+from imjoy_engine.environments.usage import Use, read_uses, running
 
 CONDA_LIST = Path(".conda", "environments.txt")
 

@@ -24,7 +24,7 @@ from imjoy.model.errors import ImJoyError
 from ..environments.existing.choice import Choice
 from ..environments.spec import EnvironmentSpec
 from ..environments.store import EnvironmentStore, Progress
-from ..environments.uses import note_running, note_use
+from ..environments.usage import note_running, note_use
 from ..launchers import Ended, Launcher, Place, Resources, Start, Worker
 from .events import EventLog
 from .output import Lines, OutputDecoder

@@ -20,7 +20,7 @@ from imjoy_engine.environments.prefix import MARKER_NAME
 from imjoy_engine.environments.progress import Progress
 from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.environments.store import EnvironmentStore
-from imjoy_engine.environments.uses import note_use
+from imjoy_engine.environments.usage import note_use
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments import uses
+from imjoy_engine.environments import usage
 from imjoy_engine.environments.inventory import list_environments
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
-from imjoy_engine.environments.uses import FORGET_SECONDS, note_running, running
+from imjoy_engine.environments.usage import FORGET_SECONDS, note_running, running
 
 NAME = "0" * 24
 
@@ -59,4 +59,4 @@ def test_a_record_that_is_none_bothers_nobody(python: Path, tmp_path: Path, cont
 def test_a_python_of_the_person_s_own_is_not_noted(tmp_path: Path) -> None:
     (tmp_path / "mine" / "bin").mkdir(parents=True)
     assert note_running(tmp_path / "mine" / "bin" / "python", "plugin") is None
-    assert not (tmp_path / uses.RUNNING_FOLDER).exists()
+    assert not (tmp_path / usage.RUNNING_FOLDER).exists()
