@@ -1,4 +1,4 @@
-"""Where exceptions end: a message with its exit code, or a scrubbed log file for what we did not foresee."""
+"""Where exceptions end: a message with its exit code, or a redacted log file for what we did not foresee."""
 
 from __future__ import annotations
 

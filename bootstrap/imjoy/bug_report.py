@@ -40,7 +40,7 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
             "".join(traceback.format_exception(type(error), error, error.__traceback__)),
         ]
     )
-    text = scrub(report, context, secrets=known_secrets(layout, context, arguments))
+    text = redact(report, context, secrets=known_secrets(layout, context, arguments))
     name = time.strftime("imjoy-bug-%Y%m%d-%H%M%S.log", time.localtime(context.clock()))
     usable = os.access(layout.private, os.W_OK)
     folder = layout.log_file.parent if usable else Path(tempfile.gettempdir()) / "imjoy"
@@ -53,7 +53,7 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
     return ImJoyError(
         "imjoy.bug",
         "imjoy came upon something that it does not expect.",
-        why=f"{type(error).__name__}: {scrub(str(error), context, secrets=())}",
+        why=f"{type(error).__name__}: {redact(str(error), context, secrets=())}",
         fix=f"Please send the log file to {PROJECT_URL}/issues. It holds no token and no name of yours:\n{path}",
         exit_code=ExitCode.OUR_BUG,
     )
@@ -69,7 +69,7 @@ def known_secrets(layout: Layout, context: Context, arguments: Sequence[str]) ->
     return [secret for secret in found if len(secret) >= SHORTEST_SECRET]
 
 
-def scrub(text: str, context: Context, *, secrets: Sequence[str]) -> str:
+def redact(text: str, context: Context, *, secrets: Sequence[str]) -> str:
     """Return ``text`` without secrets, bearer tokens, credentials in urls, the home's path and the user's name."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "<token>")

@@ -42,7 +42,7 @@ PATIENCE_SECONDS = 1.0
 @click.option("--fix", is_flag=True, help="Mend what can be mended; asks before each.")
 @click.option("--yes", is_flag=True, help="With --fix and --kill: do not ask.")
 @click.option(
-    "--report", type=click.Path(dir_okay=False), help="Write what was found, scrubbed, into this file."
+    "--report", type=click.Path(dir_okay=False), help="Write what was found, redacted, into this file."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say how many milliseconds each check took.")
 @click.option(

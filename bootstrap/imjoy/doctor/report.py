@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imjoy.bug_report import known_secrets, scrub
+from imjoy.bug_report import known_secrets, redact
 from imjoy.context import Context
 from imjoy.doctor.model import CheckResult, Examination
 from imjoy.doctor.text import summary
@@ -23,7 +23,7 @@ def report_text(examination: Examination, context: Context, layout: Layout) -> s
         "",
     ]
     text = "\n".join(lines)
-    return scrub(text, context, secrets=known_secrets(layout, context, ()))
+    return redact(text, context, secrets=known_secrets(layout, context, ()))
 
 
 def _row(check: CheckResult) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Optional, TypedDict
 
-from imjoy.bug_report import scrub
+from imjoy.bug_report import redact
 from imjoy.context import Context
 from imjoy.effects.lock import InstallLock
 from imjoy.effects.supervised import Output, Supervised
@@ -146,8 +146,8 @@ class Steps:
             self._lock.note_step(None)
 
     def evidence(self, kept: Path, state: str) -> Evidence:
-        """Write the log, scrubbed, to ``kept`` and return its last words; ``state`` says how things stand now."""
-        text = scrub(self.log.read_text(encoding="utf-8", errors="replace"), self._context, secrets=())
+        """Write the log, redacted, to ``kept`` and return its last words; ``state`` says how things stand now."""
+        text = redact(self.log.read_text(encoding="utf-8", errors="replace"), self._context, secrets=())
         lines = text.strip().splitlines()
         network = any(word in line for line in lines[-SEARCHED_LINES:] for word in NETWORK_WORDS)
         kept.write_text(text, encoding="utf-8")

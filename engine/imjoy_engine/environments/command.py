@@ -175,13 +175,13 @@ def _plan(
 ) -> dict[str, object]:
     from imjoy_engine.environments.old_pins import for_old_pins
     from imjoy_engine.environments.planning import plan_environment
-    from imjoy_engine.environments.scrub import scrub
+    from imjoy_engine.environments.redact import redact
 
     manifest = _manifest(file, options.tag)
     spec = plan_environment(manifest, manifest.tag, as_of=_day(options))
     spec = asyncio.run(for_old_pins(spec, root, environ, lambda progress: None, keep=root.is_dir()))
     spec = replace(spec, notes=(*spec.notes, *manifest.notes_on_others))
-    plan: dict[str, object] = json.loads(scrub(json.dumps(spec.as_json())))
+    plan: dict[str, object] = json.loads(redact(json.dumps(spec.as_json())))
     wished = {"activates": spec.activates} if spec.activates else {}
     return {"plugin": manifest.name, "tag": manifest.tag, **wished, **plan}
 

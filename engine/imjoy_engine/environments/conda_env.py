@@ -22,8 +22,8 @@ from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.pip_part import PipPart
 from imjoy_engine.environments.prefix import interpreter_of, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.rosetta import INTEL, ensure_rosetta, has_another
-from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.targets import virtual_packages
 from imjoy_engine.environments.venv_env import (
@@ -365,7 +365,7 @@ class _Rattler:
             raise ImJoyError(
                 "env.unsolvable",
                 f"conda cannot read {text!r} as a package.",
-                why=scrub(str(error)),
+                why=redact(str(error)),
                 fix='Write it as "numpy", "numpy=1.20" or "numpy>=1.20,<2".',
             ) from error
 
@@ -402,9 +402,9 @@ class _Rattler:
             news.close()
 
     def _unsolvable(self, error: Exception) -> ImJoyError:
-        reasons = scrub(str(error)).removeprefix("Cannot solve the request because of:").strip()
+        reasons = redact(str(error)).removeprefix("Cannot solve the request because of:").strip()
         missing = _NO_CANDIDATES.search(reasons)
-        channels = " and ".join(map(scrub, self._channels))
+        channels = " and ".join(map(redact, self._channels))
         if missing:
             version = "" if missing[2] in ("", "*") else f" {missing[2]}"
             return ImJoyError(
@@ -424,16 +424,16 @@ class _Rattler:
     def _no_channel(self, error: Exception) -> ImJoyError:
         return ImJoyError(
             "env.channel",
-            f"A channel cannot be read: {', '.join(map(scrub, self._channels))}.",
-            why=scrub(str(error)),
+            f"A channel cannot be read: {', '.join(map(redact, self._channels))}.",
+            why=redact(str(error)),
             fix="Correct the channel's name after \"-c\" in the plugin's config.",
         )
 
     def _offline(self, error: Exception) -> ImJoyError:
         return ImJoyError(
             "env.offline",
-            f"The channels cannot be reached: {', '.join(map(scrub, self._channels))}.",
-            why=f"Wanted: {', '.join(match_specs(self._spec))}.\n{scrub(str(error))}",
+            f"The channels cannot be reached: {', '.join(map(redact, self._channels))}.",
+            why=f"Wanted: {', '.join(match_specs(self._spec))}.\n{redact(str(error))}",
             fix="conda is told to stay offline: take `offline: true` out of its .condarc, and load the plugin once."
             if self._settings.offline
             else "Connect to the network (HTTPS_PROXY, channel_alias in ~/.condarc) and load the plugin once; "
@@ -442,7 +442,7 @@ class _Rattler:
         )
 
     def _not_installed(self, error: Exception) -> ImJoyError:
-        reasons = scrub(str(error))
+        reasons = redact(str(error))
         if _shows(_CHECKSUM_SIGNS, error):
             return ImJoyError(
                 "env.checksum",

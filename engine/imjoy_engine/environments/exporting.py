@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from imjoy_engine.environments.inventory import Environment
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 
 
 def environment_file(environment: Environment) -> str:
@@ -34,7 +34,7 @@ def environment_file(environment: Environment) -> str:
         dependencies += [*([] if "pip" in conda else ["pip"]), {"pip": pip}]
     document = {
         "name": environment.spec.get("label") or f"imjoy-{environment.id[:8]}",
-        "channels": [scrub(str(channel)) for channel in channels],
+        "channels": [redact(str(channel)) for channel in channels],
         "dependencies": dependencies,
     }
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)

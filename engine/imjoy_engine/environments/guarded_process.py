@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from imjoy_engine.child import Child
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.worker.family import kill_group
 
 KILLED_SECONDS = 5.0
@@ -92,7 +92,7 @@ class _Lines:
 
 
 def _readable(line: bytes) -> str:
-    return scrub(_ANSI.sub("", line.decode(errors="replace").rstrip()))
+    return redact(_ANSI.sub("", line.decode(errors="replace").rstrip()))
 
 
 async def _end(transport: asyncio.SubprocessTransport, child: Child) -> None:

@@ -20,7 +20,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_env import match_specs
 from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
 from imjoy_engine.environments.lockfile import ANSWERS, digest_of, refuse_unlockable
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.environments.targets import UV_PLATFORMS
 from imjoy_engine.environments.venv_env import build_variables, find_uv
@@ -132,7 +132,7 @@ def _pip_part(
         raise ImJoyError(
             "lock.unsolvable",
             f"The pip packages that the plugin asks for do not go together on {spec.platform}.",
-            why=scrub(error.result.output),
+            why=redact(error.result.output),
             fix='Correct the package named above in the plugin\'s "requirements", then lock it again.',
         ) from error
     document = tomllib.loads(found.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.old_pins import host_python
 from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Report
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.environments.targets import UV_PLATFORMS, wheel_tags
@@ -214,7 +214,7 @@ def _check_packable(spec: EnvironmentSpec, plugin: str) -> None:
         raise ImJoyError(
             "env.unpackable",
             f"{plugin} takes something from its work folder, which a pack cannot hold.",
-            why=scrub("\n".join(there)),
+            why=redact("\n".join(there)),
             fix="Name the packages in the plugin's config, or carry the work folder over yourself.",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )

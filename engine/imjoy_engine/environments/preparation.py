@@ -17,7 +17,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.prefix import places_of
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ async def _run_commands(
     # Who had to wait for another finds them done.
     if not done.exists():
         for number, command in enumerate(spec.commands):
-            report(Progress("command", f"Running: {scrub(command)}", number / len(spec.commands)))
+            report(Progress("command", f"Running: {redact(command)}", number / len(spec.commands)))
             await _run_command(command, python, work_dir, variables, environ, say)
         _note(done)
 
@@ -160,7 +160,7 @@ def _frozen_commands(spec: EnvironmentSpec) -> ImJoyError:
     return ImJoyError(
         "env.frozen",
         "The plugin's commands have not been run, and the engine was started with --freeze.",
-        why="\n".join(map(scrub, spec.commands)),
+        why="\n".join(map(redact, spec.commands)),
         fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
     )
 
@@ -177,7 +177,7 @@ async def _run_command(
     from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
     from imjoy_engine.environments.venv_env import build_variables
 
-    say(f"$ {scrub(command)}")
+    say(f"$ {redact(command)}")
     lines: list[str] = []
 
     def take(line: str) -> None:
@@ -211,7 +211,7 @@ async def _run_command(
         )
         raise ImJoyError(
             "env.command",
-            f"A command of the plugin {how}: {scrub(command)}",
+            f"A command of the plugin {how}: {redact(command)}",
             why="\n".join(lines),
             fix=f"Try it in {work_dir}, and correct the cmd: in the plugin's config.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Refusals:
         """Return the error for ``what``, a form that this engine does not provide."""
         return ImJoyError(
             "env.unsupported",
-            scrub(f"{self._place} asks for {what:.300}, which this engine does not provide."),
+            redact(f"{self._place} asks for {what:.300}, which this engine does not provide."),
             why=f'An environment for "{self.plugin}" is made of packages (pip, conda), repositories (repo:), '
             "commands (cmd:) and variables.",
             fix=fix or f"Take it out of {self._part} and load the plugin again, if it can do without.",
@@ -31,8 +31,8 @@ class Refusals:
         """Return the error for ``word``, which should be a package but is none; ``example`` is how one looks."""
         return ImJoyError(
             "env.requirement",
-            scrub(f"{self._place} has {word[:200]!r}, which is no requirement."),
-            why=scrub(
+            redact(f"{self._place} has {word[:200]!r}, which is no requirement."),
+            why=redact(
                 f"It stands in {within[:300]!r}. A requirement is a package's name, if need be with a version."
             ),
             fix=f"Write it as {example}.",
@@ -53,7 +53,7 @@ class Refusals:
         """Return the error for a path that is not below the plugin's work folder."""
         return ImJoyError(
             "env.folder",
-            scrub(
+            redact(
                 f"{self._place} names the folder {folder[:200]!r}, which is not inside the plugin's work folder."
             ),
             why="What a plugin fetches stays in its work folder: no absolute path, no .., no ~, no hidden folder.",

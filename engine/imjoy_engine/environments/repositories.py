@@ -13,7 +13,7 @@ from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.prefix import remove_tree
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import Repository
 from imjoy_engine.environments.venv_env import build_variables
 
@@ -67,7 +67,7 @@ async def ensure_repository(
         if not there:
             raise ImJoyError(
                 "env.frozen",
-                f"The repository {scrub(repository.url)} is not here, and the engine was started with --freeze.",
+                f"The repository {redact(repository.url)} is not here, and the engine was started with --freeze.",
                 why=f"It would be cloned to {folder}.",
                 fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
             )
@@ -79,7 +79,7 @@ async def ensure_repository(
             return folder
         raise ImJoyError(
             "env.no-git",
-            f"The plugin needs the repository {scrub(repository.url)}, and there is no git here.",
+            f"The plugin needs the repository {redact(repository.url)}, and there is no git here.",
             fix="Install git, then load the plugin again.",
         )
     call = _Git(git, repository, environ, report)
@@ -94,7 +94,7 @@ async def _clone(git: _Git, folder: Path, repository: Repository) -> None:
     if _holds_something(folder):
         raise ImJoyError(
             "env.repo",
-            f"The repository {scrub(repository.url)} cannot be cloned: its folder holds something else.",
+            f"The repository {redact(repository.url)} cannot be cloned: its folder holds something else.",
             why=f"{folder} is not empty.",
             fix="Move what is in it away, or name another folder after the url.",
         )
@@ -119,7 +119,7 @@ async def _clone(git: _Git, folder: Path, repository: Repository) -> None:
         if code != 0:
             raise ImJoyError(
                 "env.repo",
-                f"The repository {scrub(repository.url)} could not be cloned.",
+                f"The repository {redact(repository.url)} could not be cloned.",
                 why="\n".join(lines),
                 fix="Correct its url in the plugin's config; if it asks for a password, give git access to it first "
                 "(a credential helper, or an ssh key).",
@@ -146,7 +146,7 @@ async def _update(git: _Git, folder: Path, repository: Repository, say: Callable
     if code != 0 or _bare(origin[-1] if origin else "") != _bare(git.url):
         raise ImJoyError(
             "env.repo",
-            f"The repository {scrub(repository.url)} cannot be cloned: its folder holds another one.",
+            f"The repository {redact(repository.url)} cannot be cloned: its folder holds another one.",
             why=f"{folder} was cloned from {origin[-1] if origin else 'somewhere else'}.",
             fix="Move it away, or name another folder after the url.",
         )
@@ -159,7 +159,7 @@ async def _update(git: _Git, folder: Path, repository: Repository, say: Callable
 
 
 def _bare(url: str) -> str:
-    return scrub(url).replace("****@", "").rstrip("/").removesuffix(".git")
+    return redact(url).replace("****@", "").rstrip("/").removesuffix(".git")
 
 
 class _Git:
@@ -186,7 +186,7 @@ class _Git:
                 GIT_CONFIG_KEY_0=f"credential.{parts.scheme}://{host}.helper",
                 GIT_CONFIG_VALUE_0=_HELPER,
             )
-        self._what = f"{repository.folder} from {scrub(repository.url)}"
+        self._what = f"{repository.folder} from {redact(repository.url)}"
 
     async def run(self, arguments: Sequence[str], folder: Path, seconds: float) -> tuple[int, list[str]]:
         """Run git in ``folder``; return its exit code and its last lines."""

@@ -25,7 +25,7 @@ from imjoy.effects.windows import takes_long_names
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class EnvironmentStore:
             raise ImJoyError(
                 "env.frozen",
                 "The plugin's environment is not ready, and the engine was started with --freeze.",
-                why=f"It would need {', '.join(map(scrub, wanted_packages(spec)))}.",
+                why=f"It would need {', '.join(map(redact, wanted_packages(spec)))}.",
                 fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
             )
         _refuse_long_name(prefix)
@@ -193,7 +193,7 @@ class EnvironmentStore:
             raise ImJoyError(
                 "env.failed",
                 "The environment could not be written.",
-                why=scrub(str(error)),
+                why=redact(str(error)),
                 fix=f"See that there is space and that you may write in {self._root}, then load the plugin again.",
             ) from error
         return interpreter_of(prefix)
@@ -232,7 +232,7 @@ class EnvironmentStore:
                 "format": FORMAT,
                 "host": self._host,
                 "created": time.time(),
-                "spec": json.loads(scrub(json.dumps(spec.as_json()))),
+                "spec": json.loads(redact(json.dumps(spec.as_json()))),
             }
             _write(prefix / MARKER_NAME, json.dumps(content, indent=1))
         except BaseException:

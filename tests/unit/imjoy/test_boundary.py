@@ -10,7 +10,7 @@ import pytest
 from tests.kit.files import is_private
 
 from imjoy.boundary import guard
-from imjoy.bug_report import scrub
+from imjoy.bug_report import redact
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
 
@@ -99,8 +99,8 @@ def test_without_a_workspace_the_log_goes_to_the_temporary_folder(
     ],
 )
 def test_scrub_takes_out_what_is_private(text: str, clean: str) -> None:
-    assert scrub(text, Context(Path("/home/ada-l"), {}), secrets=[]) == clean
+    assert redact(text, Context(Path("/home/ada-l"), {}), secrets=[]) == clean
 
 
 def test_a_short_user_name_inside_words_is_left_alone() -> None:
-    assert scrub("an ananas", Context(Path("/home/an"), {"USER": "an"}), secrets=[]) == "an ananas"
+    assert redact("an ananas", Context(Path("/home/an"), {"USER": "an"}), secrets=[]) == "an ananas"

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.typed import typed_line
 from imjoy_engine.environments.conda_words import SUPPORTED_PYTHONS
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec
 
 from .installed import normal_name
@@ -83,7 +83,7 @@ def refusal(
     """Return the error that lists what is missing, with what the person may type."""
     return ImJoyError(
         "env.lacks",
-        scrub(f"{environment.words} lacks what {plugin} asks for: {', '.join(map(str, lacks))}."),
+        redact(f"{environment.words} lacks what {plugin} asks for: {', '.join(map(str, lacks))}."),
         why="Nothing is ever installed into an environment of yours; this would do it:\n"
         + "\n".join(commands(spec, environment, lacks)),
         fix="Type that, or have the plugin run all the same: --anyway",
@@ -107,7 +107,7 @@ def commands(spec: EnvironmentSpec, environment: ExistingEnvironment, lacks: lis
         )
     pip = [*by_kind["pip"], *(word for line in by_kind["local"] for word in line.split())]
     if pip:
-        said.append(scrub(typed_line([environment.python, "-m", "pip", "install", *pip])))
+        said.append(redact(typed_line([environment.python, "-m", "pip", "install", *pip])))
     if any(lack.kind == "python" for lack in lacks):
         said.append("(no command: another Python means another environment)")
     return said

@@ -17,8 +17,8 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_words import read_conda_words
 from imjoy_engine.environments.pip_words import read_pip_words
+from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.refusals import Refusals
-from imjoy_engine.environments.scrub import scrub
 from imjoy_engine.plugins.limits import FIELD_CHARACTERS, MAX_ENTRIES
 from imjoy_engine.plugins.reading import read_body
 
@@ -71,9 +71,9 @@ HOSTILE: dict[str, Callable[[int], object]] = {
     "tags": lambda n: read(body(config(tags=["a"] * n))),
     "a version": lambda n: read(body(config(version="1." * n))),
     "an api version": lambda n: read(body(config(api_version="1." * n))),
-    "urls in a text": lambda n: scrub("://a" * n),
-    "users in a text": lambda n: scrub("://a:b" * n),
-    "queries in a text": lambda n: scrub("://a?" * n),
+    "urls in a text": lambda n: redact("://a" * n),
+    "users in a text": lambda n: redact("://a:b" * n),
+    "queries in a text": lambda n: redact("://a?" * n),
     "blocks": lambda n: read(json.dumps({"source": "<a>" * n}).encode()),
     "attributes": lambda n: read(json.dumps({"source": "<config " + "a " * n}).encode()),
     "spaces in a tag": lambda n: read(json.dumps({"source": "<config" + " " * n}).encode()),

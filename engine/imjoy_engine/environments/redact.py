@@ -10,7 +10,7 @@ _USER_INFO = re.compile(r"(?<=://)(?!git@)[^/\s\"'<>]*@")
 _QUERY = re.compile(r"(://(?:(?!://)[^\s?#\"'<>])+\?)[^\s#\"'<>]+")
 
 
-def scrub(text: str) -> str:
+def redact(text: str) -> str:
     """Return ``text`` with the user, password and query of every url in it replaced by asterisks.
 
     The bare user ``git`` of an ssh url stays, because it is no secret.

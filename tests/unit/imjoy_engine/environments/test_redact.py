@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imjoy_engine.environments.scrub import scrub
+from imjoy_engine.environments.redact import redact
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from imjoy_engine.environments.scrub import scrub
     ],
 )
 def test_credentials_in_urls_become_asterisks(text: str, expected: str) -> None:
-    assert scrub(text) == expected
+    assert redact(text) == expected
 
 
 SECRETS = st.text(
@@ -32,5 +32,5 @@ SECRETS = st.text(
 
 @given(SECRETS, st.sampled_from(["https", "git+https", "ssh", "git+ssh", "http"]))
 def test_a_password_never_survives(secret: str, scheme: str) -> None:
-    scrubbed = scrub(f"could not reach {scheme}://someone:{secret}@example/x, said git")
-    assert scrubbed == f"could not reach {scheme}://****@example/x, said git"
+    redacted = redact(f"could not reach {scheme}://someone:{secret}@example/x, said git")
+    assert redacted == f"could not reach {scheme}://****@example/x, said git"
