@@ -66,7 +66,7 @@ async def _start(
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        # asyncio by itself would kill the tether alone, and what hangs on it would live on.
+        # asyncio by itself would kill the guard alone, and what it guards would live on.
         await _end(*await starting)
         raise
 
@@ -96,7 +96,7 @@ def _readable(line: bytes) -> str:
 
 
 async def _end(transport: asyncio.SubprocessTransport, child: Child) -> None:
-    """Have the tether kill what hangs on it, and kill the tether's group: what else is in there, or does not answer."""
+    """Have the guard kill what it guards, and kill the guard's group: what else is in there, or does not answer."""
     lifeline = transport.get_pipe_transport(0)
     if lifeline is not None:
         lifeline.close()

@@ -1,6 +1,6 @@
 """Runs one command that must not outlive whoever started it: ``python -I -S process_guard.py COMMAND [ARGUMENT]…``.
 
-Standard input is the tether. When it ends, because the one at its other end closed it or died in whatever way, this
+Standard input is a pipe of who started us. When it ends, because that one closed it or died in whatever way, this
 process and everything that the command started are killed. Otherwise the command's exit code is ours, and what it left
 running is killed: every descendant on Linux and Windows, elsewhere our process group, by whoever started us. It imports
 next to nothing before the command runs: this starts with every step of a build, and ``subprocess`` would double that.

@@ -98,7 +98,7 @@ def test_without_a_workspace_the_log_goes_to_the_temporary_folder(
         (str(Path("/home/ada-l/w")), str(Path("~/w"))),
     ],
 )
-def test_scrub_takes_out_what_is_private(text: str, clean: str) -> None:
+def test_redact_takes_out_what_is_private(text: str, clean: str) -> None:
     assert redact(text, Context(Path("/home/ada-l"), {}), secrets=[]) == clean
 
 
