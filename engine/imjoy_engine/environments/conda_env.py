@@ -16,7 +16,7 @@ from typing import Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls, find_conda
-from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
+from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
 from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.pip_part import PipPart

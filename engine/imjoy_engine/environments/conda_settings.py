@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imjoy.effects.conda import CHANNEL_ALIAS, conda_of_prefix, root_of
 from imjoy.effects.home import home_folder, typed_path
-from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
+from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 
 YES = ("true", "yes", "on", "1")
 NO = ("false", "no", "off", "0")

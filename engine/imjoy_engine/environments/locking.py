@@ -18,7 +18,7 @@ from imjoy.effects.pip_settings import uv_options
 from imjoy.effects.process import CommandFailed, run_command
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_env import match_specs
-from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
+from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 from imjoy_engine.environments.lockfile import ANSWERS, digest_of, refuse_unlockable
 from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec

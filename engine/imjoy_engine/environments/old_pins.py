@@ -22,7 +22,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from imjoy.effects.pip_settings import uv_options
 from imjoy_engine.environments.ages import month_of
-from imjoy_engine.environments.conda_words import DEFAULT_CHANNEL
+from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 from imjoy_engine.environments.existing.installed import normal_name
 from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.progress import Progress, Report

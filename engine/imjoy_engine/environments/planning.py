@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imjoy_engine.environments.ages import age_of
-from imjoy_engine.environments.conda_words import (
+from imjoy_engine.environments.conda_spec_parser import (
     DEFAULT_CHANNEL,
     SUPPORTED_PYTHONS,
-    CondaWords,
+    CondaSpec,
+    parse_conda_spec,
     read_channel,
-    read_conda_words,
     read_package,
     split_words,
 )
@@ -104,7 +104,7 @@ class Planner:
         self._folder = posixpath.dirname(environment_file)
         self._indexes: list[str] = []
         self._requirements: set[str] = set(BASE_REQUIREMENTS)
-        self._conda = CondaWords()
+        self._conda = CondaSpec()
         self._conda_wanted = False
         # Channels that a plugin adds for itself stay when it makes another environment.
         self._added_channels: list[str] = []
@@ -121,7 +121,7 @@ class Planner:
     def continue_from(self, spec: EnvironmentSpec) -> None:
         """Start with what ``spec`` has."""
         self._requirements.update(spec.requirements)
-        self._conda = CondaWords(spec.label, spec.python, spec.channels, spec.conda)
+        self._conda = CondaSpec(spec.label, spec.python, spec.channels, spec.conda)
         self._conda_wanted = spec.needs_conda
         self._local, self._repos = [*spec.local], [*spec.repos]
         self._indexes = [*spec.indexes]
@@ -284,14 +284,14 @@ class Planner:
 
     def _create(self, text: str) -> None:
         """A new environment: of several the last one counts."""
-        self._conda = read_conda_words(text, self._refusals)
+        self._conda = parse_conda_spec(text, self._refusals)
         self._conda_wanted = True
         self._files.clear()
         self._notes += self._conda.notes
 
     def _install(self, text: str) -> None:
-        words = read_conda_words(text, self._refusals)
-        self._conda = CondaWords(
+        words = parse_conda_spec(text, self._refusals)
+        self._conda = CondaSpec(
             self._conda.label,
             words.python or self._conda.python,
             tuple(dict.fromkeys([*words.channels, *self._conda.channels])),

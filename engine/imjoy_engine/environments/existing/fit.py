@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.typed import typed_line
-from imjoy_engine.environments.conda_words import SUPPORTED_PYTHONS
+from imjoy_engine.environments.conda_spec_parser import SUPPORTED_PYTHONS
 from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec
 

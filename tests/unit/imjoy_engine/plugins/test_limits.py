@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.conda_words import read_conda_words
+from imjoy_engine.environments.conda_spec_parser import parse_conda_spec
 from imjoy_engine.environments.pip_words import read_pip_words
 from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.refusals import Refusals
@@ -64,8 +64,8 @@ HOSTILE: dict[str, Callable[[int], object]] = {
     "yaml brackets": lambda n: read(body("name: P\ntype: native-python\nx: " + "[" * n, "yaml")),
     "spaces in a requirement": lambda n: read(body(config(requirements=["a" + " " * n + "!"]))),
     "spaces for pip": lambda n: list(read_pip_words("a" + " " * n + "!", REFUSALS)),
-    "spaces for conda": lambda n: read_conda_words("a" + " " * n + "!", REFUSALS),
-    "operators for conda": lambda n: read_conda_words("a" + "=1,<" * n, REFUSALS),
+    "spaces for conda": lambda n: parse_conda_spec("a" + " " * n + "!", REFUSALS),
+    "operators for conda": lambda n: parse_conda_spec("a" + "=1,<" * n, REFUSALS),
     "joined parts": lambda n: read(body(config(requirements="a && " * n))),
     "many requirements": lambda n: read(body(config(requirements=["a"] * n))),
     "tags": lambda n: read(body(config(tags=["a"] * n))),

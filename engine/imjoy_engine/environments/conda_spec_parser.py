@@ -53,7 +53,7 @@ _FIRST_NUMBERS = re.compile(r"(\d+)(?:\.(\d+))?")
 
 
 @dataclass(frozen=True)
-class CondaWords:
+class CondaSpec:
     """What a conda command asks for.
 
     ``python`` is None when it names none, else a constraint (``3.6.8``, ``>=3.6``). ``label`` is the name that the
@@ -67,7 +67,7 @@ class CondaWords:
     notes: tuple[str, ...] = ()
 
 
-def read_conda_words(text: str, refusals: Refusals) -> CondaWords:
+def parse_conda_spec(text: str, refusals: Refusals) -> CondaSpec:
     """Return what the arguments of ``conda create`` or ``conda install`` ask for.
 
     Raises:
@@ -97,7 +97,7 @@ def read_conda_words(text: str, refusals: Refusals) -> CondaWords:
                 packages.append(package)
             else:
                 python = constraint
-    return CondaWords(label, python, _unique(channels), _unique(packages), _unique(notes))
+    return CondaSpec(label, python, _unique(channels), _unique(packages), _unique(notes))
 
 
 def read_package(word: str, within: str, refusals: Refusals) -> tuple[str, str | None, list[str]]:
