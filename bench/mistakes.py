@@ -204,7 +204,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("if self.in_config else self.file\n\n", "if not self.in_config else self.file\n\n"),
         ('"{self.field}"\' if self.in_config else self.file\n', '"{self.field}"\'\n'),
     ),
-    f"{ENGINE}environments/pip_words.py": (
+    f"{ENGINE}environments/pip_spec_parser.py": (
         ('if "${" in text or', "if"),
         ('if "${" in path or', "if"),
         ("or _LINE_PARTS.search(path)", ""),
@@ -283,7 +283,7 @@ TESTS = {
     f"{ENGINE}environments/store.py": f"{UNIT}environments/test_store.py",
     f"{ENGINE}plugins/manifest.py": f"{UNIT}plugins/test_manifest.py {UNIT}plugins/test_limits.py",
     f"{ENGINE}environments/refusals.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
-    f"{ENGINE}environments/pip_words.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
+    f"{ENGINE}environments/pip_spec_parser.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
     f"{COMMAND}upgrade/journal.py": "tests/unit/imjoy/upgrade/test_journal.py",
     f"{COMMAND}path/block.py": "tests/unit/imjoy/path/test_block.py",
 }

@@ -23,7 +23,7 @@ from imjoy_engine.environments.conda_spec_parser import (
     split_words,
 )
 from imjoy_engine.environments.folders import inner_path
-from imjoy_engine.environments.pip_words import read_pip_words
+from imjoy_engine.environments.pip_spec_parser import parse_pip_spec
 from imjoy_engine.environments.refusals import Refusals
 from imjoy_engine.environments.spec import (
     BASE_REQUIREMENTS,
@@ -274,7 +274,7 @@ class Planner:
         self._folder = "" if folder == "." else folder
 
     def _pip(self, text: str) -> None:
-        for word in read_pip_words(text, self._refusals, self._folder):
+        for word in parse_pip_spec(text, self._refusals, self._folder):
             if word.kind == "package":
                 self._requirements.add(word.text)
                 self._asked.append(word.text)

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.pip_words import normal_requirement
+from imjoy_engine.environments.pip_spec_parser import normal_requirement
 from imjoy_engine.environments.planning import add_environment_file, plan_environment
 from imjoy_engine.environments.refusals import Refusals
 from imjoy_engine.environments.spec import (

@@ -16,7 +16,7 @@ import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_spec_parser import parse_conda_spec
-from imjoy_engine.environments.pip_words import read_pip_words
+from imjoy_engine.environments.pip_spec_parser import parse_pip_spec
 from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.refusals import Refusals
 from imjoy_engine.plugins.limits import FIELD_CHARACTERS, MAX_ENTRIES
@@ -63,7 +63,7 @@ HOSTILE: dict[str, Callable[[int], object]] = {
     "yaml digits": lambda n: read(body("name: P\ntype: native-python\nx: 1" + "1" * n, "yaml")),
     "yaml brackets": lambda n: read(body("name: P\ntype: native-python\nx: " + "[" * n, "yaml")),
     "spaces in a requirement": lambda n: read(body(config(requirements=["a" + " " * n + "!"]))),
-    "spaces for pip": lambda n: list(read_pip_words("a" + " " * n + "!", REFUSALS)),
+    "spaces for pip": lambda n: list(parse_pip_spec("a" + " " * n + "!", REFUSALS)),
     "spaces for conda": lambda n: parse_conda_spec("a" + " " * n + "!", REFUSALS),
     "operators for conda": lambda n: parse_conda_spec("a" + "=1,<" * n, REFUSALS),
     "joined parts": lambda n: read(body(config(requirements="a && " * n))),

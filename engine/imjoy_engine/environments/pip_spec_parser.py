@@ -54,7 +54,7 @@ _EXAMPLE = '"numpy", "numpy>=1.20" or "git+https://…"'
 
 
 @dataclass(frozen=True)
-class PipWord:
+class PipArgument:
     """One thing that pip is to do.
 
     ``kind`` is ``package`` (``text`` is a requirement in normal form), ``local`` (``text`` is a line of a requirements
@@ -66,7 +66,7 @@ class PipWord:
     text: str
 
 
-def read_pip_words(text: str, refusals: Refusals, folder: str = "") -> Iterator[PipWord]:
+def parse_pip_spec(text: str, refusals: Refusals, folder: str = "") -> Iterator[PipArgument]:
     """Yield what the arguments of ``pip install`` ask for; ``folder``, below the work folder, is what paths begin at.
 
     Raises:
@@ -74,13 +74,13 @@ def read_pip_words(text: str, refusals: Refusals, folder: str = "") -> Iterator[
     """
     whole = None if _LOCAL.match(text) else normal_requirement(text)
     if whole:
-        yield PipWord("package", whole)
+        yield PipArgument("package", whole)
         return
     words = iter(_words(text))
     for word in words:
         option, joined, value = word.partition("=")
         if word in _POINTLESS_OPTIONS:
-            yield PipWord("note", f"{word} was ignored: a plugin's environment is always made afresh.")
+            yield PipArgument("note", f"{word} was ignored: a plugin's environment is always made afresh.")
         elif option in _EDITABLE or option in _LISTING:
             target = value if joined else next(words, "")
             yield _file_option("-e" if option in _EDITABLE else "-r", target, text, refusals, folder)
@@ -90,31 +90,31 @@ def read_pip_words(text: str, refusals: Refusals, folder: str = "") -> Iterator[
         elif word.startswith("-"):
             raise refusals.unsupported(f"the option {word} of pip ({text!r})")
         elif _LOCAL.match(word):
-            yield PipWord("local", _inner(word, refusals, folder))
+            yield PipArgument("local", _inner(word, refusals, folder))
         elif requirement := normal_requirement(word):
-            yield PipWord("package", requirement)
+            yield PipArgument("package", requirement)
         else:
             raise refusals.requirement(word, text, _EXAMPLE)
 
 
-def _index(option: str, place: str, text: str, refusals: Refusals, folder: str) -> PipWord:
+def _index(option: str, place: str, text: str, refusals: Refusals, folder: str) -> PipArgument:
     if _WEB_PAGE.fullmatch(place) and "${" not in place and place.isprintable():
-        return PipWord("index", f"{option} {place}")
+        return PipArgument("index", f"{option} {place}")
     if option != "--find-links" or not place or "://" in place:
         raise refusals.unsupported(
             f"the option {option} of pip without an https address ({text!r})",
             f'"pip: torch {option} https://…"',
         )
-    return PipWord("local", f"{option} {_inner(place, refusals, folder)}")
+    return PipArgument("local", f"{option} {_inner(place, refusals, folder)}")
 
 
-def _file_option(option: str, target: str, text: str, refusals: Refusals, folder: str) -> PipWord:
+def _file_option(option: str, target: str, text: str, refusals: Refusals, folder: str) -> PipArgument:
     if not target:
         raise refusals.requirement(option, text, f'"pip: {option} ./folder"')
     if option == "-e" and target.startswith("git+") and (package := normal_requirement(target)):
         # An editable checkout would have to live somewhere; installed it is the same to a plugin.
-        return PipWord("package", package)
-    return PipWord("local", f"{option} {_inner(target, refusals, folder)}")
+        return PipArgument("package", package)
+    return PipArgument("local", f"{option} {_inner(target, refusals, folder)}")
 
 
 def _inner(path: str, refusals: Refusals, folder: str) -> str:
