@@ -191,7 +191,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ('block.attributes.get("lang", "python")) == "python"', 'block.attributes.get("lang", "python"))'),
         ("            chosen.by_tag(field, chosen.tag)\n", "            pass\n"),
     ),
-    f"{ENGINE}environments/refusals.py": (
+    f"{ENGINE}environments/spec_errors.py": (
         ('redact(f"{self._place} has', '(f"{self._place} has'),
         (
             'redact(f"{self._place} asks for {what:.300}, which this engine does not provide.")',
@@ -282,7 +282,7 @@ TESTS = {
     f"{ENGINE}worker/wire.py": f"{UNIT}test_gate.py {UNIT}worker/test_wire.py",
     f"{ENGINE}environments/store.py": f"{UNIT}environments/test_store.py",
     f"{ENGINE}plugins/manifest.py": f"{UNIT}plugins/test_manifest.py {UNIT}plugins/test_limits.py",
-    f"{ENGINE}environments/refusals.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
+    f"{ENGINE}environments/spec_errors.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
     f"{ENGINE}environments/pip_spec_parser.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
     f"{COMMAND}upgrade/journal.py": "tests/unit/imjoy/upgrade/test_journal.py",
     f"{COMMAND}path/block.py": "tests/unit/imjoy/path/test_block.py",

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imjoy_engine.environments.refusals import Refusals
+from imjoy_engine.environments.spec_errors import SpecErrors
 
 DEFAULT_CHANNEL = "conda-forge"
 # What a plugin gets that asks for conda packages and names no Python: those that the worker is tested on.
@@ -67,7 +67,7 @@ class CondaSpec:
     notes: tuple[str, ...] = ()
 
 
-def parse_conda_spec(text: str, refusals: Refusals) -> CondaSpec:
+def parse_conda_spec(text: str, spec_errors: SpecErrors) -> CondaSpec:
     """Return what the arguments of ``conda create`` or ``conda install`` ask for.
 
     Raises:
@@ -83,15 +83,15 @@ def parse_conda_spec(text: str, refusals: Refusals) -> CondaSpec:
         if option in _LABEL_OPTIONS:
             label = value if value is not None else next(words, "")
         elif option in _CHANNEL_OPTIONS:
-            channel, note = read_channel(value if value is not None else next(words, ""), text, refusals)
+            channel, note = read_channel(value if value is not None else next(words, ""), text, spec_errors)
             channels.append(channel)
             notes += note
         elif option in _POINTLESS_OPTIONS:
             continue
         elif option.startswith("-"):
-            raise refusals.unsupported(f"the option {option} of conda ({text!r})")
+            raise spec_errors.unsupported(f"the option {option} of conda ({text!r})")
         else:
-            package, constraint, note = read_package(word, text, refusals)
+            package, constraint, note = read_package(word, text, spec_errors)
             notes += note
             if constraint is None:
                 packages.append(package)
@@ -100,28 +100,28 @@ def parse_conda_spec(text: str, refusals: Refusals) -> CondaSpec:
     return CondaSpec(label, python, _unique(channels), _unique(packages), _unique(notes))
 
 
-def read_package(word: str, within: str, refusals: Refusals) -> tuple[str, str | None, list[str]]:
+def read_package(word: str, within: str, spec_errors: SpecErrors) -> tuple[str, str | None, list[str]]:
     """Return a package in normal form, the constraint when it is Python itself (else None), and notes."""
     match = _PACKAGE.fullmatch(_OPERATOR.sub(r"\1", word.strip()))
     # conda's own spelling with spaces, as environment files have it: "numpy 1.14 py36_0".
     if match is None and re.fullmatch(r"\S+(?: +[\w.*+-]+){1,2}", word.strip()):
         match = _PACKAGE.fullmatch("=".join(word.split()))
     if match is None:
-        raise refusals.requirement(
+        raise spec_errors.requirement(
             word, within, '"numpy", "numpy=1.20", "numpy>=1.20,<2" or "channel::numpy"'
         )
     notes: list[str] = []
     name, version = match["name"].lower(), match["version"]
     if name == "python":
-        return "", python_constraint(version, refusals), notes
+        return "", python_constraint(version, spec_errors), notes
     channel = ""
     if match["channel"]:
-        found, notes = read_channel(match["channel"], within, refusals)
+        found, notes = read_channel(match["channel"], within, spec_errors)
         channel = f"{found}::"
     return f"{channel}{name}{version}{match['build']}", None, notes
 
 
-def python_constraint(version: str, refusals: Refusals) -> str:
+def python_constraint(version: str, spec_errors: SpecErrors) -> str:
     """Return which Python is meant by what stands after its name; nothing means any that is supported.
 
     Raises:
@@ -142,18 +142,18 @@ def python_constraint(version: str, refusals: Refusals) -> str:
             or (major == OLDEST_PYTHON[0] and minor is not None and minor < OLDEST_PYTHON[1])
             or (below and (major, minor or 0) <= OLDEST_PYTHON)
         ):
-            raise refusals.old_python(wanted)
+            raise spec_errors.old_python(wanted)
     return wanted
 
 
-def read_channel(text: str, within: str, refusals: Refusals) -> tuple[str, list[str]]:
+def read_channel(text: str, within: str, spec_errors: SpecErrors) -> tuple[str, list[str]]:
     """Return a channel and notes; Anaconda's own are conda-forge here."""
     if _DEFAULTS.fullmatch(text):
         return DEFAULT_CHANNEL, [
             f'The channel "{text}" was taken for conda-forge, which has the same packages under a free licence.'
         ]
     if not _CHANNEL.fullmatch(text) or ".." in text:
-        raise refusals.requirement(text, within, '"-c conda-forge", or with a url "-c https://…"')
+        raise spec_errors.requirement(text, within, '"-c conda-forge", or with a url "-c https://…"')
     return text.rstrip("/"), []
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from imjoy_engine.environments.folders import inner_path
-from imjoy_engine.environments.refusals import Refusals
+from imjoy_engine.environments.spec_errors import SpecErrors
 
 # Options that change nothing where everything is installed afresh.
 _POINTLESS_OPTIONS = frozenset(
@@ -66,7 +66,7 @@ class PipArgument:
     text: str
 
 
-def parse_pip_spec(text: str, refusals: Refusals, folder: str = "") -> Iterator[PipArgument]:
+def parse_pip_spec(text: str, spec_errors: SpecErrors, folder: str = "") -> Iterator[PipArgument]:
     """Yield what the arguments of ``pip install`` ask for; ``folder``, below the work folder, is what paths begin at.
 
     Raises:
@@ -83,56 +83,56 @@ def parse_pip_spec(text: str, refusals: Refusals, folder: str = "") -> Iterator[
             yield PipArgument("note", f"{word} was ignored: a plugin's environment is always made afresh.")
         elif option in _EDITABLE or option in _LISTING:
             target = value if joined else next(words, "")
-            yield _file_option("-e" if option in _EDITABLE else "-r", target, text, refusals, folder)
+            yield _file_option("-e" if option in _EDITABLE else "-r", target, text, spec_errors, folder)
         elif option in _INDEXES or option[:2] in ("-f", "-i"):
             place = value if joined else option[2:] if option not in _INDEXES else next(words, "")
-            yield _index(_INDEXES.get(option) or _INDEXES[option[:2]], place, text, refusals, folder)
+            yield _index(_INDEXES.get(option) or _INDEXES[option[:2]], place, text, spec_errors, folder)
         elif word.startswith("-"):
-            raise refusals.unsupported(f"the option {word} of pip ({text!r})")
+            raise spec_errors.unsupported(f"the option {word} of pip ({text!r})")
         elif _LOCAL.match(word):
-            yield PipArgument("local", _inner(word, refusals, folder))
+            yield PipArgument("local", _inner(word, spec_errors, folder))
         elif requirement := normal_requirement(word):
             yield PipArgument("package", requirement)
         else:
-            raise refusals.requirement(word, text, _EXAMPLE)
+            raise spec_errors.requirement(word, text, _EXAMPLE)
 
 
-def _index(option: str, place: str, text: str, refusals: Refusals, folder: str) -> PipArgument:
+def _index(option: str, place: str, text: str, spec_errors: SpecErrors, folder: str) -> PipArgument:
     if _WEB_PAGE.fullmatch(place) and "${" not in place and place.isprintable():
         return PipArgument("index", f"{option} {place}")
     if option != "--find-links" or not place or "://" in place:
-        raise refusals.unsupported(
+        raise spec_errors.unsupported(
             f"the option {option} of pip without an https address ({text!r})",
             f'"pip: torch {option} https://…"',
         )
-    return PipArgument("local", f"{option} {_inner(place, refusals, folder)}")
+    return PipArgument("local", f"{option} {_inner(place, spec_errors, folder)}")
 
 
-def _file_option(option: str, target: str, text: str, refusals: Refusals, folder: str) -> PipArgument:
+def _file_option(option: str, target: str, text: str, spec_errors: SpecErrors, folder: str) -> PipArgument:
     if not target:
-        raise refusals.requirement(option, text, f'"pip: {option} ./folder"')
+        raise spec_errors.requirement(option, text, f'"pip: {option} ./folder"')
     if option == "-e" and target.startswith("git+") and (package := normal_requirement(target)):
         # An editable checkout would have to live somewhere; installed it is the same to a plugin.
         return PipArgument("package", package)
-    return PipArgument("local", f"{option} {_inner(target, refusals, folder)}")
+    return PipArgument("local", f"{option} {_inner(target, spec_errors, folder)}")
 
 
-def _inner(path: str, refusals: Refusals, folder: str) -> str:
+def _inner(path: str, spec_errors: SpecErrors, folder: str) -> str:
     """Return a path below the work folder as ``./a/b``; extras like ``.[all]`` stay."""
     # It becomes a line of a requirements file: ${NAME} would be one of the engine's variables, and what follows a
     # space an option, a marker or a comment.
     if "${" in path or not path.isprintable() or _LINE_PARTS.search(path):
-        raise refusals.unsupported(f"the path {path!r}")
+        raise spec_errors.unsupported(f"the path {path!r}")
     bare, bracket, extras = path.partition("[")
     if bracket and not _EXTRAS.fullmatch(extras):
-        raise refusals.unsupported(f"the path {path!r}")
+        raise spec_errors.unsupported(f"the path {path!r}")
     bare = bare.removeprefix("file://") if bare.startswith("file://.") else bare
     if folder and inner_path(bare.replace("..", "up")) is not None:
         # From a folder below the work folder a way up is meant, as long as it does not lead out.
         bare = posixpath.normpath(f"{folder}/{bare}".replace("\\", "/"))
     inner = inner_path(bare)
     if inner is None:
-        raise refusals.folder(path)
+        raise spec_errors.folder(path)
     return f"./{inner}{bracket}{extras}" if inner != "." else f".{bracket}{extras}"
 
 

@@ -24,7 +24,6 @@ from imjoy_engine.environments.conda_spec_parser import (
 )
 from imjoy_engine.environments.folders import inner_path
 from imjoy_engine.environments.pip_spec_parser import parse_pip_spec
-from imjoy_engine.environments.refusals import Refusals
 from imjoy_engine.environments.spec import (
     BASE_REQUIREMENTS,
     EnvironmentSpec,
@@ -32,6 +31,7 @@ from imjoy_engine.environments.spec import (
     Repository,
     this_platform,
 )
+from imjoy_engine.environments.spec_errors import SpecErrors
 
 if TYPE_CHECKING:
     from imjoy_engine.plugins.manifest import Manifest
@@ -100,7 +100,7 @@ class Planner:
     """
 
     def __init__(self, file: str, plugin: str, environment_file: str = "") -> None:
-        self._refusals = Refusals(file, plugin, "env", in_config=not environment_file)
+        self._spec_errors = SpecErrors(file, plugin, "env", in_config=not environment_file)
         self._folder = posixpath.dirname(environment_file)
         self._indexes: list[str] = []
         self._requirements: set[str] = set(BASE_REQUIREMENTS)
@@ -162,7 +162,7 @@ class Planner:
 
     def read(self, field: str, value: object) -> None:
         """Take one field of the config."""
-        self._refusals = replace(self._refusals, field=field)
+        self._spec_errors = replace(self._spec_errors, field=field)
         for element in _elements(value):
             if isinstance(element, str):
                 for part in _parts(element):
@@ -172,17 +172,17 @@ class Planner:
             elif isinstance(element, Mapping) and field == "env":
                 self._object(element)
             else:
-                raise self._refusals.unsupported(repr(element)[:80])
+                raise self._spec_errors.unsupported(repr(element)[:80])
 
     def read_environment_file(self, content: object) -> None:
         """Take a conda environment file: ``name``, ``channels``, ``dependencies``, ``variables``."""
         document = content if isinstance(content, Mapping) else {}
         dependencies = document.get("dependencies")
         if not isinstance(dependencies, list):
-            raise self._refusals.unsupported("an environment file without a list of dependencies")
+            raise self._spec_errors.unsupported("an environment file without a list of dependencies")
         python, channels, packages = self._conda.python, [], list(self._conda.packages)
         for channel in document.get("channels") or []:
-            name, notes = read_channel(str(channel), str(channel), self._refusals)
+            name, notes = read_channel(str(channel), str(channel), self._spec_errors)
             channels.append(name)
             self._notes += notes
         for dependency in dependencies:
@@ -190,7 +190,7 @@ class Planner:
                 for requirement in dependency.get("pip") or []:
                     self._pip(str(requirement))
                 continue
-            package, constraint, notes = read_package(str(dependency), str(dependency), self._refusals)
+            package, constraint, notes = read_package(str(dependency), str(dependency), self._spec_errors)
             self._notes += notes
             if constraint is None:
                 packages.append(package)
@@ -225,14 +225,14 @@ class Planner:
                     or isinstance(value, (Mapping, list))
                     or value is None
                 ):
-                    raise self._refusals.unsupported(f"the variable {name!r} with the value {value!r}")
+                    raise self._spec_errors.unsupported(f"the variable {name!r} with the value {value!r}")
                 self._variables[str(name)] = _as_text(value)
         elif kind == "gputil":
             self._gpu = _gpu_wish(
                 {**{key: value for key, value in element.items() if key != "type"}, **options}
             )
         else:
-            raise self._refusals.unsupported(f'an element of type "{kind or ""}"')
+            raise self._spec_errors.unsupported(f'an element of type "{kind or ""}"')
 
     def _text(self, line: str) -> None:
         """Take one text that stands for itself."""
@@ -262,19 +262,19 @@ class Planner:
             self._command(f"cd {shlex.quote(self._folder)} && {line}" if self._folder else line)
         elif match := _ACTIVATE.fullmatch(line):
             self._activates = match[1]
-        elif self._refusals.field == "env" or _COMMAND.fullmatch(line):
-            raise self._refusals.unsupported(f"a command ({line!r})")
+        elif self._spec_errors.field == "env" or _COMMAND.fullmatch(line):
+            raise self._spec_errors.unsupported(f"a command ({line!r})")
         else:
             self._pip(line)
 
     def _change_folder(self, text: str) -> None:
         folder = inner_path(posixpath.normpath(posixpath.join(self._folder, text.strip("'\""))))
         if folder is None:
-            raise self._refusals.folder(text)
+            raise self._spec_errors.folder(text)
         self._folder = "" if folder == "." else folder
 
     def _pip(self, text: str) -> None:
-        for word in parse_pip_spec(text, self._refusals, self._folder):
+        for word in parse_pip_spec(text, self._spec_errors, self._folder):
             if word.kind == "package":
                 self._requirements.add(word.text)
                 self._asked.append(word.text)
@@ -284,13 +284,13 @@ class Planner:
 
     def _create(self, text: str) -> None:
         """A new environment: of several the last one counts."""
-        self._conda = parse_conda_spec(text, self._refusals)
+        self._conda = parse_conda_spec(text, self._spec_errors)
         self._conda_wanted = True
         self._files.clear()
         self._notes += self._conda.notes
 
     def _install(self, text: str) -> None:
-        words = parse_conda_spec(text, self._refusals)
+        words = parse_conda_spec(text, self._spec_errors)
         self._conda = CondaSpec(
             self._conda.label,
             words.python or self._conda.python,
@@ -301,7 +301,7 @@ class Planner:
         self._notes += words.notes
 
     def _channel(self, text: str, *, first: bool) -> None:
-        channel, notes = read_channel(text.strip("'\""), text, self._refusals)
+        channel, notes = read_channel(text.strip("'\""), text, self._spec_errors)
         self._added_channels.insert(0 if first else len(self._added_channels), channel)
         self._notes += notes
 
@@ -315,10 +315,10 @@ class Planner:
             elif name in ("-n", "--name"):
                 self._conda = replace(self._conda, label=value if joined else next(words, ""))
             elif name not in ("-q", "-y", "--force", "--prune", "--quiet", "--yes"):
-                raise self._refusals.unsupported(f"the option {word} of conda env ({text.strip()!r})")
+                raise self._spec_errors.unsupported(f"the option {word} of conda env ({text.strip()!r})")
         inner = inner_path(path)
         if inner is None or inner == ".":
-            raise self._refusals.folder(path)
+            raise self._spec_errors.folder(path)
         self._files.append(inner)
         self._conda_wanted = True
 
@@ -335,7 +335,7 @@ class Planner:
             elif name in ("--recursive", "--recurse-submodules"):
                 submodules = True
             elif word.startswith("-") and word not in _GIT_FLAGS:
-                raise self._refusals.unsupported(f"the option {word} of git ({text.strip()!r})")
+                raise self._spec_errors.unsupported(f"the option {word} of git ({text.strip()!r})")
             elif not word.startswith("-"):
                 places.append(word)
         if (
@@ -343,24 +343,24 @@ class Planner:
             or not _REPOSITORY.fullmatch(places[0])
             or (branch and not _BRANCH.fullmatch(branch))
         ):
-            raise self._refusals.requirement(text.strip(), text.strip(), '"repo: https://… folder"')
+            raise self._spec_errors.requirement(text.strip(), text.strip(), '"repo: https://… folder"')
         url = places[0]
         named = places[1] if len(places) > 1 else re.split(r"[/:]", url.rstrip("/"))[-1].removesuffix(".git")
         folder = inner_path(named)
         if folder is None or folder == ".":
-            raise self._refusals.folder(named)
+            raise self._spec_errors.folder(named)
         self._repos.append(Repository(url, folder, branch, submodules))
 
     def _command(self, text: str) -> None:
         if "\x00" in text:
-            raise self._refusals.unsupported("a command with a zero byte")
+            raise self._spec_errors.unsupported("a command with a zero byte")
         self._commands.append(text)
 
     def _export(self, text: str) -> None:
         for word in split_words(text):
             match = _ASSIGNMENT.fullmatch(word)
             if match is None or "$" in match[2] or "`" in match[2]:
-                raise self._refusals.unsupported(f"a command ('export {text}')")
+                raise self._spec_errors.unsupported(f"a command ('export {text}')")
             self._variables[match[1]] = match[2]
 
 

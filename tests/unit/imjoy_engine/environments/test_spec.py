@@ -13,7 +13,6 @@ from packaging.utils import canonicalize_name
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.pip_spec_parser import normal_requirement
 from imjoy_engine.environments.planning import add_environment_file, plan_environment
-from imjoy_engine.environments.refusals import Refusals
 from imjoy_engine.environments.spec import (
     BASE_REQUIREMENTS,
     DEFAULT_ENVIRONMENT,
@@ -21,6 +20,7 @@ from imjoy_engine.environments.spec import (
     GpuWish,
     Repository,
 )
+from imjoy_engine.environments.spec_errors import SpecErrors
 from imjoy_engine.plugins.manifest import from_config
 
 
@@ -589,26 +589,29 @@ HIDDEN = "https://me:hunter2@host/x"
 @pytest.mark.parametrize(
     "make",
     [
-        lambda refusals: refusals.unsupported(f"the form {HIDDEN}"),
-        lambda refusals: refusals.requirement(HIDDEN, "pip: x", "numpy"),
-        lambda refusals: refusals.requirement("x", f"pip: {HIDDEN}", "numpy"),
-        lambda refusals: refusals.folder(f"../{HIDDEN}"),
+        lambda spec_errors: spec_errors.unsupported(f"the form {HIDDEN}"),
+        lambda spec_errors: spec_errors.requirement(HIDDEN, "pip: x", "numpy"),
+        lambda spec_errors: spec_errors.requirement("x", f"pip: {HIDDEN}", "numpy"),
+        lambda spec_errors: spec_errors.folder(f"../{HIDDEN}"),
     ],
 )
 @pytest.mark.parametrize("in_config", [True, False])
 def test_every_refusal_is_without_passwords_and_names_its_place(
-    make: Callable[[Refusals], ImJoyError], in_config: bool
+    make: Callable[[SpecErrors], ImJoyError], in_config: bool
 ) -> None:
-    error = make(Refusals("p.yml", "P", "requirements", in_config=in_config))
+    error = make(SpecErrors("p.yml", "P", "requirements", in_config=in_config))
     assert "hunter2" not in str(error.as_json())
     assert error.what.startswith('p.yml, <config> block: "requirements"' if in_config else "p.yml ")
-    way_out = Refusals("p.yml", "P", "requirements", in_config=in_config).unsupported("x").fix
+    way_out = SpecErrors("p.yml", "P", "requirements", in_config=in_config).unsupported("x").fix
     assert ('"requirements"' if in_config else "p.yml") in way_out
 
 
 def test_a_refusal_is_short_however_long_the_plugin_s_words_are() -> None:
-    refusals = Refusals("p.yml", "P", "requirements")
-    for error in (refusals.unsupported("x" * 9_000), refusals.requirement("x" * 9_000, "x" * 9_000, "numpy")):
+    spec_errors = SpecErrors("p.yml", "P", "requirements")
+    for error in (
+        spec_errors.unsupported("x" * 9_000),
+        spec_errors.requirement("x" * 9_000, "x" * 9_000, "numpy"),
+    ):
         assert len(error.what) < 500
         assert len(error.why) < 500
 

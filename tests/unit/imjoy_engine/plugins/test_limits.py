@@ -18,7 +18,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_spec_parser import parse_conda_spec
 from imjoy_engine.environments.pip_spec_parser import parse_pip_spec
 from imjoy_engine.environments.redact import redact
-from imjoy_engine.environments.refusals import Refusals
+from imjoy_engine.environments.spec_errors import SpecErrors
 from imjoy_engine.plugins.limits import FIELD_CHARACTERS, MAX_ENTRIES
 from imjoy_engine.plugins.reading import read_body
 
@@ -28,7 +28,7 @@ TICK_SECONDS = 1 / 64 if os.name == "nt" else 0.0
 """In such steps Windows counts what a thread has used."""
 LENGTHS = (2_000, 8_000, 32_000)
 NOWHERE = Path("no", "environments")
-REFUSALS = Refusals("p.imjoy.html", "P", "requirements")
+SPEC_ERRORS = SpecErrors("p.imjoy.html", "P", "requirements")
 
 
 def body(config: str, lang: str = "json") -> bytes:
@@ -63,9 +63,9 @@ HOSTILE: dict[str, Callable[[int], object]] = {
     "yaml digits": lambda n: read(body("name: P\ntype: native-python\nx: 1" + "1" * n, "yaml")),
     "yaml brackets": lambda n: read(body("name: P\ntype: native-python\nx: " + "[" * n, "yaml")),
     "spaces in a requirement": lambda n: read(body(config(requirements=["a" + " " * n + "!"]))),
-    "spaces for pip": lambda n: list(parse_pip_spec("a" + " " * n + "!", REFUSALS)),
-    "spaces for conda": lambda n: parse_conda_spec("a" + " " * n + "!", REFUSALS),
-    "operators for conda": lambda n: parse_conda_spec("a" + "=1,<" * n, REFUSALS),
+    "spaces for pip": lambda n: list(parse_pip_spec("a" + " " * n + "!", SPEC_ERRORS)),
+    "spaces for conda": lambda n: parse_conda_spec("a" + " " * n + "!", SPEC_ERRORS),
+    "operators for conda": lambda n: parse_conda_spec("a" + "=1,<" * n, SPEC_ERRORS),
     "joined parts": lambda n: read(body(config(requirements="a && " * n))),
     "many requirements": lambda n: read(body(config(requirements=["a"] * n))),
     "tags": lambda n: read(body(config(tags=["a"] * n))),

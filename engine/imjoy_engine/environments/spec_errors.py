@@ -9,7 +9,7 @@ from imjoy_engine.environments.redact import redact
 
 
 @dataclass(frozen=True)
-class Refusals:
+class SpecErrors:
     """Makes the errors for one ``field`` of the plugin in ``file``."""
 
     file: str
