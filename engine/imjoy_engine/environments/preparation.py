@@ -73,7 +73,7 @@ async def prepare(
     python, known = found or (await store.ensure(spec, report), {})
     variables = {**known, **dict(spec.variables)}
     if spec.gpu is not None:
-        from imjoy_engine.environments.gpus import choose_gpus
+        from imjoy_engine.environments.gpu_selection import choose_gpus
 
         chosen, note = await choose_gpus(spec.gpu, environ)
         say(note)

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from imjoy_engine.environments import gpus
-from imjoy_engine.environments.gpus import Gpu, choose, parse
+from imjoy_engine.environments import gpu_selection
+from imjoy_engine.environments.gpu_selection import Gpu, choose, parse
 from imjoy_engine.environments.spec import GpuWish
 
 LINES = ["0, 90, 100, 1000", "1, 10, 900, 1000", "2, 20, 100, 1000", "3, [N/A], 0, 1000", "no GPU"]
@@ -26,7 +26,7 @@ def test_only_those_that_are_idle_enough_are_chosen() -> None:
 
 
 def test_a_mac_is_told_of_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "this_platform", lambda: "osx-arm64")
-    variables, note = asyncio.run(gpus.choose_gpus(GpuWish(), {"PATH": "/nowhere"}))
+    monkeypatch.setattr(gpu_selection, "this_platform", lambda: "osx-arm64")
+    variables, note = asyncio.run(gpu_selection.choose_gpus(GpuWish(), {"PATH": "/nowhere"}))
     assert variables == {}
     assert "Metal (MPS)" in note
