@@ -34,7 +34,7 @@ from imjoy.model.layout import Layout
 from .auth import Gate, ensure_token
 from .environments.store import EnvironmentStore
 from .launchers.local import LocalLauncher
-from .plugins.lifecycle import Surroundings
+from .plugins.lifecycle import PluginContext
 from .plugins.registry import Registry
 from .settings import Settings
 from .web.app import build_app, build_node_app, build_worker_app
@@ -231,7 +231,7 @@ async def _serve(
     worker_url = url_of(WORKER_HOST, worker_listener.getsockname()[1]) if worker_listener else url
     nodes = await _nodes_for(settings) if settings.cluster else None
     registry = Registry(
-        Surroundings(
+        PluginContext(
             url=nodes.door.url if nodes else url,
             worker_url=nodes.door.url if nodes else worker_url,
             workspace=settings.workspace,

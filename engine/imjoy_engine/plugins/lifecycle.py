@@ -103,7 +103,7 @@ class PluginRequest:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PluginContext:
     """What a plugin needs of the engine: ``url`` is what plugins are told, ``worker_url`` where their workers connect.
 
     ``existing_environments`` is where the records of the person's own environments are, ``scratch`` where a plugin may
@@ -155,7 +155,7 @@ class Link:
 class Plugin:
     """A running plugin. Its fields are always true: they change before anybody is told."""
 
-    def __init__(self, request: PluginRequest, surroundings: Surroundings) -> None:
+    def __init__(self, request: PluginRequest, context: PluginContext) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
         self.events = EventLog()
@@ -172,7 +172,7 @@ class Plugin:
         self.link_secret = secrets.token_urlsafe(32)
         self.links: dict[str, Link] = {}
         self.ended = asyncio.Event()
-        self._surroundings = surroundings
+        self._context = context
         self._control: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
         self._loaded = False
         self._first_client: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -236,7 +236,7 @@ class Plugin:
     async def stop(self, grace: float | None = None) -> None:
         """End the plugin: ``exit()`` and ``grace`` seconds, then signals. Returns when it is gone; may be repeated."""
         if self._stop_grace is None and not self.final:
-            self._stop_grace = self._surroundings.force_quit_timeout if grace is None else grace
+            self._stop_grace = self._context.force_quit_timeout if grace is None else grace
             self._change(PluginState.STOPPING)
             if self._life is not None:
                 self._life.cancel()
@@ -259,7 +259,7 @@ class Plugin:
     async def _run(self) -> None:
         request = self.request
         self._change(PluginState.PREPARING)
-        work_dir = self._surroundings.workspace / request.workspace
+        work_dir = self._context.workspace / request.workspace
         make_folders(work_dir)
         python, wanted_variables, is_ours = await self._prepare(request.environment, work_dir)
 
@@ -268,13 +268,13 @@ class Plugin:
         variables = {
             **wanted_variables,
             **command.variables,
-            "IMJOY_WORKER_URL": f"{self._surroundings.worker_url.replace('http', 'ws', 1)}/api/v1/workers/{self.id}",
+            "IMJOY_WORKER_URL": f"{self._context.worker_url.replace('http', 'ws', 1)}/api/v1/workers/{self.id}",
             "IMJOY_WORKER_SECRET": self.worker_secret,
         }
         try:
             # What a person has installed for themselves is not for environments of ours.
             options = ("-s", *command.options) if is_ours else command.options
-            self._worker = await self._surroundings.launcher.start(
+            self._worker = await self._context.launcher.start(
                 Start(self.id, request.manifest.name, python, options, variables, work_dir, self._wish()),
                 self,
             )
@@ -309,7 +309,7 @@ class Plugin:
         self._change(PluginState.EXITED)
 
     def _wish(self) -> Resources:
-        settings = self._surroundings.cluster
+        settings = self._context.cluster
         if settings is None:
             if self.request.resources:
                 self.say(
@@ -340,9 +340,9 @@ class Plugin:
         """Return the interpreter to start when all that is needed is there, its variables, and whether it is ours."""
         for note in (*spec.notes, *self.request.notes):
             self.say(note)
-        environments = self._surroundings.environments
+        environments = self._context.environments
         manifest = self.request.manifest
-        if self._surroundings.cluster is not None:
+        if self._context.cluster is not None:
             # The cluster chooses the GPU; what this machine has says nothing of the node.
             spec = replace(spec, gpu=None)
         variables: Mapping[str, str] = dict(spec.variables)
@@ -384,7 +384,7 @@ class Plugin:
         from ..environments.existing.records import ExistingEnvironments
         from ..environments.existing.use import use_existing
 
-        environments = ExistingEnvironments(self._surroundings.existing_environments)
+        environments = ExistingEnvironments(self._context.existing_environments)
         return use_existing(choice, self.request.manifest.name, spec, environments, os.environ, self.say)
 
     async def _first_of(
@@ -415,8 +415,8 @@ class Plugin:
             "work_dir": str(work_dir),
             "workspace": request.workspace,
             "tag": request.manifest.tag,
-            "engine_url": self._surroundings.url,
-            "scratch": str(self._surroundings.scratch / self.id),
+            "engine_url": self._context.url,
+            "scratch": str(self._context.scratch / self.id),
             "secret": self.link_secret,
         }
 
@@ -447,7 +447,7 @@ class Plugin:
         if self._running is not None:
             with contextlib.suppress(OSError):
                 self._running.unlink()
-        shutil.rmtree(self._surroundings.scratch / self.id, ignore_errors=True)
+        shutil.rmtree(self._context.scratch / self.id, ignore_errors=True)
         for link in self.links.values():
             link.finish(ENDED)
         self.events.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from imjoy.model.errors import ImJoyError
 
-from .lifecycle import Plugin, PluginRequest, Surroundings
+from .lifecycle import Plugin, PluginContext, PluginRequest
 
 KEPT_ENDED = 50
 
@@ -17,8 +17,8 @@ KEPT_ENDED = 50
 class Registry:
     """Starts plugins, hands out running ones, and stops them all at the end."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: PluginContext) -> None:
+        self._context = context
         self._plugins: OrderedDict[str, Plugin] = OrderedDict()
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -30,7 +30,7 @@ class Registry:
         for plugin in self._plugins.values():
             if plugin.can_be_handed_to(request):
                 return plugin, True
-        plugin = Plugin(request, self._surroundings)
+        plugin = Plugin(request, self._context)
         self._plugins[plugin.id] = plugin
         self._forget_old()
         plugin.begin()

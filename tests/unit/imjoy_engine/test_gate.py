@@ -161,7 +161,7 @@ def test_what_a_plugin_s_cmd_sets_does_not_reach_what_its_worker_connects_with(t
         "cmd": "IMJOY_WORKER_URL=ws://evil IMJOY_WORKER_SECRET=mine MINE=1 python -u",
     }
     body = json.dumps({"config": config, "script": "x = 1"}).encode()
-    surroundings: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         url="http://127.0.0.1:1",
         worker_url="http://127.0.0.1:2",
         workspace=tmp_path,
@@ -174,7 +174,7 @@ def test_what_a_plugin_s_cmd_sets_does_not_reach_what_its_worker_connects_with(t
     )
 
     async def begin() -> Plugin:
-        plugin = Plugin(read_body(body, tmp_path / "existing"), surroundings)
+        plugin = Plugin(read_body(body, tmp_path / "existing"), context)
         plugin.begin()
         await asyncio.wait_for(plugin.ended.wait(), 30)
         return plugin
