@@ -24,7 +24,7 @@ CHECK = Check(
     """\
 Cause: the engine does not start (any more). The doctor starts one on a free port, in a workspace that it throws
 away, and tells what stood in the way in the words of `imjoy start`: a package that is missing or damaged, a
-workspace that cannot be written, a token that is none, a disk that is full, a process that the system killed. The id
+workspace that cannot be written, an invalid token, a disk that is full, a process that the system killed. The id
 of that error stands in brackets; [errors.md](errors.md) has it too.
 
 Cure: the line that is shown. After an interrupted upgrade or an update of the system's Python that is the install
