@@ -131,7 +131,7 @@ class EngineProcess:
             "engine.boot", "The engine ended before it was ready.", why=failure.why, fix=failure.fix
         )
 
-    def hang_up(self) -> None:
+    def request_stop(self) -> None:
         """Ask the engine to stop in order. Safe to repeat, and in a signal handler."""
         if self._process.stdin is not None:
             self._process.stdin.close()

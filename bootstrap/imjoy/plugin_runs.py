@@ -104,7 +104,7 @@ def engine_for_a_run(
             )
         yield EngineAddress(str(event["url"]), read_token(layout))
     finally:
-        engine.hang_up()
+        engine.request_stop()
         engine.wait()
 
 

@@ -39,7 +39,7 @@ class StopSignals:
         """Name the engine that is to be stopped."""
         self._engine = engine
         if self.because is not None:
-            engine.hang_up()
+            engine.request_stop()
 
     def __enter__(self) -> StopSignals:
         self._before = {number: signal.signal(number, self._on_signal) for number in heeded()}
@@ -63,7 +63,7 @@ class StopSignals:
         if again:
             threading.Thread(target=self._engine.end_now).start()
         else:
-            self._engine.hang_up()
+            self._engine.request_stop()
 
 
 @contextmanager

@@ -243,9 +243,9 @@ def command(
             exit_code = ExitCode.DONE
         finally:
             if engine is not None and not engine.detached:
-                engine.hang_up()
+                engine.request_stop()
                 engine.wait()
-    return _farewell(engine, signals, exit_code, as_json=as_json)
+    return _report_end(engine, signals, exit_code, as_json=as_json)
 
 
 def _absolute(path: str | None) -> Path | None:
@@ -324,7 +324,7 @@ def _start(
 
 
 def _end(engine: EngineProcess) -> None:
-    engine.hang_up()
+    engine.request_stop()
     engine.wait()
 
 
@@ -388,7 +388,7 @@ def _update_check(layout: Layout, context: Context, *, as_json: bool) -> Abstrac
     return Notifier(layout, context, render.note) if is_wanted(context, as_json=as_json) else nullcontext()
 
 
-def _farewell(engine: EngineProcess | None, signals: StopSignals, exit_code: int, *, as_json: bool) -> int:
+def _report_end(engine: EngineProcess | None, signals: StopSignals, exit_code: int, *, as_json: bool) -> int:
     from imjoy import render
     from imjoy.model.results import EngineEnded
 

@@ -34,7 +34,7 @@ def try_engine(machine: Machine) -> str:
             event = engine.wait_until_ready(lambda text, fraction: None)
             return str(event.get("url", ""))
         finally:
-            engine.hang_up()
+            engine.request_stop()
             engine.wait()
 
 

@@ -126,7 +126,7 @@ def _check_engine(prefix: Path, context: Context) -> None:
                 fix="imjoy doctor",
             ) from error
         finally:
-            engine.hang_up()
+            engine.request_stop()
             engine.wait()
 
 
