@@ -28,7 +28,7 @@ from imjoy.model.project import (
     TOKEN_VARIABLE,
 )
 
-LIFELINE = "--lifeline"
+STOP_WITH_STDIN = "--lifeline"
 """The option with which an engine ends when its stdin closes."""
 BOOT_SILENCE_SECONDS = 60.0
 """The longest wait for the next sign of life of an engine that starts; a download reports far more often."""
@@ -91,7 +91,7 @@ class ServeOptions:
 
 
 class EngineProcess:
-    """An engine that was started here. Attached, it ends when its lifeline (its stdin) closes; detached, it stays."""
+    """An engine that was started here. Attached, it ends when its stdin closes; detached, it stays."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], evidence: IO[bytes] | None, *, detached: bool
@@ -203,7 +203,7 @@ def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
 
 def launch_engine(options: ServeOptions, context: Context, *, detach: bool) -> EngineProcess:
     """Start an engine and return at once. Raises :class:`ImJoyError` ``engine.unstartable``."""
-    arguments = options.arguments() + ([] if detach else [LIFELINE])
+    arguments = options.arguments() + ([] if detach else [STOP_WITH_STDIN])
     environ = {**ALLOCATOR_VARIABLES, **context.environ, COMMAND_VARIABLE: own_command()}
     if options.token is not None:
         environ[TOKEN_VARIABLE] = options.token
@@ -220,7 +220,7 @@ def launch_again(argv: Sequence[str], port: int, context: Context) -> EngineProc
 
     Raises :class:`ImJoyError` ``engine.unstartable``.
     """
-    words = [word for word in argv if word != LIFELINE]
+    words = [word for word in argv if word != STOP_WITH_STDIN]
     words[words.index("--port") + 1] = str(port)
     environ = {**ALLOCATOR_VARIABLES, **context.environ, COMMAND_VARIABLE: own_command()}
     return _spawn_engine(words, environ, detach=True, to_terminal=False)

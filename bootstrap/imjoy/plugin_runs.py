@@ -156,7 +156,7 @@ class PluginRun:
         return self._process.returncode
 
     def interrupt(self) -> None:
-        """Ask the run to end, by closing its lifeline."""
+        """Ask the run to end, by closing its stdin."""
         cast("IO[bytes]", self._process.stdin).close()
 
     def _finished(self) -> bool:

@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--certfile", type=Path)
     serve.add_argument("--keyfile", type=Path)
     serve.add_argument("--max-message-size", type=int, default=DEFAULT_MAX_MESSAGE_BYTES)
-    serve.add_argument("--lifeline", action="store_true")
+    serve.add_argument("--lifeline", dest="stop_with_stdin", action="store_true")
     serve.add_argument("--silence", type=float, default=SILENCE_SECONDS, metavar="SECONDS")
 
     fetch = commands.add_parser("fetch", allow_abbrev=False)
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--resources", default="{}", metavar="JSON")
     run.add_argument("--as-of", metavar="DATE")
     run.add_argument("--today", action="store_true")
-    run.add_argument("--lifeline", action="store_true")
+    run.add_argument("--lifeline", dest="stop_with_stdin", action="store_true")
     run.add_argument("--workspace", type=Path, default=home / DEFAULT_WORKSPACE_NAME)
     return top
 
@@ -105,7 +105,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         allow_origins=tuple(options.allow_origin),
         allow_hosts=tuple(options.allow_host),
         max_message_size=options.max_message_size,
-        lifeline=options.lifeline,
+        stop_with_stdin=options.stop_with_stdin,
         silence=options.silence,
         tls=options.tls,
         certfile=options.certfile,

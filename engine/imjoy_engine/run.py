@@ -332,8 +332,8 @@ async def run_files(options: argparse.Namespace, environ: Mapping[str, str]) -> 
         environ[URL_VARIABLE], environ[TOKEN_VARIABLE], environ.get(CERTIFICATE_VARIABLE, "")
     )
     myself = asyncio.current_task()
-    # With a lifeline whoever started us holds our standard input open, and its end is the end of the run.
-    answers = Answers(myself.cancel if options.lifeline and myself else None)
+    # With --lifeline whoever started us holds our standard input open, and its end is the end of the run.
+    answers = Answers(myself.cancel if options.stop_with_stdin and myself else None)
     values = Values(options.workspace / ARRAY_FOLDER)
     code = 0
     with kept_awake():

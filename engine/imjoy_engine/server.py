@@ -277,7 +277,7 @@ async def _serve(
             runners.append(await answer(app, nodes.listener, nodes.certificate.context))
         _write_state(context, certificate.pem if certificate else "")
         _stop_on_signals(context.stop_wanted)
-        if settings.lifeline:
+        if settings.stop_with_stdin:
             _stop_at_end_of_input(context.stop_wanted)
         announce(Ready(url, settings.host, port, context.instance, first_launch))
         gc.enable()
@@ -411,11 +411,11 @@ def _stop_on_signals(stop_wanted: asyncio.Event) -> None:
 def _stop_at_end_of_input(stop_wanted: asyncio.Event) -> None:
     """Stop in order when the process that started us has gone, however it went."""
     loop = asyncio.get_running_loop()
-    lifeline = own_input()
+    parent_pipe = own_input()
 
     def watch() -> None:
-        while os.read(lifeline, 1024):
+        while os.read(parent_pipe, 1024):
             pass
         loop.call_soon_threadsafe(stop_wanted.set)
 
-    threading.Thread(target=watch, name="imjoy-lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="imjoy-watch-stdin", daemon=True).start()

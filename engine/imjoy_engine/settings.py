@@ -37,7 +37,7 @@ class Settings:
     allow_hosts: tuple[str, ...] = ()
     max_message_size: int = DEFAULT_MAX_MESSAGE_BYTES
     max_upload: int = 64 << 30
-    lifeline: bool = False
+    stop_with_stdin: bool = False
     silence: float = SILENCE_SECONDS
     cluster: str = ""
     cluster_insecure: bool = False

@@ -356,11 +356,11 @@ def _is_detached(layout: Layout) -> bool:
     """Tell whether the engine that was running already is one in the background, and no terminal's."""
     from imjoy.effects.process import command_line, find_process
     from imjoy.engines import read_state
-    from imjoy.launch import LIFELINE
+    from imjoy.launch import STOP_WITH_STDIN
 
     state = read_state(layout)
     process = find_process(state.pid, state.birth) if state is not None else None
-    return process is not None and LIFELINE not in command_line(process)
+    return process is not None and STOP_WITH_STDIN not in command_line(process)
 
 
 def _upgrade(layout: Layout, context: Context, *, may_ask: bool, as_json: bool) -> None:

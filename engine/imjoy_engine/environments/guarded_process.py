@@ -97,9 +97,9 @@ def _readable(line: bytes) -> str:
 
 async def _end(transport: asyncio.SubprocessTransport, child: Child) -> None:
     """Have the guard kill what it guards, and kill the guard's group: what else is in there, or does not answer."""
-    lifeline = transport.get_pipe_transport(0)
-    if lifeline is not None:
-        lifeline.close()
+    input_pipe = transport.get_pipe_transport(0)
+    if input_pipe is not None:
+        input_pipe.close()
     await child.gone_within(KILLED_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         if sys.platform == "win32":

@@ -126,7 +126,7 @@ def _new_job() -> Job | None:
 
 
 class LocalWorker:
-    """One worker process. Its standard input is the lifeline: it ends when we do, however we end.
+    """One worker process. Its standard input is a pipe of ours: it ends when we do, however we end.
 
     On POSIX the process that we start is the worker's supervisor, which ends as the worker did when nothing is left of
     what that started (see ``worker/supervisor.py``). On Windows a job object does that.
@@ -167,12 +167,12 @@ class LocalWorker:
             self._transport.terminate()
         if await self._child.gone_within(TERMINATE_SECONDS):
             return
-        lifeline = self._transport.get_pipe_transport(0)
-        if lifeline is not None:
-            lifeline.close()
+        input_pipe = self._transport.get_pipe_transport(0)
+        if input_pipe is not None:
+            input_pipe.close()
         if await self._child.gone_within(KILL_SECONDS):
             return
-        # The supervisor itself does not answer. The worker's own end of a lifeline is in its hands.
+        # The supervisor itself does not answer. The worker's own end of such a pipe is in its hands.
         with contextlib.suppress(ProcessLookupError):
             self._transport.kill()
         await self._child.gone_within(KILL_SECONDS)

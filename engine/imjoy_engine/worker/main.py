@@ -39,19 +39,19 @@ def end_with_engine(supervised: bool) -> None:
     Where that is our supervisor's, return when it is ready for whatever the plugin may start. The plugin itself gets an
     empty standard input.
     """
-    lifeline = os.dup(0)
+    parent_pipe = os.dup(0)
     if supervised:
-        os.read(lifeline, 1)
+        os.read(parent_pipe, 1)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
     os.close(empty)
 
     def watch() -> None:
-        while os.read(lifeline, 64):
+        while os.read(parent_pipe, 64):
             pass
         end_process_tree()
 
-    threading.Thread(target=watch, name="imjoy-lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="imjoy-watch-stdin", daemon=True).start()
 
 
 def end_process_tree() -> None:

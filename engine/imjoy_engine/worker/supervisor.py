@@ -18,11 +18,11 @@ ENGINE = 0
 
 
 def split() -> bool:
-    """Become two: return in the worker, whose standard input is now its own lifeline; the supervisor never returns.
+    """Become two: return in the worker, whose standard input is now a pipe of its own; the supervisor never returns.
 
     False where the system has no process left for a supervisor: this is then the worker, and goes without.
     """
-    lifeline, supervisor = os.pipe()
+    worker_input, supervisor = os.pipe()
     chatter, wake = os.pipe()
     os.set_blocking(chatter, False)
     os.set_blocking(wake, False)
@@ -41,13 +41,13 @@ def split() -> bool:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if worker == 0:
             os.setpgid(0, 0)
-            os.dup2(lifeline, 0)
+            os.dup2(worker_input, 0)
             if MARKS:
                 os.environ[MARK] = mark
-        for each in (lifeline, supervisor, chatter, wake):
+        for each in (worker_input, supervisor, chatter, wake):
             os.close(each)
         return worker == 0
-    os.close(lifeline)
+    os.close(worker_input)
     try:
         _end_as(_supervise(worker, supervisor, chatter, told, mark))
     finally:
@@ -55,7 +55,7 @@ def split() -> bool:
         os._exit(1)
 
 
-def _supervise(worker: int, lifeline: int, chatter: int, told: List[int], mark: str) -> int:
+def _supervise(worker: int, worker_input: int, chatter: int, told: List[int], mark: str) -> int:
     """Wait until the worker or the engine ends, and end all that the worker started; return the worker's status."""
     # Who started us reads its output to the end; that must not wait for us.
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -65,7 +65,7 @@ def _supervise(worker: int, lifeline: int, chatter: int, told: List[int], mark: 
         os.setpgid(worker, worker)
     adopting = adopt_orphans()
     with contextlib.suppress(OSError):  # it has gone
-        os.write(lifeline, READY)
+        os.write(worker_input, READY)
     status = None  # type: Optional[int]
     while status is None:
         readable, _, _ = select.select([ENGINE, chatter], [], [])

@@ -73,7 +73,7 @@ def test_it_is_kept_awake_while_plugins_run_and_while_environments_are_built(
     for module in (run, store):
         monkeypatch.setattr(module, "kept_awake", kept_awake)
     monkeypatch.setattr(run, "run_file", run_file)
-    options = argparse.Namespace(lifeline=False, workspace=tmp_path, files=["one", "two"])
+    options = argparse.Namespace(stop_with_stdin=False, workspace=tmp_path, files=["one", "two"])
     environ = {URL_VARIABLE: "http://127.0.0.1:9", TOKEN_VARIABLE: "x" * 32}
     assert asyncio.run(run.run_files(options, environ)) == 0
     asyncio.run(
