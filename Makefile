@@ -13,7 +13,7 @@ PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' 
 .PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix site fmt fuzz architecture clean
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
-# good, and its name stands above for somebody to mend. What fails twice fails the run, and so do more than ten.
+# good, and its name stands above for somebody to look into. What fails twice fails the run, and so do more than ten.
 test: $(READY)
 	$(PYTEST) || { [ $$? = 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 10; }
 

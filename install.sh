@@ -489,7 +489,7 @@ fetch() {
     22 | 33 | 36) : >"$2" ;;
     esac
     case $status in
-    # Another try seldom mends a name, a port, a certificate, a file that is not there, and never a circle.
+    # Another try seldom helps with a name, a port, a certificate, a file that is not there, and never a circle.
     4 | 5 | 6 | 7 | 8 | 22 | 35 | 60 | 77) last=2 ;;
     47) last=1 ;;
     esac

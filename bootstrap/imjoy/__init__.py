@@ -1,4 +1,4 @@
-"""imjoy: installs, starts and mends the ImJoy Plugin Engine.
+"""imjoy: installs, starts and repairs the ImJoy Plugin Engine.
 
 Holds the facts that every Python must be able to read, Python 2.7 and ``setup.py`` included, and nothing else.
 """

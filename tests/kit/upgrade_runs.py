@@ -228,7 +228,7 @@ def killed_at(step: int, *arguments: str) -> Callable[[Machine], tuple[int, str]
 
     def act(machine: Machine) -> tuple[int, str]:
         code = upgrade_killed_at(step, machine, *arguments)
-        # Before any Python has started that could mend it: whole already, as folders change places in one step.
+        # Before any Python has started that could repair it: whole already, as folders change places in one step.
         assert broken_records(machine.site) == []
         assert installed_commit(machine), "a mix"
         return code, ""
@@ -443,7 +443,7 @@ def on_image(act: Callable[[Machine], tuple[int, str]]) -> Callable[[Machine], t
 
 
 def killed_anywhere(step: int, *arguments: str) -> Callable[[Machine], tuple[int, str]]:
-    """Return an act as :func:`killed_at`, but where files are replaced one by one, so that only a Python mends it."""
+    """Return an act as :func:`killed_at`, but where files are replaced one by one, so that only a Python repairs it."""
 
     def act(machine: Machine) -> tuple[int, str]:
         code = upgrade_killed_at(step, machine, *arguments)

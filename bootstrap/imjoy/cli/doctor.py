@@ -1,4 +1,4 @@
-"""``imjoy doctor``: find out what is wrong, say what to type, and mend it."""
+"""``imjoy doctor``: find out what is wrong, say what to type, and repair it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.doctor.model import CheckResult, Examination, FixResult, Machine
 from imjoy.doctor.registry import all_checks, select
-from imjoy.doctor.runner import Look, examination, examine, judge, mend
+from imjoy.doctor.runner import Look, examination, examine, judge, repair
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import DEFAULT_HOST, DEFAULT_PORT
@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 1.0
 @click.option("--list", "as_list", is_flag=True, help="List the checks and look at nothing.")
 @click.option("--offline", is_flag=True, help="Skip what needs a network.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
-@click.option("--fix", is_flag=True, help="Mend what can be mended; asks before each.")
+@click.option("--fix", is_flag=True, help="Repair what can be repaired; asks before each.")
 @click.option("--yes", is_flag=True, help="With --fix and --kill: do not ask.")
 @click.option(
     "--report", type=click.Path(dir_okay=False), help="Write what was found, redacted, into this file."
@@ -110,7 +110,7 @@ def command(
     if fix and any(each.fix for each in looks):
         watch.close()
         _show_plan(looks)
-        fixes = mend(looks, lambda result: _agreed(result, yes=yes, as_json=as_json))
+        fixes = repair(looks, lambda result: _agreed(result, yes=yes, as_json=as_json))
         begin = time.monotonic()
         if fixes:
             again = examine(checks, machine, offline=offline, report=watch)
@@ -188,7 +188,7 @@ def _show_plan(looks: list[Look]) -> None:
 
     planned = [each.result for each in looks if each.fix]
     rows = [line for each in planned for line in titled(each.id, each.fix, width=_width())]
-    render.styled([[("What can be mended", "bold")], *rows], to_stderr=True)
+    render.styled([[("What can be repaired", "bold")], *rows], to_stderr=True)
 
 
 def _agreed(result: CheckResult, *, yes: bool, as_json: bool) -> bool:
@@ -199,7 +199,7 @@ def _agreed(result: CheckResult, *, yes: bool, as_json: bool) -> bool:
     if as_json or not sys.stdin.isatty():
         raise ImJoyError(
             "doctor.unconfirmed",
-            "Nothing was mended, as there is nobody to ask.",
+            "Nothing was repaired, as there is nobody to ask.",
             fix="imjoy doctor --fix --yes",
             exit_code=ExitCode.USAGE,
         )

@@ -30,12 +30,12 @@ VERBS = {
     "new": "Write a first plugin, to be changed.",
     "env": "List, show, plan, lock, export and remove the environments of plugins.",
     "lock": "Write down every package of a plugin's environment, for every platform.",
-    "doctor": "Find out what is wrong, and mend it.",
+    "doctor": "Find out what is wrong, and repair it.",
     "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
     "path": "Say how to put imjoy on PATH, or do it.",
     "desktop": "Put ImJoy into the menu of the desktop, and start it at login.",
     "completion": "Print what has a shell complete the arguments of imjoy.",
-    "install": "Make a folder with a Python, imjoy and what it needs, or mend it.",
+    "install": "Make a folder with a Python, imjoy and what it needs, or repair it.",
     "uninstall": "Remove what an install made.",
 }
 

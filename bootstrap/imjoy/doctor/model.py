@@ -82,7 +82,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw: one sentence, the reason or evidence, and the one command (or act) that mends it."""
+    """What a check saw: one sentence, the reason or evidence, and the one command (or act) that repairs it."""
 
     status: Status
     what: str
@@ -163,7 +163,7 @@ class FixResult(Result):
 
 @dataclass(frozen=True)
 class Examination(Result):
-    """All that was found, in the order of the registry, and what was mended before the second look."""
+    """All that was found, in the order of the registry, and what was repaired before the second look."""
 
     version: str
     python: str

@@ -85,7 +85,7 @@ def examine(
     return [looks[number] for number in range(len(checks))]
 
 
-def mend(looks: Iterable[Look], agree: Callable[[CheckResult], bool]) -> list[FixResult]:
+def repair(looks: Iterable[Look], agree: Callable[[CheckResult], bool]) -> list[FixResult]:
     """Apply the fixes that ``agree`` says yes to, one after another; a fix that fails is a result too."""
     done = []
     for look in looks:

@@ -77,7 +77,7 @@ def titled(id: str, text: str, *, width: int, style: str = "") -> Iterator[Line]
 def fix_lines(fix: FixResult, *, width: int) -> Iterator[Line]:
     """Yield what a fix did, what changed in a file, and how to take it back."""
     if fix.error:
-        yield from titled(fix.id, f"not mended: {fix.error}", width=width, style="bold red")
+        yield from titled(fix.id, f"not repaired: {fix.error}", width=width, style="bold red")
         return
     yield from titled(fix.id, fix.does, width=width, style="green")
     for line in fix.diff.splitlines():
@@ -104,9 +104,9 @@ def summary(examination: Examination) -> str:
 def hints(examination: Examination) -> Iterator[str]:
     """Yield what to type next, when there is something to do."""
     bad = [each for each in examination.checks if each.status in (Status.WARN, Status.FAIL, Status.CRASHED)]
-    mendable = sum(bool(each.fix) for each in bad)
-    if mendable:
-        yield f"imjoy doctor --fix can mend {mendable} of {len(bad)}, and asks before each"
+    repairable = sum(bool(each.fix) for each in bad)
+    if repairable:
+        yield f"imjoy doctor --fix can repair {repairable} of {len(bad)}, and asks before each"
     if bad:
         yield f"imjoy doctor explain {bad[0].id} says more"
 

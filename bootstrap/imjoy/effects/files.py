@@ -17,11 +17,11 @@ from imjoy.model.errors import ImJoyError
 
 MOST_BYTES = 16 << 20
 """No file of ours is nearly as long."""
-_MEND = "Mend its permissions, or choose another place (--workspace, --prefix)."
+_CORRECT = "Correct its permissions, or choose another place (--workspace, --prefix)."
 _KIND = "imjoy doctor --fix"
 REFUSALS = {
-    errno.EACCES: _MEND,
-    errno.EPERM: _MEND,
+    errno.EACCES: _CORRECT,
+    errno.EPERM: _CORRECT,
     errno.EROFS: "Choose a place on a disk that may be written (--workspace, --prefix).",
     errno.ENOSPC: "Free some space, or choose a place on another disk (--workspace, --prefix).",
     errno.EDQUOT: "Free some space, or choose a place on another disk (--workspace, --prefix).",

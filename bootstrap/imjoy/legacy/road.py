@@ -29,7 +29,7 @@ START = (
 
 def main(arguments=None):
     # type: (list[str] | None) -> int
-    """Become ``imjoy`` with the same arguments where it is installed; it is installed, or mended, first if need be.
+    """Become ``imjoy`` with the same arguments where it is installed; it is installed, or repaired, first if need be.
 
     Returns only where a process cannot become another (Windows: the exit code of that one), and when there is nothing
     to become: with the exit code of what stands in the way, which has been told.

@@ -1,6 +1,6 @@
 """The one kind of error that a person is meant to read, and the exit codes.
 
-Every error that a user can cause or mend is an :class:`ImJoyError`: what happened, why, what to type next, under a
+Every error that a user can cause or repair is an :class:`ImJoyError`: what happened, why, what to type next, under a
 stable ``id`` (listed in ``docs/errors.md``). The command line renders it, the engine sends it as JSON, and tests look
 for the id, never for the wording.
 """

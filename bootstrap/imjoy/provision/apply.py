@@ -208,7 +208,7 @@ class Installation:
         yield Effect("own folder", lambda: self._ours.mkdir(mode=0o700, exist_ok=True))
         yield Effect("wheel", self._build_wheel)
         yield Effect("packages", self._install)
-        # A kill from here on may be one that leaves nothing to mend.
+        # A kill from here on may be one that leaves nothing to repair.
         yield Effect("clear the stage", lambda: shutil.rmtree(self._stage, ignore_errors=True))
 
     def _python_effects(self) -> Iterator[Effect]:

@@ -64,6 +64,6 @@ def unwritable(error: OSError) -> ImJoyError:
         "upgrade.unwritable",
         f"The installation cannot be changed; {UNTOUCHED}.",
         why=str(error),
-        fix="run it as the user who installed imjoy, or mend the permissions",
+        fix="run it as the user who installed imjoy, or correct the permissions",
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )

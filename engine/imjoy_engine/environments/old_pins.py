@@ -35,7 +35,7 @@ NEWEST_FIRST = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.
 DECISIONS_FOLDER = "pythons"
 _COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
 _BUILT = ("--only-binary", ":all:")
-# What no other Python would mend.
+# What no other Python would repair.
 _OTHER_REASONS = ("was not found", "were not found", "there is no version", "unauthorized", "forbidden")
 _BOUNDING = ("==", "===", "~=", "<", "<=")
 _PIN = re.compile(r"([A-Za-z0-9][\w.-]*)==\S+(?: ;.*)?")

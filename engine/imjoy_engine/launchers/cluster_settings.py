@@ -200,6 +200,6 @@ def _wrong(file: Path, why: str) -> ImJoyError:
         "cluster.settings",
         f"{file} cannot be used.",
         why=why,
-        fix="Mend that line.",
+        fix="Correct that line.",
         exit_code=ExitCode.USAGE,
     )

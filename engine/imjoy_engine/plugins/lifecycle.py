@@ -521,7 +521,9 @@ class Plugin:
                     "plugin.raised",
                     f"{self.request.manifest.name} raised an error while it was loaded: {message.get('error')}",
                     why=str(message.get("traceback", "")),
-                    fix=str(message.get("advice") or f"Mend {self.request.manifest.file} and load it again."),
+                    fix=str(
+                        message.get("advice") or f"Correct {self.request.manifest.file} and load it again."
+                    ),
                 )
             )
 

@@ -190,7 +190,7 @@ def _syntax_error(file: str, place: str, language: str, reason: str) -> ImJoyErr
         "plugin.config-syntax",
         f"{file}, {place}: the <config> block is not valid {language}.",
         why=reason,
-        fix="Mend that line, then load the plugin again.",
+        fix="Correct that line, then load the plugin again.",
     )
 
 

@@ -31,7 +31,7 @@ PROJECTS = {
 def advice(error: BaseException) -> str:
     """Return the line to add for a module that is missing; empty for every other error."""
     name = getattr(error, "name", None)
-    # A part of a package that is there is not mended by a package more.
+    # A part of a package that is there is not repaired by a package more.
     if not isinstance(error, ModuleNotFoundError) or not name or "." in name:
         return ""
     project = PROJECTS.get(name, name.replace("_", "-"))

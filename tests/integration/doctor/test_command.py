@@ -99,7 +99,7 @@ def test_fix_shows_its_plan_asks_and_looks_again(
     on_terminal: Callable[..., Any], open_token: Path, answer: str, mode: int
 ) -> None:
     terminal = on_terminal("doctor", "--only", "engine.token", "--fix")
-    terminal.expect("What can be mended")
+    terminal.expect("What can be repaired")
     terminal.expect("do it? [y/N] ")
     terminal.type(answer)
     assert terminal.wait() == (0 if mode == 0o600 else 1)

@@ -1,6 +1,6 @@
-"""A machine broken on purpose in twelve ways: each is found under the right id, mended, and clean afterwards.
+"""A machine broken on purpose in twelve ways: each is found under the right id, repaired, and clean afterwards.
 
-The cure is ``imjoy doctor --fix`` where it can mend, else what the finding tells to type, done here by hand.
+The cure is ``imjoy doctor --fix`` where it can repair, else what the finding tells to type, done here by hand.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def default_port_is_free(only_user_of_8080: None) -> None:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A way to break a machine; ``cure`` is None where ``--fix`` mends it."""
+    """A way to break a machine; ``cure`` is None where ``--fix`` repairs it."""
 
     id: str
     breaks: Callable[[InstalledMachine], AbstractContextManager[object] | None]
@@ -170,9 +170,9 @@ def test_what_is_broken_is_found_mended_and_clean_afterwards(
         if exhibit.id == "port.free":
             assert f"pid {os.getpid()}" in finding["why"]
     if finding["fix"]:
-        mended = healthy.doctor("--fix", "--yes")
-        assert exhibit.id in {each["id"] for each in mended["fixes"]}
-        assert not any(each["error"] for each in mended["fixes"])
+        repaired = healthy.doctor("--fix", "--yes")
+        assert exhibit.id in {each["id"] for each in repaired["fixes"]}
+        assert not any(each["error"] for each in repaired["fixes"])
     if exhibit.cure is not None:
         exhibit.cure(healthy)
     again = healthy.doctor()
@@ -204,8 +204,8 @@ def test_conda_activate_is_found_and_mended_in_the_start_up_file(
     healthy.environ["CONDA_EXE"] = str(double_conda)
     (healthy.home / ".bashrc").write_text("# mine\n")
     assert findings(healthy.doctor()) == {"conda.shell_init"}
-    mended = healthy.doctor("--fix", "--yes")
-    [fix] = mended["fixes"]
+    repaired = healthy.doctor("--fix", "--yes")
+    [fix] = repaired["fixes"]
     assert "+# >>> conda initialize >>>" in fix["diff"]
     assert fix["undo"].startswith("mv ")
     assert findings(healthy.doctor()) == set()
@@ -220,7 +220,7 @@ def test_a_damaged_app_is_fetched_again_while_an_engine_runs(healthy: InstalledM
     damaged = next((healthy.private / "webapp").rglob("imjoy-core*.js"))
     damaged.write_text("// shorter\n")
     assert findings(healthy.doctor()) == {"webapp.cache"}
-    mended = healthy.doctor("--fix", "--yes")
-    assert [(each["id"], each["error"]) for each in mended["fixes"]] == [("webapp.cache", "")]
+    repaired = healthy.doctor("--fix", "--yes")
+    assert [(each["id"], each["error"]) for each in repaired["fixes"]] == [("webapp.cache", "")]
     assert findings(healthy.doctor()) == set()
     assert healthy.imjoy("status").returncode == 0

@@ -1,4 +1,4 @@
-"""A workspace in which something is not what it should be: every command ends and says so, and the doctor mends it."""
+"""A workspace in which something is not what it should be: every command ends, says so, and the doctor repairs it."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def test_every_command_ends_with_a_word_about_it_and_the_doctor_mends_it(
             assert (place, spoil) == ("engine.json", os.mkfifo), "a new one is renamed over it"
     finally:
         imjoy("stop")
-    mended = imjoy(
+    repaired = imjoy(
         "doctor", "--fix", "--yes", "--offline", "--only", "engine.files", "--only", "engine.token"
     )
-    assert mended.returncode == 0, mended.stdout
+    assert repaired.returncode == 0, repaired.stdout
     if place == "engine.json":
         imjoy("doctor", "--fix", "--yes", "--offline", "--only", "engine.state")
     try:

@@ -38,7 +38,9 @@ def look(machine: Machine) -> Finding:
     if isinstance(found, str):
         settings = SETTINGS_FILE.search(found)
         if settings is not None:
-            return fail("conda cannot read its settings.", found, f"mend line {settings[2]} of {settings[1]}")
+            return fail(
+                "conda cannot read its settings.", found, f"correct line {settings[2]} of {settings[1]}"
+            )
         return fail("conda does not run.", found, command)
     said = f"conda {found.version}"
     if not os.access(conda.root, os.W_OK):

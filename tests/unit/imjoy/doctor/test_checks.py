@@ -533,7 +533,7 @@ def test_conda_usable_names_the_file_of_settings_that_conda_cannot_read(
     )
     finding = look("conda.usable", CONDA_EXE=str(double_conda))
     assert_fires(finding, Status.FAIL, "cannot read its settings")
-    assert finding.command == "mend line 3 of /home/ada/.condarc"
+    assert finding.command == "correct line 3 of /home/ada/.condarc"
 
 
 def test_net_conda_asks_where_conda_has_conda_forge(

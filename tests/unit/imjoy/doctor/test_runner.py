@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from imjoy.doctor.model import Check, Finding, Fix, Kind, Machine, Repair, Status, fail, ok
-from imjoy.doctor.runner import examination, examine, judge, mend
+from imjoy.doctor.runner import examination, examine, judge, repair
 from imjoy.model.errors import ImJoyError
 
 
@@ -141,10 +141,10 @@ def test_only_what_is_agreed_to_is_mended_and_a_fix_that_fails_is_told(
             done.append(name)
             return Repair(undo=f"undo {name}")
 
-        return lambda _: fail("", "", "", Fix(f"mend {name}", apply))
+        return lambda _: fail("", "", "", Fix(f"repair {name}", apply))
 
     looks = examine([a_check(f"host.{name}", fixing(name)) for name in "abcd"], machine())
-    fixes = mend(looks, lambda result: result.id != "host.b")
+    fixes = repair(looks, lambda result: result.id != "host.b")
     assert done == ["a"]
     assert [(each.id, each.error, each.undo) for each in fixes] == [
         ("host.a", "", "undo a"),
@@ -174,7 +174,7 @@ def test_a_fix_after_which_the_same_is_found_has_not_mended(machine: Callable[..
 
     checks = [a_check("host.lamp", lamp), a_check("host.door", door)]
     before = examine(checks, machine())
-    fixes = mend(before, lambda result: True)
+    fixes = repair(before, lambda result: True)
     first, second = judge(fixes, before=before, after=examine(checks, machine()))
     assert first.error == "it was done, and it is as it was: the lamp is off"
     assert (second.error, second.undo) == ("", "open it")

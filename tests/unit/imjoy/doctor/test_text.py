@@ -48,7 +48,7 @@ def test_every_finding_has_what_why_and_one_command_and_groups_have_titles() -> 
     assert whole.count("why  ") == 3
     assert whole.count("type ") == 3
     assert "1 ok, 1 warning, 1 failure, 1 check crashed, 1 skipped; 1.2 s" in whole
-    assert "imjoy doctor --fix can mend 1 of 3" in whole
+    assert "imjoy doctor --fix can repair 1 of 3" in whole
     assert "imjoy doctor explain host.home" in whole
 
 
@@ -69,4 +69,4 @@ def test_a_fix_is_told_with_its_diff_and_its_undo() -> None:
     ]
     assert lines == ["  a.b                do it", "      +new", "      undo  undo it"]
     [failed] = fix_lines(FixResult("a.b", "do it", "no disk", "", ""), width=80)
-    assert "not mended: no disk" in "".join(part for part, _ in failed)
+    assert "not repaired: no disk" in "".join(part for part, _ in failed)

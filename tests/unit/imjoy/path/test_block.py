@@ -54,9 +54,9 @@ def test_a_shell_of_unix_gets_a_block_that_it_can_read_whatever_the_file_has(con
     assert b"\r" not in changed[len(content) :]
     assert without_block(changed).content == content
     from_before = with_block(content, LINES, unix=False)
-    mended = with_block(from_before, LINES)
-    assert b"\r" not in mended[len(content) :]
-    assert without_block(mended).content == content
+    repaired = with_block(from_before, LINES)
+    assert b"\r" not in repaired[len(content) :]
+    assert without_block(repaired).content == content
 
 
 def test_a_file_that_was_made_for_the_block_may_go_with_its_folders() -> None:
