@@ -24,7 +24,7 @@ from imjoy.effects.process import ask
 from imjoy.effects.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision import packages
-from imjoy.provision.linked import ensure_link, forget, is_link, remove_link
+from imjoy.provision.conda_link import ensure_link, forget, is_link, remove_link
 from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.plan import Plan
 from imjoy.provision.receipt import own_folder, parts_of, read_receipt

@@ -16,8 +16,8 @@ from imjoy.effects.files import may_make_folders
 from imjoy.effects.pip_settings import with_pip_settings
 from imjoy.effects.process import ask
 from imjoy.effects.windows import takes_junctions
+from imjoy.provision.conda_link import environment_of, is_left_over, is_link
 from imjoy.provision.installers import version_numbers
-from imjoy.provision.linked import environment_of, is_left_over, is_link
 from imjoy.provision.receipt import own_folder, read_receipt
 from imjoy.provision.record import read_state
 

@@ -14,7 +14,6 @@ from imjoy.model.results import Result
 from imjoy.provision.arguments import Wish
 from imjoy.provision.door import Door
 from imjoy.provision.installers import NAMES, Distribution, Installer, PythonBuild, distribution, python_build
-from imjoy.provision.linked import environment_of, is_link
 from imjoy.provision.machine import Machine, PrefixFound, look_at_machine, look_at_prefix
 from imjoy.provision.preflight import (
     IMJOY_MIB,

@@ -20,7 +20,7 @@ from imjoy.path.operations import recorded_files, remove_from_file, remove_from_
 from imjoy.provision.apply import Effect, interpreter, perform
 from imjoy.provision.caches import find_caches
 from imjoy.provision.door import Door
-from imjoy.provision.linked import (
+from imjoy.provision.conda_link import (
     environment_of,
     forget,
     is_left_over,

@@ -15,7 +15,7 @@ from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, s
 from imjoy.effects.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME, OWN_CONDA
 from imjoy.effects.process import CommandFailed
 from imjoy.legacy.sentence import install_line
-from imjoy.provision.linked import environment_of
+from imjoy.provision.conda_link import environment_of
 from imjoy.provision.receipt import read_receipt
 
 PYTHON_SECONDS = 15.0
