@@ -19,9 +19,9 @@ def main():
 
         return cli.main()
 
-    from imjoy.legacy import road
+    from imjoy.legacy import bootstrap
 
-    return road.main()
+    return bootstrap.main()
 
 
 if __name__ == "__main__":

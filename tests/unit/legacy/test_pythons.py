@@ -137,8 +137,8 @@ def test_interrupted_while_a_python_comes_it_leaves_nothing(
     root = Path(pythons.__file__).parents[2]
     # Only what the door itself would find is on PATH, so it has to fetch; the interpreter here stands for an old one.
     code = (
-        "import sys; from imjoy.legacy import pythons, road; pythons._candidates = lambda: []; "
-        "sys.exit(road.main(['install']))"
+        "import sys; from imjoy.legacy import pythons, bootstrap; pythons._candidates = lambda: []; "
+        "sys.exit(bootstrap.main(['install']))"
     )
     environ = {"PATH": str(path), "HOME": str(tmp_path), "TMPDIR": str(scratch), "PYTHONPATH": str(root)}
     environ |= {"IMJOY_PYTHON_URL": f"{mirror.url}/stall/python.tar.gz", "IMJOY_PYTHON_SHA256": "0"}
