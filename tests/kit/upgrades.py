@@ -77,10 +77,10 @@ def _disguised(folder: Path) -> None:
 GOOD = "good"
 COMMITS: Mapping[str, tuple[Edit, ...]] = {
     GOOD: (_version,),
-    "same version": (_append("bootstrap/imjoy/legacy/sentence.py", "\n# one line more\n"),),
+    "same version": (_append("bootstrap/imjoy/legacy/messages.py", "\n# one line more\n"),),
     "new dependency": (
         _version,
-        _append("bootstrap/imjoy/legacy/sentence.py", "\n# with a helper\n"),
+        _append("bootstrap/imjoy/legacy/messages.py", "\n# with a helper\n"),
         _replace("pyproject.toml", '"click>=8.1,<9",', '"click>=8.1,<9",\n  "imjoy-test-helper>=2",'),
     ),
     "syntax error": (_version, _prepend("bootstrap/imjoy/cli/__init__.py", "def (:\n")),

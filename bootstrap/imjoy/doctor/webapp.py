@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from imjoy.legacy.sentence import install_line
+from imjoy.legacy.messages import install_line
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import ENGINE_MODULE
 

@@ -10,7 +10,7 @@ import tempfile
 
 from imjoy import __version__
 from imjoy.legacy import ready
-from imjoy.legacy.sentence import OFFER, PREFLIGHT_REFUSED, Refusal, sentence
+from imjoy.legacy.messages import OFFER, PREFLIGHT_REFUSED, Refusal, sentence
 
 VERSION_OPTIONS = ("--version", "-v", "-V")
 #: They make no sense without an install, and are no wish to have one.

@@ -14,8 +14,8 @@ import tempfile
 import threading
 
 from imjoy import PLANNER_FLOOR
+from imjoy.legacy.messages import CHECKSUM_MISMATCH, NETWORK_NEEDED, Refusal
 from imjoy.legacy.ready import PACKAGE, find_prefix
-from imjoy.legacy.sentence import CHECKSUM_MISMATCH, NETWORK_NEEDED, Refusal
 
 START_SECONDS = 5
 SILENCE_SECONDS = 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from imjoy.legacy.sentence import install_line
+from imjoy.legacy.messages import install_line
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.results import Result
 from imjoy.model.typed import typed_line, typed_word

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from imjoy import FLOOR, PLANNER_FLOOR, PROJECT_URL, __version__
-from imjoy.legacy import pythons, ready, sentence
-from imjoy.legacy.sentence import install_line
+from imjoy.legacy import messages, pythons, ready
+from imjoy.legacy.messages import install_line
 from imjoy.model.errors import ExitCode
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
 from imjoy.provision import receipt
@@ -59,7 +59,7 @@ def test_no_document_tells_to_install_the_other_program_of_this_name() -> None:
 
 @pytest.mark.parametrize("name", ["FAILED", "PREFLIGHT_REFUSED", "NETWORK_NEEDED", "CHECKSUM_MISMATCH"])
 def test_the_exit_codes_under_the_floor_are_the_documented_ones(name: str) -> None:
-    assert getattr(sentence, name) == ExitCode[name]
+    assert getattr(messages, name) == ExitCode[name]
 
 
 def test_an_install_is_looked_for_where_it_is_under_the_floor_too() -> None:

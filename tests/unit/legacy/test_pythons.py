@@ -17,8 +17,8 @@ import pytest
 from tests.kit.mirror import Mirror
 
 from imjoy.legacy import pythons
+from imjoy.legacy.messages import Refusal
 from imjoy.legacy.pythons import find_or_fetch
-from imjoy.legacy.sentence import Refusal
 
 PYTHON = sys.executable
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the doubles are shell scripts")

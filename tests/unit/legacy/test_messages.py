@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy import FLOOR
-from imjoy.legacy.sentence import install_line, sentence
+from imjoy.legacy.messages import install_line, sentence
 
 
 def test_it_says_what_is_needed_what_there_is_and_what_is_done() -> None:
