@@ -1,6 +1,6 @@
 // What the page's modules are given: the libraries' globals, and the shapes that they pass on.
 
-import type { EngineError } from "./static/engine/errors.js";
+import type { EngineError } from "./imjoy_engine/webapp/static/engine/errors.js";
 
 declare global {
     var imjoyRPC: any;
