@@ -12,6 +12,7 @@ from imjoy.context import Context
 from imjoy.effects.conda import Conda, environment_of_imjoy, find_condas
 from imjoy.model.results import Result
 from imjoy.provision.arguments import Wish
+from imjoy.provision.conda_link import environment_of, is_link
 from imjoy.provision.door import Door
 from imjoy.provision.installers import NAMES, Distribution, Installer, PythonBuild, distribution, python_build
 from imjoy.provision.machine import Machine, PrefixFound, look_at_machine, look_at_prefix

@@ -19,7 +19,6 @@ from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
 from imjoy.provision.apply import Effect, interpreter, perform
 from imjoy.provision.caches import find_caches
-from imjoy.provision.door import Door
 from imjoy.provision.conda_link import (
     environment_of,
     forget,
@@ -28,6 +27,7 @@ from imjoy.provision.conda_link import (
     is_our_link,
     remove_link,
 )
+from imjoy.provision.door import Door
 from imjoy.provision.machine import foreign_names, isolated
 from imjoy.provision.receipt import own_folder, parts_of, read_receipt
 from imjoy.provision.record import (

@@ -110,7 +110,7 @@ async def _clone(git: _Git, folder: Path, repository: Repository) -> None:
         if code != 0 and any(sign in line for line in lines for sign in _NO_NETWORK):
             raise ImJoyError(
                 "env.offline",
-                f"The repository {scrub(repository.url)} cannot be reached.",
+                f"The repository {redact(repository.url)} cannot be reached.",
                 why="\n".join(lines),
                 fix="Connect to the network (HTTPS_PROXY where there is a proxy) and load the plugin once; afterwards "
                 "it needs none.",
