@@ -139,6 +139,21 @@ def test_a_scheduler_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: p
     assert asyncio.run(slurm.look()) is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the double of squeue is a shell script")
+def test_what_commands_say_is_read_in_english_whatever_the_persons_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    slurm = slurm_of(tmp_path, "true")
+    english = "7|PENDING|Resources||N/A|N/A|N/A"
+    (tmp_path / "squeue").write_text(
+        f"#!/bin/sh\n[ \"$LC_ALL\" = C ] && echo '{english}' || echo '7|WARTET|Mittel||k. A.|k. A.|k. A.'\n"
+    )
+    (tmp_path / "squeue").chmod(0o755)
+    places = asyncio.run(slurm.look())
+    assert places is not None and places["7"].state == "PENDING"
+
+
 def test_where_there_is_no_slurm_it_is_said() -> None:
     with pytest.raises(ImJoyError) as caught:
         asyncio.run(Slurm({"PATH": "/nowhere"}, [], "/w").check())
