@@ -40,5 +40,5 @@ def command(context: Context, words: tuple[str, ...], current: str | None, as_js
     if as_json:
         render.emit_json({"shell": shell, "script": script})
     else:
-        sys.stdout.write(script)
+        render.output(script, to_stdout=True)
     return ExitCode.DONE

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from imjoy import PROJECT_URL
+from imjoy import PROJECT_URL, render
 from imjoy.model.errors import ExitCode
 from imjoy.provision.arguments import help_text
 from imjoy.provision.door import Door
@@ -48,7 +48,7 @@ def show_man_page(verbs: click.Group) -> int:
     page = man_page(verbs)
     program = shutil.which("man")
     if program is None or not sys.stdout.isatty():
-        sys.stdout.write(page)
+        render.output(page, to_stdout=True)
         return ExitCode.DONE
     with tempfile.TemporaryDirectory(prefix="imjoy-") as folder:
         file = Path(folder) / "imjoy.1"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from imjoy.model.errors import ImJoyError
 from imjoy.provision.apply import interpreter
 from imjoy.provision.steps import Steps
 from imjoy.upgrade.journal import link_or_copy
@@ -66,7 +68,7 @@ def make_candidate(
     # Its commands too, though their first lines name the live Python: an imjoy without them is not whole.
     put_into(layer, folder)
     replaced_files = frozenset(_relative(going, folder, origin.environment))
-    _keep_commands(origin, folder, replaced_files)
+    _keep_outside(origin, folder, replaced_files)
     named = name_origin(site, NAME, direct_url) if direct_url is not None else None
     return Candidate(
         environment=folder,
@@ -78,12 +80,18 @@ def make_candidate(
     )
 
 
-def _keep_commands(origin: Origin, trial: Path, replaced: frozenset[Path]) -> None:
-    """Give the trial the commands of what stays: whose RECORD names one that is missing is not whole either."""
-    for command in origin.scripts.iterdir():
-        inside = command.relative_to(origin.environment)
-        if inside not in replaced and not os.path.lexists(trial / inside) and not command.is_dir():
-            link_or_copy(command, trial / inside)
+def _keep_outside(origin: Origin, trial: Path, replaced: frozenset[Path]) -> None:
+    """Give the trial the commands of what stays, and imjoy's manual page: whose RECORD names what is missing is broken."""
+    kept = list(origin.scripts.iterdir())
+    with suppress(ImJoyError):
+        kept += recorded_files(origin.site, NAME)
+    for file in kept:
+        if not file.is_file() or not file.is_relative_to(origin.environment):
+            continue
+        inside = file.relative_to(origin.environment)
+        if inside not in replaced and not os.path.lexists(trial / inside):
+            (trial / inside).parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(file, trial / inside)
 
 
 def entries_of(site: Path) -> frozenset[str]:
