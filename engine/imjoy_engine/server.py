@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -230,24 +230,32 @@ async def _serve(
     worker_listener = bind(WORKER_HOST, 0) if certificate else None
     worker_url = url_of(WORKER_HOST, worker_listener.getsockname()[1]) if worker_listener else url
     nodes = await _nodes_for(settings) if settings.cluster else None
-    registry = Registry(
-        PluginContext(
-            url=nodes.door.url if nodes else url,
-            worker_url=nodes.door.url if nodes else worker_url,
-            workspace=settings.workspace,
-            environments=EnvironmentStore(
-                settings.layout.environments,
-                freeze=settings.freeze,
-                prefix=settings.layout.prefix,
-                compile_first=bool(settings.cluster),
-            ),
-            existing_environments=settings.layout.existing_environments,
-            launcher=nodes.launcher if nodes else LocalLauncher(),
-            cluster=nodes.settings if nodes else None,
-            scratch=settings.layout.scratch,
-            force_quit_timeout=settings.force_quit_timeout,
-        )
+    plugins = PluginContext(
+        url=url,
+        worker_url=worker_url,
+        workspace=settings.workspace,
+        environments=EnvironmentStore(
+            settings.layout.environments,
+            freeze=settings.freeze,
+            prefix=settings.layout.prefix,
+            compile_first=bool(settings.cluster),
+        ),
+        existing_environments=settings.layout.existing_environments,
+        launcher=LocalLauncher(),
+        cluster=None,
+        scratch=settings.layout.scratch,
+        force_quit_timeout=settings.force_quit_timeout,
     )
+    if nodes is not None:
+        plugins = replace(
+            plugins,
+            url=nodes.door.url,
+            worker_url=nodes.door.url,
+            launcher=nodes.launcher,
+            cluster=nodes.settings,
+            on_engine=plugins,
+        )
+    registry = Registry(plugins)
     proxies = Proxies(settings.base_url, settings.trusted_proxies)
     context = Context(
         settings=settings,

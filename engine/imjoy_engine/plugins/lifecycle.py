@@ -107,7 +107,8 @@ class PluginContext:
     """What a plugin needs of the engine: ``url`` is what plugins are told, ``worker_url`` where their workers connect.
 
     ``existing_environments`` is where the records of the person's own environments are, ``scratch`` where a plugin may
-    have a folder of its own while it runs. Times are in seconds.
+    have a folder of its own while it runs. On a cluster ``on_engine`` is the same for plugins that stay on the engine's
+    own machine. Times are in seconds.
     """
 
     url: str
@@ -119,6 +120,11 @@ class PluginContext:
     scratch: Path
     cluster: ClusterSettings | None
     force_quit_timeout: float
+    on_engine: PluginContext | None = None
+
+    def for_plugin(self, manifest: Manifest) -> PluginContext:
+        """Return what a plugin needs where it is to run."""
+        return self.on_engine if self.on_engine is not None and manifest.stays_on_engine else self
 
 
 class Close(NamedTuple):
@@ -312,9 +318,13 @@ class Plugin:
         settings = self._context.cluster
         if settings is None:
             if self.request.resources:
-                self.say(
-                    "What it was to have of a cluster means nothing here: the engine runs without --cluster."
+                stays = self.request.manifest.stays_on_engine
+                why = (
+                    "its config keeps it on the engine's own machine"
+                    if stays
+                    else "the engine runs without --cluster"
                 )
+                self.say(f"What it was to have of a cluster means nothing here: {why}.")
             return Resources()
         from ..launchers.cluster_settings import wish_of
 

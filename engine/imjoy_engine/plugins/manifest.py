@@ -22,7 +22,8 @@ from imjoy_engine.plugins.manifest_config import compare_versions, plain_config,
 PLUGIN_TYPE = "native-python"
 OLD_PLUGIN_TYPE = "pyworker"
 LAST_API_VERSION_WITH_OLD_TYPE = "0.1.1"
-FIELDS_BY_TAG = ("env", "requirements", "flags", "labels", "cmd", "dependencies")
+FIELDS_BY_TAG = ("env", "requirements", "flags", "labels", "cmd", "dependencies", "where")
+ON_THE_ENGINE, ON_THE_CLUSTER = "engine", "cluster"
 ENV_OBJECT_TYPES = frozenset({"binder", "gputil", "variable"})
 MAX_NAME_CHARACTERS = 200
 
@@ -141,7 +142,7 @@ class Manifest:
         chosen = replace(self, tag=self.choose_tag(requested))
         for field in FIELDS_BY_TAG:
             chosen.by_tag(field, chosen.tag)
-        _ = (chosen.flags, chosen.labels, chosen.dependencies, chosen.command)
+        _ = (chosen.flags, chosen.labels, chosen.dependencies, chosen.command, chosen.stays_on_engine)
         return chosen
 
     @property
@@ -168,6 +169,18 @@ class Manifest:
     def dependencies(self) -> tuple[str, ...]:
         """The other plugins that this one wants for the tag."""
         return _texts(self._picked("dependencies"), field="dependencies", file=self.file)
+
+    @property
+    def stays_on_engine(self) -> bool:
+        """Whether ``where`` keeps it on the engine's own machine for the tag, though others go to a cluster.
+
+        Raises:
+            ImJoyError: ``plugin.field`` when ``where`` is no such place.
+        """
+        value = self._picked("where")
+        if value is None or value in (ON_THE_ENGINE, ON_THE_CLUSTER):
+            return value == ON_THE_ENGINE
+        raise _field_error("where", f'"{ON_THE_ENGINE}" or "{ON_THE_CLUSTER}"', self.file)
 
     @property
     def notes_on_others(self) -> tuple[str, ...]:

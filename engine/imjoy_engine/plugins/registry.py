@@ -30,7 +30,7 @@ class Registry:
         for plugin in self._plugins.values():
             if plugin.can_be_handed_to(request):
                 return plugin, True
-        plugin = Plugin(request, self._context)
+        plugin = Plugin(request, self._context.for_plugin(request.manifest))
         self._plugins[plugin.id] = plugin
         self._forget_old()
         plugin.begin()

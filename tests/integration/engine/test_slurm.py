@@ -328,6 +328,24 @@ def test_what_the_person_wants_comes_before_what_the_plugin_does(
     assert environment["CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
+def test_a_plugin_that_stays_on_the_engine_s_machine_waits_for_no_node(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> None:
+        plugin = await engine.start(PLUGIN, tags=["CPU", "GPU"], where={"CPU": "engine"})
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            assert (await engine.state(plugin["id"], "ready"))["place"] is None
+            assert await connection.call("where") not in NODES
+            assert "SLURM_JOB_ID" not in await connection.call("environment")
+            assert set(slurm.jobs()) <= {*before, *busy}
+
+    before = slurm.jobs()
+    with slurm.busy() as busy:
+        play(scenario())
+
+
 def test_signed_urls_are_answered_where_nodes_come_and_nothing_else_is(
     start: Callable[..., RunningEngine], play: Play
 ) -> None:

@@ -24,6 +24,7 @@ from imjoy_engine.plugins.manifest import (
 )
 
 ROOT = Path(__file__).parents[4]
+VALID = {"cmd": "", "where": "engine"}
 SCRIPT = '<script lang="python">\nx = 1\n</script>\n'
 
 
@@ -158,9 +159,36 @@ def test_fields_keyed_by_tag_are_picked() -> None:
     assert gpu.command.variables == {"CUDA_VISIBLE_DEVICES": "1"}
 
 
-@pytest.mark.parametrize("field", ["env", "requirements", "flags", "labels", "cmd", "dependencies"])
+@pytest.mark.parametrize(
+    ("where", "tag", "stays"),
+    [
+        ("engine", "CPU", True),
+        ("cluster", "CPU", False),
+        (None, "CPU", False),
+        ({"CPU": "engine"}, "CPU", True),
+        ({"CPU": "engine"}, "GPU", False),
+        ({"CPU": "engine", "GPU": "cluster"}, "GPU", False),
+    ],
+)
+def test_a_plugin_stays_on_the_engine_s_machine_for_all_its_tags_or_by_tag(
+    where: object, tag: str, stays: bool
+) -> None:
+    assert manifest(tags=["CPU", "GPU"], where=where).with_tag(tag).stays_on_engine is stays
+
+
+@pytest.mark.parametrize(
+    "where", ["Engine", "n1", "", 1, True, ["engine"], {"CPU": "here"}, {"CPU": {"a": 1}}]
+)
+def test_a_place_that_is_none_is_refused(where: object) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        manifest(tags=["CPU", "GPU"], where=where).with_tag("CPU")
+    assert caught.value.id == "plugin.field"
+    assert '"engine" or "cluster"' in caught.value.fix
+
+
+@pytest.mark.parametrize("field", ["env", "requirements", "flags", "labels", "cmd", "dependencies", "where"])
 def test_a_missing_entry_for_a_tag_is_nothing_and_a_note_where_it_matters(field: str) -> None:
-    read = manifest(tags=["CPU", "GPU"], **{field: {"CPU": "x" if field != "cmd" else "", "GPUs": ""}})
+    read = manifest(tags=["CPU", "GPU"], **{field: {"CPU": VALID.get(field, "x"), "GPUs": ""}})
     assert read.with_tag("CPU").notes_on("CPU") == ()
     assert read.with_tag("GPU").by_tag(field, "GPU") is None
     notes = read.notes_on("GPU")
@@ -177,7 +205,7 @@ def test_a_field_keyed_by_tag_in_a_plugin_without_tags_is_an_error() -> None:
     assert "GPU" in caught.value.why
 
 
-@pytest.mark.parametrize("field", ["env", "requirements", "flags", "labels", "cmd", "dependencies"])
+@pytest.mark.parametrize("field", ["env", "requirements", "flags", "labels", "cmd", "dependencies", "where"])
 def test_an_empty_object_means_nothing(field: str) -> None:
     assert manifest(**{field: {}}).with_tag().by_tag(field, "") is None
 

@@ -1,0 +1,93 @@
+"""Where a plugin is started, when an engine has a cluster besides its own machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from imjoy_engine.launchers import Resources, Start, Watcher, Worker
+from imjoy_engine.launchers.cluster_settings import ClusterSettings
+from imjoy_engine.plugins.lifecycle import PluginContext
+from imjoy_engine.plugins.reading import read_body
+from imjoy_engine.plugins.registry import Registry
+
+
+class Environments:
+    async def ensure(self, spec: object, report: object) -> Path:
+        return Path("python")
+
+
+class RefusingLauncher:
+    """Notes what it is to start, and starts nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[Start] = []
+
+    async def check(self) -> None:
+        """There is nothing to look at."""
+
+    async def start(self, start: Start, watcher: Watcher) -> Worker:
+        self.asked.append(start)
+        raise OSError("enough was seen")
+
+    async def close(self) -> None:
+        """It holds nothing."""
+
+
+@pytest.mark.parametrize(
+    ("where", "tag", "stays"),
+    [
+        (None, "CPU", False),
+        ("engine", "GPU", True),
+        ({"CPU": "engine"}, "CPU", True),
+        ({"CPU": "engine"}, "GPU", False),
+    ],
+)
+def test_a_plugin_that_stays_on_the_engine_s_machine_goes_to_no_cluster(
+    tmp_path: Path, where: object, tag: str, stays: bool
+) -> None:
+    here, there = RefusingLauncher(), RefusingLauncher()
+    on_engine = PluginContext(
+        url="http://127.0.0.1:1",
+        worker_url="http://127.0.0.1:2",
+        workspace=tmp_path,
+        environments=cast("Any", Environments()),
+        existing_environments=tmp_path / "existing",
+        launcher=here,
+        scratch=tmp_path / "scratch",
+        cluster=None,
+        force_quit_timeout=1.0,
+    )
+    on_cluster = replace(
+        on_engine,
+        url="https://login:3",
+        worker_url="https://login:3",
+        launcher=there,
+        cluster=ClusterSettings(),
+        on_engine=on_engine,
+    )
+    config = {
+        "name": "P",
+        "type": "native-python",
+        "tags": ["CPU", "GPU"],
+        "resources": {"cpus": 2},
+        "where": where,
+    }
+    body = {"config": config, "script": "x = 1", "tag": tag, "resources": {"memory": "1 MB"}}
+
+    async def begin() -> str:
+        plugin, _ = Registry(on_cluster).start(read_body(json.dumps(body).encode(), tmp_path / "existing"))
+        await asyncio.wait_for(plugin.ended.wait(), 60)
+        return "".join([event.data async for event in plugin.events.read(0)])
+
+    said = asyncio.run(begin())
+    (start,) = here.asked + there.asked
+    assert bool(here.asked) is stays
+    assert start.wish == (Resources() if stays else Resources(cpus=2, memory=10**6))
+    assert start.variables["IMJOY_WORKER_URL"].startswith("ws://127.0.0.1:2/" if stays else "wss://login:3/")
+    assert ("its config keeps it on the engine's own machine" in said) is stays
