@@ -43,6 +43,8 @@ declare global {
         command: string;
         uptime: number;
         memory: number;
+        /** what can be asked of the cluster that plugins run on */
+        cluster: import("./imjoy_engine/webapp/static/app/resources.js").Cluster | null;
         plugins: PluginRecord[];
     }
 

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -273,6 +273,7 @@ async def _serve(
         port=port,
         started=time.time(),
         stop_wanted=asyncio.Event(),
+        cluster=nodes.offer if nodes else None,
     )
     runners: list[web.AppRunner] = []
     try:
@@ -312,6 +313,7 @@ class Nodes:
     certificate: Certificate
     door: Door
     names: tuple[str, ...]
+    offer: Mapping[str, object]
 
 
 async def _nodes_for(settings: Settings) -> Nodes:
@@ -356,13 +358,15 @@ def open_nodes(wanted: ClusterSettings, layout: Layout, back_end: BackEnd) -> No
     """Listen for nodes, with a certificate made for this time. Raises ImJoyError ``host.unknown`` or ``port.taken``."""
     from .certificates import passing_certificate
     from .launchers.cluster import ClusterLauncher, Door, Lines
+    from .launchers.cluster_settings import offer
 
     host = wanted.host or socket.gethostname()
     certificate = passing_certificate([host], layout.private)
     listener = bind(host, wanted.port)
     door = Door(url_of(host, int(listener.getsockname()[1]), "https"), certificate.pem)
     launcher = ClusterLauncher(back_end, door, Lines(wanted.prologue, wanted.wrapper))
-    return Nodes(wanted, launcher, listener, certificate, door, (host,))
+    offered = offer(back_end.name, back_end.wishes, wanted)
+    return Nodes(wanted, launcher, listener, certificate, door, (host,), offered)
 
 
 async def answer(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> web.AppRunner:

@@ -102,3 +102,26 @@ def test_a_window_of_a_plugin(app: App, axe: str) -> None:
     app.run("Opener")
     app.page.frame_locator(".window iframe").locator("#pane").wait_for()
     assert violations(app.page, axe) == []
+
+
+def test_what_a_plugin_asks_of_a_cluster(app: App, axe: str) -> None:
+    offered = {
+        "name": "SLURM",
+        "default": {"cpus": 1, "gpus": 0, "memory": 2 * 10**9, "time": 0},
+        "maximum": {"cpus": 4, "time": 5400},
+    }
+
+    def with_a_cluster(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "cluster": offered})
+
+    page = app.page
+    page.route("**/api/v1/status", with_a_cluster)
+    page.reload()
+    page.get_by_role("button", name="Connected").wait_for()
+    app.load("Talker")
+    page.get_by_text("Asks SLURM for 1 CPU, 2 GB").wait_for()
+    page.get_by_role("button", name="Change what Talker asks for").click()
+    page.get_by_role("dialog").get_by_label("Time").wait_for()
+    assert violations(page, axe) == []
+    page.unroute_all(behavior="wait")

@@ -92,9 +92,10 @@ exit "$code"
 
 
 class BackEnd(Protocol):
-    """A scheduler."""
+    """A scheduler. ``wishes`` are those of ``resources`` that it knows what to do with."""
 
     name: str
+    wishes: tuple[str, ...]
 
     async def check(self) -> None:
         """Look whether it is there. Raises ImJoyError ``cluster.missing``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,19 @@ def _scaled(value: object, pattern: re.Pattern[str], units: Mapping[str, int], n
     if found is None:
         raise ValueError(f'{name} is not written as "8 GB" or "2 h"')
     return int(float(found[1]) * units[found[2].lower()])
+
+
+def offer(name: str, wishes: Collection[str], settings: ClusterSettings) -> dict[str, object]:
+    """Return what may be asked of the cluster ``name``, for people to choose: bytes of memory, seconds of time.
+
+    ``default`` has each of ``wishes``, ``maximum`` those of them that the user has put a limit to.
+    """
+
+    def named(values: Mapping[str, int]) -> dict[str, int]:
+        keys = {wish: "seconds" if wish == "time" else wish for wish in wishes}
+        return {wish: values[key] for wish, key in keys.items() if key in values}
+
+    return {"name": name, "default": named(vars(settings.default)), "maximum": named(settings.maximum)}
 
 
 def wish_of(

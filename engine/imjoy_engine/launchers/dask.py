@@ -50,6 +50,7 @@ class Dask:
     """
 
     name = "Dask"
+    wishes: tuple[str, ...] = ("gpus",)
 
     def __init__(self, target: str, *, insecure: bool) -> None:
         self._target = target

@@ -78,6 +78,7 @@ class Slurm:
     """One account's jobs on the SLURM that this machine belongs to. ``options`` are words for ``sbatch``."""
 
     name = "SLURM"
+    wishes: tuple[str, ...] = ("cpus", "gpus", "memory", "time")
 
     def __init__(self, environ: Mapping[str, str], options: Sequence[str], workspace: str) -> None:
         # By its name the next engine of a workspace knows a job that an engine which was killed has left in the queue.

@@ -31,6 +31,8 @@ class _Step:
 class SlurmSteps(Slurm):
     """The steps of one allocation, each by an ``srun`` that lives as long as its worker."""
 
+    wishes = ("cpus", "gpus", "memory")
+
     def __init__(self, environ: Mapping[str, str], options: Sequence[str], workspace: str) -> None:
         super().__init__(environ, options, workspace)
         self._allocation = environ[JOB_VARIABLE]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -17,7 +18,10 @@ API = "/api/v1"
 
 @dataclass(frozen=True)
 class Context:
-    """One running engine, as its handlers see it. ``started`` is seconds since the epoch."""
+    """One running engine, as its handlers see it.
+
+    ``started`` is seconds since the epoch, ``cluster`` what can be asked of the one that plugins run on, if they do.
+    """
 
     settings: Settings
     gate: Gate
@@ -28,6 +32,7 @@ class Context:
     port: int
     started: float
     stop_wanted: asyncio.Event
+    cluster: Mapping[str, object] | None = None
     proxies: Proxies = field(default_factory=Proxies)
 
 

@@ -56,6 +56,7 @@ async def status(request: web.Request) -> web.Response:
             "env": context.settings.env,
             "command": os.environ.get(COMMAND_VARIABLE, "imjoy"),
             "existing_environments": _existing_environments(context.settings.layout.existing_environments),
+            "cluster": context.cluster,
             "memory": _memory_bytes(),
             "log_error": log_error(),
             "tasks": len(asyncio.all_tasks()),

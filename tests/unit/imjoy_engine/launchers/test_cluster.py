@@ -20,6 +20,7 @@ class Scheduler:
     """A double whose jobs all wait, each time for another reason."""
 
     name: str = "a double"
+    wishes: tuple[str, ...] = ()
     jobs: list[str] = field(default_factory=list)
     looks: int = 0
     looked: asyncio.Event = field(default_factory=asyncio.Event)

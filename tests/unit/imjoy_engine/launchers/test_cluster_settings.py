@@ -8,7 +8,7 @@ import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.launchers import Resources
-from imjoy_engine.launchers.cluster_settings import ClusterSettings, read_settings, wish_of
+from imjoy_engine.launchers.cluster_settings import ClusterSettings, offer, read_settings, wish_of
 from imjoy_engine.plugins.manifest import Manifest, parse_plugin
 
 WHOLE = """
@@ -48,6 +48,16 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert (read.host, read.port, read.wrapper[0]) == ("login1-ib0", 40000, "apptainer")
     assert read.default == Resources(memory=2 * 10**9, seconds=5400)
     assert read.maximum == {"cpus": 16, "gpus": 2, "seconds": 28800}
+
+
+def test_what_may_be_asked_is_told_in_the_words_of_a_plugin(tmp_path: Path) -> None:
+    read = settings(tmp_path, WHOLE)
+    assert offer("SLURM", ("cpus", "gpus", "memory", "time"), read) == {
+        "name": "SLURM",
+        "default": {"cpus": 1, "gpus": 0, "memory": 2 * 10**9, "time": 5400},
+        "maximum": {"cpus": 16, "gpus": 2, "time": 28800},
+    }
+    assert offer("Dask", ("gpus",), read) == {"name": "Dask", "default": {"gpus": 0}, "maximum": {"gpus": 2}}
 
 
 def test_no_file_is_no_settings(tmp_path: Path) -> None:

@@ -297,3 +297,79 @@ def test_each_bin_of_a_histogram_stands_for_as_many_whole_numbers(
     assert isinstance(counts, list)
     assert (len(counts), sum(counts)) == (bins, len(values))
     assert counts[0] and counts[-1]
+
+
+CLUSTER = {
+    "name": "SLURM",
+    "default": {"cpus": 1, "gpus": 0, "memory": 2 * 10**9, "time": 5400},
+    "maximum": {"cpus": 4, "memory": 16 << 30},
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "tag", "text"),
+    [
+        ({}, "", "1 CPU, 2 GB, 90 min"),
+        ({"resources": None}, "", "1 CPU, 2 GB, 90 min"),
+        ({"resources": {"cpus": 2, "memory": "4 GB"}}, "GPU", "2 CPUs, 4 GB, 90 min"),
+        ({"resources": {"CPU": {}, "GPU": {"gpus": 1}}}, "GPU", "1 CPU, 1 GPU, 2 GB, 90 min"),
+        ({"resources": {"CPU": {"cpus": 3}}}, "GPU", "1 CPU, 2 GB, 90 min"),
+        ({"resources": [4]}, "", "1 CPU, 2 GB, 90 min"),
+        ({"env": {"type": "gputil"}}, "", "1 CPU, 1 GPU, 2 GB, 90 min"),
+        ({"env": ["", {"type": "gputil", "options": {"limit": 2}}]}, "", "1 CPU, 2 GPUs, 2 GB, 90 min"),
+        ({"env": [{"type": "gputil", "limit": 2}], "resources": {"gpus": 0}}, "", "1 CPU, 2 GB, 90 min"),
+    ],
+)
+def test_what_a_plugin_asks_of_a_cluster_is_said(config: object, tag: str, text: str) -> None:
+    wishes = f"m.wishesOf({json.dumps(config)}, {json.dumps(tag)}, {json.dumps(CLUSTER)})"
+    assert (
+        evaluate("app/resources.js", f"m.wishesText({wishes}, {json.dumps(CLUSTER)})")
+        == f"Asks SLURM for {text}"
+    )
+
+
+def test_a_cluster_is_asked_for_no_more_than_it_knows() -> None:
+    cluster = json.dumps({"name": "Dask", "default": {"gpus": 0}, "maximum": {}})
+    wishes = f"m.wishesOf({{resources: {{cpus: 2, time: '2 h'}}}}, '', {cluster})"
+    assert evaluate("app/resources.js", f"m.wishesText({wishes}, {cluster})") == "Asks Dask for what there is"
+    assert evaluate("app/resources.js", f"m.wishFields({wishes}, {cluster}).map(({{ id }}) => id)") == [
+        "gpus"
+    ]
+
+
+def test_the_fields_have_the_maximum_in_units_that_people_write() -> None:
+    fields = evaluate("app/resources.js", f"m.wishFields({{cpus: 1, memory: ''}}, {json.dumps(CLUSTER)})")
+    assert fields == [
+        {
+            "id": "cpus",
+            "label": "CPUs",
+            "value": 1,
+            "type": "integer",
+            "min": 0,
+            "max": 4,
+            "help": "At most 4.",
+        },
+        {"id": "memory", "label": "Memory", "value": "", "help": "For example 8 GB. At most 16 GiB."},
+    ]
+
+
+def test_only_what_a_plugin_does_not_ask_for_by_itself_is_asked_for_in_its_place() -> None:
+    own = "{cpus: 1, memory: '2 GB', time: '2 h'}"
+    assert evaluate("app/resources.js", f"m.changes({{cpus: 2, memory: ' 2 GB', time: ''}}, {own})") == {
+        "cpus": 2
+    }
+    assert evaluate("app/resources.js", f"m.changes({own}, {own})") is None
+
+
+@pytest.mark.parametrize(
+    ("where", "stays"),
+    [
+        ("engine", True),
+        ("cluster", False),
+        (None, False),
+        ({"CPU": "engine"}, True),
+        ({"GPU": "engine"}, False),
+    ],
+)
+def test_a_plugin_that_stays_on_the_engine_s_machine_is_known(where: object, stays: bool) -> None:
+    assert evaluate("app/resources.js", f"m.staysOnEngine({{where: {json.dumps(where)}}}, 'CPU')") is stays

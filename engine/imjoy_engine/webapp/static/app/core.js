@@ -4,7 +4,16 @@ import { makeEngine } from "../engine/engine.js";
 import { makeFileManager } from "../engine/files.js";
 import { readable } from "./errors.js";
 import * as memory from "./memory.js";
-import { clientId, environmentOf, forgetOther, home, knownOthers, rememberOther, rememberToken } from "./memory.js";
+import {
+  clientId,
+  environmentOf,
+  forgetOther,
+  home,
+  knownOthers,
+  rememberOther,
+  rememberToken,
+  resourcesOf,
+} from "./memory.js";
 import { tolerant } from "./parse.js";
 import { gated, permitStart, restoreGrants } from "./permissions.js";
 import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
@@ -170,7 +179,7 @@ async function attach(url, token) {
     token,
     client: clientId(),
     observer: observerOf(url),
-    choose: ({ name }) => chosen(name),
+    choose: ({ name }) => ({ ...chosen(name), ...wanted(name, url) }),
     permit: permitStart,
     workspace: WORKSPACE,
   });
@@ -213,6 +222,12 @@ function chosen(name) {
   const anyway = Boolean(pluginNamed(name)?.anyway);
   if (env === memory.NEWEST) return { as_of: "" };
   return env === null ? {} : { env, anyway };
+}
+
+/** What a person has said that a plugin shall have of the cluster, where the engine has one. */
+function wanted(name, url) {
+  const resources = url === home && state.engine.status?.cluster ? resourcesOf(name) : null;
+  return resources ? { resources } : {};
 }
 
 const phaseOf = (url) => (url === home ? state.engine : state.others.find((other) => other.url === url));

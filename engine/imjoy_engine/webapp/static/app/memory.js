@@ -12,6 +12,7 @@ const TOKEN = ofHome("imjoy.token");
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
+const RESOURCES = ofHome("imjoy.resources");
 const GRANTS = ofHome("imjoy.permissions");
 
 /**
@@ -117,7 +118,23 @@ export function forgetOther(url) {
   localStorage.setItem(OTHERS, JSON.stringify(knownOthers().filter((other) => other.url !== url)));
 }
 
-const knownEnvironments = () => stored(ENVIRONMENTS, /** @type {Record<string, string>} */ ({}));
+/**
+ * @param {string} key
+ * @param {string} plugin
+ */
+const keptFor = (key, plugin) => stored(key, /** @type {Record<string, any>} */ ({}))[plugin] ?? null;
+
+/**
+ * Keep a value for a plugin under a key; null forgets it.
+ *
+ * @param {string} key
+ * @param {string} plugin
+ * @param {any} value
+ */
+function keepFor(key, plugin, value) {
+  const { [plugin]: _, ...others } = stored(key, /** @type {Record<string, any>} */ ({}));
+  localStorage.setItem(key, JSON.stringify(value === null ? others : { ...others, [plugin]: value }));
+}
 
 /** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
 export const NEWEST = "/newest";
@@ -128,16 +145,24 @@ export const NEWEST = "/newest";
  * @param {string} plugin
  * @returns {string | null}
  */
-export const environmentOf = (plugin) => knownEnvironments()[plugin] ?? null;
+export const environmentOf = (plugin) => keptFor(ENVIRONMENTS, plugin);
 
 /**
  * @param {string} plugin
  * @param {string | null} environment
  */
-export function rememberEnvironment(plugin, environment) {
-  const { [plugin]: _, ...others } = knownEnvironments();
-  localStorage.setItem(
-    ENVIRONMENTS,
-    JSON.stringify(environment === null ? others : { ...others, [plugin]: environment }),
-  );
-}
+export const rememberEnvironment = (plugin, environment) => keepFor(ENVIRONMENTS, plugin, environment);
+
+/**
+ * What a person wants a plugin to have of the cluster in place of what it asks for; null when they have not said.
+ *
+ * @param {string} plugin
+ * @returns {import("./resources.js").Wishes | null}
+ */
+export const resourcesOf = (plugin) => keptFor(RESOURCES, plugin);
+
+/**
+ * @param {string} plugin
+ * @param {import("./resources.js").Wishes | null} resources
+ */
+export const rememberResources = (plugin, resources) => keepFor(RESOURCES, plugin, resources);

@@ -5,8 +5,9 @@ import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
-import { environmentOf, rememberEnvironment } from "./memory.js";
+import { environmentOf, rememberEnvironment, rememberResources, resourcesOf } from "./memory.js";
 import { approve } from "./permissions.js";
+import { changes, wishesOf, wishFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
 
@@ -230,6 +231,21 @@ export async function chooseEnvironment(card, environment) {
   await load(card);
 }
 
+/** Ask what a plugin shall have of the cluster in place of what it asks for, and start it anew with that. */
+export async function chooseResources(card, cluster) {
+  const own = wishesOf(card.template, card.tag, cluster);
+  const answers = await ask("form", {
+    title: `${card.name} on ${cluster.name}`,
+    parts: parseFields({ fields: wishFields({ ...own, ...card.resources }, cluster) }),
+    action: "Start",
+  });
+  if (answers === null) return;
+  card.resources = changes(answers, own);
+  rememberResources(card.name, card.resources);
+  await stop(card);
+  await load(card);
+}
+
 /** Start a plugin although its environment lacks something. */
 export async function loadAnyway(card) {
   card.anyway = true;
@@ -252,6 +268,7 @@ export async function remove(card) {
   await stop(card);
   // Gone from the page means gone: a reload right after must not bring it back.
   rememberEnvironment(card.name, null);
+  rememberResources(card.name, null);
   await core.imjoy.pm.removePlugin({ name: card.name, _id: card.template._id });
   state.plugins.splice(state.plugins.indexOf(card), 1);
 }
@@ -318,6 +335,7 @@ function cardFor(template) {
     ops: [],
     environment: environmentOf(template.name),
     anyway: false,
+    resources: resourcesOf(template.name),
     error: null,
     fail: null,
     endedAt: 0,

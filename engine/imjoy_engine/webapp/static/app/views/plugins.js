@@ -2,9 +2,19 @@
 
 import { addFiles } from "../drops.js";
 import { FIRST, loadExample, openGallery } from "../gallery.js";
-import { NEWEST } from "../memory.js";
-import { addPluginFromUrl, chooseEnvironment, load, loadAnyway, remove, run, stop } from "../plugins.js";
+import { home, NEWEST } from "../memory.js";
 import { placeText } from "../places.js";
+import {
+  addPluginFromUrl,
+  chooseEnvironment,
+  chooseResources,
+  load,
+  loadAnyway,
+  remove,
+  run,
+  stop,
+} from "../plugins.js";
+import { staysOnEngine, wishesOf, wishesText } from "../resources.js";
 import { state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
@@ -62,6 +72,16 @@ const CardView = {
       const kept = environment && environment !== NEWEST && !names.includes(environment) ? [environment] : [];
       return [...names, ...kept];
     },
+    /** The cluster that it runs on, once it is started. */
+    cluster() {
+      const { isNative, template, tag } = this.card;
+      if (!isNative || state.preferred !== home || staysOnEngine(template, tag)) return null;
+      return state.engine.status?.cluster || null;
+    },
+    wishes() {
+      const own = wishesOf(this.card.template, this.card.tag, this.cluster);
+      return wishesText({ ...own, ...this.card.resources }, this.cluster);
+    },
     /** It gets the packages of its time, unless a person says otherwise. */
     isOld() {
       return this.card.isNative && /^0\.1\.[0-7]$/.test(this.card.template.api_version || "");
@@ -78,7 +98,7 @@ const CardView = {
       return Boolean(this.card.plugin) || this.card.state === "ready" || BUSY.includes(this.card.state);
     },
   },
-  methods: { load, loadAnyway, remove, run, stop, asValue: JSON.stringify },
+  methods: { chooseResources, load, loadAnyway, remove, run, stop, asValue: JSON.stringify },
   template: `
     <article class="card" :aria-label="card.name">
       <header>
@@ -106,6 +126,11 @@ const CardView = {
         </select>
         <button v-if="card.error && card.error.id === 'env.lacks'" type="button" @click="loadAnyway(card)"
           :aria-label="'Start ' + card.name + ' anyway'">Start anyway</button>
+      </p>
+      <p class="environment" v-if="cluster">
+        <span>{{ wishes }}</span>
+        <button type="button" @click="chooseResources(card, cluster)"
+          :aria-label="'Change what ' + card.name + ' asks for'">Change</button>
       </p>
       <div class="actions">
         <button v-if="card.plugin && card.canRun" type="button" class="primary" @click="run(card, null)"
