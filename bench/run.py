@@ -21,6 +21,7 @@ from environments import measure_environments
 from figures import BIG_ROUNDS, Bench
 from hostile import measure_hostile
 from installs import measure_installs
+from without import measure_without
 from yours import measure_yours
 
 OUT = Path(__file__).parents[1] / ".bench"
@@ -60,6 +61,7 @@ def main() -> None:
         if not options.no_installs:
             ours += measure_installs(min(options.rounds, INSTALL_ROUNDS))
         if not options.no_clusters:
+            ours += measure_without(options.rounds)
             of_clusters, missing = measure_clusters(options.rounds)
             ours += of_clusters
             bench.missing.update(missing)

@@ -11,5 +11,13 @@ def test_an_engine_without_a_cluster_imports_nothing_of_one() -> None:
     done = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "imjoy_engine.launchers.local" in loaded
-    ours = {f"imjoy_engine.launchers.{name}" for name in ("cluster", "cluster_settings", "slurm", "dask")}
-    assert not loaded & {*ours, "imjoy_engine.web.nodes", "distributed", "dask", "cryptography"}
+    names = ("cluster", "cluster_settings", "dask", "shared_folder", "slurm", "slurm_steps")
+    ours = {f"imjoy_engine.launchers.{name}" for name in names}
+    assert not loaded & {
+        *ours,
+        "imjoy_engine.cluster_trial",
+        "imjoy_engine.web.nodes",
+        "distributed",
+        "dask",
+        "cryptography",
+    }

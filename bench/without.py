@@ -1,0 +1,81 @@
+"""What an engine pays for clusters that it does not use: beside the same one from which their modules were taken.
+
+That it starts without them shows that nothing of them is imported. ``python bench/without.py`` measures this alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from clusters import engine
+
+import imjoy_engine
+
+CLUSTER_MODULES = (
+    "cluster_trial.py",
+    "launchers/cluster.py",
+    "launchers/cluster_settings.py",
+    "launchers/dask.py",
+    "launchers/shared_folder.py",
+    "launchers/slurm.py",
+    "launchers/slurm_steps.py",
+    "web/nodes.py",
+    "worker/node.py",
+)
+SETTLE_SECONDS = 1.0
+LIMIT = 1.02
+UNITS = {"start": "s", "idle memory": "MiB"}
+
+
+def measure_without(rounds: int) -> list[dict[str, Any]]:
+    """Return the rows: start and idle memory, to those of an engine that has no cluster to use."""
+    samples: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="imjoy-bench-") as made:
+        folder = Path(made)
+        (folder / "environments").mkdir()
+        for side in ("with", "without"):
+            package = folder / side / "imjoy_engine"
+            shutil.copytree(Path(imjoy_engine.__file__).parent, package)
+            for module in CLUSTER_MODULES if side == "without" else ():
+                (package / module).unlink()
+                for compiled in (package / module).parent.glob(f"__pycache__/{Path(module).stem}.*.pyc"):
+                    compiled.unlink()
+        for number in range(rounds + 1):
+            for side in ("with", "without"):
+                print(f"without a cluster, round {number}: {side}", file=sys.stderr, flush=True)
+                began = time.perf_counter()
+                with engine(
+                    folder, f"{side}-{number}", environ={"PYTHONPATH": str(folder / side)}
+                ) as started:
+                    seconds = time.perf_counter() - began
+                    time.sleep(SETTLE_SECONDS)
+                    memory = asyncio.run(started.client.request("GET", "/api/v1/status"))["memory"]
+                if number:  # what the first round finds cold is not counted
+                    samples["start", side].append(seconds)
+                    samples["idle memory", side].append(memory / (1 << 20))
+    return [
+        {
+            "figure": f"without --cluster: {figure}",
+            "value": statistics.median(samples[figure, "with"]),
+            "unit": unit,
+            "ratio": statistics.median(samples[figure, "with"])
+            / statistics.median(samples[figure, "without"]),
+            "against": "the same without the modules for clusters",
+            "limit": LIMIT,
+        }
+        for figure, unit in UNITS.items()
+    ]
+
+
+if __name__ == "__main__":
+    for row in measure_without(int(sys.argv[1]) if len(sys.argv) > 1 else 20):
+        print(json.dumps(row))
