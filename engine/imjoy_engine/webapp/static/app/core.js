@@ -192,7 +192,7 @@ async function attach(url, token) {
   await core.imjoy.em.register(engine);
   const files = makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
   await core.imjoy.fm.register(files);
-  const connection = { engine, link, files, watch: null };
+  const connection = { engine, link, files, watch: null, instance: status.instance };
   connections.set(url, connection);
   watch(url);
   return connection;
@@ -254,7 +254,14 @@ const observerOf = (url) => ({
       refused(url, error);
       return;
     }
-    if (place.phase === "connected" && error) {
+    const connection = connections.get(url);
+    // One that stops and starts again in a moment is never seen to be gone.
+    const isAnother = Boolean(status && connection && connection.instance !== status.instance);
+    if (isAnother) connection.instance = status.instance;
+    if (place.phase === "connected" && isAnother) {
+      tell("lost", url);
+      tell("connected", url);
+    } else if (place.phase === "connected" && error) {
       place.phase = "lost";
       place.error = readable(error, "The engine does not answer.");
       tell("lost", url);
@@ -263,7 +270,7 @@ const observerOf = (url) => ({
       place.error = null;
       tell("connected", url);
     }
-    if (status && connections.has(url) && !connections.get(url).watch) watch(url);
+    if (status && connection && !connection.watch) watch(url);
     if (status && url === home) place.status = status;
   },
 
