@@ -222,7 +222,8 @@ def launch_again(argv: Sequence[str], port: int, context: Context) -> EngineProc
     """
     words = [word for word in argv if word != STOP_WITH_STDIN]
     words[words.index("--port") + 1] = str(port)
-    environ = {**ALLOCATOR_VARIABLES, **context.environ, COMMAND_VARIABLE: own_command()}
+    # An engine that has itself started again knows what a person types; `python -m imjoy` does not.
+    environ = {**ALLOCATOR_VARIABLES, COMMAND_VARIABLE: own_command(), **context.environ}
     return _spawn_engine(words, environ, detach=True, to_terminal=False)
 
 

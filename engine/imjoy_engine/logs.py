@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 from imjoy.effects.files import make_folders
@@ -140,3 +141,20 @@ def set_up(path: Path, debug: bool) -> None:
         terminal = logging.StreamHandler(sys.stderr)
         terminal.setFormatter(PlainLines())
         root.addHandler(terminal)
+
+
+def last_records(file: Path, most: int) -> list[dict[str, object]]:
+    """Return the last records of a log, the oldest first; none where there is no log to read."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as log:
+            lines = deque(log, maxlen=most)
+    except OSError:
+        return []
+    records = []
+    for line in lines:
+        # The last one may be in the middle of being written.
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                records.append(record)
+    return records

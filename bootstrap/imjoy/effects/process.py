@@ -303,8 +303,8 @@ def is_suspended(process: psutil.Process) -> bool:
 def end_process_tree(pid: int, birth: str) -> Ending:
     """End a process and what it started: terminate, 5 s later kill, and at most 3 s for the kill to take.
 
-    Terminates only the process itself, so that it can end its own children in order; kills all that are left. A
-    suspended one is resumed for that.
+    Terminates only the process itself, so that it can end its own children in order; kills all that are left, but for
+    ourselves, whom it may have started. A suspended one is resumed for that.
     """
     import psutil
 
@@ -312,7 +312,8 @@ def end_process_tree(pid: int, birth: str) -> Ending:
     if process is None:
         return "gone"
     try:
-        family = [*process.children(recursive=True), process]
+        children = process.children(recursive=True)
+        family = [*(child for child in children if child.pid != os.getpid()), process]
         process.terminate()
         if is_suspended(process):
             process.resume()

@@ -13,7 +13,7 @@ from aiohttp import web
 from imjoy import __version__
 
 from ..plugins.reading import PluginReader
-from . import engine, plugins, shown
+from . import engine, plugins, shown, upkeep
 from .bodies import MAX_BODY_BYTES
 from .classic import add_classic_routes
 from .context import API, CONTEXT, Context
@@ -76,6 +76,9 @@ ROUTES = (
     Route("GET", f"{API}/openapi.json", openapi),
     Route("GET", f"{API}/status", engine.status),
     Route("POST", f"{API}/stop", engine.stop),
+    Route("POST", f"{API}/restart", upkeep.restart),
+    Route("GET", f"{API}/log", upkeep.show_log),
+    Route("POST", f"{API}/doctor", upkeep.examine),
     Route("GET", f"{API}/watch", engine.watch),
     Route("POST", f"{API}/token/renew", engine.renew_token),
     Route("POST", f"{API}/codes", engine.issue_code),
@@ -127,6 +130,7 @@ def _guarded(context: Context, routes: Iterable[Route]) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
     app[DESCRIBED] = _Described()
+    app[upkeep.EXAMINATIONS] = upkeep.Examinations()
     app[plugins.READER] = PluginReader(context.settings.layout.existing_environments, context.settings.env)
     # Some proxies take away the path under which they show us, others leave it.
     for prefix in dict.fromkeys(("", context.proxies.base_path)):

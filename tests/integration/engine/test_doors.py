@@ -34,6 +34,9 @@ def test_health_needs_no_token_and_says_only_that_it_lives(engine: RunningEngine
     [
         ("GET", "/api/v1/status"),
         ("POST", "/api/v1/stop"),
+        ("POST", "/api/v1/restart"),
+        ("GET", "/api/v1/log"),
+        ("POST", "/api/v1/doctor"),
         ("GET", "/api/v1/watch"),
         ("GET", "/api/v1/plugins"),
         ("POST", "/api/v1/plugins"),

@@ -112,6 +112,33 @@ def test_a_tree_is_ended_with_the_children_that_were_left() -> None:
     assert end_process_tree(process.pid, birth) == "gone"
 
 
+def test_a_process_that_ends_the_one_that_started_it_lives_on() -> None:
+    child = textwrap.dedent(
+        """
+        import sys
+        from imjoy.effects.process import birth_of, end_process_tree
+
+        pid = int(sys.argv[1])
+        print(end_process_tree(pid, birth_of(pid)), flush=True)
+        """
+    )
+    parent = textwrap.dedent(
+        f"""
+        import os, subprocess, sys
+        subprocess.run([sys.executable, "-c", {child!r}, str(os.getpid())])
+        """
+    )
+    with spawn(
+        [sys.executable, "-c", parent],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None,
+        environ=os.environ,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read().split() == [b"terminated"]
+
+
 def test_ask_keeps_what_is_said_on_both_streams_apart_and_whole() -> None:
     program = "import sys; print('x' * 100_000); print('warning', file=sys.stderr); sys.exit(3)"
     answer = ask([sys.executable, "-c", program], timeout=30)
