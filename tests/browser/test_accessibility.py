@@ -37,6 +37,16 @@ FILL = """async () => {
     state.loadError = error;
 }"""
 
+# What each view of the engine's menu shows once it is filled.
+SHOWN = {"Doctor": "path --apply", "Engine log": "info", "Show the token": "programs as you"}
+FOUND = {
+    "ok": False,
+    "checks": [
+        {"id": "a.b", "status": status, "what": "It.", "why": "So.", "command": "imjoy path --apply"}
+        for status in ("fail", "warn", "crashed")
+    ],
+}
+
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -73,6 +83,7 @@ def test_the_page_before_it_is_connected(page: Any, engine: Engine, axe: str) ->
 
 def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:
     page = app.page
+    page.route("**/api/v1/doctor", lambda route: route.fulfill(json=FOUND))
     assert violations(page, axe) == []
     page.get_by_role("button", name="More examples").click()
     page.get_by_label("Search").wait_for()
@@ -90,6 +101,12 @@ def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:
     page.get_by_role("button", name="Connected").click()
     page.get_by_role("button", name="Forget the token").wait_for()
     assert violations(page, axe) == []
+    for item in ("Doctor", "Engine log", "Show the token"):
+        page.get_by_role("button", name=item, exact=True).click()
+        page.get_by_role("dialog", name=item).get_by_text(SHOWN[item]).first.wait_for()
+        assert violations(page, axe) == []
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Connected").click()
     page.keyboard.press("Escape")
     app.run("Talker")
     page.get_by_role("dialog").get_by_label("How wide").wait_for()

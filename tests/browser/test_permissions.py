@@ -228,6 +228,18 @@ def test_a_web_plugin_gets_nothing_of_the_engine_that_the_person_did_not_allow(
     assert seeker.app.page.get_by_role("article", name="Payload").count() == 0
 
 
+def test_a_web_plugin_gets_nothing_of_the_menu_even_where_it_got_the_engine(
+    meet: Callable[..., Seeker],
+) -> None:
+    seeker = meet("iframe")
+    seeker.begin("getEngine", ["URL"])
+    seeker.answer("Allow")
+    got = seeker.end()["value"]
+    assert "listPlugins" in got
+    # Neither what the menu asks for, nor the token or the link that it asks with.
+    assert not {"link", "token", "log", "examine", "stopEngine", "restartEngine", "json", "fetch"} & set(got)
+
+
 def test_a_native_plugin_calls_what_it_likes_for_it_runs_as_the_person(meet: Callable[[str], Seeker]) -> None:
     seeker = meet("native-python")
     for call in ("getFileManager", "getFileUrl", "getEngine", "run", "call", "getPlugin"):

@@ -1,7 +1,7 @@
 // Sentences that name commands of imjoy, for a machine where it may not be on PATH.
 
 const MENTION =
-  /(?<![\w./\\~-])imjoy(?= (?:--?[a-z]|(?:doctor|env|install|lock|logs|path|run|start|status|stop|token|uninstall|upgrade)\b))/g;
+  /(?<![\w./\\~-])imjoy(?= (?:--?[a-z]|(?:completion|desktop|doctor|env|help|install|lock|logs|new|open|path|plugins|restart|run|start|status|stop|token|uninstall|upgrade|version)\b))/g;
 
 /**
  * `text` with each command of imjoy in it as it is typed where the engine was started: `command` for its first word.

@@ -5,6 +5,7 @@ import { sleep, timeout } from "./timing.js";
 import { localNetworkIsClosed, whyUnreachable } from "./unreachable.js";
 
 const REQUEST_MILLISECONDS = 20000;
+const EXAMINATION_MILLISECONDS = 120000;
 const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
 export const TOKEN_REPLACED = 4401;
 /** The states of a plugin that has ended. */
@@ -49,13 +50,14 @@ export class Link {
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
+   * @param {number} [milliseconds] how long it may take
    * @returns {Promise<any>}
    */
-  async json(method, path, body) {
+  async json(method, path, body, milliseconds = REQUEST_MILLISECONDS) {
     const response = await this.fetch(method, path, {
       body: body === undefined ? undefined : JSON.stringify(body),
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      signal: timeout(REQUEST_MILLISECONDS),
+      signal: timeout(milliseconds),
     });
     if (!response.ok) throw await refusal(response);
     return response.status === 204 ? null : response.json();
@@ -64,6 +66,28 @@ export class Link {
   /** @returns {Promise<EngineStatus>} */
   status() {
     return this.json("GET", "/api/v1/status");
+  }
+
+  /** The end of the engine's log. @returns {Promise<{records: {time: number, level: string, text: string, traceback?: string}[]}>} */
+  log() {
+    return this.json("GET", "/api/v1/log");
+  }
+
+  /**
+   * Have the engine's machine examined by the doctor.
+   *
+   * @param {boolean} offline whether to skip what needs a network
+   */
+  examine(offline) {
+    return this.json("POST", `/api/v1/doctor${offline ? "?offline=1" : ""}`, undefined, EXAMINATION_MILLISECONDS);
+  }
+
+  stopEngine() {
+    return this.json("POST", "/api/v1/stop");
+  }
+
+  restartEngine() {
+    return this.json("POST", "/api/v1/restart");
   }
 
   /**

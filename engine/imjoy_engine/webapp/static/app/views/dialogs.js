@@ -3,6 +3,7 @@
 import { state } from "../state.js";
 import { FilesView } from "./files.js";
 import { GalleryView } from "./gallery.js";
+import { DoctorView, EngineLogView, TokenView } from "./upkeep.js";
 
 const FieldView = {
   props: { field: Object, modelValue: {} },
@@ -43,8 +44,17 @@ const FieldView = {
   `,
 };
 
+/** The dialogs that are more than a question. */
+const VIEWS = {
+  files: FilesView,
+  gallery: GalleryView,
+  doctor: DoctorView,
+  "engine-log": EngineLogView,
+  token: TokenView,
+};
+
 const DialogView = {
-  components: { FieldView, FilesView, GalleryView },
+  components: { FieldView },
   props: { dialog: Object },
   data() {
     const fields = (this.dialog.parts || []).filter((part) => part.field).map((part) => part.field);
@@ -54,6 +64,9 @@ const DialogView = {
     };
   },
   computed: {
+    view() {
+      return VIEWS[this.dialog.kind];
+    },
     action() {
       return this.dialog.action || "OK";
     },
@@ -80,9 +93,8 @@ const DialogView = {
     this.$el.close();
   },
   template: `
-    <dialog :aria-label="dialog.title" @cancel.prevent="dismiss" :class="{ large: ['files', 'gallery'].includes(dialog.kind) }">
-      <FilesView v-if="dialog.kind === 'files'" :dialog="dialog" @dismiss="dismiss" />
-      <GalleryView v-else-if="dialog.kind === 'gallery'" :dialog="dialog" @dismiss="dismiss" />
+    <dialog :aria-label="dialog.title" @cancel.prevent="dismiss" :class="{ large: view }">
+      <component v-if="view" :is="view" :dialog="dialog" @dismiss="dismiss" />
       <form v-else @submit.prevent="accept">
         <h2>{{ dialog.title }}</h2>
         <p class="text" v-if="dialog.text">{{ dialog.text }}</p>

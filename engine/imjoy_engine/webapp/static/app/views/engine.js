@@ -1,10 +1,11 @@
 // The engine's state in the header, and what is behind it: figures, and the way out.
 
 import { core, disconnect, disconnectOther, forgetToken } from "../core.js";
+import { readable } from "../errors.js";
 import { home } from "../memory.js";
 import { revoke } from "../permissions.js";
 import { addEngine } from "../plugins.js";
-import { state } from "../state.js";
+import { ask, showSnackbar, state } from "../state.js";
 
 const SENTENCES = {
   starting: "Starting",
@@ -43,6 +44,27 @@ export const EngineView = {
     toggle() {
       this.open = !this.open;
       if (this.open) core.engine?.heartbeat();
+    },
+    show(kind, title) {
+      this.open = false;
+      ask(kind, { title });
+    },
+    stopEngine() {
+      const text = `Its plugins end with it. To start it again, type: ${state.command} start --serve`;
+      return this.end("Stop the engine", text, () => core.link.stopEngine());
+    },
+    restartEngine() {
+      const text = "Its plugins end with it, and are started again.";
+      return this.end("Restart the engine", text, () => core.link.restartEngine());
+    },
+    async end(action, text, begin) {
+      this.open = false;
+      if (!(await ask("confirm", { title: `${action}?`, text, action }))) return;
+      try {
+        await begin();
+      } catch (error) {
+        showSnackbar(readable(error, "The engine was not asked.").what);
+      }
     },
     async stopAll() {
       this.open = false;
@@ -103,6 +125,13 @@ export const EngineView = {
               @click="revoke(grant)">Take back</button>
           </div>
         </fieldset>
+        <div class="actions">
+          <button type="button" @click="show('doctor', 'Doctor')">Doctor</button>
+          <button type="button" @click="show('engine-log', 'Engine log')">Engine log</button>
+          <button type="button" @click="show('token', 'Show the token')">Show the token</button>
+          <button type="button" @click="restartEngine">Restart the engine</button>
+          <button type="button" @click="stopEngine">Stop the engine</button>
+        </div>
         <div class="actions">
           <button type="button" @click="add">Add another engine</button>
           <button type="button" @click="stopAll" :disabled="!running">Stop all plugins</button>

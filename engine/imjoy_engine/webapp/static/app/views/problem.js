@@ -3,7 +3,7 @@
 import { asTyped, partsOf } from "../commands.js";
 import { state } from "../state.js";
 
-const SentenceView = {
+export const SentenceView = {
   props: { text: String },
   computed: {
     parts() {
