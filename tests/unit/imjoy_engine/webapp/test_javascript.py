@@ -373,3 +373,106 @@ def test_only_what_a_plugin_does_not_ask_for_by_itself_is_asked_for_in_its_place
 )
 def test_a_plugin_that_stays_on_the_engine_s_machine_is_known(where: object, stays: bool) -> None:
     assert evaluate("app/resources.js", f"m.staysOnEngine({{where: {json.dumps(where)}}}, 'CPU')") is stays
+
+
+def text(said: str) -> dict[str, str]:
+    return {"kind": "text", "text": said}
+
+
+def markdown(said: str) -> object:
+    """Return how Markdown is read."""
+    return evaluate("app/markdown.js", f"m.readMarkdown({json.dumps(said)})")
+
+
+def test_markdown_is_read_block_by_block() -> None:
+    read = markdown(
+        "### First\nA line\ngoes on.\n\n# Second\n- one\n  - in it\n- two\nlazily\n\n3. three\n\n"
+        "```py\n# no *title*\n```\n> said\n\n---\n"
+    )
+    assert read == [
+        {"kind": "heading", "level": 3, "inline": [text("First")]},
+        {"kind": "paragraph", "inline": [text("A line goes on.")]},
+        {"kind": "heading", "level": 3, "inline": [text("Second")]},
+        {
+            "kind": "list",
+            "isOrdered": False,
+            "start": 1,
+            "items": [
+                [
+                    {"kind": "paragraph", "inline": [text("one")]},
+                    {
+                        "kind": "list",
+                        "isOrdered": False,
+                        "start": 1,
+                        "items": [[{"kind": "paragraph", "inline": [text("in it")]}]],
+                    },
+                ],
+                [{"kind": "paragraph", "inline": [text("two lazily")]}],
+            ],
+        },
+        {
+            "kind": "list",
+            "isOrdered": True,
+            "start": 3,
+            "items": [[{"kind": "paragraph", "inline": [text("three")]}]],
+        },
+        {"kind": "code", "text": "# no *title*"},
+        {"kind": "quote", "blocks": [{"kind": "paragraph", "inline": [text("said")]}]},
+        {"kind": "rule"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "inline"),
+    [
+        ("a `b*` c", [text("a "), {"kind": "code", "text": "b*"}, text(" c")]),
+        ("``a ` b``", [{"kind": "code", "text": "a ` b"}]),
+        (
+            "**a *b*** c",
+            [
+                {"kind": "strong", "inline": [text("a "), {"kind": "emphasis", "inline": [text("b")]}]},
+                text(" c"),
+            ],
+        ),
+        ("snake_case_name and 2 * 3 * 4", [text("snake_case_name and 2 * 3 * 4")]),
+        ("_a_", [{"kind": "emphasis", "inline": [text("a")]}]),
+        ("[a](https://b.c/d_e)", [{"kind": "link", "href": "https://b.c/d_e", "inline": [text("a")]}]),
+        ("![a](https://b.c/d.png)", [{"kind": "link", "href": "https://b.c/d.png", "inline": [text("a")]}]),
+        (
+            "See https://b.c/d.",
+            [
+                text("See "),
+                {"kind": "link", "href": "https://b.c/d", "inline": [text("https://b.c/d")]},
+                text("."),
+            ],
+        ),
+        # What would run something, or lead into the page, is its words.
+        ("[a](javascript:alert(1))", [text("[a](javascript:alert(1))")]),
+        ("[a](javascript:b)", [text("a")]),
+        ("[a](data:text/html,b)", [text("a")]),
+        ("[a](/static/app/core.js)", [text("a")]),
+        ("<img src=x onerror=alert(1)>", [text("<img src=x onerror=alert(1)>")]),
+        (r"\*a\*", [text("*a*")]),
+        ("a  \nb", [text("a"), {"kind": "break"}, text("b")]),
+    ],
+)
+def test_markdown_in_a_line_is_data_and_never_html(said: str, inline: object) -> None:
+    assert markdown(said) == [{"kind": "paragraph", "inline": inline}]
+
+
+@pytest.mark.parametrize(
+    "piece", ["**a ", "*a", "_a ", "[", "`a ``", "> ", "- ", "  - a\n", "#\n", "~~~", "https://"]
+)
+def test_markdown_that_begins_everything_and_ends_nothing_is_read_at_once(piece: str) -> None:
+    code = f"m.readMarkdown({json.dumps(piece)}.repeat(20000)).length > 0"
+    assert evaluate("app/markdown.js", code) is True
+
+
+def test_docs_are_what_the_file_says_of_its_plugin() -> None:
+    file = '<docs lang="markdown">\n# A\n</docs>\n<config lang="json">{}</config>'
+    assert evaluate("app/markdown.js", f"m.docsOf({json.dumps(file)})") == "# A"
+    template = "<docs>[TODO: write documentation for this plugin.]</docs>"
+    assert evaluate("app/markdown.js", f"[m.docsOf({json.dumps(template)}), m.docsOf('<config>')]") == [
+        "",
+        "",
+    ]

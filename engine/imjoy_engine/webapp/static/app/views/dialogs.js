@@ -1,6 +1,7 @@
 // The dialogs that plugins and the page ask questions in. `state.dialogs` is the stack of open ones.
 
 import { state } from "../state.js";
+import { AboutView } from "./about.js";
 import { FilesView } from "./files.js";
 import { GalleryView } from "./gallery.js";
 import { DoctorView, EngineLogView, TokenView } from "./upkeep.js";
@@ -46,6 +47,7 @@ const FieldView = {
 
 /** The dialogs that are more than a question. */
 const VIEWS = {
+  about: AboutView,
   files: FilesView,
   gallery: GalleryView,
   doctor: DoctorView,

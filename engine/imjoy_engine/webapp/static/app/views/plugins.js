@@ -15,7 +15,7 @@ import {
   stop,
 } from "../plugins.js";
 import { staysOnEngine, wishesOf, wishesText } from "../resources.js";
-import { state } from "../state.js";
+import { ask, state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
 const STATES = {
@@ -98,7 +98,16 @@ const CardView = {
       return Boolean(this.card.plugin) || this.card.state === "ready" || BUSY.includes(this.card.state);
     },
   },
-  methods: { chooseResources, load, loadAnyway, remove, run, stop, asValue: JSON.stringify },
+  methods: {
+    chooseResources,
+    load,
+    loadAnyway,
+    remove,
+    run,
+    stop,
+    asValue: JSON.stringify,
+    about: (card) => ask("about", { title: `About ${card.name}`, card }),
+  },
   template: `
     <article class="card" :aria-label="card.name">
       <header>
@@ -107,7 +116,8 @@ const CardView = {
         <span class="tag" v-if="card.tag">{{ card.tag }}</span>
         <span class="chip" :class="tone"><span class="dot" aria-hidden="true"></span>{{ label }}</span>
       </header>
-      <p class="description" v-if="card.description">{{ card.description }}</p>
+      <p class="description">{{ card.description }}
+        <button type="button" class="plain" @click="about(card)" :aria-label="'About ' + card.name">About</button></p>
       <div class="meter" v-if="showsBar" role="progressbar" :aria-label="card.name + ': ' + label"
         :aria-valuenow="fraction === null ? undefined : Math.round(fraction * 100)" aria-valuemin="0" aria-valuemax="100"
         :class="{ unknown: fraction === null }">
