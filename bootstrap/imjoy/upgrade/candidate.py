@@ -81,7 +81,7 @@ def make_candidate(
 
 
 def _keep_outside(origin: Origin, trial: Path, replaced: frozenset[Path]) -> None:
-    """Give the trial the commands of what stays, and imjoy's manual page: whose RECORD names what is missing is broken."""
+    """Give the trial what stays beside the packages: commands, and imjoy's manual page, which its RECORD names."""
     kept = list(origin.scripts.iterdir())
     with suppress(ImJoyError):
         kept += recorded_files(origin.site, NAME)
