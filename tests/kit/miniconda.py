@@ -85,6 +85,7 @@ exit 0
 
 STAGES = ("folder", "bootstrapper", "payload", "records", "packages", "last")
 """Where it stops, when ``DOUBLE_STAGE`` names one of them."""
+BUILT_FROM = "https://repo.anaconda.com/pkgs/main"
 MANAGED = """\
 [externally-managed]
 Error=This is conda's own Python: make an environment.
@@ -149,6 +150,9 @@ def make_base(folder: Path, channel: CondaChannel, packages: Path, python: str) 
     """Install Python, pip and the double of conda into ``folder``, from the channel; ``packages`` is a cache."""
     asyncio.run(_install(folder, channel, packages, ["python=" + python, f"conda={CONDA_VERSION}"]))
     (folder / "CACHEDIR.TAG").unlink()  # conda writes none
+    # The base is kept for later runs, whose channel is another folder; an installer's records name where it was built.
+    for record in (folder / "conda-meta").glob("*.json"):
+        record.write_text(record.read_text().replace(channel.folder.as_uri(), BUILT_FROM))
     for each in ("condabin", "envs", "pkgs"):
         (folder / each).mkdir(exist_ok=True)
     (folder / "conda-meta" / "history").touch()

@@ -62,7 +62,7 @@ def newer(wheel: Path, tmp_path: Path) -> Path:
                 f"imjoy-{old}.dist-info/RECORD",
             ):
                 content = content.replace(old.encode(), NEWER.encode())
-            target.writestr(name.replace(f"imjoy-{old}.dist-info/", f"imjoy-{NEWER}.dist-info/"), content)
+            target.writestr(name.replace(f"imjoy-{old}.", f"imjoy-{NEWER}."), content)
     return file
 
 
