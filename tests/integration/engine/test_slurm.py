@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -527,8 +528,11 @@ def test_a_job_whose_time_is_up_is_named(start: Callable[..., RunningEngine], sl
 
     async def scenario() -> dict[str, Any]:
         plugin = await engine.start(PLUGIN)
-        async with await engine.client.connect(plugin["id"], {}, timeout=60):
-            return await engine.final(plugin["id"])
+        # Where the machine is busy the job's time is up before the plugin has answered anybody.
+        with contextlib.suppress(ImJoyError):
+            async with await engine.client.connect(plugin["id"], {}, timeout=60):
+                return await engine.final(plugin["id"])
+        return await engine.final(plugin["id"])
 
     plugin = asyncio.run(asyncio.wait_for(scenario(), 150))
     assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.time")
