@@ -43,7 +43,10 @@ def main(arguments: Sequence[str]) -> int:
     """Do one step; return the exit code of uv or pip.
 
     ``build PLACE DIR`` makes a wheel of a folder, or of anything that pip takes, and puts it into ``DIR``.
-    ``install WHEEL`` installs it; ``--again`` replaces what is there. ``--offline DIR`` takes everything from a folder.
+    ``install WHEEL`` installs it; ``--again`` replaces what is there, by the newest. ``--offline DIR`` takes everything
+    from a folder.
+
+    A first install asks for no upgrade: to uv that means that its cache may be stale, and it fetches each wheel anew.
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("step", choices=("build", "install"))
@@ -62,11 +65,11 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         return _pip("wheel", "--no-deps", "--wheel-dir", options.wheels, *local, options.place)
     if has_uv:
-        again = ["--reinstall"] if options.again else []
-        if _uv_install("--upgrade", *again, *local, options.place) == 0:
+        again = ["--upgrade", "--reinstall"] if options.again else []
+        if _uv_install(*again, *local, options.place) == 0:
             return 0
-    again = ["--force-reinstall"] if options.again else []
-    return _pip("install", "--upgrade", *again, *local, options.place)
+    again = ["--upgrade", "--force-reinstall"] if options.again else []
+    return _pip("install", *again, *local, options.place)
 
 
 def _has_uv(local: Sequence[str]) -> bool:

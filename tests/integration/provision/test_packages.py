@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import venv
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 import imjoy
@@ -52,3 +56,38 @@ def test_where_uv_cannot_be_had_or_fails_pip_comes_from_ensurepip_and_installs_a
 
 def test_uv_is_fetched_as_imjoy_requires_it() -> None:
     assert Requirement(packages.UV) in [Requirement(line) for line in requires("imjoy") or ()]
+
+
+def test_a_second_first_install_takes_from_the_cache_what_the_first_one_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What this index serves may be kept, but it gives no hash that one could ask again with, as many a mirror does.
+    folder = tmp_path / "simple" / "demo"
+    folder.mkdir(parents=True)
+    name = wheel(folder, "demo").name
+    (folder / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    fetched: list[str] = []
+    wheels: list[list[str]] = []
+
+    class Index(SimpleHTTPRequestHandler):
+        def send_header(self, keyword: str, value: str) -> None:
+            if keyword == "Last-Modified":
+                keyword, value = "Cache-Control", "max-age=31536000"
+            super().send_header(keyword, value)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            fetched.append(self.path)
+
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Index, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}/simple")
+        for each in ("one", "two"):
+            venv.create(tmp_path / each, with_pip=False)
+            python = interpreter(tmp_path / each)
+            run(python, "-c", packages.STARTER, str(Path(imjoy.__file__).parents[1]), "install", "demo")
+            assert "it is here" in run(python, "-c", "import demo")
+            wheels.append([path for path in fetched if path.endswith(".whl")])
+        server.shutdown()
+    assert wheels[0]
+    assert wheels[1] == wheels[0]
