@@ -137,24 +137,30 @@ class Values:
     def _save(self, array: Mapping[str, object]) -> object:
         if not array["_rshape"] and str(array["_rdtype"]) in npy.FORMATS:
             return self.to_json(npy.number_of(array))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{uuid.uuid4().hex[:12]}.npy"
-        try:
-            npy.save(path, array)
-        except (ValueError, OSError) as error:
-            raise ImJoyError("run.no-array", "An array cannot be written.", why=str(error)) from error
+        path = self._write("npy", lambda path: npy.save(path, array))
         return {"npy": str(path), "shape": list(array["_rshape"]), "dtype": array["_rdtype"]}  # type: ignore[call-overload]
 
     def _keep(self, content: bytes) -> object:
         """Write what came as a file, such as the drawing of a figure, and name it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         suffix = "png" if content.startswith(PNG) else "bin"
+        path = self._write(suffix, lambda path: path.write_bytes(content))
+        return {"file": str(path), "bytes": len(content)}
+
+    def _write(self, suffix: str, write: Callable[[Path], object]) -> Path:
         path = self._folder / f"{uuid.uuid4().hex[:12]}.{suffix}"
         try:
-            path.write_bytes(content)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write(path)
+        except ValueError as error:
+            raise ImJoyError("run.no-array", "An array cannot be written.", why=str(error)) from error
         except OSError as error:
-            raise ImJoyError("run.no-array", f"{path} cannot be written.", why=str(error)) from error
-        return {"file": str(path), "bytes": len(content)}
+            raise ImJoyError(
+                "run.unwritable",
+                f"{path} cannot be written.",
+                why=error.strerror or str(error),
+                fix="make room there, or correct its permissions",
+            ) from error
+        return path
 
     def from_json(self, value: object) -> object:
         """Return ``value`` with every ``{"npy": PATH}``, and every text that ends in ``.npy``, replaced by that array.
