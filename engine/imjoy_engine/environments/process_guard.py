@@ -3,7 +3,7 @@
 Standard input is a pipe of who started us. When it ends, because that one closed it or died in whatever way, this
 process and everything that the command started are killed. Otherwise the command's exit code is ours, and what it left
 running is killed: every descendant on Linux and Windows, elsewhere our process group, by whoever started us. It imports
-next to nothing before the command runs: this starts with every step of a build, and ``subprocess`` would double that.
+little before the command runs: this starts with every step of a build, and ``subprocess`` would double that.
 """
 
 import _thread
@@ -18,6 +18,11 @@ PACKAGES = __file__.rpartition("imjoy_engine")[0]
 
 def run_posix(command: list[str]) -> int:
     """Run the command in our process group, the leader of which the caller has made us."""
+    sys.path.append(PACKAGES)
+    from imjoy_engine.worker.orphans import adopt_orphans
+
+    # Before the command runs: what has lost its parent earlier would never be ours.
+    adopting = adopt_orphans()
     nothing = os.open(os.devnull, os.O_RDONLY)
     try:
         process = os.posix_spawnp(
@@ -27,25 +32,27 @@ def run_posix(command: list[str]) -> int:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return NOT_STARTED
 
+    def kill_all() -> None:
+        from imjoy_engine.worker.family import kill_children
+
+        if adopting:
+            kill_children()
+
     def die_with_the_pipe() -> None:
         while os.read(0, 1024):
             pass
-        if adopting:
-            kill_children()
+        kill_all()
         os.killpg(0, 9)
 
-    adopting = False
     _thread.start_new_thread(die_with_the_pipe, ())
-    sys.path.append(PACKAGES)
-    from imjoy_engine.worker.family import adopt_orphans, kill_children
+    # While the command runs, and while our files are there.
+    import imjoy_engine.worker.family  # noqa: F401
 
-    adopting = adopt_orphans()
     try:
         _, status = os.waitpid(process, 0)
     except ChildProcessError:  # our other thread has killed it, and will kill us
         status = 9
-    if adopting:
-        kill_children()
+    kill_all()
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else SIGNAL_EXIT_CODES + os.WTERMSIG(status)
 
 

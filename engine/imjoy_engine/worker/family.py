@@ -7,8 +7,7 @@ import sys
 import time
 from typing import Dict, List
 
-PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-# Without that, what was detached is known by a variable that it has inherited, where its system shows us variables.
+# Where nobody adopts orphans, what was detached is known by a variable that it inherited, where its system shows those.
 MARK = "_IMJOY_FAMILY"
 MARKS = sys.platform == "darwin"
 PS_WITH_VARIABLES = ("-A", "-E", "-ww", "-o", "pid=", "-o", "command=")
@@ -16,22 +15,10 @@ KILL_SECONDS = 3.0
 POLL_SECONDS = 0.002
 
 
-def adopt_orphans() -> bool:
-    """Become the parent of each descendant whose own parent ends; false where nobody can (all but Linux)."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        import ctypes
-
-        return bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-    except (ImportError, OSError, AttributeError):  # a Python without ctypes, a libc without the call
-        return False
-
-
 def kill_children() -> None:
-    """Kill our children, theirs as they become ours, and so on until there is none; takes at most ``KILL_SECONDS``.
+    """Kill our children and theirs as they become ours, until there is none, or none has ended for ``KILL_SECONDS``.
 
-    Those that belong to another account are left. Needs :func:`adopt_orphans`; without it only children are killed.
+    Those that belong to another account are left. Without :func:`.orphans.adopt_orphans` only children are killed.
     """
     deadline = time.monotonic() + KILL_SECONDS
     spared = []  # type: List[int]
@@ -41,6 +28,7 @@ def kill_children() -> None:
         except ChildProcessError:
             return
         if pid:
+            deadline = time.monotonic() + KILL_SECONDS
             continue
         children = [pid for pid, parent in parents().items() if parent == os.getpid() and pid not in spared]
         if spared and not children:

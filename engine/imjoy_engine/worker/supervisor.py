@@ -10,7 +10,8 @@ import select
 import signal
 from typing import List, Optional
 
-from .family import MARK, MARKS, adopt_orphans, descendants, kill, kill_children, kill_group, marked
+from .family import MARK, MARKS, descendants, kill, kill_children, kill_group, marked
+from .orphans import adopt_orphans
 
 READY = b"+"
 ENGINE = 0

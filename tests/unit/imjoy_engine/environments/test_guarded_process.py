@@ -73,6 +73,17 @@ def test_a_command_has_ended_when_it_ends_and_what_it_left_behind_ends_with_it(w
     assert not alive(int(lines[0]))
 
 
+@posix
+@pytest.mark.skipif(sys.platform != "linux", reason="only the process group ends here")
+def test_what_a_command_leaves_behind_at_once_ends_with_it() -> None:
+    # It has left before our guard had time for anything.
+    for _ in range(5):
+        lines: list[str] = []
+        command = ["/bin/sh", "-c", "setsid sleep 1000 & echo $!"]
+        assert asyncio.run(run_guarded(command, os.environ, lines.append, seconds=60)) == 0
+        assert not alive(int(lines[0]))
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(way: str) -> None:
     lines: list[str] = []

@@ -28,7 +28,7 @@ import os, subprocess, sys, time
 sys.path.insert(0, sys.argv[1])
 from imjoy_engine.worker import family, supervisor
 
-family.adopt_orphans = supervisor.adopt_orphans = lambda: False
+supervisor.adopt_orphans = lambda: False
 family.MARKS = supervisor.MARKS = True
 family.PS_WITH_VARIABLES = ("axeww", "-o", "pid=", "-o", "args=")
 sleep = [sys.executable, "-c", "import time; time.sleep(1000)"]
