@@ -110,11 +110,12 @@ def _not_bound(host: str, port: int, error: CannotListen) -> ImJoyError:
 
 
 def _no_loopback(host: str, why: str) -> ImJoyError:
+    raise_it = "ifconfig lo0 up" if sys.platform == "darwin" else "ip link set lo up"
     return ImJoyError(
         "host.no-loopback",
         f"This machine cannot reach {host}, which is itself.",
         why=f"Its loopback interface is down ({why}), as in a container without any network.",
-        fix="as an administrator: ip link set lo up\nor start the container with a network",
+        fix=f"as an administrator: {raise_it}\nor start the container with a network",
     )
 
 

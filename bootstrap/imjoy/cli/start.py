@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from imjoy.cli.options import in_the_form_of_browsers, json_option, layout_options, not_empty
 from imjoy.context import Context
-from imjoy.effects.files import is_exposed
+from imjoy.effects.files import in_private_folder, is_exposed
 from imjoy.effects.process import module_command
 from imjoy.launch import EngineProcess, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -448,6 +448,11 @@ def _notes(options: ServeOptions, classic: list[str]) -> list[str]:
     ]
     if options.token is not None:
         notes.append("Other users of this machine can see --token; in IMJOY_ENGINE_TOKEN they cannot.")
+    if sys.platform == "darwin" and in_private_folder(options.layout.workspace):
+        notes.append(
+            f"macOS guards the folder that {options.layout.workspace} lies in: "
+            'when plugins end in "Operation not permitted", choose another --workspace.'
+        )
     return notes
 
 

@@ -211,12 +211,15 @@ def is_litter(path: Path) -> bool:
     return path.name == ".DS_Store" or path.name.startswith("._")
 
 
+def in_private_folder(path: Path) -> bool:
+    """Whether a path of a Mac lies in a folder that macOS asks about; its names are as good in another case."""
+    home, asked = (Path(str(each).casefold()) for each in (home_folder(), path))
+    return any(asked.is_relative_to(home / each.casefold()) for each in PRIVATE_FOLDERS)
+
+
 def _privacy(path: Path, number: int) -> str:
     """Return what helps where macOS keeps programs from the folders that it holds private."""
-    if sys.platform != "darwin" or number != errno.EPERM:
-        return ""
-    home = home_folder()
-    if not any(path.is_relative_to(home / each) for each in PRIVATE_FOLDERS):
+    if sys.platform != "darwin" or number != errno.EPERM or not in_private_folder(path):
         return ""
     return (
         "Allow your terminal that folder: System Settings, Privacy & Security, Files and Folders.\n"

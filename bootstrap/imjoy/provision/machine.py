@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imjoy.effects.files import may_make_folders
+from imjoy.effects.files import is_litter, may_make_folders
 from imjoy.effects.pip_settings import with_pip_settings
 from imjoy.effects.process import ask
 from imjoy.effects.windows import takes_junctions
@@ -164,8 +164,8 @@ def standing_of(prefix: Path, nearest: Path) -> Standing:
 
 def foreign_names(prefix: Path) -> list[str]:
     """Return what stands in a folder besides our own, and besides what a Mac's Finder leaves anywhere."""
-    names = sorted(each.name for each in prefix.iterdir() if each != own_folder(prefix))
-    return [name for name in names if name != ".DS_Store" and not name.startswith("._")]
+    own = own_folder(prefix)
+    return sorted(each.name for each in prefix.iterdir() if each != own and not is_litter(each))
 
 
 def _runs_programs(folder: Path) -> bool:

@@ -43,6 +43,16 @@ def test_as_many_files_may_be_open_as_the_system_really_lets_us(
 
 
 @pytest.mark.parametrize(
+    ("system", "command"), [("darwin", "ifconfig lo0 up"), ("linux", "ip link set lo up")]
+)
+def test_a_loopback_that_is_down_is_raised_by_what_the_system_has(
+    system: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imjoy_engine.server.sys.platform", system)
+    assert command in server._no_loopback("127.0.0.1", "timed out").fix
+
+
+@pytest.mark.parametrize(
     "refusal",
     [
         OSError(errno.ENOTSUP, "Operation not supported"),

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, warn
+from imjoy.effects.files import in_private_folder
 
 LONGEST_PREFIX = 90
 """Scripts begin with the path of their Python in at most 127 bytes on Linux, less the 20 or so below the prefix."""
@@ -49,6 +50,12 @@ def look(machine: Machine) -> Finding:
             f"Above {LONGEST_PREFIX} the first line of scripts in it can become too long for the system.",
             move,
         )
+    if machine.platform == "darwin" and in_private_folder(workspace):
+        return warn(
+            f"The workspace {workspace} lies in a folder that macOS guards.",
+            'Plugins there end in "Operation not permitted" where your terminal may not use that folder.',
+            other[workspace],
+        )
     free = min(shutil.disk_usage(nearest_existing(folder)).free for folder in other) // BYTES_PER_MIB
     if free < GOOD_FREE_MIB:
         return warn(
@@ -71,7 +78,8 @@ CHECK = Check(
     """\
 Cause: the folder of the installation (`~/ImJoyApp`) or of your files (`~/ImJoyWorkspace`) cannot be written, lies on
 a disk that is full, or the prefix has a name that conda and the first lines of scripts cannot carry: a space,
-letters beyond ASCII, more than 90 bytes.
+letters beyond ASCII, more than 90 bytes. On a Mac, the workspace lies in Desktop, Documents, Downloads or iCloud Drive,
+which macOS keeps from programs until you allow it.
 
 Cure: choose another folder, `--workspace DIR` for your files and `--prefix DIR` for the installation.""",
 )

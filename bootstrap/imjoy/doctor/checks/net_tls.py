@@ -16,6 +16,11 @@ CA_VARIABLES = (
     "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
 )
+SET_CLOCK = {
+    "win32": "set the clock",
+    # sntp(1) of macOS: -S may step the clock, where -s alone moves it slowly. The server is the one that macOS asks.
+    "darwin": "sudo sntp -sS time.apple.com",
+}
 CLOCK_TOLERANCE_SECONDS = 24 * 3600.0
 
 
@@ -37,7 +42,7 @@ def look(machine: Machine) -> Finding:
             "The clock of this machine is wrong.",
             f"It says {time.strftime('%Y-%m-%d', time.localtime(now))}, a time before imjoy was installed, so "
             "certificates seem not to be valid yet.",
-            "set the clock" if machine.platform == "win32" else "sudo timedatectl set-ntp true",
+            SET_CLOCK.get(machine.platform, "sudo timedatectl set-ntp true"),
         )
     return ok("the certificates that variables name are there, the clock is plausible")
 

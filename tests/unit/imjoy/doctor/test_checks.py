@@ -95,6 +95,16 @@ def test_host_home_fires_when_the_disk_is_full(look: Look, monkeypatch: pytest.M
     assert_fires(look("host.home"), Status.FAIL, "10 MiB")
 
 
+@pytest.mark.parametrize("folder", ["Documents/w", "desktop", "Library/Mobile Documents/x"])
+def test_host_home_warns_of_a_workspace_that_macos_guards(folder: str, look: Look, home: Path) -> None:
+    place = str(home / folder)
+    finding = look("host.home", {"platform": "darwin"}, IMJOY_WORKSPACE=place)
+    assert_fires(finding, Status.WARN, "Operation not permitted")
+    assert "guards" not in look("host.home", {"platform": "linux"}, IMJOY_WORKSPACE=place).what
+    elsewhere = look("host.home", {"platform": "darwin"}, IMJOY_WORKSPACE=str(home / "Documents of mine"))
+    assert "guards" not in elsewhere.what
+
+
 def test_host_home_is_content_with_the_default(look: Look, home: Path) -> None:
     if " " in str(home) or not str(home).isascii():
         pytest.skip("the folder of temporary files has a name that tools cannot carry")
@@ -560,10 +570,17 @@ def test_net_tls_fires_for_a_variable_that_leads_nowhere(look: Look, name: str) 
     assert finding.command == f"unset {name}"
 
 
-def test_net_tls_fires_for_a_clock_that_is_off(machine: MakeMachine) -> None:
-    young = machine()
+@pytest.mark.parametrize(
+    ("platform", "command"), [("linux", "timedatectl"), ("darwin", "sntp"), ("win32", "clock")]
+)
+def test_net_tls_fires_for_a_clock_that_is_off_with_what_this_system_has(
+    platform: str, command: str, machine: MakeMachine
+) -> None:
+    young = machine({"platform": platform})
     young = replace(young, context=replace(young.context, clock=lambda: 0.0))
-    assert_fires(select(all_checks(), ["net.tls"])[0].look(young), Status.FAIL, "1970")
+    finding = select(all_checks(), ["net.tls"])[0].look(young)
+    assert_fires(finding, Status.FAIL, "1970")
+    assert command in str(finding.command)
 
 
 def test_net_tls_is_content_with_files_that_are_there(look: Look, tmp_path: Path) -> None:
