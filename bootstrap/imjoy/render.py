@@ -41,6 +41,9 @@ BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
 WIDEST_PANEL = 96
+BAR_WIDTH = 16
+# The bar, " 100%" and " 0:00:00".
+WIDTH_BESIDE_A_STEP = BAR_WIDTH + 14
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
 NOT_ENCRYPTED = "Nothing is encrypted: who listens on the way sees the token and your data. --tls encrypts."
 
@@ -74,9 +77,55 @@ def emit_json_line(document: str) -> None:
 
 
 def output(text: str, *, to_stdout: bool) -> None:
-    """Print a piece of what a plugin wrote; it need not be a whole line. One that is written over begins anew."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    _write(printable(lines, lines=True), sys.stdout if to_stdout else sys.stderr)
+    """Print a text that has its own line ends."""
+    _write(printable(text.replace("\r\n", "\n"), lines=True), sys.stdout if to_stdout else sys.stderr)
+
+
+class PluginOutput:
+    """What a plugin writes to the two streams, in pieces that need not be whole lines.
+
+    A line that is written over, as progress bars do with a carriage return, is written over on a terminal, too.
+    Anywhere else it comes when it has ended, as it looked then.
+    """
+
+    def __init__(self) -> None:
+        self._held = {True: "", False: ""}
+        # Which of the two has a terminal's line that has no end yet; True is standard output.
+        self._unfinished: bool | None = None
+
+    def write(self, text: str, *, to_stdout: bool) -> None:
+        """Print a piece."""
+        if not text:
+            return
+        stream = sys.stdout if to_stdout else sys.stderr
+        text = text.replace("\r\n", "\n")
+        if stream.isatty():
+            _write("\r".join(printable(part, lines=True) for part in text.split("\r")), stream)
+            self._unfinished = None if text.endswith("\n") else to_stdout
+            return
+        *ended, rest = (self._held[to_stdout] + text).split("\n")
+        _write("".join(f"{printable(_as_it_ended(line), lines=True)}\n" for line in ended), stream)
+        # What was written over already is not kept until the end of a bar that moves for hours.
+        shown, carriage_return, last = rest.rpartition("\r")
+        self._held[to_stdout] = _as_it_ended(shown) + carriage_return + last
+
+    def end_line(self, *, everywhere: bool = True) -> None:
+        """End the lines that have no end yet, so that others can follow; without ``everywhere`` on a terminal only."""
+        if self._unfinished is not None:
+            output("\n", to_stdout=self._unfinished)
+            self._unfinished = None
+        for to_stdout, held in self._held.items() if everywhere else ():
+            if held:
+                self._held[to_stdout] = ""
+                output(f"{_as_it_ended(held)}\n", to_stdout=to_stdout)
+
+
+def _as_it_ended(line: str) -> str:
+    """Return what stands in a line in the end, each carriage return of which goes back to its beginning."""
+    first, *rest = line.split("\r")
+    for part in rest:
+        first = part + first[len(part) :]
+    return first.rstrip() if rest else first
 
 
 def question(text: str) -> None:
@@ -323,15 +372,22 @@ class Progress:
 
     def _draw(self, text: str, fraction: float | None) -> None:
         bar, task = self._bar = self._bar or self._new_bar()
-        total = None if fraction is None else 1.0
-        bar.update(task, description=printable(text), total=total, completed=fraction or 0.0)
+        # rich takes a total of None for one that stays as it is.
+        bar.tasks[task].total = None if fraction is None else 1.0
+        # A bar on two lines would leave the first of them behind.
+        room = max(bar.console.width - WIDTH_BESIDE_A_STEP, 1)
+        shown = printable(text)
+        shown = shown if len(shown) <= room else f"{shown[: room - 1]}…"
+        bar.update(task, description=shown, completed=fraction or 0.0)
 
     def _new_bar(self) -> tuple[Bar, TaskID]:
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
         bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=BAR_WIDTH),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
             console=_console(sys.stderr),
             transient=True,
         )

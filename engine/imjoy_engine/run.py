@@ -237,14 +237,15 @@ async def started(
         as_of="" if options.today else options.as_of,
     )
     following = asyncio.create_task(follow(client, plugin["id"]))
+    stays = "allow-detach" in plugin["flags"]
     try:
         try:
             connection = await client.connect(plugin["id"], api)
             async with connection:
                 yield connection, bool(plugin["attached"])
         except ImJoyError as error:
-            raise await _cause(following, error) from error
-        if "allow-detach" not in plugin["flags"]:
+            raise await _cause(following, error, stays=stays) from error
+        if not stays:
             await asyncio.wait({following}, timeout=END_SECONDS)
     finally:
         following.cancel()
@@ -281,8 +282,11 @@ def _lock_of(file: Path, tag: str | None) -> str:
         ) from error
 
 
-async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError) -> ImJoyError:
+async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError, *, stays: bool) -> ImJoyError:
     """Return what the plugin failed with, which says more than that its connection ended."""
+    if error.id == "plugin.call-failed" and not stays:
+        # Its traceback comes by another way: with the plugin's end it is there, whole, before the error that names it.
+        await asyncio.wait({following}, timeout=END_SECONDS)
     if error.id != "plugin.gone":
         return error
     await asyncio.wait({following}, timeout=END_SECONDS)

@@ -28,7 +28,7 @@ class TerminalInterface:
 
     def __init__(self, report: render.Progress) -> None:
         self._report = report
-        self._within_a_line = False
+        self._output = render.PluginOutput()
         # The engine tells a plugin's state again with each change of it; a step that is shown says more.
         self._state = ""
         # What the plugin said last of how far it is, in words and as a part of 1.
@@ -43,7 +43,8 @@ class TerminalInterface:
         if kind == "log":
             self._pass_on(str(event.get("text", "")), event.get("stream") == "stdout")
             return
-        self._end_line()
+        # A bar is drawn over an unfinished line on a terminal; in a file the line goes on.
+        self._output.end_line(everywhere=kind == "result")
         if kind == "state" and event.get("state") in ("queued", "preparing", "starting"):
             state = f"{event.get('name', 'plugin')}: {event['state']}"
             if state != self._state:
@@ -61,11 +62,12 @@ class TerminalInterface:
 
     def call(self, event: Mapping[str, object], answer: Answer) -> None:
         """Do what the plugin calls, and answer where it waits."""
-        self._end_line()
         method, call_id = str(event.get("method", "")), event.get("id")
         given = event.get("args")
         args = given if isinstance(given, list) else []
         first = args[0] if args else ""
+        shows_a_step = method in ("progress", "showProgress", "showStatus")
+        self._output.end_line(everywhere=not shows_a_step)
         if method in ("progress", "showProgress"):
             if isinstance(first, int | float):
                 # Classic plugins count to 100, newer ones to 1.
@@ -127,13 +129,11 @@ class TerminalInterface:
         self._report.close()
         if not to_stdout:
             self._said = (self._said + text)[-MOST_REMEMBERED:]
-        render.output(text, to_stdout=to_stdout)
-        self._within_a_line = not text.endswith("\n")
+        self._output.write(text, to_stdout=to_stdout)
 
-    def _end_line(self) -> None:
-        if self._within_a_line:
-            render.note("")
-            self._within_a_line = False
+    def end_line(self) -> None:
+        """End what the plugin has written without an end, so that other lines can follow."""
+        self._output.end_line()
 
 
 def _window(config: object) -> str:

@@ -105,6 +105,7 @@ def _run_here(run: PluginRun, report: render.Progress) -> int:
                 terminal.call(event, run.answer)
             elif kind == "failed":
                 report.close()
+                terminal.end_line()
                 problem = event.get("error")
                 document = cast("dict[str, object]", problem) if isinstance(problem, dict) else {}
                 render.error(terminal.without_what_was_shown(event.get("file"), document), as_json=False)
@@ -118,6 +119,7 @@ def _run_here(run: PluginRun, report: render.Progress) -> int:
         raise
     finally:
         ended_with = run.end()
+        terminal.end_line()
     if exit_code is None:
         raise ImJoyError(
             "run.cut-short", "The run ended in the middle.", why=f"exit code {ended_with}", fix="imjoy logs"

@@ -110,11 +110,18 @@ _KNOWN_FAILURES = (
     ),
 )
 _CHECKSUM_SIGNS = ("Hash mismatch", "hash mismatch", "DO NOT MATCH THE HASHES")
+# uv tells the sizes of what is larger than a megabyte or so, when it begins with it: " Downloading torch (782.3MiB)".
+_UV_BEGINS = re.compile(r"\s*Downloading (?P<name>\S+) \((?P<size>[\d.]+) ?(?P<unit>[KMG]iB)\)")
+_UV_ENDS = re.compile(r"\s*Downloaded (?P<name>\S+)")
+_UV_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+BYTES_PER_MB = 1_000_000
+_RESOLVED_FRACTION = 0.3
+_PREPARED_FRACTION = 0.7
 _UV_STEPS: tuple[_Step, ...] = (
-    _Step(re.compile(r"Resolved \d+ packages? in .*"), "pip", 0.3),
+    _Step(re.compile(r"Resolved \d+ packages? in .*"), "pip", _RESOLVED_FRACTION),
     _Step(re.compile(r"\s*(Downloading|Building|Updating) .*"), "download", None),
     _Step(re.compile(r"\s*(Downloaded|Built|Updated) .*"), "download", None),
-    _Step(re.compile(r"Prepared \d+ packages? in .*"), "pip", 0.7),
+    _Step(re.compile(r"Prepared \d+ packages? in .*"), "pip", _PREPARED_FRACTION),
     _Step(re.compile(r"Installed \d+ packages? in .*"), "link", 0.95),
 )
 _PIP_STEPS: tuple[_Step, ...] = (
@@ -335,13 +342,44 @@ def _uv_cache(variables: Mapping[str, str]) -> Path:
     return Path(variables.get("XDG_CACHE_HOME") or home / ".cache", "uv")
 
 
+class UvDownloads:
+    """Adds up what uv says of its downloads: of each, that it begins, its size, and that it is there."""
+
+    def __init__(self) -> None:
+        self._loading: dict[str, float] = {}
+        self._total = 0.0
+        self._furthest = _RESOLVED_FRACTION
+
+    def take(self, line: str) -> Progress | None:
+        """Return how far it is after this line; None where the line is of something else."""
+        if begun := _UV_BEGINS.fullmatch(line):
+            self._loading[begun["name"]] = float(begun["size"]) * _UV_UNITS[begun["unit"]]
+            self._total += self._loading[begun["name"]]
+        elif (ended := _UV_ENDS.fullmatch(line)) and ended["name"] in self._loading:
+            del self._loading[ended["name"]]
+        else:
+            return None
+        done = self._total - sum(self._loading.values())
+        share = _RESOLVED_FRACTION + (_PREPARED_FRACTION - _RESOLVED_FRACTION) * done / self._total
+        # More becomes known of what there is to download; a bar never goes back.
+        self._furthest = max(self._furthest, round(share, 3))
+        first, *more = self._loading or ("packages",)
+        names = f"{first} and {len(more)} more" if more else first
+        text = f"Downloading {names}: {done / BYTES_PER_MB:.1f} of {self._total / BYTES_PER_MB:.1f} MB"
+        return Progress("download", text, self._furthest)
+
+
 async def _run(
     argv: Sequence[str], variables: Mapping[str, str], steps: Sequence[_Step], report: Report
 ) -> tuple[int, list[str]]:
     """Run an installer; return its exit code and the last lines that it wrote."""
     lines: list[str] = []
+    downloads = UvDownloads()
 
     def take(line: str) -> None:
+        if progress := downloads.take(line):
+            report(progress)
+            return
         step = next((step for step in steps if step.pattern.fullmatch(line)), None)
         if step:
             report(Progress(step.phase, line.strip(), step.fraction))

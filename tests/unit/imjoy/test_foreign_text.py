@@ -53,6 +53,7 @@ def run_event(**event: object) -> None:
         terminal.call(event, lambda call_id, value: None)
     else:
         terminal.show(event)
+    terminal.end_line()
 
 
 def failed() -> None:

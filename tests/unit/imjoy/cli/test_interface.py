@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -121,3 +122,65 @@ def test_a_file_dialog_asks_for_a_path_or_for_several(monkeypatch: pytest.Monkey
     assert ask(monkeypatch, "\n", "showFileDialog", {"root": "/data"}) == "/data"
     assert ask(monkeypatch, "", "showFileDialog") is None
     assert ask(monkeypatch, "a\nb\n\n", "showFileDialog", {"mode": "multiple"}) == ["a", "b"]
+
+
+BAR = ("\r  0% of a.tif", "\r 50% of a.tif\r100%", " of a.tif\n", "done\n")
+
+
+class Terminal(io.StringIO):
+    """A double of a terminal that shows what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def written(stream: str, *pieces: str) -> None:
+    terminal = TerminalInterface(render.Progress())
+    for piece in pieces:
+        terminal.show({"event": "log", "stream": stream, "text": piece})
+    terminal.end_line()
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_line_that_is_written_over_is_one_line_in_a_file_and_written_over_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stream: str
+) -> None:
+    written(stream, *BAR)
+    assert "".join(capsys.readouterr()) == "100% of a.tif\ndone\n"
+    monkeypatch.setattr(f"sys.{stream}", terminal := Terminal())
+    written(stream, *BAR)
+    assert terminal.getvalue() == "".join(BAR)
+
+
+def test_what_a_shorter_line_does_not_cover_stays_as_on_a_terminal_and_spaces_cover_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    written("stderr", "12345\r67", "\r8\n", "12345\r", "     \r", "after\n", "no end")
+    assert capsys.readouterr().err == "87345\nafter\nno end\n"
+
+
+def test_a_line_of_a_file_goes_on_after_a_step_and_ends_before_the_plugin_speaks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal = TerminalInterface(render.Progress())
+    terminal.show({"event": "log", "stream": "stdout", "text": "half "})
+    terminal.call({"method": "showProgress", "args": [50]}, Answers())
+    terminal.show({"event": "log", "stream": "stdout", "text": "a line"})
+    terminal.call({"method": "log", "args": ["spoken"]}, Answers())
+    assert capsys.readouterr().out == "half a line\nspoken\n"
+
+
+def test_a_step_on_a_terminal_shows_its_share_and_how_long_it_takes_on_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", stream := Terminal())
+    report = render.Progress()
+    report("Downloading 12 packages, of which one has a long name: 120.5 of 1482.9 MB", 0.25)
+    report.close()
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n").splitlines()
+    line = next(line for line in drawn if "25%" in line)
+    assert line.startswith("Downloading 12 packages")
+    assert "0:00:0" in line
+    assert len(line) <= 60

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imjoy_engine.environments import venv_env
-from imjoy_engine.environments.venv_env import Freshness, build_variables, find_uv
+from imjoy_engine.environments.venv_env import Freshness, UvDownloads, build_variables, find_uv
 
 USEFUL = {
     "PATH": "/bin",
@@ -124,3 +124,24 @@ def test_a_uv_that_does_not_start_here_is_none(
     program.chmod(0o755)
     monkeypatch.setattr(uv, "find_uv_bin", lambda: str(program))
     assert find_uv() == (str(program) if line == "exit 0" else None)
+
+
+def test_what_uv_says_of_its_downloads_is_added_up_in_megabytes_and_never_goes_back() -> None:
+    downloads = UvDownloads()
+    lines = (
+        *("Resolved 3 packages in 2ms", "Downloading numpy (10.0MiB)", " Downloaded numpy"),
+        *("Downloading scipy (30.0MiB)", " Downloading torch (1.5GiB)", " Downloaded small"),
+        *(" Downloaded scipy", " Downloaded torch", " Downloading x from y"),
+    )
+    told = [progress for progress in map(downloads.take, lines) if progress]
+    assert [progress.text for progress in told] == [
+        "Downloading numpy: 0.0 of 10.5 MB",
+        "Downloading packages: 10.5 of 10.5 MB",
+        "Downloading scipy: 10.5 of 41.9 MB",
+        "Downloading scipy and 1 more: 10.5 of 1652.6 MB",
+        "Downloading torch: 41.9 of 1652.6 MB",
+        "Downloading packages: 1652.6 of 1652.6 MB",
+    ]
+    shares = [progress.fraction or 0.0 for progress in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 0.7
