@@ -13,6 +13,7 @@ from typing import Any
 from imjoy.effects.files import read_json
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_settings import find_conda
+from imjoy_engine.environments.disk_use import bytes_of
 from imjoy_engine.environments.pip_part import PIP_PARTS
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, remove_tree
 from imjoy_engine.environments.usage import Use, read_uses, running
@@ -209,7 +210,7 @@ def _look(folder: Path, uses: tuple[Use, ...], noted: set[str], busy: list[str])
 
 
 def _disk_use(folder: Path) -> int:
-    """Return the bytes that the folder takes, a file with several names shared out among them."""
+    """Return the bytes that the folder takes, what it shares with others shared out among them."""
     total = 0
     waiting = [str(folder)]
     while waiting:
@@ -219,8 +220,7 @@ def _disk_use(folder: Path) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     else:
-                        status = entry.stat(follow_symlinks=False)
-                        total += status.st_size // max(status.st_nlink, 1)
+                        total += bytes_of(entry)
     return total
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from imjoy_engine.environments.disk_use import bytes_of
+
 THREADS = 4
 
 
@@ -60,5 +62,4 @@ class _Count:
                         if entry.is_dir(follow_symlinks=False):
                             self.open.append(entry.path)
                         else:
-                            status = entry.stat(follow_symlinks=False)
-                            self.bytes += status.st_size // max(status.st_nlink, 1)
+                            self.bytes += bytes_of(entry)
