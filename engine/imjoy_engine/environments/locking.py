@@ -125,6 +125,8 @@ def _pip_part(
     there.write_text("".join(f"{name}=={version}\n" for name, version in modules.items()), encoding="utf-8")
     words = [uv, "pip", "compile", str(wanted), "--constraint", str(there), "--quiet", "--no-header"]
     words += ["--format", "pylock.toml", "--output-file", str(found), *uv_options(environ)]
+    # Without a Python that is here, uv would fetch the plugin's, to have sources say what they need.
+    words += ["--python", sys.executable]
     words += ["--python-version", str(conda["python"]), "--python-platform", UV_PLATFORMS[spec.platform]]
     try:
         run_command(words, timeout=COMPILE_SECONDS, environ=build_variables(environ))

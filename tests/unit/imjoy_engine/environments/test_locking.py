@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,9 @@ import yaml
 
 from imjoy.effects import conda_lock
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.environments.locking import _entry, _source, lock_plugin
+from imjoy_engine.environments.locking import _entry, _pip_part, _source, lock_plugin
 from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.venv_env import find_uv
 
 SHA256 = "ab" * 32
 WHEEL = {"url": "https://me:secret@index/six-1.0.whl", "hashes": {"sha256": SHA256}}
@@ -73,3 +77,38 @@ def test_without_conda_lock_the_line_that_installs_it_is_told(
         ExitCode.PREFLIGHT_REFUSED,
     )
     assert '"imjoy[lock] @ git+' in refused.value.fix
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[str]]]:
+    """Return the address of a proxy that lets nobody through, and whom it was asked for."""
+    names: list[str] = []
+
+    class Refuses(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            names.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, format: str, *values: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", names
+        server.shutdown()
+        thread.join(10)
+
+
+def test_no_python_is_fetched_to_lock_what_pip_installs(asked: tuple[str, list[str]], tmp_path: Path) -> None:
+    uv = find_uv()
+    if uv is None:
+        pytest.skip("uv is missing")
+    proxy, names = asked
+    conda = [
+        {"name": "python", "version": "3.13.1", "platform": "osx-64", "manager": "conda", "dependencies": []}
+    ]
+    spec = EnvironmentSpec("3.13", (), platform="osx-64")
+    environ = {"HTTPS_PROXY": proxy, "UV_CACHE_DIR": str(tmp_path / "cache")}
+    assert _pip_part(spec, conda, uv, tmp_path, environ) == []
+    assert names == []
