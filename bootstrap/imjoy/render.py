@@ -128,6 +128,12 @@ def _as_it_ended(line: str) -> str:
     return first.rstrip() if rest else first
 
 
+def picture(sequence: str) -> None:
+    """Print a picture that imjoy has made: the one thing that is meant to act on the terminal."""
+    if sys.stdout.isatty():
+        _write(sequence, sys.stdout)
+
+
 def question(text: str) -> None:
     """Print a question on stderr; the answer is typed behind it."""
     _write(printable(text, lines=True), sys.stderr)

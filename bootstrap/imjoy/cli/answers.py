@@ -9,6 +9,8 @@ MOST_ROWS = 50
 WIDEST_CELL = 40
 ARRAY_KEYS = frozenset({"npy", "shape", "dtype"})
 """What an array becomes that a run has written to a file."""
+FILE_KEYS = frozenset({"file", "bytes"})
+"""What a figure, or another file, becomes."""
 
 
 def readable(value: object) -> str:
@@ -20,9 +22,13 @@ def answer_lines(value: object) -> Iterator[str]:
     """Yield the lines that show a plugin's answer to a person; scripts get it whole by ``--json``."""
     if _is_array(value):
         yield _array(value)  # type: ignore[arg-type]
+    elif _is_file(value):
+        yield f"file of {value['bytes']} bytes, {value['file']}"  # type: ignore[index]
     elif _is_table(value):
         yield from _table(value)  # type: ignore[arg-type]
-    elif isinstance(value, dict) and any(_is_array(each) or _is_table(each) for each in value.values()):
+    elif isinstance(value, dict) and any(
+        _is_array(each) or _is_file(each) or _is_table(each) for each in value.values()
+    ):
         for name, each in value.items():
             if _is_table(each):
                 yield f"{name}:"
@@ -35,6 +41,18 @@ def answer_lines(value: object) -> Iterator[str]:
 
 def _is_array(value: object) -> bool:
     return isinstance(value, dict) and set(value) == ARRAY_KEYS
+
+
+def _is_file(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == FILE_KEYS
+
+
+def pictures_in(value: object) -> Iterator[object]:
+    """Yield what in an answer may be shown as a picture."""
+    if _is_array(value) or _is_file(value):
+        yield value
+    elif isinstance(value, dict):
+        yield from (each for each in value.values() if _is_array(each) or _is_file(each))
 
 
 def _is_table(value: object) -> bool:

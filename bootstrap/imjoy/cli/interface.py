@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -10,24 +11,27 @@ from pathlib import Path
 from typing import cast
 
 from imjoy import render
-from imjoy.cli.answers import answer_lines, readable
+from imjoy.cli.answers import answer_lines, pictures_in, readable
 from imjoy.cli.asking import ask
+from imjoy.cli.pictures import picture_of
 from imjoy.model.errors import ImJoyError
 
 Answer = Callable[[object, object], None]
 SPOKEN = ("alert", "log", "showMessage", "showSnackbar")
 YES = ("y", "yes")
 MOST_REMEMBERED = 65536
+MOST_PICTURES = 4
 # A field of a classic dialog: {id: 'sigma', type: 'number', placeholder: 1.5} within a text.
 FIELD = re.compile(r"(?P<label>[^{}]*)\{(?P<body>[^{}]*)\}")
 PAIR = re.compile(r"""(\w+)\s*:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,\s]+)""")
 
 
 class TerminalInterface:
-    """Renders the events of a run; ``report`` shows its steps."""
+    """Renders the events of a run; ``report`` shows its steps, ``pictures`` is how the terminal takes some, if any."""
 
-    def __init__(self, report: render.Progress) -> None:
+    def __init__(self, report: render.Progress, pictures: str | None = None) -> None:
         self._report = report
+        self._pictures = pictures
         self._output = render.PluginOutput()
         # The engine tells a plugin's state again with each change of it; a step that is shown says more.
         self._state = ""
@@ -112,6 +116,8 @@ class TerminalInterface:
             return
         for line in answer_lines(value):
             render.say(line)
+        for each in itertools.islice(pictures_in(value), MOST_PICTURES):
+            render.picture(picture_of(each, self._pictures))
 
     def without_what_was_shown(self, file: object, document: Mapping[str, object]) -> ImJoyError:
         """Return an error that names its plugin, and of a traceback that was shown already only the last line."""

@@ -10,6 +10,7 @@ import click
 from imjoy import render
 from imjoy.cli.interface import TerminalInterface
 from imjoy.cli.options import day_options, json_option, layout_options
+from imjoy.cli.pictures import protocol_of
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.plugin_runs import (
@@ -92,11 +93,11 @@ def command(
         if as_json:
             report.close()
             return run_passing_through(options, address, context)
-        return _run_here(PluginRun(options, address, context), report)
+        terminal = TerminalInterface(report, protocol_of(context.environ))
+        return _run_here(PluginRun(options, address, context), report, terminal)
 
 
-def _run_here(run: PluginRun, report: render.Progress) -> int:
-    terminal = TerminalInterface(report)
+def _run_here(run: PluginRun, report: render.Progress, terminal: TerminalInterface) -> int:
     exit_code: int | None = None
     try:
         for event in run.events():
