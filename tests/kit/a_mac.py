@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import platform
 import select
+import shutil
 import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +95,38 @@ def here_and_on_a_mac(request: pytest.FixtureRequest) -> None:
     """Run a test as it is, and once more on a Mac."""
     if request.param == "on a Mac":
         request.getfixturevalue("a_mac")
+
+
+@pytest.fixture
+def case_insensitive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder in which names are as good in another case, as on the disk of nearly every Mac.
+
+    A file is one and the same by each of its spellings, and so are its locks. Unlike APFS, which keeps the case that a
+    name was given, this lists all names in lower case.
+    """
+    missing = [name for name in ("mkntfs", "lowntfs-3g", "umount") if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"a file system without case needs {', '.join(missing) or 'root'}")
+    folder = tmp_path_factory.mktemp("case")
+    image, mounted = folder / "image", folder / "mounted"
+    mounted.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 << 20)  # of which it takes two
+    subprocess.run(["mkntfs", "--quick", "--force", "--quiet", image], check=True, capture_output=True)
+    command: list[str | Path] = ["lowntfs-3g", "-o", "ignore_case,permissions", image, mounted]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"a file system without case cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield mounted
+    finally:
+        # Lazily: what was killed may still be on its way out.
+        subprocess.run(["umount", "--lazy", mounted], check=True, capture_output=True)
+        # It would last as long as any other mount namespace that was made meanwhile.
+        serving = [
+            each for each in psutil.process_iter(["cmdline"]) if str(image) in (each.info["cmdline"] or ())
+        ]
+        for process in serving:
+            process.kill()
+        psutil.wait_procs(serving)
+        image.unlink()
