@@ -249,7 +249,8 @@ class WorkspaceFiles:
             inside = inside and PRIVATE_NAME not in map(str.lower, target.relative_to(root).parts)
         except (OSError, RuntimeError, ValueError) as error:
             raise _outside(path) from error
-        if not inside:
+        # HFS+ has signs that do not show count for nothing in a name (FastUnicodeCompare of Apple's hfs).
+        if not inside or _is_same(root, self._workspace / PRIVATE_NAME):
             raise _outside(path)
         return root, target
 
@@ -392,6 +393,11 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except (OSError, ValueError):
         return None
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    found = _status(one), _status(other)
+    return found[0] is not None and found[1] is not None and os.path.samestat(found[0], found[1])
 
 
 def _spellings(path: str) -> list[str]:

@@ -430,6 +430,21 @@ def test_what_a_killed_engine_left_of_an_upload_is_removed_by_the_next(workspace
     assert mine.read_text() == "mine", "a note that was tampered with removes nothing else"
 
 
+def test_our_own_folder_is_no_work_folder_by_whichever_name_the_disk_has_it(
+    files: WorkspaceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On HFS+ signs that do not show are no part of a name: FastUnicodeCompare in core/UCStringCompareData.h of hfs."""
+    look_up = Path.stat
+
+    def stat_of_hfs(path: Path, **options: bool) -> os.stat_result:
+        return look_up(Path(str(path).replace("\u200c", "")), **options)
+
+    monkeypatch.setattr(Path, "stat", stat_of_hfs)
+    hidden = "\u200c.imjoy"
+    assert refused(files, "token", hidden) == {"files.outside"}
+    assert [entry.name for entry in files.list("", "default")[1]] == ["sub", "a.txt"]
+
+
 def test_what_finder_leaves_is_not_listed(workspace: Path) -> None:
     for name in (".DS_Store", "._a.txt"):
         (workspace / "default" / name).touch()
