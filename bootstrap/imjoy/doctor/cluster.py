@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from imjoy.doctor.model import CheckResult, Examination, Machine, Status
+from imjoy.doctor.model import CheckResult, Examination, Machine, Status, command_and_advice
 from imjoy.doctor.runner import examination
 from imjoy.environments import ask_engine_code
 
@@ -26,6 +26,7 @@ def examine_cluster(machine: Machine) -> Examination:
 
 
 def _result(link: dict[str, str]) -> CheckResult:
+    command, advice = command_and_advice(link["command"])
     return CheckResult(
         id=link["id"],
         group="cluster",
@@ -33,7 +34,8 @@ def _result(link: dict[str, str]) -> CheckResult:
         status=Status(link["status"]),
         what=link["what"],
         why=link["why"],
-        command=link["command"],
+        command=command,
+        advice=advice,
         fix="",
         milliseconds=0,
     )

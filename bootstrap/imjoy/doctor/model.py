@@ -80,15 +80,24 @@ class Fix:
     apply: Callable[[], Repair]
 
 
+TYPED_PROGRAMS = ("imjoy ", "curl ", "powershell ", "sudo ", "chmod ", "pip ")
+WORDS_BETWEEN = (", ", "; ", "    (")
+"""What shows that more than a command stands there."""
+
+
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw: one sentence, the reason or evidence, and the one command (or act) that repairs it."""
+    """What a check saw: one sentence, the reason or evidence, and the command that repairs it, or lines of them.
+
+    ``advice`` is what cannot be typed: an act where there is no command, or what to put into it.
+    """
 
     status: Status
     what: str
     why: str = ""
     command: str = ""
     fix: Fix | None = None
+    advice: str = ""
 
 
 def ok(what: str) -> Finding:
@@ -101,14 +110,20 @@ def skip(what: str) -> Finding:
     return Finding(Status.SKIPPED, what)
 
 
-def warn(what: str, why: str, command: str, fix: Fix | None = None) -> Finding:
+def warn(what: str, why: str, command: str, fix: Fix | None = None, *, advice: str = "") -> Finding:
     """Return what will trouble some people, or will trouble everybody later."""
-    return Finding(Status.WARN, what, why, command, fix)
+    return Finding(Status.WARN, what, why, command, fix, advice)
 
 
-def fail(what: str, why: str, command: str, fix: Fix | None = None) -> Finding:
+def fail(what: str, why: str, command: str, fix: Fix | None = None, *, advice: str = "") -> Finding:
     """Return what keeps imjoy from working."""
-    return Finding(Status.FAIL, what, why, command, fix)
+    return Finding(Status.FAIL, what, why, command, fix, advice)
+
+
+def command_and_advice(cure: str) -> tuple[str, str]:
+    """Return the fix of an error as what can be typed, where it can, and as what is to be done, where it cannot."""
+    typed = cure.startswith(TYPED_PROGRAMS) and not any(mark in cure for mark in WORDS_BETWEEN)
+    return (cure, "") if typed else ("", cure)
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,7 @@ class CheckResult(Result):
     what: str
     why: str
     command: str
+    advice: str
     fix: str
     milliseconds: int
 

@@ -35,7 +35,8 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
         return fail(
             f"TLS: {host} shows a certificate that is not trusted here.",
             f"{_brief(error)}\nA proxy that looks into https needs its own certificate to be known.",
-            "export REQUESTS_CA_BUNDLE=FILE, the certificate file of your institution",
+            "export REQUESTS_CA_BUNDLE=FILE",
+            advice="FILE is the certificate file of your institution.",
         )
     except requests.exceptions.Timeout:
         return warn(
@@ -50,7 +51,12 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
     if code == PROXY_LOGIN:
         return fail("The proxy wants a name and a password.", f"HTTP {code} for {host}", _proxy_cure(machine))
     if code >= FIRST_SERVER_ERROR:
-        return warn(f"{host} has trouble of its own.", f"HTTP {code}. Without it, {need}.", "try again later")
+        return warn(
+            f"{host} has trouble of its own.",
+            f"HTTP {code}. Without it, {need}.",
+            "",
+            advice="Try again later.",
+        )
     if code in NOT_LET_IN:
         return warn(f"{host} does not let us in.", f"HTTP {code}. Without it, {need}.", offline_cure)
     return ok(f"{host} answers")

@@ -21,6 +21,7 @@ from imjoy.doctor.model import (
     Kind,
     Machine,
     Status,
+    command_and_advice,
     skip,
     warn,
 )
@@ -155,6 +156,7 @@ def _look(check: Check, finding: Finding, seconds: float) -> Look:
         what=finding.what,
         why=finding.why,
         command=finding.command,
+        advice=finding.advice,
         fix=finding.fix.does if finding.fix else "",
         milliseconds=round(seconds * 1000),
     )
@@ -163,13 +165,15 @@ def _look(check: Check, finding: Finding, seconds: float) -> Look:
 
 def _crash(check: Check, error: BaseException) -> Finding:
     if (refused := refusal(error)) is not None:
-        return Finding(Status.FAIL, refused.what, refused.why, refused.fix)
+        command, advice = command_and_advice(refused.fix)
+        return Finding(Status.FAIL, refused.what, refused.why, command, advice=advice)
     where = traceback.extract_tb(error.__traceback__)[-1]
     return Finding(
         Status.CRASHED,
         f"The check itself failed: {type(error).__name__}: {error}",
         why=f"at line {where.lineno} of {where.filename}; what it looks at is not known",
-        command=f"imjoy doctor --only {check.id} --report FILE, and send FILE to {PROJECT_URL}/issues",
+        command=f"imjoy doctor --only {check.id} --report FILE",
+        advice=f"Send FILE to {PROJECT_URL}/issues.",
     )
 
 

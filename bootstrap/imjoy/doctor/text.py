@@ -126,7 +126,8 @@ def _check(check: CheckResult, glyph: str, width: int, with_milliseconds: bool) 
         yield [(indent + row, "")]
     room -= LABEL_WIDTH
     wrapped = [row for line in check.why.splitlines() for row in _wrapped(line, room)]
-    for label, texts in (("why", wrapped), ("type", check.command.splitlines())):
+    advice = [row for line in check.advice.splitlines() for row in _wrapped(line, room)]
+    for label, texts in (("why", wrapped), ("type", check.command.splitlines()), ("do", advice)):
         for number, text in enumerate(texts):
             name = f"{label if number == 0 else '':<{LABEL_WIDTH}}"
             yield [(indent + name, "dim"), (text, "bold cyan" if label == "type" else "")]

@@ -113,8 +113,20 @@ class Arguments:
         return Path(self.values[name]).expanduser().absolute() if name in self.values else None
 
 
-def parse(typed: Sequence[str], door: Door) -> Arguments:
+OF_INSTALL = (
+    "this makes the folder of imjoy itself, which --prefix DIR names. "
+    "A plugin brings its own packages: imjoy run FILE"
+)
+OF_UNINSTALL = (
+    "this removes imjoy itself, from the folder that --prefix DIR names. "
+    "What plugins brought: imjoy env remove"
+)
+
+
+def parse(typed: Sequence[str], door: Door, *, uninstalling: bool = False) -> Arguments:
     """Return what was typed. Raises :class:`ImJoyError` ``usage`` (2)."""
+    uninstalling = uninstalling or "--uninstall" in typed
+    command = door.uninstall_command if uninstalling else door.command
     values: dict[str, str] = {}
     flags: set[str] = set()
     rest = list(typed)
@@ -130,17 +142,15 @@ def parse(typed: Sequence[str], door: Door) -> Arguments:
             if not equals:
                 value = rest.pop(0) if rest else ""
             if not value or (not equals and value.startswith("--")):
-                raise usage(f"{name} wants a value", door)
+                raise usage(f"{name} wants a value", door, command)
             values[option] = value
         elif option in FLAGS and not equals:
             flags.add(option)
         elif name.startswith("-"):
-            raise usage(f"{name} is not an option", door)
+            raise usage(f"{name} is not an option", door, command)
         else:
             raise usage(
-                f"{word} is not an option: this makes the folder of imjoy itself, which --prefix DIR names. A plugin "
-                "brings its own packages: imjoy run FILE",
-                door,
+                f"{word} is not an option: {OF_UNINSTALL if uninstalling else OF_INSTALL}", door, command
             )
     return Arguments(values, frozenset(flags), tuple(words))
 
@@ -181,9 +191,9 @@ def help_text(verb: str, door: Door) -> str:
     return HELP.format(command=door.command, url=PROJECT_URL)
 
 
-def usage(what: str, door: Door) -> ImJoyError:
+def usage(what: str, door: Door, command: str = "") -> ImJoyError:
     """Return the error for what cannot be meant."""
-    fix = f"{door.command} --help lists what there is"
+    fix = f"{command or door.command} --help"
     sentence = what if what.endswith(".") else what + "."
     if door.name in ("install.sh", "install.ps1"):
         # The scripts have always had an id of their own, which programs that call them may know.

@@ -97,7 +97,7 @@ class _Run:
 
     def run(self, options: Sequence[str]) -> int:
         """Do what the options say; return the exit code."""
-        arguments = parse(options, self._door)
+        arguments = parse(options, self._door, uninstalling=self._verb == "uninstall")
         verb = "uninstall" if arguments.has("uninstall") else self._verb
         self._verb = verb
         if arguments.has("help"):

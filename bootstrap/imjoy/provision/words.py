@@ -39,7 +39,7 @@ def show_error(problem: ImJoyError, *, as_json: bool) -> None:
     """Print what went wrong, why, and what to type next: on stderr, and with ``as_json`` a document on stdout, too."""
     if as_json:
         emit_json({"schema": 1, "kind": "failure", "error": problem.as_json()})
-    write(f"error: {printable(problem.what)}", sys.stderr)
+    write(wrapped("error: ", printable(problem.what), sys.stderr), sys.stderr)
     for label, text in (("why", problem.why), ("id", problem.id), ("next", problem.fix)):
         if text:
             write(wrapped(f"  {label:<6}", printable(text, lines=True), sys.stderr), sys.stderr)

@@ -23,7 +23,8 @@ def look(machine: Machine) -> Finding:
         return skip("there is no conda, and none is needed")
     prefix = machine.layout.prefix.resolve()
     ours = conda.root in (prefix, prefix / OWN_CONDA) and receipt_of(machine).exists()
-    command = install_line(machine.platform) if ours else f"install conda again into {conda.root}"
+    command = install_line(machine.platform) if ours else ""
+    advice = "" if ours else f"Install conda again into {conda.root}."
     interpreter = conda.interpreter
     if interpreter is not None and not interpreter.exists():
         former = interpreter.parent.parent
@@ -33,15 +34,19 @@ def look(machine: Machine) -> Finding:
             f"Its first line names {interpreter}, which is not there.",
             f"ln -s {conda.root} {former}" if back else command,
             back,
+            advice="" if back else advice,
         )
     found = ask_conda(conda.command, machine.context.environ, seconds=CONDA_SECONDS)
     if isinstance(found, str):
         settings = SETTINGS_FILE.search(found)
         if settings is not None:
             return fail(
-                "conda cannot read its settings.", found, f"correct line {settings[2]} of {settings[1]}"
+                "conda cannot read its settings.",
+                found,
+                "",
+                advice=f"Correct line {settings[2]} of {settings[1]}.",
             )
-        return fail("conda does not run.", found, command)
+        return fail("conda does not run.", found, command, advice=advice)
     said = f"conda {found.version}"
     if not os.access(conda.root, os.W_OK):
         return warn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.engine_trial import check_workspace, try_engine
-from imjoy.doctor.model import Check, Finding, Machine, fail, ok
+from imjoy.doctor.model import Check, Finding, Machine, command_and_advice, fail, ok
 from imjoy.model.errors import ImJoyError
 
 
@@ -13,7 +13,8 @@ def look(machine: Machine) -> Finding:
         check_workspace(machine.layout)
         try_engine(machine)
     except ImJoyError as error:
-        return fail(error.what, f"{error.why}\n({error.id})".strip(), error.fix)
+        command, advice = command_and_advice(error.fix)
+        return fail(error.what, f"{error.why}\n({error.id})".strip(), command, advice=advice)
     return ok("an engine starts and answers")
 
 

@@ -47,7 +47,8 @@ def look(machine: Machine) -> Finding:
         return warn(
             "Who may read the token cannot be seen.",
             f"{file}: {error.strerror}",
-            "imjoy start --workspace FOLDER, one on a disk of this machine",
+            "imjoy start --workspace FOLDER",
+            advice="FOLDER is one on a disk of this machine.",
         )
     if others:
         return fail(
@@ -63,7 +64,8 @@ def look(machine: Machine) -> Finding:
             "Other users of this machine may be able to read the token.",
             f"{file} has mode {stat.S_IMODE(mode):o}, and its disk keeps no modes (FAT, a Windows share, a "
             "disk of Windows in WSL). Whoever has the token can run programs as you.",
-            "imjoy start --workspace FOLDER, one on a disk of this machine; or mount it for you alone (umask=077)",
+            "imjoy start --workspace FOLDER",
+            advice="FOLDER is one on a disk of this machine. Or mount this one for you alone (umask=077).",
         )
     if mode & OTHERS:
         return fail(

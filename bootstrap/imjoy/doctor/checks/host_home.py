@@ -13,42 +13,55 @@ LONGEST_PREFIX = 90
 """Scripts begin with the path of their Python in at most 127 bytes on Linux, less the 20 or so below the prefix."""
 LEAST_FREE_MIB = 200
 GOOD_FREE_MIB = 2000
+EACH_COMMAND = "Give it to every other command, too, or set IMJOY_PREFIX."
 BYTES_PER_MIB = 1024**2
 
 
 def look(machine: Machine) -> Finding:
     """Name the worst problem of the two folders; nothing is written."""
     prefix, workspace = machine.layout.prefix, machine.layout.workspace
-    other = {
-        prefix: "give another folder to every command: --prefix DIR, or IMJOY_PREFIX",
-        workspace: "imjoy start --workspace DIR",
-    }
+    other = {prefix: "imjoy install --prefix DIR", workspace: "imjoy start --workspace DIR"}
     for folder, command in other.items():
+        which = f"DIR is a folder that you can write to. {EACH_COMMAND}" if folder == prefix else ""
         existing = nearest_existing(folder)
         if not existing.is_dir():
-            return fail(f"{folder} cannot be made.", f"{existing} is there and is not a folder.", command)
+            return fail(
+                f"{folder} cannot be made.",
+                f"{existing} is there and is not a folder.",
+                command,
+                advice=which,
+            )
         if not os.access(existing, os.W_OK | os.X_OK):
             return fail(
-                f"{folder} cannot be written.", f"The system does not let you change {existing}.", command
+                f"{folder} cannot be written.",
+                f"The system does not let you change {existing}.",
+                command,
+                advice=which,
             )
         free = shutil.disk_usage(existing).free // BYTES_PER_MIB
         if free < LEAST_FREE_MIB:
             return fail(
-                f"The disk of {folder} is full.", f"{free} MiB are free.", "make room, then: imjoy doctor"
+                f"The disk of {folder} is full.",
+                f"{free} MiB are free.",
+                "imjoy doctor",
+                advice="Make room first.",
             )
     text = str(prefix)
-    move = "imjoy install --prefix DIR, with a plain name"
+    move = "imjoy install --prefix DIR"
+    plain = f"DIR is a folder with a short name of plain letters. {EACH_COMMAND}"
     if " " in text or not text.isascii():
         return warn(
             f"The prefix {text} has a space or a letter beyond ASCII in it.",
             "conda and some packages cannot be installed below such a folder.",
             move,
+            advice=plain,
         )
     if len(os.fsencode(text)) > LONGEST_PREFIX:
         return warn(
             f"The prefix is {len(os.fsencode(text))} bytes long.",
             f"Above {LONGEST_PREFIX} the first line of scripts in it can become too long for the system.",
             move,
+            advice=plain,
         )
     if machine.platform == "darwin" and in_private_folder(workspace):
         return warn(
@@ -61,7 +74,8 @@ def look(machine: Machine) -> Finding:
         return warn(
             f"Only {free} MiB of disk are free.",
             "Environments of plugins take up to a few GiB each.",
-            "make room, or: imjoy start --workspace DIR, on another disk",
+            "imjoy start --workspace DIR",
+            advice="DIR is a folder on another disk. Or make room on this one.",
         )
     return ok(f"prefix and workspace can be written, {free // 1024} GiB free")
 

@@ -29,7 +29,8 @@ def look(machine: Machine) -> Finding:
             return warn(
                 f"{prefix} has no receipt.",
                 "imjoy did not put these files there, so it will neither repair nor remove them.",
-                "give another folder to every command: --prefix DIR",
+                "",
+                advice="Give another folder to every command: --prefix DIR.",
             )
         return skip(f"nothing is installed in {prefix}; imjoy runs from elsewhere")
     try:

@@ -23,7 +23,8 @@ def look(machine: Machine) -> Finding:
     return warn(
         f"`localhost:{machine.port}` may lead to another program.",
         f"{other.described()} listens on {other.address}: {other.command}",
-        f"open http://{machine.host}:{machine.port}, not localhost",
+        "",
+        advice=f"Open http://{machine.host}:{machine.port} and not localhost.",
     )
 
 

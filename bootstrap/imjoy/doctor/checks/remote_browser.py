@@ -23,7 +23,7 @@ def look(machine: Machine) -> Finding:
     return warn(
         f"A page of {APP_HOME} cannot reach this engine from another machine.",
         "Browsers keep https pages from plain http addresses on the network.",
-        f"imjoy stop, then: imjoy start --serve --tls --host {state.host}",
+        f"imjoy stop\nimjoy start --serve --tls --host {state.host}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import stat
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer
 
 Look = Callable[..., Finding]
+PROGRAMS = {
+    *("imjoy", "conda", "curl", "powershell", "winget", "sudo", "chmod", "icacls", "xattr", "ssh", "git"),
+    *("export", "set", "unset", "ln", "sntp", "xcode-select", "fish_add_path", "$env:path"),
+}
 MakeMachine = Callable[..., Machine]
 OLD_PYTHON = Path("~/.pyenv/versions/3.9.18/bin/python3.9").expanduser()
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX modes")
@@ -44,12 +49,16 @@ linked = pytest.mark.skipif(os.name == "nt", reason="a prefix on Windows has a p
 
 
 def assert_fires(finding: Finding, status: Status, words: str) -> None:
-    """What fires says what, why and a command."""
+    """What fires says what, why, and a command or else what to do; a command is one, and no sentence."""
     assert finding.status is status, finding
     assert words in finding.what + finding.why
     assert finding.what
     assert finding.why
-    assert finding.command
+    assert finding.command or finding.advice
+    for line in finding.command.splitlines():
+        program = Path(shlex.split(line, posix=os.name == "posix")[0]).name.lower()
+        assert program in PROGRAMS or program.startswith("python"), line
+    assert not finding.advice or finding.advice.endswith(".")
 
 
 def prefix_with(home: Path, python: Path | str) -> Path:
@@ -543,7 +552,7 @@ def test_conda_usable_names_the_file_of_settings_that_conda_cannot_read(
     )
     finding = look("conda.usable", CONDA_EXE=str(double_conda))
     assert_fires(finding, Status.FAIL, "cannot read its settings")
-    assert finding.command == "correct line 3 of /home/ada/.condarc"
+    assert (finding.command, finding.advice) == ("", "Correct line 3 of /home/ada/.condarc.")
 
 
 def test_net_conda_asks_where_conda_has_conda_forge(
@@ -724,7 +733,7 @@ def test_port_ambiguous_fires_for_a_listener_on_the_other_loopback(look: Look) -
         finding = look("port.ambiguous", {"port": server.getsockname()[1]})
         assert look("port.free", {"port": server.getsockname()[1]}).status is Status.OK
     assert_fires(finding, Status.WARN, "::1")
-    assert "http://127.0.0.1:" in finding.command
+    assert "http://127.0.0.1:" in finding.advice
 
 
 def test_port_reserved_fires_for_airplay_and_for_excluded_ranges(machine: MakeMachine) -> None:

@@ -9,9 +9,14 @@ from imjoy.doctor.text import fix_lines, lines_of
 
 LONG = "curl -fsSL https://example.org/a/rather/long/address/that/must/not/be/broken/install.sh | bash -s -- --start"
 
+ADVICE = "DIR is a folder on another disk, one that has room for the environments of plugins."
 
-def result(id: str, status: Status, why: str = "", command: str = "", fix: str = "") -> CheckResult:
-    return CheckResult(id, id.split(".")[0], "", status, "What is the case here.", why, command, fix, 12)
+
+def result(
+    id: str, status: Status, why: str = "", command: str = "", fix: str = "", advice: str = ""
+) -> CheckResult:
+    what = "What is the case here."
+    return CheckResult(id, id.split(".")[0], "", status, what, why, command, advice, fix, 12)
 
 
 EXAMINATION = Examination(
@@ -21,7 +26,7 @@ EXAMINATION = Examination(
     1.23,
     (
         result("host.python", Status.OK),
-        result("host.home", Status.WARN, "The reason " * 12, "imjoy start --workspace DIR", "do it"),
+        result("host.home", Status.WARN, "The reason " * 12, "imjoy start --workspace DIR", "do it", ADVICE),
         result("engine.starts", Status.FAIL, "Broken.", LONG),
         result("net.git", Status.CRASHED, "line 3", "imjoy doctor"),
         result("other.thing", Status.SKIPPED),
@@ -47,6 +52,8 @@ def test_every_finding_has_what_why_and_one_command_and_groups_have_titles() -> 
     assert "The engine" in whole
     assert whole.count("why  ") == 3
     assert whole.count("type ") == 3
+    assert "do   DIR is a folder on another" in whole
+    assert " ".join(ADVICE.split()) in " ".join(whole.split())
     assert "1 ok, 1 warning, 1 failure, 1 check crashed, 1 skipped; 1.2 s" in whole
     assert "imjoy doctor --fix can repair 1 of 3" in whole
     assert "imjoy doctor explain host.home" in whole

@@ -51,6 +51,7 @@ export const DoctorView = {
             <p><span class="tag">{{ WORDS[check.status] }}</span> <strong><SentenceView :text="check.what" /></strong></p>
             <p class="quiet" v-if="check.why"><SentenceView :text="check.why" /></p>
             <pre v-if="check.command">{{ typed(check.command) }}</pre>
+            <p class="quiet" v-if="check.advice"><SentenceView :text="check.advice" /></p>
             <p class="id">{{ check.id }}</p>
           </li>
         </ul>
