@@ -9,12 +9,15 @@ import asyncio
 import base64
 import contextlib
 import hmac
-import io
+import importlib.util
 import json
+import marshal
+import py_compile
 import secrets
 import shlex
+import tempfile
 import time
-import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,6 +46,7 @@ PARTING_SECONDS = 1.0
 HELLO_SECONDS = 30.0
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 5.0
+MARSHAL_VERSION = 2  # all Pythons from 2.5 on read it
 WORKER_FOLDER = Path(__file__).parent.parent / "worker"
 ASK_FOR_MORE = 'Ask for more {}: "resources" in the plugin\'s config, or [default] in cluster.toml.'
 EXIT_CODES = {
@@ -70,13 +74,18 @@ export IMJOY_WORKER_CERTIFICATE="$folder/certificate.pem"
 {wrapper} "$python" -s -c '
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
-import base64, io, runpy, zipfile
+import binascii, marshal, os, zlib
 try:
-    zipfile.ZipFile(io.BytesIO(base64.b64decode(sys.stdin.read()))).extractall(sys.argv[1])
-except (OSError, ValueError, zipfile.BadZipFile):
+    files = marshal.loads(zlib.decompress(binascii.a2b_base64(sys.stdin.read())))
+    os.mkdir(os.path.join(sys.argv[1], "__pycache__"))
+    for name, content in files.items():
+        with open(os.path.join(sys.argv[1], name), "wb") as file:
+            file.write(content)
+except (OSError, ValueError, EOFError, TypeError, zlib.error):
     sys.exit(68)
-folder, sys.argv[1] = sys.argv[1], "node"
-runpy.run_path(folder, run_name="__main__")
+__file__ = os.path.join(sys.argv[1], "__main__.py")
+sys.argv = [__file__, "node"]
+exec(compile(files["__main__.py"], __file__, "exec"))
 ' "$folder" <<'END' &
 {archive}
 END
@@ -144,13 +153,21 @@ class Lines:
 
 @cache
 def worker_archive() -> str:
-    """Return the worker's files, as a zip archive in base64."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(WORKER_FOLDER.rglob("*.py")):
-            name = file.relative_to(WORKER_FOLDER).as_posix()
-            archive.writestr(zipfile.ZipInfo(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
-    return base64.encodebytes(packed.getvalue()).decode().strip()
+    """Return the worker's files in base64, each also as our own Python compiles it; other Pythons pass that over.
+
+    It is made so that it is unpacked with what every Python has built in: importing zipfile takes as long as importing
+    half of asyncio.
+    """
+    files = {}
+    with tempfile.TemporaryDirectory(prefix="imjoy-compiled-") as folder:
+        for file in sorted(WORKER_FOLDER.glob("*.py")):
+            files[file.name] = file.read_bytes()
+            compiled = Path(importlib.util.cache_from_source(file.name)).name
+            # The time of the source, by which it is checked else, will be the time of its unpacking.
+            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            py_compile.compile(str(file), str(Path(folder, compiled)), invalidation_mode=mode, doraise=True)
+            files[f"__pycache__/{compiled}"] = Path(folder, compiled).read_bytes()
+    return base64.encodebytes(zlib.compress(marshal.dumps(files, MARSHAL_VERSION))).decode().strip()
 
 
 class ClusterWorker:
@@ -345,6 +362,7 @@ class ClusterLauncher:
         self._watched: set[ClusterWorker] = set()
         self._wanted = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._archive = worker_archive()
 
     async def check(self) -> None:
         """Look whether the scheduler is there."""
@@ -472,7 +490,7 @@ class ClusterLauncher:
             name=start.plugin,
             python=shlex.quote(str(start.python)),
             prologue=self._lines.prologue,
-            archive=worker_archive(),
+            archive=self._archive,
             certificate=self._door.certificate.strip(),
             wrapper=shlex.join(self._lines.wrapper),
         )

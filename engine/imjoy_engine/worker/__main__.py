@@ -43,10 +43,12 @@ def furnish(folder: str, ours: Tuple[str, ...]) -> None:
 if __name__ == "__main__":
     folder = os.environ.pop(PACKAGES_VARIABLE, "")
     ours = tuple(name for name in os.environ.pop(OURS_VARIABLE, "").split(",") if name)
-    load_package(ours)
     if sys.argv[1:] == ["node"]:
+        # Importing websockets takes nearly as long as importing asyncio, and here no large array passes.
+        load_package(("websockets",))
         node = importlib.import_module(PACKAGE + ".node")
         sys.exit(node.main(os.path.dirname(os.path.abspath(__file__))))
+    load_package(ours)
     supervised = os.name == "posix" and importlib.import_module(PACKAGE + ".supervisor").split()
     if folder:
         furnish(folder, ours)

@@ -10,8 +10,7 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 import msgpack
 
 SUBPROTOCOL = "imjoy.v1"
-FRAME_BYTES = 1 << 20  # with the flag; the most that is taken
-# What is sent: as fast as the largest, and the engine holds a quarter of it for each array that passes through.
+# What is sent: as fast as the largest, and the engine holds a quarter of that for each array that passes through.
 SENT_FRAME_BYTES = 1 << 18
 BUFFER_MIN_BYTES = 4096
 BUFFER_EXT_TYPE = 1
