@@ -10,7 +10,10 @@ class Imjoy < Formula
 
   depends_on "python@3.13"
 
-  # What imjoy needs comes as wheels, py-rattler and uv among them: built from source they would want Rust and an hour.
+  # The libraries in wheels have no room in their headers for the longer names that Homebrew would give them.
+  preserve_rpath
+
+  # What imjoy needs comes as wheels: py-rattler and uv, built from source, would want Rust and an hour.
   def install
     virtualenv_create(libexec, "python3.13")
     system "python3.13", "-m", "pip", "--python=#{libexec}/bin/python", "install", buildpath

@@ -35,6 +35,16 @@ def name_sources(formula: Path, url: str, sha256: str) -> int:
     ).returncode
 
 
+def test_it_is_ruby_in_lines_that_brew_style_takes(formula: Path) -> None:
+    """Layout/LineLength of Library/.rubocop.yml in Homebrew/brew: 118 letters."""
+    assert [line for line in formula.read_text().splitlines() if len(line) > 118] == []
+    ruby = shutil.which("ruby")
+    if ruby is None:
+        pytest.skip("ruby is missing")
+    done = subprocess.run([ruby, "-wc", formula], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Syntax OK\n", "")
+
+
 def test_it_names_the_release_that_this_is(formula: Path) -> None:
     assert f'  url "{PROJECT_URL}/archive/refs/tags/v{__version__}.tar.gz"\n' in formula.read_text()
 
