@@ -6,7 +6,10 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +23,72 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
 SCRIPTS = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js"))
 
 
+# Starting Node takes longer than any of the answers, so one gives them all: a line of JSON in, one out.
+ANSWERS = """
+import readline from "node:readline";
+import vm from "node:vm";
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const { source, isModule, module, expression } = JSON.parse(line);
+  const answer = {};
+  try {
+    if (source !== undefined) isModule ? new vm.SourceTextModule(source) : new vm.Script(`(() => {${source}\n})`);
+    else answer.value = new Function("m", `return (${expression});`)(await import(module));
+  } catch (error) {
+    answer.error = String(error.stack);
+  }
+  console.log(JSON.stringify(answer));
+}
+"""
+
+
+class Node:
+    """A Node that parses and evaluates."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start it, and end it at last."""
+        assert NODE is not None
+        words = [NODE, "--no-warnings", "--experimental-vm-modules", "--input-type=module", "--eval", ANSWERS]
+        with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        ) as process:
+            self._process = process
+            try:
+                yield
+            finally:
+                process.kill()
+
+    def ask(self, **question: object) -> Any:
+        """Return the value that is answered."""
+        assert (
+            self._process is not None and self._process.stdin is not None and self._process.stdout is not None
+        )
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            answer = json.loads(self._process.stdout.readline())
+        except BaseException:
+            self._process.kill()  # it is still at this question, which no other test shall wait for
+            raise
+        assert "error" not in answer, answer["error"]
+        return answer.get("value")
+
+
+node = Node()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node_runs() -> Iterator[None]:
+    """Have a Node answer for all of the tests."""
+    with node.running():
+        yield
+
+
 def run_node(*arguments: str, text: str = "") -> str:
+    """Run a Node of its own, for what changes what all see."""
     assert NODE is not None
     done = subprocess.run(
         [NODE, *arguments], input=text, capture_output=True, text=True, check=False, timeout=60
@@ -31,23 +99,26 @@ def run_node(*arguments: str, text: str = "") -> str:
 
 def evaluate(module: str, expression: str) -> object:
     """Import ``module`` as ``m`` and return ``expression`` by way of JSON."""
-    url = (STATIC / module).as_uri()
-    code = f"import * as m from {json.dumps(url)}; console.log(JSON.stringify({expression}));"
-    return json.loads(run_node("--input-type=module", "--no-warnings", "-", text=code))
+    answer: object = node.ask(module=(STATIC / module).as_uri(), expression=expression)
+    return answer
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_it_parses(script: str) -> None:
-    source = (STATIC / script).read_text("utf-8")
-    kind = "commonjs" if script in CLASSIC else "module"
-    run_node(f"--input-type={kind}", "--check", "-", text=source)
+    node.ask(source=(STATIC / script).read_text("utf-8"), isModule=script not in CLASSIC)
 
 
 def test_the_engine_plugin_s_own_script_parses() -> None:
     source = (STATIC / "imjoy-engine.imjoy.html").read_text("utf-8")
     script = re.search(r"<script lang=\"javascript\">(.*)</script>", source, re.DOTALL)
     assert script is not None
-    run_node("--input-type=commonjs", "--check", "-", text=script[1])
+    node.ask(source=script[1], isModule=False)
+
+
+@pytest.mark.parametrize("is_module", [True, False])
+def test_what_does_not_parse_is_told(is_module: bool) -> None:
+    with pytest.raises(AssertionError, match="SyntaxError"):
+        node.ask(source="const half = ;", isModule=is_module)
 
 
 def unreachable(page: str, engine: str, browser: str = "", permission: str = "prompt") -> dict[str, str]:
