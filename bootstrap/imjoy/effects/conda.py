@@ -37,21 +37,16 @@ USUAL_NAMES = (
 )
 USUAL_PLACES = ("", "opt", ".local", ".local/share")
 """Below the home."""
+HOMEBREWS = ("/opt/homebrew", "/usr/local")
+"""Homebrew's folder on Apple silicon, and on Intel Macs."""
+CASKS = ("miniconda", "miniforge", "mambaforge")
 SYSTEM_FOLDERS = (
-    *(
-        "/opt/conda",
-        "/opt/miniconda3",
-        "/opt/miniforge3",
-        "/opt/anaconda3",
-        "/opt/miniconda2",
-        "/opt/anaconda2",
-    ),
-    *("/opt/homebrew/Caskroom/miniconda/base", "/opt/homebrew/Caskroom/miniforge/base"),
-    *("/opt/homebrew/Caskroom/anaconda/base", "/opt/homebrew/anaconda3", "/usr/local/anaconda3"),
-    *("/usr/local/Caskroom/miniconda/base", "/usr/local/Caskroom/miniforge/base", "/usr/local/miniconda3"),
+    "/opt/conda",
+    *(f"{folder}/{name}" for folder in ("/opt", *HOMEBREWS) for name in USUAL_NAMES),
+    *(f"{folder}/Caskroom/{name}/base" for folder in HOMEBREWS for name in CASKS),
 )
-WINDOWS_FOLDERS = ("ProgramData", "LOCALAPPDATA", "SystemDrive")
-"""Variables that name where installers on Windows put a conda."""
+WINDOWS_FOLDERS = ("PROGRAMDATA", "LOCALAPPDATA", "SYSTEMDRIVE")
+"""Variables that name where installers on Windows put a conda, as a copy of the environment has them."""
 CHANNEL_ARGUMENTS = ("--override-channels", "--channel", "conda-forge")
 """Never the default channels of Anaconda, whose terms only a person can accept."""
 LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS", "VIRTUAL_ENV")
@@ -404,11 +399,12 @@ def _places(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
         for name in names:
             if folder:
                 yield Path(folder.strip('"'), name)
-    for root in _usual_roots(home, environ):
+    for root in usual_roots(home, environ):
         yield root / command_name()
 
 
-def _usual_roots(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+def usual_roots(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the folders that installers of conda propose, and Homebrew's; they need not be there."""
     for place in USUAL_PLACES:
         for name in USUAL_NAMES:
             yield home / place / name

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from imjoy.effects.conda import usual_roots
 from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import environment_folders
@@ -18,16 +19,7 @@ from .probe import outside_variables
 
 ACTIVATION_SECONDS = 30.0
 BASE_NAME = "base"
-ROOTS = (
-    "anaconda3",
-    "miniconda3",
-    "miniforge3",
-    "mambaforge",
-    "micromamba",
-    "conda",
-    "anaconda",
-    "miniconda",
-)
+OTHER_ROOTS = ("micromamba", "conda")
 # The shell and Python change these by themselves.
 _NOT_ACTIVATION = frozenset(
     {"_", "PWD", "OLDPWD", "SHLVL", "PATH", "PS1", "PYTHONDONTWRITEBYTECODE", "LC_CTYPE"}
@@ -57,8 +49,9 @@ def conda_prefixes(environ: Mapping[str, str]) -> Iterator[Path]:
         roots.append(Path(environ["CONDA_EXE"]).parent.parent)
     if environ.get("MAMBA_ROOT_PREFIX"):
         roots.append(Path(environ["MAMBA_ROOT_PREFIX"]))
+    roots += usual_roots(home, environ)
     for folder in (home, Path("/opt"), home / "opt", Path(environ.get("PROGRAMDATA") or "/usr/local")):
-        roots += [folder / name for name in ROOTS]
+        roots += [folder / name for name in OTHER_ROOTS]
     folders = [home / ".conda" / "envs", *environment_folders(environ)]
     for root in roots:
         if (root / "conda-meta").is_dir():

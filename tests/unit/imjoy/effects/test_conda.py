@@ -18,6 +18,7 @@ from imjoy.effects.conda import (
     find_condas,
     find_document,
     root_of,
+    usual_roots,
     write_wrapper,
 )
 
@@ -173,6 +174,21 @@ def test_the_usual_folders_of_a_home_are_looked_at(
     there, reasons = find_condas(tmp_path / "home", environ)
     assert there is not None and there.command == command
     assert reasons == ()
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "/opt/homebrew/Caskroom/miniconda/base",
+        "/usr/local/Caskroom/miniforge/base",
+        "/opt/homebrew/anaconda3",
+        "/usr/local/anaconda3",
+        "/opt/miniconda3",
+        "/opt/conda",
+    ],
+)
+def test_the_folders_of_a_mac_and_of_homebrew_are_looked_at(folder: str, tmp_path: Path) -> None:
+    assert Path(folder) in usual_roots(tmp_path, {})
 
 
 def test_every_conda_on_path_is_looked_at_and_each_one_once(
