@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 from imjoy import __version__
 from imjoy.effects.addresses import HERE
 from imjoy.effects.own_command import as_typed
+from imjoy.effects.terminal import wrapped
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import APP_HOME
 from imjoy.model.results import (
@@ -41,6 +42,8 @@ BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
 WIDEST_PANEL = 96
+# Its border, what is around the text in it, and the labels.
+PANEL_MARGIN = 18
 BAR_WIDTH = 16
 # The bar, " 100%" and " 0:00:00".
 WIDTH_BESIDE_A_STEP = BAR_WIDTH + 14
@@ -145,8 +148,8 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line to stderr that a script may ignore."""
-    _print(text, sys.stderr)
+    """Print a line to stderr that a script may ignore; on a terminal it is broken between words."""
+    _print(wrapped("", as_typed(text), sys.stderr), sys.stderr)
 
 
 def error(problem: ImJoyError, *, as_json: bool) -> None:
@@ -157,13 +160,21 @@ def error(problem: ImJoyError, *, as_json: bool) -> None:
     rows = [("why", problem.why), ("id", problem.id), ("next", problem.fix)]
     if sys.stderr.isatty():
         console = _console(sys.stderr)
-        console.print(_text(("error: ", "bold red"), (problem.what, "bold")))
-        console.print(_grid([row for row in rows if row[1]]))
+        console.print(_text(*_beside("error: ", problem.what, "bold red", "bold")), soft_wrap=True)
+        for label, text in rows:
+            if text:
+                console.print(_text(*_beside(f"{label:<6}", text, "dim", "")), soft_wrap=True)
         return
     _print(f"error: {problem.what}", sys.stderr)
     for label, text in rows:
         if text:
             _print(_indented(label, text), sys.stderr)
+
+
+def _beside(lead: str, text: str, lead_style: str, style: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return a text behind its label, broken between words only: rich would break a long path or url, too."""
+    broken = wrapped(lead, printable(as_typed(text), lines=True), sys.stderr)
+    return (lead, lead_style), (broken[len(lead) :], style)
 
 
 def styled(lines: Iterable[Sequence[tuple[str, str]]], *, to_stderr: bool = False) -> None:
@@ -200,6 +211,12 @@ def started(result: EngineStarted, *, token: str, log: str) -> None:
     console = _console(sys.stdout)
     box = SIMPLE if console.encoding.lower().replace("-", "") != "utf8" else ROUNDED
     width = min(console.width, WIDEST_PANEL)
+    if any(len(word) > width - PANEL_MARGIN for _, text in rows for word in text.split()):
+        # A box would break a path or a url that is longer than a line of it.
+        console.print(_text((title, "bold")), soft_wrap=True)
+        for label, text in rows:
+            say(wrapped(f"  {label:<10}", text, sys.stdout))
+        return
     console.print(
         Panel(
             _grid(rows), title=title, title_align="left", box=box, padding=(1, 2), expand=False, width=width
@@ -438,7 +455,7 @@ def _place(place: object) -> str | None:
 def _show_rows(rows: Iterable[tuple[str, str]]) -> None:
     for label, text in rows:
         if text:
-            say(_indented(label, text))
+            say(wrapped(f"  {label:<10}", as_typed(text), sys.stdout))
 
 
 def _indented(label: str, text: str) -> str:

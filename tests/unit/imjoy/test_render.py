@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from imjoy import render
+from imjoy.model.errors import ImJoyError
 from imjoy.model.results import ConnectionToken, EngineStarted, EngineStatus, EngineStopped
 
 STARTED = EngineStarted(
@@ -120,3 +124,41 @@ def test_a_log_line_is_readable_and_keeps_its_traceback() -> None:
     )
     assert line.splitlines()[0].endswith("error   imjoy: it failed")
     assert line.splitlines()[1] == "Traceback"
+
+
+class Terminal(io.StringIO):
+    """A double of a terminal that shows what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+PATH = f"/home/ada/{'a-rather-long-name-of-a-folder/' * 3}engine.log"
+PROSE = (
+    f"Some words that are long enough to be broken, then {PATH} and as many words after it, until the end."
+)
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        lambda: render.note(PROSE),
+        lambda: render.error(ImJoyError("a.b", PROSE, why=f"{PROSE}\n{PROSE}", fix=PROSE), as_json=False),
+        lambda: render.started(STARTED, token="t" * 40, log=PATH),
+        lambda: render.emit(EngineStatus(False, Path(PATH), note=PROSE), as_json=False),
+    ],
+    ids=["note", "error", "start", "status"],
+)
+def test_at_80_columns_nothing_breaks_within_a_path_or_a_word(
+    printed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    monkeypatch.setattr("sys.stderr", terminal)
+    printed()
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert PATH in shown
+    assert all(len(line) <= 80 or PATH in line for line in shown.splitlines())
+    words = set(re.findall(r"\w+", shown))
+    assert words >= set(re.findall(r"\w+", PROSE if "Some words" in shown else PATH))
