@@ -92,6 +92,11 @@ class Layout:
         return self.private / "shown"
 
     @property
+    def gallery_file(self) -> Path:
+        """Where the list of public plugins comes from, and the last one that came (JSON)."""
+        return self.private / "gallery.json"
+
+    @property
     def webapp(self) -> Path:
         """The web app's files, verified, as fetched."""
         return self.private / "webapp"

@@ -13,7 +13,7 @@ from aiohttp import web
 from imjoy import __version__
 
 from ..plugins.reading import PluginReader
-from . import engine, plugins, shown, upkeep
+from . import engine, gallery, plugins, shown, upkeep
 from .bodies import MAX_BODY_BYTES
 from .classic import add_classic_routes
 from .context import API, CONTEXT, Context
@@ -89,6 +89,9 @@ ROUTES = (
     Route("DELETE", f"{API}/plugins/{{id}}", plugins.stop_plugin),
     Route("GET", f"{API}/plugins/{{id}}/events", plugins.plugin_events),
     Route("GET", f"{API}/plugins/{{id}}/rpc", plugins.plugin_rpc),
+    Route("GET", f"{API}/gallery", gallery.show_gallery),
+    Route("PUT", f"{API}/gallery", gallery.choose_gallery),
+    Route("GET", f"{API}/gallery/source", gallery.show_source),
     Route("GET", f"{API}/shown/{{page}}", shown.list_shown),
     Route("DELETE", f"{API}/shown/{{page}}", shown.forget_shown),
     Route("GET", f"{API}/shown/{{page}}/{{key}}", shown.get_shown),

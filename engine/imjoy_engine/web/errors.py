@@ -9,6 +9,10 @@ from imjoy.model.errors import ImJoyError
 _STATUS_BY_ID = {
     "auth.token": 401,
     "files.exists": 409,
+    "gallery.too-large": 502,
+    "gallery.unlisted": 404,
+    "gallery.unreachable": 502,
+    "gallery.url": 400,
     "files.expired": 410,
     "files.too-large": 413,
     "internal": 500,

@@ -60,6 +60,7 @@ def _ours(layout: Layout) -> Iterator[tuple[Path, bool]]:
         layout.engine_lock_file,
         layout.welcome_file,
         layout.upgrade_check_file,
+        layout.gallery_file,
         layout.certificate_file,
         layout.certificate_key_file,
     ):

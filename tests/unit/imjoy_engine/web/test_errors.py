@@ -26,6 +26,8 @@ from imjoy_engine.web.errors import error_response, error_status
         ("request.invalid", 400),
         ("plugin.config-syntax", 422),
         ("env.failed", 422),
+        ("gallery.unlisted", 404),
+        ("gallery.unreachable", 502),
         ("internal", 500),
         ("anything.else", 500),
         ("", 500),
