@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import ENVIRONMENT_MILLISECONDS, App, Engine
+from .conftest import ENVIRONMENT_MILLISECONDS, App, Engine, without_public_list
 from .test_inputs import cells, tiff
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the icon is one of Linux")
@@ -59,6 +59,7 @@ def workspace(tmp_path: Path, stores: Path) -> Iterator[Path]:
     (folder / ".imjoy").mkdir(parents=True, mode=0o700)
     for name in ("webapp", "environments"):
         (folder / ".imjoy" / name).symlink_to(stores / name, target_is_directory=True)
+    without_public_list(folder / ".imjoy")
     yield folder
     imjoy("stop", "--workspace", str(folder))
 
@@ -96,7 +97,7 @@ def test_six_clicks_lead_from_the_icon_to_an_own_image_filtered_and_saved_also_w
         page.get_by_role("button", name="Connected").wait_for()
         url = imjoy("status", "--workspace", str(workspace))["url"]
         app = App(page, Engine(url, workspace, process=None))  # type: ignore[arg-type]  # not ours to stop
-        newcomer.click(page.get_by_role("button", name="More examples"))
+        newcomer.click(page.get_by_role("button", name="Gallery"))
         newcomer.click(page.get_by_role("dialog").get_by_role("button", name="Load Filters"))
         app.card("Filters").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
         app.drop(image)

@@ -1,5 +1,6 @@
-// The plugins that come with imjoy: listed, and loaded without a network.
+// Plugins to choose from: those that come with imjoy, which need no network, and those that a public list names.
 
+import { fileAddress } from "./addresses.js";
 import { core } from "./core.js";
 import { readable } from "./errors.js";
 import { home } from "./memory.js";
@@ -9,13 +10,13 @@ import { ask, state } from "./state.js";
 /** The one to begin with. */
 export const FIRST = "Waves";
 
-/** Offer the examples, and load the one that is chosen. */
+/** Offer what there is, and load the one that is chosen. */
 export async function openGallery() {
   try {
     const names = await fetched("").then((answer) => answer.json());
-    const entries = await Promise.all(names.map(entryOf));
-    const file = await ask("gallery", { title: "Examples", entries: Vue.markRaw(entries) });
-    if (file !== null) await loadExample(file);
+    const examples = Vue.markRaw(await Promise.all(names.map(entryOf)));
+    const chosen = await ask("gallery", { title: "Gallery", examples });
+    if (chosen !== null) await (chosen.uri ? loadPublic(chosen.uri) : loadExample(chosen.file));
   } catch (error) {
     state.loadError = readable(error, "The examples could not be listed.");
   }
@@ -28,6 +29,27 @@ export async function loadExample(file) {
   } catch (error) {
     state.loadError = readable(error, `${file} could not be loaded.`);
   }
+}
+
+/** Load a plugin of the public list. */
+async function loadPublic(uri) {
+  state.loading = true;
+  try {
+    await addPlugin(await core.link.publicSource(uri), decodeURIComponent(uri.split("/").pop()), new URL(uri).origin);
+  } catch (error) {
+    state.loadError = readable(error, `${uri} could not be loaded.`);
+  } finally {
+    state.loading = false;
+  }
+}
+
+/**
+ * The public list, {url, time, why, plugins}: of now, or the last one and why. Where `url` is given the list comes from there
+ * from now on, from nowhere when it is empty. The engine asks for it, which knows this machine's proxies and certificates.
+ */
+export async function publicList(url) {
+  if (url !== undefined) await core.link.choosePublicList(url && fileAddress(url));
+  return core.link.publicList();
 }
 
 async function entryOf(file) {

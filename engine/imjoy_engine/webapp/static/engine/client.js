@@ -6,6 +6,8 @@ import { localNetworkIsClosed, whyUnreachable } from "./unreachable.js";
 
 const REQUEST_MILLISECONDS = 20000;
 const EXAMINATION_MILLISECONDS = 120000;
+/** The engine gives up first. */
+const FETCH_MILLISECONDS = 60000;
 const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
 export const TOKEN_REPLACED = 4401;
 /** The states of a plugin that has ended. */
@@ -80,6 +82,29 @@ export class Link {
    */
   examine(offline) {
     return this.json("POST", `/api/v1/doctor${offline ? "?offline=1" : ""}`, undefined, EXAMINATION_MILLISECONDS);
+  }
+
+  /** The list of public plugins. @returns {Promise<{url: string, time: number, why: string, plugins: object[]}>} */
+  publicList() {
+    return this.json("GET", "/api/v1/gallery", undefined, FETCH_MILLISECONDS);
+  }
+
+  /** @param {string} url where the list of public plugins comes from; empty for none */
+  choosePublicList(url) {
+    return this.json("PUT", "/api/v1/gallery", { url });
+  }
+
+  /**
+   * The file of a plugin of the public list.
+   *
+   * @param {string} uri
+   */
+  async publicSource(uri) {
+    const response = await this.fetch("GET", `/api/v1/gallery/source?uri=${encodeURIComponent(uri)}`, {
+      signal: timeout(FETCH_MILLISECONDS),
+    });
+    if (!response.ok) throw await refusal(response);
+    return response.text();
   }
 
   stopEngine() {

@@ -1,32 +1,88 @@
-// A dialog with plugins to choose from.
+// A dialog with plugins to choose from: the examples at once, the public ones as soon as their list is here.
+
+import { readable } from "../errors.js";
+import { publicList } from "../gallery.js";
+import { matching } from "../search.js";
+import { ProblemView } from "./problem.js";
+
+const DAY_AND_TIME = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
 
 export const GalleryView = {
+  components: { ProblemView },
   props: { dialog: Object },
   emits: ["dismiss"],
-  data: () => ({ wanted: "" }),
+  data: () => ({ wanted: "", type: "", listed: null, url: "", error: null }),
   computed: {
-    shown() {
-      const words = this.wanted.toLowerCase().split(/\s+/);
-      return this.dialog.entries.filter(({ name, type, tags, description }) => {
-        const text = [name, type, ...tags, description].join(" ").toLowerCase();
-        return words.every((word) => text.includes(word));
-      });
+    all() {
+      return [...this.dialog.examples, ...(this.listed?.plugins || [])];
     },
+    types() {
+      return [...new Set(this.all.map((entry) => entry.type).filter(Boolean))].sort();
+    },
+    shown() {
+      const textOf = ({ name, type, tags, description }) => [name, type, ...tags, description].join(" ");
+      const ofType = this.all.filter((entry) => !this.type || entry.type === this.type);
+      return matching(this.wanted, ofType, textOf);
+    },
+    /** Where the public ones come from, and of when they are. */
+    sentence() {
+      if (!this.listed) return this.error ? "" : "Asking for the list of public plugins…";
+      const { url, time, why, plugins } = this.listed;
+      if (!url) return "No list of public plugins is asked for.";
+      const { host } = new URL(url);
+      if (!why) return `${plugins.length} public plugins, listed by ${host}.`;
+      if (!time) return `The list of public plugins did not come. ${why}`;
+      return `This is the list of ${DAY_AND_TIME.format(time * 1000)}; a new one did not come. ${why}`;
+    },
+  },
+  methods: {
+    async ask(url) {
+      Object.assign(this, { listed: null, error: null });
+      try {
+        this.listed = Vue.markRaw(await publicList(url));
+        this.url = this.listed.url;
+      } catch (error) {
+        this.error = readable(error, "The list of public plugins did not come.");
+      }
+    },
+  },
+  mounted() {
+    this.ask();
   },
   template: `
     <div class="gallery">
       <h2>{{ dialog.title }}</h2>
-      <label class="hidden" for="gallery-search">Search</label>
-      <input id="gallery-search" type="search" v-model="wanted" placeholder="Search" autofocus />
-      <ul class="examples">
-        <li v-for="entry in shown" :key="entry.file" class="example">
-          <div><strong>{{ entry.name }}</strong> <span class="tag">{{ entry.type }}</span>
+      <div class="row">
+        <label class="hidden" for="gallery-search">Search</label>
+        <input id="gallery-search" type="search" v-model="wanted" placeholder="Search" autofocus />
+        <label class="hidden" for="gallery-type">Type</label>
+        <select id="gallery-type" v-model="type">
+          <option value="">every type</option>
+          <option v-for="each in types" :key="each">{{ each }}</option>
+        </select>
+      </div>
+      <ul class="examples" tabindex="0" aria-label="Plugins">
+        <li v-for="entry in shown" :key="entry.uri || entry.file" class="example">
+          <div><strong>{{ entry.name }}</strong> <span class="tag" v-if="entry.type">{{ entry.type }}</span>
             <span class="tag" v-for="tag in entry.tags" :key="tag">{{ tag }}</span>
+            <span class="tag public" v-if="entry.uri">public</span>
             <p class="quiet">{{ entry.description }}</p></div>
-          <button type="button" :aria-label="'Load ' + entry.name" @click="dialog.done(entry.file)">Load</button>
+          <button type="button" :aria-label="'Load ' + entry.name" @click="dialog.done(entry)">Load</button>
         </li>
         <li class="quiet none" v-if="!shown.length">None is like that.</li>
       </ul>
+      <p class="quiet" role="status">{{ sentence }}</p>
+      <ProblemView v-if="error" :error="error" />
+      <details>
+        <summary>Where the list comes from</summary>
+        <form class="row" @submit.prevent="ask(url.trim())">
+          <label class="hidden" for="gallery-url">Url of the list of public plugins</label>
+          <input id="gallery-url" type="url" v-model="url" placeholder="https://…/manifest.imjoy.json" />
+          <button type="submit">Use it</button>
+        </form>
+        <p class="quiet">The engine asks for it when this is opened. Empty: nobody is asked. Public plugins are other people's
+          programs; a native one runs as you.</p>
+      </details>
       <div class="actions"><button type="button" @click="$emit('dismiss')">Cancel</button></div>
     </div>
   `,
