@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.gallery import Gallery
 from imjoy_engine.webapp.fetch import ensure_webapp
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -85,6 +86,11 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def without_public_list(private: Path) -> None:
+    """Have the gallery ask nobody for public plugins; it would ask the network."""
+    Gallery(private / "gallery.json").choose("")
+
+
 StartEngine = Callable[..., Engine]
 
 
@@ -100,6 +106,7 @@ def start_engine(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for name in ("webapp", "environments"):
             if not (private / name).exists():
                 (private / name).symlink_to(stores / name, target_is_directory=True)
+        without_public_list(private)
         argv = ["serve", "--port", "0", "--workspace", str(workspace), "--lifeline", *arguments]
         with subprocess.Popen(
             [sys.executable, "-m", "imjoy_engine", *argv],
@@ -205,6 +212,11 @@ class App:
 
     def run(self, name: str) -> None:
         self.page.get_by_role("button", name=f"Run {name}", exact=True).click()
+
+    def choose_for(self, name: str, item: str) -> None:
+        """Choose an item of the menu of a plugin's card."""
+        self.page.get_by_role("button", name=f"More for {name}", exact=True).click()
+        self.page.get_by_role("menuitem", name=f"{item} {name}", exact=True).click()
 
     def call(self, name: str, function: str, *arguments: object) -> Any:
         """Call a function that a plugin exports, through imjoy-core."""

@@ -29,7 +29,7 @@ def test_docs_are_shown_as_markdown_and_never_as_html(app: App, tmp_path: Path, 
         f"<docs>{DOCS}</docs>\n{source.partition('</docs>')[2] or source}"
     )
     App(app.page, app.engine, tmp_path).load("Glass")
-    app.page.get_by_role("button", name="About Glass").click()
+    app.choose_for("Glass", "About")
     dialog = app.page.get_by_role("dialog", name="About Glass")
     expect(dialog.get_by_role("heading")).to_have_text(["Glass", "How"])
     expect(dialog.locator("em")).to_have_text("glass")

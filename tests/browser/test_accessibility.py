@@ -85,13 +85,16 @@ def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:
     page = app.page
     page.route("**/api/v1/doctor", lambda route: route.fulfill(json=FOUND))
     assert violations(page, axe) == []
-    page.get_by_role("button", name="More examples").click()
+    page.get_by_role("button", name="Gallery").click()
     page.get_by_label("Search").wait_for()
     assert violations(page, axe) == []
     page.keyboard.press("Escape")
     app.load("Glass")
     app.load("Talker")
-    page.get_by_role("button", name="About Talker").click()
+    page.get_by_role("button", name="More for Talker").click()
+    page.get_by_role("menu").wait_for()
+    assert violations(page, axe) == []
+    page.get_by_role("menuitem", name="About Talker").click()
     page.get_by_role("dialog").get_by_text("Source").click()
     assert violations(page, axe) == []
     page.keyboard.press("Escape")

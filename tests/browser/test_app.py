@@ -111,11 +111,11 @@ def test_a_plugin_is_loaded_from_a_url(app: App) -> None:
 
 def test_stop_ends_a_plugin_start_begins_it_again_and_remove_forgets_it(app: App) -> None:
     card = app.load("Numbers")
-    card.get_by_role("button", name="Stop").click()
+    app.choose_for("Numbers", "Stop")
     expect(card).to_contain_text("Stopped")
     card.get_by_role("button", name="Start").click()
     card.get_by_text("Ready", exact=True).wait_for()
-    card.get_by_role("button", name="Remove").click()
+    app.choose_for("Numbers", "Remove")
     expect(card).to_have_count(0)
     app.page.reload()
     app.page.get_by_role("button", name="Connected").wait_for()
@@ -164,7 +164,7 @@ def test_a_plugin_that_may_be_detached_goes_on_after_a_reload(app: App) -> None:
     app.page.get_by_role("button", name="Connected").wait_for()
     app.card("Lasting").get_by_text("Ready", exact=True).wait_for()
     assert app.call("Lasting", "count") == [2, 1]
-    app.card("Lasting").get_by_role("button", name="Stop").click()
+    app.choose_for("Lasting", "Stop")
     expect(app.card("Lasting")).to_contain_text("Stopped")
 
 
@@ -191,7 +191,7 @@ def test_a_newcomer_tries_waves_with_three_clicks(app: App) -> None:
 
 
 def test_the_examples_are_listed_and_searched_without_a_network(app: App) -> None:
-    app.page.get_by_role("button", name="More examples").click()
+    app.page.get_by_role("button", name="Gallery").click()
     dialog = app.page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Load ")).to_have_count(13)
     dialog.get_by_label("Search").fill("callbacks native")

@@ -76,6 +76,6 @@ def test_a_card_says_what_it_waits_for_then_where_it_runs_and_how_long(
     app.page.get_by_role("button", name="Connected").click()
     expect(app.page.get_by_text(re.compile("^n[123]: 1$"))).to_be_visible()
     app.page.keyboard.press("Escape")
-    card.get_by_role("button", name="Stop Far").click()
+    app.choose_for("Far", "Stop")
     card.get_by_text("Stopped", exact=True).wait_for()
     expect(card.get_by_text(re.compile("^On n"))).to_have_count(0)

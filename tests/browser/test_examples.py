@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,10 +90,13 @@ def test_questions_are_dialogs(app: App) -> None:
 def test_progress_is_on_the_page_and_a_button_stops_it(app: App) -> None:
     app.load("Progress")
     run(app, "Progress", Frames="1000")
-    expect(app.page.get_by_role("progressbar", name="Progress", exact=True)).to_be_visible()
-    expect(app.page.locator(".status")).to_contain_text("of 1000")
+    card = app.card("Progress")
+    expect(card.get_by_role("progressbar", name="Progress: Running")).to_have_attribute(
+        "aria-valuenow", re.compile("[0-9]")
+    )
+    expect(card.get_by_role("status")).to_contain_text("of 1000")
     app.page.get_by_role("button", name="Stop at the next frame").click()
-    expect(app.page.locator(".status")).to_contain_text("of 1000 frames are done")
+    expect(card.get_by_role("status")).to_contain_text("of 1000 frames are done")
 
 
 def test_callbacks_cross_in_both_directions(app: App) -> None:

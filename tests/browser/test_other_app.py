@@ -169,7 +169,7 @@ def test_the_app_of_one_engine_runs_plugins_on_another(
     app.page.get_by_role("button", name="Connected").click()
     app.page.get_by_label("this engine").check()
     app.page.keyboard.press("Escape")
-    app.card("Numbers").get_by_role("button", name="Reload").click()
+    app.choose_for("Numbers", "Reload")
     app.card("Numbers").get_by_text("Ready", exact=True).wait_for()
     deadline = time.monotonic() + GONE_SECONDS
     while other_engines_plugins(other):

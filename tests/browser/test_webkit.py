@@ -152,6 +152,7 @@ def test_the_app_connects_loads_a_plugin_runs_it_and_finds_all_again_after_a_rel
     webkit.ask("POST", "/refresh", {})
     webkit.text("body", "Connected")
     webkit.text("article", "Numbers", "Ready")
+    webkit.press("More for Numbers")
     webkit.press("Stop")
     webkit.text("article", "Stopped")
     webkit.press("Start")

@@ -4,7 +4,7 @@
 import { connectionOf, core } from "./core.js";
 import { parseFields, withoutTags } from "./fields.js";
 import { syncCards } from "./plugins.js";
-import { addLog, addOutput, ask, showSnackbar, state } from "./state.js";
+import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "./state.js";
 import { openWindow } from "./windows.js";
 
 /** Before this version of the API, a native plugin got the path itself from a file dialog. */
@@ -30,23 +30,16 @@ export function appApi() {
     },
     showSnackbar: (plugin, message, seconds) => showSnackbar(textOf(message), seconds),
     showStatus(plugin, message) {
-      state.statusText = textOf(message);
+      noteOn(plugin, { said: textOf(message) });
     },
-    showProgress(plugin, value) {
-      const number = Number(value) || 0;
-      const percent = Math.min(100, number <= 1 ? number * 100 : number);
-      state.progress = percent > 0 && percent < 100 ? percent : null;
-    },
+    showProgress,
     log(plugin, ...messages) {
       addLog(nameOf(plugin), "app", messages.map(textOf).join(" "));
     },
     error(plugin, ...messages) {
       addLog(nameOf(plugin), "stderr", messages.map(textOf).join(" "));
     },
-    progress(plugin, value) {
-      plugin.progress(value);
-      syncCards();
-    },
+    progress: showProgress,
     // Published plugins register their operations without a type, which imjoy-core asks for of late.
     register: (plugin, config) => core.imjoy.pm.registerService(plugin, { type: "operator", ...config }),
     exportFile,
@@ -58,6 +51,19 @@ export function appApi() {
 }
 
 const nameOf = (plugin) => (plugin && plugin.name) || "ImJoy";
+
+/** What a plugin says of its work stands on its card. */
+function noteOn(plugin, note) {
+  const card = pluginNamed(nameOf(plugin));
+  if (card) Object.assign(card, note);
+}
+
+/** `value` is a share, up to 1, or a percentage. */
+function showProgress(plugin, value) {
+  const number = Number(value) || 0;
+  const percent = Math.min(100, number <= 1 ? number * 100 : number);
+  noteOn(plugin, { percent: percent > 0 && percent < 100 ? percent : null });
+}
 
 const titleOf = (message, plugin) => (message && message.title) || nameOf(plugin);
 

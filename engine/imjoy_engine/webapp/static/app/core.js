@@ -39,7 +39,6 @@ export function on(event, handler) {
 }
 
 function tell(event, ...details) {
-  if (event === "lost") Object.assign(state, { statusText: "", progress: null });
   listeners[event].forEach((handler) => handler(...details));
 }
 

@@ -153,6 +153,7 @@ export async function load(card) {
   card.place = null;
   card.plugin = null;
   card.ops = [];
+  endRuns(card);
   // What the run before still has to say is not about this one.
   card.engineId = "";
   if (card.isNative && !isConnected()) {
@@ -191,27 +192,37 @@ function failLate(card) {
   core.imjoy.pm.unloadPlugin({ name: card.name }, true);
 }
 
+/** What its runs would still answer is not waited for: it has been stopped, or begins anew. */
+function endRuns(card) {
+  card.life += 1;
+  Object.assign(card, { runs: 0, running: false, percent: null, said: "" });
+}
+
 /** Run a plugin, or one of its operations, on `data`. */
 export async function run(card, op, data = {}) {
   const name = op ? op.name : card.name;
+  // The plugin's, once the run has begun.
+  let life = null;
   try {
     const config = await askConfig(name, op ? op.ui : card.template.ui);
     if (config === null) return;
-    card.error = null;
-    card.runs += 1;
+    life = card.life;
+    Object.assign(card, { error: null, percent: null, said: "", runs: card.runs + 1 });
     const windowsBefore = state.windows.length;
     const begin = performance.now();
     const call = op ? op.run : card.plugin.api.run;
     const result = await call({ config, data, type: card.name, name });
     const seconds = (performance.now() - begin) / 1000;
+    if (card.life !== life) return;
     if (await openResult(card.plugin, result)) return;
     addOutput({ plugin: card.name, op: op?.name, kind: "result", value: markRaw({ result }), seconds });
     if (state.windows.length <= windowsBefore) await showNewest();
   } catch (error) {
     // A plugin that ended has said so already.
-    if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${name} failed.`), card.state);
+    const isNews = (life === null || card.life === life) && !FINAL_STATES.includes(card.state);
+    if (isNews) fail(card, readable(error, `${name} failed.`), card.state);
   } finally {
-    card.runs = Math.max(0, card.runs - 1);
+    if (card.life === life) Object.assign(card, { runs: card.runs - 1, percent: null });
   }
 }
 
@@ -253,6 +264,7 @@ export async function loadAnyway(card) {
 }
 
 export async function stop(card) {
+  endRuns(card);
   try {
     if (card.isNative && card.engineId) await connectionOf(card)?.link.stopPlugin(card.engineId);
   } catch (error) {
@@ -279,7 +291,6 @@ export function syncCards() {
   for (const card of state.plugins) {
     if (!card.plugin) continue;
     card.running = Boolean(card.plugin.running);
-    card.percent = card.plugin._progress ?? null;
     card.ops = services
       .filter((service) => service.providerId === card.plugin.id && service.name !== card.name && service.run)
       .map((service) => markRaw({ name: service.name, ui: service.ui, run: service.run }));
@@ -299,6 +310,7 @@ export function followEngine() {
       if (card.isNative && card.engineUrl === url && (wentWithIt || !FINAL_STATES.includes(card.state))) {
         card.state = "lost";
         card.plugin = null;
+        endRuns(card);
       }
     }
   });
@@ -329,8 +341,10 @@ function cardFor(template) {
     place: null,
     since: 0,
     percent: null,
+    said: "",
     running: false,
     runs: 0,
+    life: (known?.life || 0) + 1,
     canRun: false,
     ops: [],
     environment: environmentOf(template.name),

@@ -26,8 +26,6 @@ export const state = reactive({
   windows: [],
   dialogs: [],
   snackbar: null,
-  statusText: "",
-  progress: null,
   view: "output",
   loadError: null,
   loading: false,

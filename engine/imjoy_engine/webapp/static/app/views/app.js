@@ -32,10 +32,6 @@ export const AppView = {
       <h1>ImJoy</h1>
       <EngineView />
     </header>
-    <div class="progress-line" role="progressbar" aria-label="Progress" v-if="state.progress !== null"
-      :aria-valuenow="Math.round(state.progress)" aria-valuemin="0" aria-valuemax="100">
-      <div :style="{ width: state.progress + '%' }"></div>
-    </div>
     <p class="banner" role="alert" v-if="state.engine.phase === 'lost'">
       <strong>The engine does not answer.</strong> Trying again; to start it, type <code>{{ state.command }} start --serve</code>.
     </p>
@@ -49,7 +45,6 @@ export const AppView = {
         <WindowsView />
       </main>
     </div>
-    <footer class="status" role="status" aria-live="polite" v-if="state.statusText">{{ state.statusText }}</footer>
     <div class="snackbar" role="status" aria-live="polite"><p v-if="state.snackbar">{{ state.snackbar }}</p></div>
     <DialogsView />
     <div class="dropping" v-if="state.dropping" aria-hidden="true"><p>Drop it to load it</p></div>

@@ -15,7 +15,9 @@ import {
   stop,
 } from "../plugins.js";
 import { staysOnEngine, wishesOf, wishesText } from "../resources.js";
+import { matching } from "../search.js";
 import { ask, state } from "../state.js";
+import { MenuView } from "./menu.js";
 import { ProblemView } from "./problem.js";
 
 const STATES = {
@@ -34,9 +36,13 @@ const STATES = {
 const PLACE_MILLISECONDS = 10_000;
 const BUSY = ["loading", "queued", "preparing", "starting", "stopping"];
 
+/** From so many on there is a search over the cards. */
+const MANY = 8;
+
 const CardView = {
-  components: { ProblemView },
+  components: { MenuView, ProblemView },
   props: { card: Object },
+  emits: ["remove"],
   data: () => ({ now: Date.now(), clock: 0, NEWEST }),
   mounted() {
     this.clock = setInterval(() => (this.now = Date.now()), PLACE_MILLISECONDS);
@@ -97,16 +103,31 @@ const CardView = {
     canStop() {
       return Boolean(this.card.plugin) || this.card.state === "ready" || BUSY.includes(this.card.state);
     },
+    /** What a person most likely wants of it now. */
+    main() {
+      if (this.tone === "busy") return { word: "Stop", act: stop };
+      if (this.card.plugin && this.card.canRun) return { word: "Run", act: (card) => run(card, null) };
+      if (!this.canStop) return { word: "Start", act: load, disabled: this.card.state === "waiting" };
+      return null;
+    },
+    menu() {
+      const { card } = this;
+      const items = [{ word: "About", act: () => ask("about", { title: `About ${card.name}`, card }) }];
+      if (card.plugin) items.push({ word: "Reload", act: () => load(card) });
+      if (this.canStop && this.main?.word !== "Stop") items.push({ word: "Stop", act: () => stop(card) });
+      items.push({ word: "Remove", act: () => this.$emit("remove") });
+      return items.map((item) => ({ ...item, label: `${item.word} ${card.name}` }));
+    },
   },
   methods: {
     chooseResources,
-    load,
     loadAnyway,
-    remove,
     run,
-    stop,
     asValue: JSON.stringify,
-    about: (card) => ask("about", { title: `About ${card.name}`, card }),
+    /** The second press of a double click is not meant for Stop, which has taken the place of Run meanwhile. */
+    press(event) {
+      if (event.detail < 2) this.main.act(this.card);
+    },
   },
   template: `
     <article class="card" :aria-label="card.name">
@@ -116,8 +137,7 @@ const CardView = {
         <span class="tag" v-if="card.tag">{{ card.tag }}</span>
         <span class="chip" :class="tone"><span class="dot" aria-hidden="true"></span>{{ label }}</span>
       </header>
-      <p class="description">{{ card.description }}
-        <button type="button" class="plain" @click="about(card)" :aria-label="'About ' + card.name">About</button></p>
+      <p class="description" v-if="card.description">{{ card.description }}</p>
       <div class="meter" v-if="showsBar" role="progressbar" :aria-label="card.name + ': ' + label"
         :aria-valuenow="fraction === null ? undefined : Math.round(fraction * 100)" aria-valuemin="0" aria-valuemax="100"
         :class="{ unknown: fraction === null }">
@@ -125,6 +145,7 @@ const CardView = {
       </div>
       <p class="quiet step place" v-if="place">{{ place }}</p>
       <p class="quiet step" v-if="card.progress">{{ card.progress.text }}</p>
+      <p class="quiet said" role="status">{{ card.said }}</p>
       <ProblemView v-if="card.error" :error="card.error" closable @close="card.error = null" />
       <p class="environment" v-if="environments.length || isOld">
         <label :for="'environment-' + card.name">Runs in</label>
@@ -143,14 +164,11 @@ const CardView = {
           :aria-label="'Change what ' + card.name + ' asks for'">Change</button>
       </p>
       <div class="actions">
-        <button v-if="card.plugin && card.canRun" type="button" class="primary" @click="run(card, null)"
-          :aria-label="'Run ' + card.name">Run</button>
+        <button v-if="main" type="button" :class="{ primary: main.word !== 'Stop' }" :disabled="main.disabled"
+          :aria-label="main.word + ' ' + card.name" @click="press" @keydown.enter="$event.repeat && $event.preventDefault()">
+          {{ main.word }}</button>
         <button v-for="op in card.ops" :key="op.name" type="button" @click="run(card, op)">{{ op.name }}</button>
-        <button v-if="!canStop" type="button" @click="load(card)" :disabled="card.state === 'waiting'"
-          :aria-label="'Start ' + card.name">Start</button>
-        <button v-if="card.plugin" type="button" @click="load(card)" :aria-label="'Reload ' + card.name">Reload</button>
-        <button v-if="canStop" type="button" @click="stop(card)" :aria-label="'Stop ' + card.name">Stop</button>
-        <button type="button" class="plain" @click="remove(card)" :aria-label="'Remove ' + card.name">Remove</button>
+        <MenuView :label="'More for ' + card.name" :items="menu" />
       </div>
     </article>
   `,
@@ -159,10 +177,28 @@ const CardView = {
 export const PluginsView = {
   components: { CardView, ProblemView },
   setup: () => ({ state, FIRST }),
-  data: () => ({ url: "", asksUrl: false }),
+  data: () => ({ url: "", asksUrl: false, wanted: "" }),
+  computed: {
+    searches: () => state.plugins.length >= MANY,
+    shown() {
+      const textOf = ({ name, description, type, tag }) => [name, description, type, tag].join(" ");
+      return this.searches ? matching(this.wanted, state.plugins, textOf) : state.plugins;
+    },
+  },
+  watch: {
+    /** What a person has just loaded is not hidden from them. */
+    "state.plugins.length"(now, before) {
+      if (now > before || !this.searches) this.wanted = "";
+    },
+  },
   methods: {
     loadExample,
     openGallery,
+    async removeCard(card) {
+      await remove(card);
+      await this.$nextTick();
+      this.$refs.title.focus();
+    },
     picked(event) {
       addFiles([...event.target.files]).finally(() => (event.target.value = ""));
     },
@@ -179,7 +215,7 @@ export const PluginsView = {
   template: `
     <section class="plugins" aria-labelledby="plugins-title">
       <div class="heading">
-        <h2 id="plugins-title">Plugins</h2>
+        <h2 id="plugins-title" ref="title" tabindex="-1">Plugins</h2>
         <button type="button" @click="askUrl" :aria-expanded="asksUrl">From url</button>
         <button type="button" class="primary" @click="$refs.file.click()">Load file</button>
         <input ref="file" type="file" accept=".html" multiple hidden data-testid="plugin-file" @change="picked" />
@@ -196,11 +232,16 @@ export const PluginsView = {
           plugins run in a process and an environment of their own.</p>
         <p class="row"><button type="button" class="primary" @click="loadExample(FIRST + '.imjoy.html')"
           :disabled="state.loading">Try {{ FIRST }}</button>
-          <button type="button" @click="openGallery">More examples</button></p>
+          <button type="button" @click="openGallery">Gallery</button></p>
       </div>
-      <CardView v-for="card in state.plugins" :key="card.name" :card="card" />
-      <p class="quiet drop" v-if="state.plugins.length">Drop a file anywhere to load another, or choose one of the
-        <button type="button" class="plain" @click="openGallery">examples</button>.</p>
+      <template v-if="searches">
+        <label class="hidden" for="plugin-search">Search the plugins</label>
+        <input id="plugin-search" type="search" v-model="wanted" placeholder="Search the plugins" />
+        <p class="quiet" role="status">{{ wanted && shown.length + " of " + state.plugins.length }}</p>
+      </template>
+      <CardView v-for="card in shown" :key="card.name" :card="card" @remove="removeCard(card)" />
+      <p class="quiet drop" v-if="state.plugins.length">Drop a file anywhere to load another, or choose one from the
+        <button type="button" class="plain" @click="openGallery">gallery</button>.</p>
     </section>
   `,
 };
