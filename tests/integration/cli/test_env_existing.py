@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -105,9 +104,7 @@ def test_what_is_no_python_is_told_and_nothing_is_noted(
     assert not workspace.exists()
 
 
-def test_thirty_environments_are_found_in_less_than_a_second(
-    imjoy: Imjoy, home: Path, tmp_path: Path
-) -> None:
+def test_thirty_environments_are_found_with_little_work(imjoy: Imjoy, home: Path, tmp_path: Path) -> None:
     first = home / "venvs" / "mine-0"
     packages = make_venv(first)
     (packages / "torch-2.1.0.dist-info").mkdir()
@@ -127,9 +124,9 @@ def test_thirty_environments_are_found_in_less_than_a_second(
     (kernel / "kernel.json").write_text(
         json.dumps({"argv": [str(work / "bin" / "python"), "-m", "ipykernel"]})
     )
-    begin = time.monotonic()
+    begin = os.times()
     done = imjoy("env", "find", "--json")
-    seconds = time.monotonic() - begin
+    end = os.times()
     found = {each["prefix"]: each for each in json.loads(done.stdout)["found"]}
     mine = found[str(first)]
     assert (mine["kind"], mine["packages"]["torch"], mine["version"].count(".")) == ("venv", "2.1.0", 2)
@@ -138,5 +135,6 @@ def test_thirty_environments_are_found_in_less_than_a_second(
     assert str(work) in found
     assert len([place for place in found if place.startswith(str(home))]) == 30
     assert mine["bytes"] > 10_000
-    # On a machine that does nothing else it takes half of that; tests/ run side by side.
-    assert seconds < 3
+    # Of a processor, not of the clock, which tells what else the machine does. It takes half a second.
+    used = end.children_user + end.children_system - begin.children_user - begin.children_system
+    assert used < 2, f"{used:.2f} s"
