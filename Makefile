@@ -10,7 +10,7 @@ PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.
   tests/unit/imjoy_engine/webapp/page/
 PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix site fmt fuzz architecture clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix site pictures fmt fuzz architecture clean
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
 # good, and its name stands above for somebody to look into. What fails twice fails the run, and so do more than ten.
@@ -104,6 +104,10 @@ fuzz: $(READY)
 upgrade-matrix: $(READY)
 	$(BIN)/python -m tests.kit.upgrade_runs --write
 	IMJOY_UPGRADE_MATRIX=1 $(BIN)/python -m pytest tests/integration/upgrade
+
+# The pictures in docs/, of today's page in headless Chromium, light and dark.
+pictures: $(READY)
+	$(BIN)/python -m pytest -q tests/browser/pictures_of_docs.py
 
 # The documentation as a site, in .site/; a link that leads nowhere fails.
 site: $(READY)
