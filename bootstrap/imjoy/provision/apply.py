@@ -497,9 +497,10 @@ class Installation:
 
     def _disk_is_full(self, said: str) -> bool:
         # The log may lie on that disk too, so what it says is not all.
-        folder = next(each for each in (self._root, *self._root.parents) if each.exists())
-        free = shutil.disk_usage(folder).free
-        return free < LEAST_FREE_BYTES or any(sign in said for sign in FULL_SIGNS)
+        folder = next((each for each in (self._root, *self._root.parents) if each.exists()), None)
+        # A drive that was pulled out has no folder left.
+        full = folder is not None and shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+        return full or any(sign in said for sign in FULL_SIGNS)
 
     def _no_room(self, what: str, why: str) -> ImJoyError:
         return ImJoyError(

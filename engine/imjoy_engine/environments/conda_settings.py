@@ -117,8 +117,9 @@ def _package_cache(environ: Mapping[str, str], caches: list[str], root: Path | N
         return typed_path(named)
     folders = [_path(each, environ) for each in caches] + ([root / "pkgs"] if root is not None else [])
     for folder in folders:
-        nearest = next(each for each in (folder, *folder.parents) if each.exists())
-        if os.access(nearest, os.W_OK | os.X_OK):
+        nearest = next((each for each in (folder, *folder.parents) if each.exists()), None)
+        # On Windows the drive itself may be gone.
+        if nearest is not None and os.access(nearest, os.W_OK | os.X_OK):
             return folder
     if environ.get("RATTLER_CACHE_DIR"):
         return Path(environ["RATTLER_CACHE_DIR"], "pkgs")
