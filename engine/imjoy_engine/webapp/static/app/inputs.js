@@ -4,6 +4,7 @@ import { connectionOf } from "./core.js";
 import { readable } from "./errors.js";
 import { fromNpy } from "./images/formats.js";
 import { fromTiff } from "./images/tiff.js";
+import { showView } from "./panes.js";
 import { addOutput, state } from "./state.js";
 import { asArray } from "./values.js";
 
@@ -32,7 +33,7 @@ export async function addInput(file) {
     const input = { name: file.name, path, ...image };
     const result = image ? withHints(image.image, image) : `${path} is in the workspace.${note && ` ${note}`}`;
     addOutput({ plugin: file.name, kind: "input", value: markRaw({ result, input }) });
-    state.view = "output";
+    showView("output");
   } catch (error) {
     state.loadError = readable(error, `${file.name} could not be taken.`);
   } finally {

@@ -7,12 +7,14 @@ import { followDrops } from "./drops.js";
 import { readable } from "./errors.js";
 import { followOutput } from "./keeping.js";
 import { knownTokens } from "./memory.js";
+import { followLayout } from "./panes.js";
 import { state } from "./state.js";
 import { AppView } from "./views/app.js";
 import { followWindows } from "./windows.js";
 
 async function begin() {
   const known = knownTokens();
+  followLayout();
   Vue.createApp(AppView).mount("#app");
   followDrops();
   followEngine();

@@ -13,6 +13,7 @@ const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
 const RESOURCES = ofHome("imjoy.resources");
+const LAYOUTS = ofHome("imjoy.layouts");
 const GRANTS = ofHome("imjoy.permissions");
 
 /**
@@ -135,6 +136,19 @@ function keepFor(key, plugin, value) {
   const { [plugin]: _, ...others } = stored(key, /** @type {Record<string, any>} */ ({}));
   localStorage.setItem(key, JSON.stringify(value === null ? others : { ...others, [plugin]: value }));
 }
+
+/**
+ * The layout of a workspace's views.
+ *
+ * @param {string} workspace
+ */
+export const knownLayout = (workspace) => keptFor(LAYOUTS, workspace);
+
+/**
+ * @param {string} workspace
+ * @param {object} layout
+ */
+export const rememberLayout = (workspace, layout) => keepFor(LAYOUTS, workspace, layout);
 
 /** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
 export const NEWEST = "/newest";

@@ -6,6 +6,7 @@ import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
 import { environmentOf, rememberEnvironment, rememberResources, resourcesOf } from "./memory.js";
+import { showView } from "./panes.js";
 import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
@@ -228,7 +229,7 @@ export async function run(card, op, data = {}) {
 
 /** On a narrow or enlarged page what a run answers lies below the plugins. */
 async function showNewest() {
-  state.view = "output";
+  showView("output");
   await nextTick();
   document.querySelector("#main .entry")?.scrollIntoView({ block: "nearest" });
 }

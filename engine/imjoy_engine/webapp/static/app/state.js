@@ -26,7 +26,16 @@ export const state = reactive({
   windows: [],
   dialogs: [],
   snackbar: null,
+  /** the name of the workspace that is open */
+  workspace: "default",
+  /** the name of the view that was brought to the front last */
   view: "output",
+  /** where the views lie (layout.js), the windows that float, by name, and the view that has the whole page */
+  layout: { tabs: ["output", "log"], shown: "output" },
+  floats: {},
+  maximised: null,
+  /** the tab that is being dragged, and where it would fall */
+  dragged: null,
   loadError: null,
   loading: false,
   /** whether something is held over the page that could be dropped */

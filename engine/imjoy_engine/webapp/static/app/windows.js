@@ -1,6 +1,7 @@
 // Windows that plugins open: imjoy-core announces them on its bus, the page shows them as tabs or dialogs.
 
 import { core } from "./core.js";
+import { freeName, leaveWindow, placeWindow, showView } from "./panes.js";
 import { state } from "./state.js";
 import { describe } from "./values.js";
 
@@ -19,23 +20,25 @@ export function followWindows() {
   core.imjoy.event_bus.on("close_window", (closed) => {
     const index = state.windows.findIndex((shown) => shown.window === closed);
     if (index < 0) return;
-    const [{ id }] = state.windows.splice(index, 1);
-    if (state.view === id) state.view = state.windows.length ? state.windows[0].id : "output";
+    const [{ name }] = state.windows.splice(index, 1);
+    leaveWindow(name);
   });
 }
 
 function show(window) {
-  const id = window.window_id;
   const isOurs = String(window.type).startsWith("imjoy/");
+  const title = window.name || window.type || "window";
+  const name = freeName(title);
   state.windows.push({
-    id,
-    title: window.name || window.type || "window",
+    id: window.window_id,
+    name,
+    title,
     isDialog: Boolean(window.dialog),
     content: isOurs ? markRaw(content(window)) : null,
     window: markRaw(window),
   });
-  if (!window.dialog) state.view = id;
-  window.api.show = window.show = () => (state.view = id);
+  if (!window.dialog) placeWindow(name);
+  window.api.show = window.show = () => showView(name);
   if (isOurs) nextTick(() => window.api.emit("ready"));
 }
 

@@ -1,12 +1,15 @@
 // The page as a whole: header, the plugins on the left, what they say and show on the right.
 
+import { arranged, paneShowing } from "../panes.js";
 import { state } from "../state.js";
+import { boxStyle } from "./boxes.js";
 import { ConnectView } from "./connect.js";
 import { DialogsView } from "./dialogs.js";
 import { EngineView } from "./engine.js";
 import { LogView } from "./log.js";
 import { OutputView } from "./output.js";
 import { PluginsView } from "./plugins.js";
+import { SeamsView } from "./seams.js";
 import { TabsView } from "./tabs.js";
 import { WindowsView } from "./windows.js";
 
@@ -18,12 +21,19 @@ export const AppView = {
     LogView,
     OutputView,
     PluginsView,
+    SeamsView,
     TabsView,
     WindowsView,
   },
-  setup: () => ({ state }),
+  setup: () => ({ state, arranged, paneShowing }),
   computed: {
     isConnected: () => ["connected", "lost"].includes(state.engine.phase),
+  },
+  methods: {
+    styleOf(name) {
+      const placed = paneShowing(name);
+      return placed ? boxStyle(placed, 2 * placed.index + 1) : {};
+    },
   },
   template: `
     <a class="skip" href="#main">Skip to the content</a>
@@ -36,13 +46,14 @@ export const AppView = {
       <strong>The engine does not answer.</strong> Trying again; to start it, type <code>{{ state.command }} start --serve</code>.
     </p>
     <ConnectView v-if="!isConnected" />
-    <div class="columns" v-show="isConnected">
+    <div class="columns" :class="{ maximised: state.maximised }" v-show="isConnected">
       <PluginsView />
-      <main id="main" tabindex="-1">
-        <TabsView />
-        <OutputView v-show="state.view === 'output'" />
-        <LogView v-if="state.view === 'log'" />
+      <main id="main" tabindex="-1" class="panes" :class="{ arranging: state.dragged }" @keydown.esc="state.maximised = null">
+        <TabsView v-for="(placed, number) in arranged.panes" :key="number" :placed="placed" :number="number" />
+        <OutputView class="view" v-show="paneShowing('output')" :style="styleOf('output')" />
+        <LogView class="view" v-if="paneShowing('log')" :style="styleOf('log')" />
         <WindowsView />
+        <SeamsView />
       </main>
     </div>
     <div class="snackbar" role="status" aria-live="polite"><p v-if="state.snackbar">{{ state.snackbar }}</p></div>

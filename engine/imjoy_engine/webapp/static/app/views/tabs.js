@@ -1,43 +1,113 @@
-// The tabs over the right half: output, log, and a tab for each window.
+// The bar over a pane: a tab for each view in it, and what can be done with the one that is shown. A tab is dragged to
+// another pane, or to a side of one.
 
 import { clearOutput } from "../keeping.js";
+import { targetAt } from "../layout.js";
+import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../panes.js";
 import { state } from "../state.js";
 import { closeWindow } from "../windows.js";
+import { boxStyle } from "./boxes.js";
+
+/** A press that moves less than this is a click. */
+const DRAG_PIXELS = 8;
+const FRAME = "M1.5 3v10h13V3z";
+const ICONS = {
+  right: `${FRAME}M8 3v10M10 8h3`,
+  below: `${FRAME}M1.5 8h13M8 10v2`,
+  next: "M2 8h9M7.5 4.5L11 8l-3.5 3.5M14 3v10",
+  maximise: `${FRAME}M1.5 5.5h13`,
+  restore: "M1.5 6v7.5h9V6zM4.5 6V3h10v7.5h-4",
+  out: "M9 2.5h4.5V7M13 3L7.5 8.5M6 4H2.5v9.5H12V10",
+};
+
+export const IconView = {
+  props: { name: String },
+  setup: () => ({ ICONS }),
+  template: `<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path :d="ICONS[name]" /></svg>`,
+};
 
 export const TabsView = {
+  components: { IconView },
+  props: { placed: Object, number: Number },
   setup: () => ({ state }),
   computed: {
-    tabs: () => [
-      { id: "output", title: "Output" },
-      { id: "log", title: "Log" },
-      ...state.windows.filter((shown) => !shown.isDialog).map((shown) => ({ id: shown.id, title: shown.title, shown })),
-    ],
-    current() {
-      return this.tabs.find((tab) => tab.id === state.view) || this.tabs[0];
+    tabs() {
+      return this.placed.tabs.map(tabNamed).filter(Boolean);
     },
+    current() {
+      return tabNamed(this.placed.shown);
+    },
+    style() {
+      return boxStyle(this.placed, 2 * this.number);
+    },
+    hasOthers: () => arranged.value.panes.length > 1,
   },
   methods: {
     clearOutput,
     closeWindow,
+    moveOn,
+    popOut,
+    showView,
+    toggleMaximised,
+    split(side) {
+      moveView(this.current.name, this.placed.pane, side);
+    },
     move(step) {
-      const at = this.tabs.findIndex((tab) => tab.id === state.view);
-      state.view = this.tabs[(at + step + this.tabs.length) % this.tabs.length].id;
+      const at = this.tabs.findIndex(({ name }) => name === this.placed.shown);
+      showView(this.tabs[(at + step + this.tabs.length) % this.tabs.length].name);
       this.$nextTick(() => this.$el.querySelector("[aria-selected=true]").focus());
+    },
+    press(event, name) {
+      // A finger scrolls the bar.
+      if (event.button !== 0 || event.pointerType === "touch") return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      this.pressed = { name, x: event.clientX, y: event.clientY };
+    },
+    drag(event) {
+      if (!this.pressed) return;
+      const { name, x, y } = this.pressed;
+      if (!state.dragged && Math.hypot(event.clientX - x, event.clientY - y) < DRAG_PIXELS) return;
+      const whole = this.$el.parentElement.getBoundingClientRect();
+      const [across, down] = [(event.clientX - whole.x) / whole.width, (event.clientY - whole.y) / whole.height];
+      state.dragged = { name, target: targetAt(arranged.value.panes, across, down) };
+    },
+    drop() {
+      const dragged = state.dragged;
+      this.pressed = state.dragged = null;
+      if (dragged?.target) moveView(dragged.name, dragged.target.pane, dragged.target.side);
+    },
+    cancel() {
+      this.pressed = state.dragged = null;
     },
   },
   template: `
-    <div class="tabs" ref="tabs">
-      <div role="tablist" aria-label="Views" @keydown.right.prevent="move(1)" @keydown.left.prevent="move(-1)"
-        @keydown.delete.prevent="current.shown && closeWindow(current.shown)">
-        <span v-for="tab in tabs" :key="tab.id" class="tab" :class="{ selected: state.view === tab.id }" role="presentation">
-          <button role="tab" type="button" :id="'tab-' + tab.id" :aria-selected="state.view === tab.id"
-            :tabindex="state.view === tab.id ? 0 : -1" @click="state.view = tab.id">{{ tab.title }}</button>
+    <div class="tabs" :style="style">
+      <div role="tablist" :aria-label="number ? 'Views ' + (number + 1) : 'Views'" @keydown.right.prevent="move(1)"
+        @keydown.left.prevent="move(-1)" @keydown.delete.prevent="current.shown && closeWindow(current.shown)">
+        <span v-for="tab in tabs" :key="tab.name" class="tab" :class="{ selected: placed.shown === tab.name }" role="presentation">
+          <button role="tab" type="button" :id="'tab-' + tab.name" :aria-selected="placed.shown === tab.name"
+            :tabindex="placed.shown === tab.name ? 0 : -1" @click="showView(tab.name)" @pointerdown="press($event, tab.name)"
+            @pointermove="drag" @pointerup="drop" @pointercancel="cancel">{{ tab.title }}</button>
         </span>
       </div>
-      <button v-if="current.shown" type="button" class="plain close" :aria-label="'Close ' + current.title"
-        @click="closeWindow(current.shown)">×</button>
-      <button v-if="state.view === 'output' && state.output.length" type="button" class="plain clear"
-        @click="clearOutput">Clear</button>
+      <div class="tools" v-if="current">
+        <button v-if="current.name === 'output' && state.output.length" type="button" class="plain" @click="clearOutput">Clear</button>
+        <template v-if="!state.maximised">
+          <button v-if="tabs.length > 1" type="button" class="plain tool wide" :aria-label="'Put ' + current.title + ' to the right'"
+            title="To the right" @click="split('right')"><IconView name="right" /></button>
+          <button v-if="tabs.length > 1" type="button" class="plain tool" :aria-label="'Put ' + current.title + ' below'"
+            title="Below" @click="split('bottom')"><IconView name="below" /></button>
+          <button v-if="hasOthers" type="button" class="plain tool" :aria-label="'Move ' + current.title + ' to the next pane'"
+            title="To the next pane" @click="moveOn(current.name)"><IconView name="next" /></button>
+          <button v-if="current.shown" type="button" class="plain tool wide" :aria-label="'Pop out ' + current.title"
+            title="Pop out" @click="popOut(current.name)"><IconView name="out" /></button>
+        </template>
+        <button type="button" class="plain tool wide" :aria-label="(state.maximised ? 'Restore ' : 'Maximise ') + current.title"
+          :title="state.maximised ? 'Restore' : 'Maximise'" @click="toggleMaximised(current.name)">
+          <IconView :name="state.maximised ? 'restore' : 'maximise'" /></button>
+        <button v-if="current.shown" type="button" class="plain tool close" :aria-label="'Close ' + current.title"
+          @click="closeWindow(current.shown)">×</button>
+      </div>
     </div>
   `,
 };

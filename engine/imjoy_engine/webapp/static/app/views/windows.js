@@ -1,13 +1,76 @@
-// The windows that plugins opened. Each stays where it is in the page: a frame that moves starts anew.
+// The windows that plugins opened, in panes or floating. Each stays where it is in the page: a frame that moves starts anew.
 
+import { moveFloat, paneShowing, putBack, resizeFloat } from "../panes.js";
 import { state } from "../state.js";
 import { closeWindow } from "../windows.js";
+import { boxStyle } from "./boxes.js";
 import { ValueView } from "./value.js";
+
+const KEY_PIXELS = 24;
+/** Floating windows lie over the panes, and under what the page asks. */
+const FLOAT_LEVEL = 3;
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const WindowView = {
   components: { ValueView },
   props: { shown: Object },
-  methods: { closeWindow },
+  data: () => ({ grabbed: null }),
+  computed: {
+    float() {
+      return this.shown.isDialog ? undefined : state.floats[this.shown.name];
+    },
+    placed() {
+      return this.shown.isDialog || this.float ? undefined : paneShowing(this.shown.name);
+    },
+    isSeen() {
+      return Boolean(this.shown.isDialog || this.float || this.placed);
+    },
+    style() {
+      if (this.float) {
+        const { x, y, width, height, order } = this.float;
+        return {
+          left: `${x}px`,
+          top: `${y}px`,
+          width: `${width}px`,
+          height: `${height}px`,
+          zIndex: FLOAT_LEVEL + order,
+        };
+      }
+      return this.placed ? boxStyle(this.placed, 2 * this.placed.index + 1) : {};
+    },
+  },
+  methods: {
+    closeWindow,
+    putBack,
+    grab(event, change) {
+      if (event.target.closest("button:not(.mover)")) return;
+      event.preventDefault();
+      event.currentTarget.setPointerCapture(event.pointerId);
+      this.grabbed = { change, x: event.clientX, y: event.clientY };
+    },
+    drag(event) {
+      if (!this.grabbed) return;
+      const { change, x, y } = this.grabbed;
+      change(this.shown.name, event.clientX - x, event.clientY - y);
+      this.grabbed = { change, x: event.clientX, y: event.clientY };
+    },
+    release() {
+      this.grabbed = null;
+    },
+    move(event) {
+      this.grab(event, moveFloat);
+    },
+    resize(event) {
+      this.grab(event, resizeFloat);
+    },
+    key(event) {
+      const direction = DIRECTIONS[event.key];
+      if (!direction) return;
+      event.preventDefault();
+      const [dx, dy] = direction.map((one) => one * KEY_PIXELS);
+      (event.shiftKey ? resizeFloat : moveFloat)(this.shown.name, dx, dy);
+    },
+  },
   mounted() {
     if (this.shown.isDialog) this.$el.showModal();
   },
@@ -15,17 +78,27 @@ const WindowView = {
     if (this.shown.isDialog) this.$el.close();
   },
   template: `
-    <component :is="shown.isDialog ? 'dialog' : 'section'" class="window" :class="{ large: shown.isDialog }"
-      :aria-label="shown.title" @cancel.prevent="closeWindow(shown)">
+    <component :is="shown.isDialog ? 'dialog' : 'section'" class="window view" v-show="isSeen" :style="style"
+      :class="{ large: shown.isDialog, floating: float, held: grabbed }" :aria-label="shown.title"
+      @cancel.prevent="closeWindow(shown)">
       <header v-if="shown.isDialog" class="heading">
         <h2>{{ shown.title }}</h2>
         <button type="button" @click="closeWindow(shown)">Close</button>
+      </header>
+      <header v-else-if="float" class="heading" @pointerdown="move" @pointermove="drag" @pointerup="release"
+        @pointercancel="release">
+        <h2><button type="button" class="plain mover" :aria-label="'Move ' + shown.title + ': arrow keys; with Shift they resize it'"
+          @keydown="key">{{ shown.title }}</button></h2>
+        <button type="button" class="plain" :aria-label="'Put ' + shown.title + ' back'" @click="putBack(shown.name)">Put back</button>
+        <button type="button" class="plain" :aria-label="'Close ' + shown.title" @click="closeWindow(shown)">×</button>
       </header>
       <div :id="shown.id" class="content">
         <img v-if="shown.content && shown.content.kind === 'image'" :src="shown.content.src" :alt="shown.title" />
         <ValueView v-else-if="shown.content && shown.content.kind === 'value'" :value="shown.content.value" />
         <pre v-else-if="shown.content" class="value">{{ shown.content.text }}</pre>
       </div>
+      <div v-if="float" class="grip" aria-hidden="true" @pointerdown="resize" @pointermove="drag" @pointerup="release"
+        @pointercancel="release"></div>
     </component>
   `,
 };
@@ -33,8 +106,5 @@ const WindowView = {
 export const WindowsView = {
   components: { WindowView },
   setup: () => ({ state }),
-  template: `
-    <WindowView v-for="shown in state.windows" :key="shown.id" :shown="shown"
-      v-show="shown.isDialog || state.view === shown.id" />
-  `,
+  template: `<WindowView v-for="shown in state.windows" :key="shown.id" :shown="shown" />`,
 };

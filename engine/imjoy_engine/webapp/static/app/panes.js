@@ -1,0 +1,158 @@
+// The layout of this page's views: what is shown where, as a person arranges it, remembered for the workspace.
+
+import { arrange, bounded, LEAST_SHARE, paneOf, panesOf, paneWith, place, readLayout } from "./layout.js";
+import { knownLayout, rememberLayout } from "./memory.js";
+import { state } from "./state.js";
+
+const { computed, watch } = Vue;
+
+/** The views that are always there. */
+const ALWAYS = { output: "Output", log: "Log" };
+const FIRST_FLOAT = { y: 96, width: 560, height: 420 };
+const MARGIN = 64;
+const FLOAT_STEP = 32;
+const LEAST_FLOAT = { width: 240, height: 160 };
+
+const docked = computed(() => state.windows.filter(({ isDialog }) => !isDialog));
+
+/** The views with a tab: [{name, title, shown}], `shown` for a window. */
+const tabs = computed(() => [
+  ...Object.entries(ALWAYS).map(([name, title]) => ({ name, title })),
+  ...docked.value
+    .filter(({ name }) => !state.floats[name])
+    .map((shown) => ({ name: shown.name, title: shown.title, shown })),
+]);
+
+export const tabNamed = (name) => tabs.value.find((tab) => tab.name === name);
+
+/** {panes, seams} as they are drawn; of a maximised view its pane alone. */
+export const arranged = computed(() => {
+  const found = arrange(state.layout, new Set(tabs.value.map(({ name }) => name)));
+  const whole = state.maximised && found.panes.find(({ tabs }) => tabs.includes(state.maximised));
+  return whole ? { panes: [{ ...whole, x: 0, y: 0, width: 1, height: 1 }], seams: [] } : found;
+});
+
+/** The pane that shows a view now, with its number; undefined for one that is behind another. */
+export function paneShowing(name) {
+  const index = arranged.value.panes.findIndex(({ shown }) => shown === name);
+  return index < 0 ? undefined : { ...arranged.value.panes[index], index };
+}
+
+/** Bring a view to the front, wherever it is. */
+export function showView(name) {
+  if (state.floats[name]) {
+    raise(name);
+    return;
+  }
+  const pane = paneWith(state.layout, name);
+  if (!pane) return;
+  pane.shown = name;
+  state.view = name;
+  if (state.maximised && !paneShowing(name)) state.maximised = null;
+}
+
+/** Give a window that opens its place: the one that it had, else beside what is looked at. */
+export function placeWindow(name) {
+  if (!paneWith(state.layout, name)) {
+    const near = paneWith(state.layout, state.view) || panesOf(state.layout)[0];
+    state.layout = bounded(place(state.layout, name, near), new Set([...tabs.value.map((tab) => tab.name), name]));
+  }
+  showView(name);
+}
+
+/** Look at something else once a window has gone. */
+export function leaveWindow(name) {
+  if (state.maximised === name) state.maximised = null;
+  if (state.view !== name) return;
+  const pane = arranged.value.panes.find((each) => each.pane.tabs.includes(name));
+  showView(pane?.shown || "output");
+}
+
+/** A name by which a window finds its place again: its title, with a number where several have it. */
+export function freeName(title) {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? `window ${title}` : `window ${title} ${number}`;
+    if (!state.windows.some((shown) => shown.name === name)) return name;
+  }
+}
+
+/** Move a view into a pane, or to a side of it. */
+export function moveView(name, pane, side = "middle") {
+  state.maximised = null;
+  state.layout = place(state.layout, name, pane, side);
+  showView(name);
+}
+
+/** Move a view to the pane after its own. */
+export function moveOn(name) {
+  const { panes } = arranged.value;
+  const at = panes.findIndex(({ tabs }) => tabs.includes(name));
+  moveView(name, panes[(at + 1) % panes.length].pane);
+}
+
+export function setShare(split, share) {
+  split.share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, share));
+}
+
+export function toggleMaximised(name) {
+  state.maximised = state.maximised ? null : name;
+  showView(name);
+}
+
+/** Take a window out of the panes: it floats over the page, where it can be moved and resized. */
+export function popOut(name) {
+  const step = FLOAT_STEP * Object.keys(state.floats).length;
+  const { y, width, height } = FIRST_FLOAT;
+  state.floats[name] = { x: innerWidth - width - MARGIN - step, y: y + step, width, height, order: 0 };
+  moveFloat(name, 0, 0);
+  leaveWindow(name);
+}
+
+export function putBack(name) {
+  delete state.floats[name];
+  placeWindow(name);
+}
+
+function raise(name) {
+  const box = state.floats[name];
+  const top = Math.max(...Object.values(state.floats).map(({ order }) => order));
+  if (!box.order || box.order < top) box.order = top + 1;
+}
+
+/** Move a floating window, or resize it, by so many pixels; a part of its heading stays on the page. */
+export function moveFloat(name, dx, dy) {
+  const box = state.floats[name];
+  box.x = Math.min(innerWidth - 80, Math.max(80 - box.width, box.x + dx));
+  box.y = Math.min(innerHeight - 48, Math.max(0, box.y + dy));
+  raise(name);
+}
+
+export function resizeFloat(name, dx, dy) {
+  const box = state.floats[name];
+  box.width = Math.max(LEAST_FLOAT.width, box.width + dx);
+  box.height = Math.max(LEAST_FLOAT.height, box.height + dy);
+}
+
+/** Take the layout that is kept for the workspace, and keep it as it changes. */
+export function followLayout() {
+  restoreLayout(knownLayout(state.workspace));
+  watch([() => state.layout, () => state.floats], () => rememberLayout(state.workspace, keptLayout()), { deep: true });
+}
+
+const keptLayout = () => ({ panes: state.layout, floats: state.floats });
+
+function restoreLayout(kept) {
+  const panes = readLayout(kept?.panes) || paneOf();
+  const first = panesOf(panes)[0];
+  const missing = Object.keys(ALWAYS).filter((name) => !paneWith(panes, name));
+  first.tabs.unshift(...missing);
+  first.shown ||= "output";
+  state.layout = panes;
+  state.floats = {};
+  for (const [name, { x, y, width, height }] of Object.entries(kept?.floats || {})) {
+    const numbers = { x, y, width, height };
+    if (Object.values(numbers).every(Number.isFinite)) state.floats[name] = { ...numbers, order: 0 };
+  }
+  state.maximised = null;
+  state.view = paneWith(panes, "output").shown;
+}
