@@ -97,6 +97,11 @@ class Layout:
         return self.private / "gallery.json"
 
     @property
+    def named_workspaces(self) -> Path:
+        """What the app keeps of each of its workspaces: plugins and layout."""
+        return self.private / "workspaces"
+
+    @property
     def webapp(self) -> Path:
         """The web app's files, verified, as fetched."""
         return self.private / "webapp"

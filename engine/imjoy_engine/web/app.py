@@ -13,7 +13,7 @@ from aiohttp import web
 from imjoy import __version__
 
 from ..plugins.reading import PluginReader
-from . import engine, gallery, plugins, shown, upkeep
+from . import engine, gallery, named_workspaces, plugins, shown, upkeep
 from .bodies import MAX_BODY_BYTES
 from .classic import add_classic_routes
 from .context import API, CONTEXT, Context
@@ -96,6 +96,14 @@ ROUTES = (
     Route("DELETE", f"{API}/shown/{{page}}", shown.forget_shown),
     Route("GET", f"{API}/shown/{{page}}/{{key}}", shown.get_shown),
     Route("PUT", f"{API}/shown/{{page}}/{{key}}", shown.put_shown),
+    Route("GET", f"{API}/workspaces", named_workspaces.list_workspaces),
+    Route("GET", f"{API}/workspaces/{{workspace}}", named_workspaces.show_workspace),
+    Route("PUT", f"{API}/workspaces/{{workspace}}", named_workspaces.create_workspace),
+    Route("DELETE", f"{API}/workspaces/{{workspace}}", named_workspaces.delete_workspace),
+    Route("POST", f"{API}/workspaces/{{workspace}}/rename", named_workspaces.rename_workspace),
+    Route("GET", f"{API}/workspaces/{{workspace}}/{{key}}", named_workspaces.get_document),
+    Route("PUT", f"{API}/workspaces/{{workspace}}/{{key}}", named_workspaces.put_document),
+    Route("DELETE", f"{API}/workspaces/{{workspace}}/{{key}}", named_workspaces.forget_document),
 )
 WORKER_ROUTES = (
     Route("GET", f"{API}/workers/{{id}}/control", plugins.worker_control),

@@ -19,6 +19,10 @@ _STATUS_BY_ID = {
     "request.encoded": 415,
     "request.method": 405,
     "request.too-large": 413,
+    "workspace.busy": 409,
+    "workspace.exists": 409,
+    "workspace.too-many": 409,
+    "workspace.unknown": 404,
 }
 _STATUS_BY_FAMILY = {"auth": 403, "env": 422, "files": 400, "plugin": 422, "request": 400}
 _STATUS_BY_ENDING = {"not-found": 404, "outside": 403, "signature": 403}
