@@ -420,7 +420,7 @@ function Invoke-Planner {
 }
 
 function Invoke-Door([string]$Here) {
-    $env:IMJOY_DOOR = 'install.ps1'
+    if (-not $Handed) { $env:IMJOY_DOOR = 'install.ps1' }
     $env:IMJOY_DOOR_SHELL = 'powershell'
     if (@([Environment]::GetCommandLineArgs() | Where-Object { $_ -match '^[-/]noni' }).Count -gt 0) { $env:IMJOY_DOOR_NONINTERACTIVE = '1' }
     $Door.Prefix = $(if ($Door.Given['Prefix']) { $Door.Given['Prefix'] } elseif ($env:IMJOY_PREFIX) { $env:IMJOY_PREFIX } else { "$env:USERPROFILE\ImJoyApp" })
@@ -455,7 +455,10 @@ function Invoke-Main {
     }
     $set = @{ PYTHON_MANAGER_AUTOMATIC_INSTALL = '0'; PYLAUNCHER_ALLOW_INSTALL = $null; GIT_TERMINAL_PROMPT = '0' }
     $kept = @{}
-    foreach ($name in 'ARGUMENTS', 'NOTICES', 'FOLDER', 'PYTHON', 'SOURCE', 'ARCHIVE', 'UNREACHABLE', 'NONINTERACTIVE', 'SHELL') { $set["IMJOY_DOOR_$name"] = $null }
+    foreach ($name in 'ARGUMENTS', 'NOTICES', 'FOLDER', 'PYTHON', 'UNREACHABLE', 'NONINTERACTIVE', 'SHELL') { $set["IMJOY_DOOR_$name"] = $null }
+    # An old Python's imjoy has unpacked its own, and this script with it.
+    $Handed = $env:IMJOY_DOOR -eq 'python'
+    foreach ($name in 'SOURCE', 'ARCHIVE') { if (-not $Handed) { $set["IMJOY_DOOR_$name"] = $null } }
     foreach ($name in @($set.Keys) + 'IMJOY_DOOR') { $kept[$name] = [Environment]::GetEnvironmentVariable($name) }
     $encoding = [Console]::OutputEncoding
     $protocols = [Net.ServicePointManager]::SecurityProtocol
@@ -465,8 +468,9 @@ function Invoke-Main {
         try { [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false } catch { $encoding = $null }
         [Net.ServicePointManager]::SecurityProtocol = $protocols -bor [Net.SecurityProtocolType]::Tls12
         Read-Words $Typed
-        if ($Door.Given['Help']) { Write-Help; $Door.Code = $ExitCodes.Done }
-        elseif ($Door.Given['Version']) { Write-Output "imjoy $ImJoyVersion"; $Door.Code = $ExitCodes.Done }
+        # Of an imjoy, the planner tells its help and version.
+        if ($Door.Given['Help'] -and -not $Handed) { Write-Help; $Door.Code = $ExitCodes.Done }
+        elseif ($Door.Given['Version'] -and -not $Handed) { Write-Output "imjoy $ImJoyVersion"; $Door.Code = $ExitCodes.Done }
         elseif ([Environment]::OSVersion.Platform -ne 'Win32NT') {
             Stop-Door 'host.system' $ExitCodes.Refused 'this script knows Windows, and this is another system' '' "curl -fsSL $ProjectUrl/raw/HEAD/install.sh | bash"
         } else { Invoke-Door $(if ($file) { Split-Path -Parent $file } else { '' }) }

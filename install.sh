@@ -170,7 +170,10 @@ set_defaults() {
   PREFIX=${IMJOY_PREFIX:-${HOME:+$HOME/ImJoyApp}} MIRROR=${IMJOY_MIRROR:-} SOURCE="" OFFLINE="" UNINSTALL=no
   JSON=no QUIET=no TOLD=no NOTICES=() TRIED=() CHILD="" WATCH="" PLANNER="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
   SYSTEM=$(uname -s 2>/dev/null) || SYSTEM=unknown
-  unset IMJOY_DOOR_FOLDER IMJOY_DOOR_PYTHON IMJOY_DOOR_SOURCE IMJOY_DOOR_ARCHIVE IMJOY_DOOR_UNREACHABLE IMJOY_DOOR_NOTICES
+  # What an old Python's imjoy has unpacked, and this script with it, lies in a folder that it removes itself.
+  [ "${IMJOY_DOOR:-}" = python ] || unset IMJOY_DOOR IMJOY_DOOR_FOLDER IMJOY_DOOR_SOURCE IMJOY_DOOR_ARCHIVE
+  export IMJOY_DOOR=${IMJOY_DOOR:-install.sh}
+  unset IMJOY_DOOR_PYTHON IMJOY_DOOR_UNREACHABLE IMJOY_DOOR_NOTICES
   unset CDPATH GREP_OPTIONS TAR_OPTIONS GZIP __PYVENV_LAUNCHER__
 }
 
@@ -192,13 +195,12 @@ read_options() {
     --uninstall) UNINSTALL=yes ;;
     --json) JSON=yes ;;
     --quiet | -q) QUIET=yes ;;
-    --version)
-      printf 'imjoy %s\n' "$VERSION"
-      exit 0
-      ;;
-    --help | -h)
-      print_help
-      exit 0
+    --version | --help | -h)
+      # Of an imjoy, the planner tells these.
+      if [ "$IMJOY_DOOR" = install.sh ]; then
+        case $name in --version) printf 'imjoy %s\n' "$VERSION" ;; *) print_help ;; esac
+        exit 0
+      fi
       ;;
     esac
     shift
@@ -674,7 +676,7 @@ current_shell() {
 hand_over() {
   local status=127 answer
   IMJOY_DOOR_SHELL=$(current_shell)
-  export IMJOY_DOOR=install.sh IMJOY_DOOR_SHELL
+  export IMJOY_DOOR_SHELL
   set -- "$PYTHON" -I -B -c "$HAND_OVER" "$PLACE" install "$@"
   if [ ${#NOTICES[@]} -gt 0 ]; then
     own_folder

@@ -7,7 +7,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from imjoy.legacy.messages import install_line
+from imjoy.model.install_line import install_line
 
 DOCTOR = "imjoy doctor"
 

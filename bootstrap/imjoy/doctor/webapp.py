@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from imjoy.legacy.messages import install_line
 from imjoy.model.errors import ImJoyError
+from imjoy.model.install_line import install_line
 from imjoy.model.project import ENGINE_MODULE
 
 CDN_URL = "https://cdn.jsdelivr.net/npm"

@@ -2,15 +2,16 @@
 
 import errno
 import os
+import platform
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 
-from imjoy import __version__
+from imjoy import PLANNER_FLOOR, __version__
 from imjoy.legacy import ready
-from imjoy.legacy.messages import OFFER, PREFLIGHT_REFUSED, Refusal, sentence
+from imjoy.legacy.messages import OFFER, Refusal, sentence
 
 VERSION_OPTIONS = ("--version", "-v", "-V")
 #: They make no sense without an install, and are no wish to have one.
@@ -19,12 +20,9 @@ ONLY_ASKING = ("stop", "status")
 PLANNED = ("install", "uninstall")
 #: They would have a Python look for its modules elsewhere.
 LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+POWERSHELL = ["powershell", "-NoProfile", "-ExecutionPolicy", "Bypass", "-File"]
 INTERRUPTED = 130
-SIGNALS = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-START = (
-    "import sys; sys.path.append(sys.argv[1]); sys.argv[0] = 'imjoy'; "
-    "from imjoy.provision.main import main; sys.exit(main(sys.argv[2:]))"
-)
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def main(arguments=None):
@@ -50,7 +48,7 @@ def main(arguments=None):
                 return 0
             if verb in ONLY_ASKING and not os.path.isdir(os.path.join(prefix, ready.OWN_FOLDER)):
                 said = sentence(sys.version_info, sys.executable, OFFER)
-                raise Refusal("old.not-made", said, fix="imjoy start", exit_code=PREFLIGHT_REFUSED)
+                raise Refusal("old.not-made", said, fix="imjoy start")
             code = _install(prefix, running, "--json" in words)
             if code != 0:
                 return code
@@ -66,14 +64,12 @@ def _install(prefix, running, as_json):
     # type: (str, ready.Running, bool) -> int
     """Have the planner install, without a word on stdout but a failure's document; return its exit code."""
     sys.stderr.write(sentence(sys.version_info, sys.executable, "installing it (once; some minutes).") + "\n")
-    words = ["install", "--yes", "--from", running.place] + (["--json"] if as_json else [])
+    words = ["install", "--yes"] + (["--json"] if as_json else [])
     with tempfile.TemporaryFile() as said:
         code = _plan(words, running, said if as_json else sys.stderr)
         said.seek(0)
         if code != 0:
-            sys.stdout.write(
-                said.read().decode("utf-8", "replace").encode("ascii", "replace").decode("ascii")
-            )
+            sys.stdout.write(said.read().decode("ascii", "ignore"))
     if code == 0:
         ready.note_origin(prefix, running)
     return code
@@ -81,33 +77,43 @@ def _install(prefix, running, as_json):
 
 def _plan(words, running, stdout):
     # type: (list[str], ready.Running, object) -> int
-    """Run the planner with ``words``, in a Python that is good enough, out of imjoy's sources; return its exit code."""
-    # What only an install needs would cost every start a tenth of a second.
-    from imjoy.legacy import pythons
-
-    for name in SIGNALS:
-        signal.signal(getattr(signal, name), _interrupt)
-    folder = pythons.temporary_folder()
+    """Have the door of this system plan with ``words``, out of imjoy's sources; return its exit code."""
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    # When we are killed the planner of another run removes it, once nobody of that number runs on this machine.
+    folder = tempfile.mkdtemp(prefix="imjoy-door-{0}-{1}-".format(platform.node(), os.getpid()))
     try:
-        python, told = pythons.find_or_fetch(folder, words)
-        place, more = ready.unpack(running, folder)
-        told.update(more)
+        source, told = ready.unpack(running, folder)
         told.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
-        if "--from" in words or "--uninstall" in words or words[0] == "uninstall":
-            words = list(words)
-        else:
-            words = words[:1] + ["--from", running.place] + words[1:]
-        return _wait(pythons.command(python, ["-B", "-c", START, place] + words), _variables(told), stdout)
+        options = (["--uninstall"] if words[0] == "uninstall" else []) + words[1:]
+        if not {"--from", "--uninstall"} & set(options):
+            options = ["--from", running.place] + options
+        return _wait(_door(source) + options, _variables(told), stdout)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _door(source):
+    # type: (str) -> list[str]
+    """Return the argv of the door in imjoy's sources, which finds or fetches a Python for the planner."""
+    if sys.platform == "win32":
+        return POWERSHELL + [os.path.join(source, "install.ps1")]
+    return ["bash", os.path.join(source, "install.sh")]
+
+
 def _wait(command, variables, stdout):
     # type: (list[str], dict[str, str], object) -> int
-    """Run a command to its end, which is told of every signal that reaches us; return its exit code."""
-    process = subprocess.Popen(command, env=variables, stdout=stdout)  # type: ignore[call-overload]
-    for name in SIGNALS:
-        signal.signal(getattr(signal, name), lambda number, frame: process.send_signal(number))
+    """Run a command to its end, which is told of every signal that reaches us; return its exit code.
+
+    Raises :class:`Refusal` ``host.command`` (3) where it is not on this machine.
+    """
+    try:
+        process = subprocess.Popen(command, env=variables, stdout=stdout)  # type: ignore[call-overload]
+    except OSError as error:
+        what = "An install of imjoy begins in {0}, which does not start here.".format(command[0])
+        raise Refusal("host.command", what, str(error), "have {0} on PATH".format(command[0]))
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: process.send_signal(number))
     while True:
         try:
             return int(process.wait())
@@ -118,11 +124,6 @@ def _wait(command, variables, stdout):
                 raise
 
 
-def _interrupt(number, frame):
-    # type: (int, object) -> None
-    raise KeyboardInterrupt
-
-
 def _variables(told):
     # type: (dict[str, str]) -> dict[str, str]
     """Return the variables for what is started: nothing of the old Python leaks in."""
@@ -131,6 +132,9 @@ def _variables(told):
     if "CONDA_EXE" not in variables and os.path.isfile(beside):
         variables["CONDA_EXE"] = beside
     variables.update(told)
+    if sys.version_info >= PLANNER_FLOOR and sys.executable:  # it will do for the planner
+        folders = [variables.get("PATH", os.defpath), os.path.dirname(sys.executable)]
+        variables["PATH"] = os.pathsep.join(folders)
     return variables
 
 

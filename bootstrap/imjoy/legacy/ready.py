@@ -81,12 +81,10 @@ def is_ready(prefix, running):
     Without ``running`` any imjoy will do. Where a newer Python installed it, it is never brought back to this one.
     """
     own = os.path.join(prefix, OWN_FOLDER)
-    target = os.path.realpath(prefix)
-    record = os.path.join(
-        os.path.dirname(target), ".{0}.imjoy".format(os.path.basename(target)), "record.json"
-    )
-    unfinished = [record, os.path.join(own, "incomplete"), os.path.join(own, "state", "record.json")]
-    if any(map(os.path.exists, unfinished)) or not os.path.isfile(os.path.join(own, "receipt.json")):
+    folder, name = os.path.split(os.path.realpath(prefix))
+    states = [os.path.join(folder, ".{0}.imjoy".format(name)), os.path.join(own, "state")]
+    unfinished = any(os.path.exists(os.path.join(each, "record.json")) for each in states)
+    if unfinished or not os.path.isfile(os.path.join(own, "receipt.json")):
         return False
     origin = "".join(_lines_of(os.path.join(own, ORIGIN)))
     return (running is None or origin in ("", running.id)) and _is_whole(prefix)
@@ -101,9 +99,9 @@ def note_origin(prefix, running):
 
 def unpack(running, folder):
     # type: (Running, str) -> tuple[str, dict[str, str]]
-    """Have the sources in ``folder``; return what goes on the planner's ``sys.path``, and what it is told of them."""
+    """Have the sources in ``folder``; return where they are then, and what the planner is told of them."""
     if not running.packed:
-        return os.path.join(running.place, "bootstrap"), {}
+        return running.place, {}
     # Imported here, as each start comes by, and these take longer than all the rest.
     import shutil
     import zipfile
@@ -116,16 +114,15 @@ def unpack(running, folder):
         sources.extractall(folder)
         [top] = {name.split("/")[0] for name in sources.namelist()}
     source = os.path.join(folder, top)
-    return os.path.join(source, "bootstrap"), {"IMJOY_DOOR_SOURCE": source, "IMJOY_DOOR_ARCHIVE": archive}
+    return source, {"IMJOY_DOOR_SOURCE": source, "IMJOY_DOOR_ARCHIVE": archive}
 
 
 def _is_whole(prefix):
     # type: (str) -> bool
     """Whether the Python of an install is there, and every file of imjoy and of what it always needs."""
     records = glob.glob(os.path.join(prefix, "conda-meta", "python-[0-9]*.json"))
-    if not os.path.exists(interpreter(prefix)) or not all(
-        _conda_files_there(prefix, each) for each in records
-    ):
+    python = interpreter(prefix)
+    if not os.path.exists(python) or not all(_conda_files_there(prefix, each) for each in records):
         return False
     sites = glob.glob(os.path.join(prefix, "lib", "python3*", "site-packages"))
     for site in sites + glob.glob(os.path.join(prefix, "Lib", "site-packages")):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from imjoy.legacy.messages import install_line
 from imjoy.model.errors import ExitCode, ImJoyError
+from imjoy.model.install_line import install_line
 from imjoy.model.results import Result
 from imjoy.model.typed import typed_line, typed_word
 from imjoy.provision.source import split_ref

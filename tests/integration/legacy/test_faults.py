@@ -7,16 +7,19 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.kit.channel_server import ChannelServer
+from tests.kit.mirror import Mirror
 
 from imjoy.effects.lock import identity
 
 from .conftest import NO_INDEX, OldHost
 
+ROOT = Path(__file__).resolve().parents[3]
 WAIT_SECONDS = 180
 pytestmark = pytest.mark.timeout(600)
 
@@ -31,11 +34,13 @@ def only_old(old_host: OldHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A host on which Python 2.7 is all there is."""
     folder = tmp_path / "commands"
     folder.mkdir()
-    for name in ("sh", "git", "curl", "uname", "df"):
+    doors = ("bash", "mktemp", "mkdir", "rm", "wc", "tar", "gzip", "sleep", "chmod", "sha256sum", "getconf")
+    for name in ("sh", "git", "curl", "uname", "df", *doors):
         for place in ("/bin", "/usr/bin"):
             if Path(place, name).exists() and not (folder / name).exists():
                 (folder / name).symlink_to(Path(place, name))
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("PYENV_ROOT", "/nowhere")
     return old_host
 
 
@@ -43,8 +48,67 @@ def test_without_a_python_and_a_network_it_says_so_and_changes_nothing(only_old:
     before = content(only_old.home)
     done = only_old.run("start", "--port", "0", IMJOY_MIRROR="http://127.0.0.1:9")
     assert done.returncode == 4, done.stderr
-    assert "network.python" in done.stderr
+    assert "there is no Python 3.9 or newer here" in done.stderr
     assert content(only_old.home) == before
+
+
+def test_without_a_bash_it_says_so_and_changes_nothing(only_old: OldHost) -> None:
+    Path(os.environ["PATH"], "bash").unlink()
+    before = content(only_old.home)
+    done = only_old.run("start", "--json")
+    assert done.returncode == 3, done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert (error["id"], error["fix"]) == (
+        "host.command",
+        "have bash on PATH",
+    )
+    assert content(only_old.home) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_a_python_comes_it_leaves_nothing(
+    only_old: OldHost, tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (mirror.folder / "python.tar.gz").write_bytes(b"never whole")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    url = f"{mirror.url}/stall/python.tar.gz"
+    with only_old.start("install", IMJOY_PYTHON_URL=url, IMJOY_PYTHON_SHA256="0") as door:
+        assert door.stderr is not None
+        assert "fetching one" in door.stderr.readline()
+        # A terminal tells all of the group of Ctrl-C, whoever sends TERM tells one process.
+        os.killpg(door.pid, number) if number == signal.SIGINT else door.send_signal(number)
+        said = door.stderr.read()
+        assert door.wait(60) == 130, said
+    assert "nothing was left behind" in said
+    assert list(scratch.iterdir()) == []
+
+
+def test_one_that_is_good_enough_for_the_planner_runs_it(only_old: OldHost) -> None:
+    # The interpreter here stands for a Python 3.9 that is not on PATH.
+    code = "import sys; from imjoy.legacy import bootstrap; sys.exit(bootstrap.main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "install", "--dry-run", "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(ROOT / "bootstrap"), "IMJOY_DISTRIBUTION": "venv", **NO_INDEX},
+        timeout=WAIT_SECONDS,
+        check=False,
+    )
+    plan = json.loads(done.stdout)
+    assert (plan["kind"], "fetching" in done.stderr) == ("plan", False), done.stderr
+
+
+def test_it_answers_in_the_words_of_imjoy(conda_host: OldHost) -> None:
+    done = conda_host.run("install", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage: imjoy install " in done.stdout
+    done = conda_host.run("uninstall", "--help")
+    assert "usage: imjoy uninstall " in done.stdout
+    done = conda_host.run("install", "--bogus", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["id"]) == (2, "usage")
 
 
 def test_the_refusal_is_also_a_document(only_old: OldHost) -> None:

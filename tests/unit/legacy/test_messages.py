@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from imjoy import FLOOR
-from imjoy.legacy.messages import install_line, sentence
+from imjoy.legacy.messages import sentence
+from imjoy.model.install_line import install_line
 
 
 def test_it_says_what_is_needed_what_there_is_and_what_is_done() -> None:

@@ -70,9 +70,7 @@ def test_one_that_has_lost_a_file_is_not(prefix: Path, gone: str) -> None:
     assert not is_ready(str(prefix), RUNNING)
 
 
-@pytest.mark.parametrize(
-    "mark", [".imjoy/incomplete", ".imjoy/state/record.json", "../.ImJoyApp.imjoy/record.json"]
-)
+@pytest.mark.parametrize("mark", [".imjoy/state/record.json", "../.ImJoyApp.imjoy/record.json"])
 def test_one_at_which_somebody_is_at_work_is_not(prefix: Path, mark: str) -> None:
     write(prefix / mark, "")
     assert not is_ready(str(prefix), RUNNING)
@@ -112,7 +110,7 @@ def installed(folder: Path, **noted: object) -> str:
 def test_a_checkout_is_what_an_imjoy_that_runs_from_one_installs() -> None:
     found = find_running()
     assert (found.place, found.packed) == (str(ROOT), "")
-    assert unpack(found, "/nowhere") == (str(ROOT / "bootstrap"), {})
+    assert unpack(found, "/nowhere") == (str(ROOT), {})
 
 
 def test_an_imjoy_from_git_installs_the_sources_of_its_commit_and_an_upgrade_follows_its_branch(
@@ -122,8 +120,7 @@ def test_an_imjoy_from_git_installs_the_sources_of_its_commit_and_an_upgrade_fol
     found = find_running(installed(tmp_path, url="https://host/imjoy", vcs_info=vcs))
     assert (found.id, found.place) == (f"commit:{'ab' * 20}", "git+https://host/imjoy@main")
     place, told = unpack(found, str(tmp_path))
-    assert place == str(tmp_path / "imjoy-1.0" / "bootstrap")
-    assert told["IMJOY_DOOR_SOURCE"] == str(tmp_path / "imjoy-1.0")
+    assert place == told["IMJOY_DOOR_SOURCE"] == str(tmp_path / "imjoy-1.0")
     with zipfile.ZipFile(told["IMJOY_DOOR_ARCHIVE"]) as archive:
         assert archive.comment == b"ab" * 20
     with zipfile.ZipFile(found.packed) as archive:

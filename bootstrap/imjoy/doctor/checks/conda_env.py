@@ -14,7 +14,7 @@ from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip
 from imjoy.effects.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME, OWN_CONDA
 from imjoy.effects.process import CommandFailed
-from imjoy.legacy.messages import install_line
+from imjoy.model.install_line import install_line
 from imjoy.provision.conda_link import environment_of
 from imjoy.provision.receipt import read_receipt
 

@@ -10,7 +10,7 @@ from imjoy.doctor.condas import find_conda
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
 from imjoy.effects.conda import OWN_CONDA, ask_conda
-from imjoy.legacy.messages import install_line
+from imjoy.model.install_line import install_line
 
 CONDA_SECONDS = 18.0
 SETTINGS_FILE = re.compile(r"it cannot read (.+), line (\d+)$")
