@@ -216,6 +216,14 @@ $Profiles
         $lines[-1] | Should -Be 'code 9, 1 of stderr'
     }
 
+    It 'is what an old Python has unpacked' {
+        $unpacked = @{ IMJOY_DOOR = 'python'; IMJOY_DOOR_SOURCE = 'C:\up'; IMJOY_DOOR_ARCHIVE = 'C:\up.zip' }
+        $told = (Invoke-Script @('--help', '--from', $Double) $unpacked).Said | ConvertFrom-Json
+        foreach ($name in $unpacked.Keys) { $told.handed.$name | Should -Be $unpacked[$name] }
+        $told = (Invoke-Script @('-From', $Double) @{ IMJOY_DOOR_SOURCE = 'C:\up' }).Said | ConvertFrom-Json
+        $told.handed.PSObject.Properties['IMJOY_DOOR_SOURCE'] | Should -BeNullOrEmpty
+    }
+
     It 'is that nobody can be asked' {
         $done = Invoke-Shell @('-NonInteractive', '-File', $Script, '-From', $Double)
         ($done.Said | ConvertFrom-Json).handed.IMJOY_DOOR_NONINTERACTIVE | Should -Be '1'
