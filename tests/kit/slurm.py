@@ -148,6 +148,10 @@ class Slurm:
             self.run("scancel", *jobs)
             self._until(lambda: not set(jobs) & set(self.jobs()))
 
+    def wait_until_empty(self) -> None:
+        """Wait until nothing waits, runs or is being tidied up."""
+        self._until(lambda: not self.jobs())
+
     def wait_for(self, job: str) -> None:
         """Wait until a job runs."""
         self._until(lambda: job in self.run("squeue", "--noheader", "--states=R", "--format=%i").split())

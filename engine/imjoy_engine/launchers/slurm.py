@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +25,8 @@ NOTICE_SECONDS = 30
 # sbatch(1): because of the resolution of event handling the signal may come up to a minute earlier.
 SLACK_SECONDS = 60
 LOOKS, LOOK_AGAIN_SECONDS = 6, 0.25
+# A controller that does not answer is asked again so soon to take a job back that it may have taken.
+TAKE_BACK_SECONDS, TAKE_BACK_TRIES = 5.0, 120
 MIB = 1 << 20
 JOB_ID = re.compile(r"^\d+$")
 QUEUE_FORMAT = "%i|%T|%r|%N|%S|%e|%b"
@@ -91,6 +95,7 @@ class Slurm:
             if name.upper() in names or name in names or name.startswith(PREFIXES)
         }
         self._options = options
+        self.taking_back: set[asyncio.Task[None]] = set()
 
     async def check(self) -> None:
         """Look whether SLURM is there and answers, and cancel what a killed engine has left."""
@@ -106,9 +111,13 @@ class Slurm:
             ) from error
 
     async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
-        """Submit a job. The script goes by standard input, variables by its own: nothing of it in argv or a file."""
+        """Submit a job. The script goes by standard input, variables by its own: nothing of it in argv or a file.
+
+        What is in the queue although ``sbatch`` named no job is cancelled.
+        """
+        job_name = f"{self._prefix}{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:40]}-{secrets.token_hex(3)}"
         words = ["sbatch", "--parsable", "--no-requeue", "--export=ALL"]
-        words += [f"--job-name={self._prefix}{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:40]}", "--chdir=/"]
+        words += [f"--job-name={job_name}", "--chdir=/"]
         words += [f"--output={os.devnull}", f"--error={os.devnull}", f"--signal=B:TERM@{NOTICE_SECONDS}"]
         words += [f"--cpus-per-task={wish.cpus}"] if wish.cpus > 1 else []
         words += [f"--gres=gpu:{wish.gpus}"] if wish.gpus else []
@@ -122,6 +131,7 @@ class Slurm:
             if not JOB_ID.match(job):
                 raise CommandRefused(f"sbatch names no job: {said.strip()[:500]!r}")
         except CommandRefused as error:
+            await self._take_back(job_name)
             raise ImJoyError(
                 "cluster.refused",
                 f"SLURM takes no job for {name}.",
@@ -129,6 +139,29 @@ class Slurm:
                 fix="Ask for what the cluster has: partition and account in cluster.toml, resources in the plugin.",
             ) from error
         return job
+
+    async def _take_back(self, job_name: str) -> None:
+        """Cancel a job that may be in the queue; in a while, where the controller does not answer."""
+        try:
+            await self._cancel_named(job_name)
+        except CommandRefused:
+            later = asyncio.create_task(self._take_back_later(job_name), name=f"taking back {job_name}")
+            self.taking_back.add(later)
+            later.add_done_callback(self.taking_back.discard)
+
+    async def _take_back_later(self, job_name: str) -> None:
+        answers = 0
+        for _ in range(TAKE_BACK_TRIES):
+            await asyncio.sleep(TAKE_BACK_SECONDS)
+            with contextlib.suppress(CommandRefused):
+                await self._cancel_named(job_name)
+                answers += 1
+            # A controller that comes back may read this before what sbatch had sent.
+            if answers == 2:
+                return
+
+    async def _cancel_named(self, job_name: str) -> None:
+        await self._run("scancel", "--quiet", f"--name={job_name}")
 
     async def look(self) -> Mapping[str, Place] | None:
         """Return this account's jobs. One that left the queue is not among them."""
@@ -171,7 +204,9 @@ class Slurm:
                 return
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Give up what is still to be taken back; the workspace's next engine does it."""
+        for later in list(self.taking_back):
+            later.cancel()
 
     async def _run(self, *words: str, text: str = "", environ: Mapping[str, str] | None = None) -> str:
         """Run a command to its end. Raises CommandRefused with the last line that it said."""

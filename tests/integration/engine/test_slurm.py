@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from tests.kit.slurm import NODES, Slurm
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.client import EngineClient
+from imjoy_engine.launchers import Resources
+from imjoy_engine.launchers.slurm import Slurm as BackEnd
 from imjoy_engine.worker.websocket import SocketRefused, open_socket
 
 from .conftest import ROOT, RunningEngine, StartEngine, plugin_source
@@ -560,6 +563,105 @@ def test_what_waits_when_its_engine_is_killed_is_cancelled_by_the_next_one(
         assert set(others) <= set(slurm.jobs())
 
 
+def in_front_of(command: str, folder: Path, script: str) -> dict[str, str]:
+    """Return a PATH on which ``script`` is that command of SLURM's; ``$real`` in it is the command itself."""
+    folder.mkdir(exist_ok=True)
+    (folder / command).write_text(f"#!/bin/sh\nreal={shutil.which(command)}\n{script}\n")
+    (folder / command).chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+async def refused(back_end: BackEnd, then: Callable[[], None] = lambda: None) -> str:
+    """Submit a job that must be refused, and wait until nothing of it is to be taken back; return why."""
+    try:
+        with pytest.raises(ImJoyError) as caught:
+            await back_end.submit("#!/bin/sh\nexec sleep 600\n", {}, "Plugin", Resources())
+        assert caught.value.id == "cluster.refused"
+        then()
+        while back_end.taking_back:
+            await asyncio.wait(back_end.taking_back)
+        return caught.value.why
+    finally:
+        await back_end.close()
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ("echo Submitted batch job forty-two", "names no job"),
+        ("", "names no job"),
+        ("echo 'sbatch: error: Socket timed out' >&2; exit 1", "Socket timed out"),
+        ("exec sleep 600", "did not answer within"),
+    ],
+)
+def test_a_job_that_sbatch_takes_and_does_not_name_is_taken_back(
+    slurm: Slurm, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch, after: str, why: str
+) -> None:
+    taken = tmp_path / "taken"
+    path = in_front_of("sbatch", tmp_path / "bin", f'"$real" "$@" >{taken}\n{after}')
+    if "sleep" in after:
+        monkeypatch.setattr("imjoy_engine.launchers.slurm.COMMAND_SECONDS", 10.0)
+    back_end = BackEnd({**os.environ, **slurm.environ, **path}, [], "/w")
+    assert why in play(refused(back_end))
+    assert taken.read_text().strip().isdigit()
+    slurm.wait_until_empty()
+
+
+def test_a_job_of_which_a_controller_that_hung_reads_later_is_taken_back(
+    slurm: Slurm, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imjoy_engine.launchers.slurm.COMMAND_SECONDS", 2.0)
+    monkeypatch.setattr("imjoy_engine.launchers.slurm.TAKE_BACK_SECONDS", 1.0)
+    controller = int((slurm.folder / "slurmctld.pid").read_text())
+
+    def go_on() -> None:
+        os.kill(controller, signal.SIGCONT)
+
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        why = play(refused(BackEnd({**os.environ, **slurm.environ}, [], "/w"), go_on))
+    finally:
+        go_on()
+    assert "sbatch did not answer within 2 s" in why
+    slurm.wait_until_empty()
+
+
+def test_all_plugins_that_wait_share_one_squeue_and_a_banner_changes_nothing(
+    start: Callable[..., RunningEngine], slurm: Slurm, tmp_path: Path, play: Play
+) -> None:
+    calls = tmp_path / "calls"
+    squeue = f'echo "$*" >>{calls}\necho "Welcome to the cluster"\nexec "$real" "$@"'
+    path = in_front_of("squeue", tmp_path / "bin", squeue)
+    in_front_of("sbatch", tmp_path / "bin", 'echo "Mind | the | quota"\nexec "$real" "$@"')
+    slurm.environ.update(path)
+    try:
+        engine = start()
+    finally:
+        del slurm.environ["PATH"]
+
+    def looks() -> int:
+        return sum("--me" in line and "%r" in line for line in calls.read_text().splitlines())
+
+    async def scenario() -> None:
+        plugins = [await engine.start(PLUGIN, name=f"Plugin {number}") for number in range(4)]
+        for plugin in plugins:
+            async for kind, data in engine.client.events(plugin["id"]):
+                if kind == "state" and data["place"] and data["place"]["why"]:
+                    break
+        before, began = looks(), time.monotonic()
+        deadline = began + 60
+        while (after := looks()) < before + 3:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        # One that was due may have come at once; the two after it are two seconds apart, however many plugins wait.
+        assert time.monotonic() - began > (after - before - 1) * 2 - 0.5
+        for plugin in plugins:
+            assert (await stop(engine, plugin))["state"] == "exited"
+
+    with slurm.busy():
+        play(scenario())
+
+
 def test_without_slurm_the_engine_does_not_start(workspace: Path, slurm: Slurm, tmp_path: Path) -> None:
     (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "{slurm.host}"\n')
     command = ("serve", "--port", "0", "--workspace", str(workspace), "--cluster", "slurm")
@@ -598,7 +700,7 @@ def test_the_doctor_follows_a_trivial_job_to_its_node(slurm: Slurm, workspace: P
     assert {each["status"] for each in links.values()} == {"ok"}
     assert any(node in links["cluster.started"]["what"] for node in NODES)
     assert "GPU 0" in links["cluster.gpu"]["what"]
-    assert slurm.jobs() == []
+    slurm.wait_until_empty()
 
 
 @pytest.mark.parametrize(
@@ -623,7 +725,7 @@ def test_the_doctor_names_the_link_that_breaks(
     assert links[broken]["command"] or links[broken]["advice"]
     behind = list(links)[list(links).index(broken) + 1 :]
     assert all(links[each]["status"] == "skipped" for each in behind)
-    assert slurm.jobs() == []
+    slurm.wait_until_empty()
 
 
 def test_the_page_about_clusters_is_followed_word_by_word(
