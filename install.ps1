@@ -56,7 +56,8 @@ sys.exit(main(sys.argv[2:]))
 # Whether a value follows.
 $Options = [ordered]@{
     Prefix = $true; Distribution = $true; From = $true; Mirror = $true; Offline = $true; Installer = $true; Sha256 = $true
-    ModifyPath = $false; NoModifyPath = $false; Start = $false; Uninstall = $false; Workspace = $false; Caches = $false; Yes = $false; DryRun = $false
+    ModifyPath = $false; NoModifyPath = $false; Desktop = $false; NoDesktop = $false; Start = $false
+    Uninstall = $false; Workspace = $false; Caches = $false; Yes = $false; DryRun = $false
     Json = $false; Quiet = $false; Verbose = $false; Version = $false; Help = $false
 }
 
@@ -101,6 +102,8 @@ options:
                  run this installer of Miniconda or Miniforge
   -ModifyPath    also put imjoy on PATH for good: imjoy path --apply
   -NoModifyPath  do not, and do not ask
+  -Desktop       also put ImJoy into the Start menu: imjoy desktop add
+  -NoDesktop     do not, and do not ask
   -Start         afterwards start the engine and open the app in a browser
   -Uninstall     take away what was installed, also when its Python is broken
   -Yes           do not ask; take yes for an answer

@@ -144,6 +144,8 @@ options:
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
   --no-modify-path
                  do not, and do not ask
+  --desktop      also put ImJoy into the desktop's menu: imjoy desktop add
+  --no-desktop   do not, and do not ask
   --start        afterwards start the engine and open the app in a browser
   --uninstall    take away what was installed, also when its Python is broken
   --yes          do not ask; take yes for an answer

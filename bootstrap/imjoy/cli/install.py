@@ -56,11 +56,19 @@ def _second_half(arguments: Arguments, context: Context) -> int:
     folder = context.layout(arguments.values.get("prefix")).prefix
     shell = shell_of_program(arguments.values.get("shell", "")) or running_shell(place)
     handed = _handed(arguments.values["finish"])
-    result = finish(handed, folder, shell, context, place, modify_path=arguments.has("modify-path"))
+    result = finish(
+        handed,
+        folder,
+        shell,
+        context,
+        place,
+        modify_path=arguments.has("modify-path"),
+        desktop=arguments.has("desktop"),
+    )
     if arguments.has("json"):
         render.emit_json(result.as_json())
     elif not arguments.has("quiet"):
-        desktop = browser_at_hand(context.environ) and result.action == "install"
+        desktop = browser_at_hand(context.environ) and result.action == "install" and not result.in_menu
         for line in _told(result, starting=arguments.has("start"), desktop=desktop):
             render.say(line)
     return ExitCode.DONE
@@ -92,6 +100,10 @@ def _told(result: Installed, *, starting: bool, desktop: bool) -> Iterator[str]:
     elif not result.on_path:
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
         yield as_typed("and for every one to come\n    imjoy path --apply", command)
+    if result.in_menu:
+        yield "\nImJoy is in the menu of this desktop."
+    if result.menu_problem:
+        yield f"\nImJoy is not in the menu of this desktop: {result.menu_problem}"
     if desktop:
         yield as_typed("\nPut ImJoy into the menu of this desktop with\n    imjoy desktop add", command)
     if not starting:

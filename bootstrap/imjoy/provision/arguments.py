@@ -20,6 +20,8 @@ FLAGS = (
     *(
         "modify-path",
         "no-modify-path",
+        "desktop",
+        "no-desktop",
         "start",
         "uninstall",
         "workspace",
@@ -59,6 +61,8 @@ options:
   --modify-path  also put imjoy on PATH for good: imjoy path --apply
   --no-modify-path
                  do not, and do not ask
+  --desktop      also put ImJoy into the desktop's menu: imjoy desktop add
+  --no-desktop   do not, and do not ask
   --start        afterwards start the engine and open the app in a browser
   --uninstall    take away what was installed, also when its Python is broken
   --yes          do not ask; take yes for an answer
@@ -163,6 +167,8 @@ def check(arguments: Arguments, door: Door) -> None:
         raise usage(f"--distribution {wish} is none of {', '.join(WISHES)}", door)
     if arguments.has("modify-path") and arguments.has("no-modify-path"):
         raise usage("--modify-path and --no-modify-path exclude each other", door)
+    if arguments.has("desktop") and arguments.has("no-desktop"):
+        raise usage("--desktop and --no-desktop exclude each other", door)
     if arguments.words and not arguments.has("start"):
         raise usage("Arguments after -- go to imjoy start, and --start was not given", door)
     if sha256 is not None and not (

@@ -14,6 +14,7 @@ from typing import cast
 
 from imjoy import __version__
 from imjoy.context import Context
+from imjoy.desktop.operations import add_entry, find_desktop
 from imjoy.launch import ServeOptions, launch_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
@@ -26,7 +27,10 @@ from imjoy.provision.receipt import Receipt, own_folder, write_receipt
 
 @dataclass(frozen=True)
 class Installed(Result):
-    """An install that is whole, and the line that puts it on PATH; ``edited`` is the start-up file that has it."""
+    """An install that is whole, and the line that puts it on PATH; ``edited`` is the start-up file that has it.
+
+    ``in_menu`` is whether this run has put ImJoy into the desktop's menu; ``menu_problem`` says why it could not.
+    """
 
     action: str
     version: str
@@ -37,6 +41,8 @@ class Installed(Result):
     on_path: bool
     path_line: str
     edited: str
+    in_menu: bool
+    menu_problem: str
     notices: tuple[str, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -52,8 +58,9 @@ def finish(
     place: Place,
     *,
     modify_path: bool,
+    desktop: bool = False,
 ) -> Installed:
-    """Check that the engine serves, write the receipt, edit PATH if asked.
+    """Check that the engine serves, write the receipt, edit PATH and put ImJoy into the desktop's menu if asked.
 
     ``handed`` has what the first half knows: ``action`` (``none`` when there was nothing to do, so that nothing is
     written), ``distribution``, ``python``, ``source``, ``source_id``, ``made_folder``, ``conda``, ``parts``,
@@ -81,7 +88,18 @@ def finish(
         (own_folder(prefix) / "incomplete").unlink(missing_ok=True)
     _tell_github(prefix, context, place)
     changed = apply(prefix, shell, place, dry_run=False) if modify_path else None
-    return _result(handed, action, name, tell(prefix, shell, place).session, prefix, shell, place, changed)
+    result = _result(handed, action, name, tell(prefix, shell, place).session, prefix, shell, place, changed)
+    return _into_menu(result, context) if desktop else result
+
+
+def _into_menu(result: Installed, context: Context) -> Installed:
+    """Put ImJoy into the menu; a desktop that does not take it fails no install, as imjoy itself is whole."""
+    layout = context.layout(str(result.prefix))
+    try:
+        add_entry(find_desktop(layout, context), layout.prefix, dry_run=False)
+    except ImJoyError as error:
+        return replace(result, menu_problem=f"{error.what} {error.why}".strip())
+    return replace(result, in_menu=True)
 
 
 def _result(
@@ -107,6 +125,8 @@ def _result(
         on_path=tell(prefix, shell, place).on_path,
         path_line=session,
         edited=changed.file if changed else "",
+        in_menu=False,
+        menu_problem="",
         notices=tuple(map(str, cast("list[object]", told))) if isinstance(told, list | tuple) else (),
     )
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from imjoy import __version__
 from imjoy.context import Context
+from imjoy.effects.browser import browser_at_hand
 from imjoy.effects.process import ask
 from imjoy.effects.streams import prepare_streams
 from imjoy.effects.terminal import StepLines, confirm, somebody_is_there, write
@@ -188,11 +189,15 @@ class _Run:
         if plan.action != "none" and not quiet:
             for line in (*words.plan_lines(plan, self._context, to_stderr=True), ""):
                 write(line, sys.stderr)
-        return self._carry_out(plan, self._agreed_path(plan, arguments), looked)
+        return self._carry_out(plan, self._agreed_desktop(plan, self._agreed_path(plan, arguments)), looked)
 
     def _carry_out(self, plan: Plan, arguments: Arguments, looked: list[Took]) -> int:
         quiet = arguments.has("quiet")
-        passed_on = [f"--{flag}" for flag in ("json", "quiet", "modify-path", "start") if arguments.has(flag)]
+        passed_on = [
+            f"--{flag}"
+            for flag in ("json", "quiet", "modify-path", "desktop", "start")
+            if arguments.has(flag)
+        ]
         if shell := self._shell(arguments):
             passed_on += ["--shell", shell]
         report = (lambda title, fraction: None) if quiet else self.steps
@@ -234,11 +239,7 @@ class _Run:
 
     def _agreed_path(self, plan: Plan, arguments: Arguments) -> Arguments:
         """Ask at a first install, once, whether to put imjoy on PATH; return the arguments with a yes."""
-        silent = ("modify-path", "no-modify-path", "yes", "json", "quiet")
-        if plan.action not in ("install", "finish") or any(map(arguments.has, silent)):
-            return arguments
-        # What is piped elsewhere is no dialogue, even where there is a terminal.
-        if not (sys.stderr.isatty() and somebody_is_there()):
+        if not self._may_ask(plan, arguments, "modify-path", "no-modify-path"):
             return arguments
         shell = shell_of_program(self._shell(arguments)) or ("powershell" if os.name == "nt" else "bash")
         try:
@@ -257,6 +258,25 @@ class _Run:
         ):
             return arguments
         return replace(arguments, flags=arguments.flags | {"modify-path"})
+
+    def _agreed_desktop(self, plan: Plan, arguments: Arguments) -> Arguments:
+        """Ask at a first install, once, whether to put ImJoy into the desktop's menu, where there is a desktop."""
+        if not self._may_ask(plan, arguments, "desktop", "no-desktop"):
+            return arguments
+        menu = "the Start menu" if os.name == "nt" else "the menu of this desktop"
+        question = f"Put ImJoy into {menu}? imjoy uninstall takes it out again."
+        if not browser_at_hand(self._context.environ) or not confirm(question, default=True):
+            return arguments
+        return replace(arguments, flags=arguments.flags | {"desktop"})
+
+    @staticmethod
+    def _may_ask(plan: Plan, arguments: Arguments, *answered: str) -> bool:
+        if plan.action not in ("install", "finish"):
+            return False
+        if any(map(arguments.has, (*answered, "yes", "json", "quiet"))):
+            return False
+        # What is piped elsewhere is no dialogue, even where there is a terminal.
+        return sys.stderr.isatty() and somebody_is_there()
 
     def _agree_to_rebuild(self, prefix: Path) -> None:
         question = f"The Python in {prefix} is broken and has to be made anew; packages that you added to it go. Do it?"

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 
 TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
 MIB = 1024 * 1024
-UNASKED = ("--no-modify-path",)
+UNASKED = ("--no-modify-path", "--no-desktop")
 """For installs at a terminal that nobody answers."""
 
 

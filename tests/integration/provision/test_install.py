@@ -95,22 +95,33 @@ def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_t
 
 
 @pytest.mark.slow
-def test_who_says_yes_gets_imjoy_on_path_and_a_last_word_that_works_at_once(
+def test_who_says_yes_gets_imjoy_on_path_and_in_the_menu_and_a_last_word_that_works_at_once(
     home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     terminal = [sys.executable, str(ROOT / "tests" / "shell" / "at_a_terminal.py")]
     options = ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256, "--from", str(wheel)]
     asked = "Put the imjoy command on PATH, in ~/.bashrc? imjoy uninstall takes it out again. [Y/n]"
-    done = doors.run([*terminal, asked, "", *doors.command("imjoy install"), *options], SHELL="/bin/bash")
+    # Enter for this, and for what is asked behind it.
+    yes = "\n"
+    data = home / "data"
+    desktop = {"DISPLAY": ":99", "XDG_DATA_HOME": str(data), "CI": ""}
+    done = doors.run(
+        [*terminal, asked, yes, *doors.command("imjoy install"), *options], SHELL="/bin/bash", **desktop
+    )
     assert done.returncode == 0, done.stdout
     assert "# >>> imjoy path" in (home / ".bashrc").read_text()
+    assert "Put ImJoy into the menu of this desktop? imjoy uninstall takes it out again. [Y/n]" in done.stdout
+    assert "\nImJoy is in the menu of this desktop." in done.stdout.replace("\r", "")
+    entry = data / "applications" / "imjoy.desktop"
+    assert str(home / "ImJoyApp" / "bin" / "imjoy") in entry.read_text()
     last = done.stdout.splitlines()[-1].strip()
     assert last == "~/ImJoyApp/bin/imjoy start --serve --open"
     command = last.replace("start --serve --open", "--version")
     assert subprocess.run(["bash", "-c", command], check=True, stdout=subprocess.DEVNULL).returncode == 0
     assert says(home / "ImJoyApp" / "bin" / "imjoy", "uninstall", "--yes")
     assert (home / ".bashrc").read_text() == "alias a=b"
+    assert not data.exists()
 
 
 @pytest.mark.slow
