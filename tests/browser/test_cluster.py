@@ -65,6 +65,9 @@ def test_a_card_says_what_it_waits_for_then_where_it_runs_and_how_long(
         waiting = card.get_by_text(re.compile("^Waiting on SLURM: (Resources|Priority)"))
         waiting.wait_for()
         expect(card.get_by_text("Waiting", exact=True)).to_be_visible()
+        starts = card.get_by_text(re.compile(r"\(starts about \d\d:\d\d\)$"))
+        starts.wait_for()
+        assert starts.evaluate("line => line.scrollWidth <= line.clientWidth")
         # It can be stopped meanwhile, and its job is gone with it.
         card.get_by_role("button", name="Stop Far").click()
         card.get_by_text("Stopped", exact=True).wait_for()
