@@ -21,9 +21,12 @@ from typing import Any
 import psutil
 import pytest
 
+from imjoy_engine.environments import disk_use
+
 # As it is for python.org's and Homebrew's Python, and for venvs of them: Mac/Tools/pythonw.c of CPython starts this.
 FRAMEWORK = "/Library/Frameworks/Python.framework/Versions/3.12/Resources/Python.app/Contents/MacOS/Python"
-# "Availability" in the documentation of CPython 3.13 says of each that macOS does not have it.
+# "Availability" in the documentation of CPython 3.13 says of each that macOS does not have it. `pidfd_open` stays: an
+# earlier test may have had psutil or asyncio remember that it is there.
 ABSENT = {
     os: (
         *(
@@ -36,7 +39,7 @@ ABSENT = {
             "listxattr",
             "memfd_create",
         ),
-        *("pidfd_open", "pipe2", "posix_fadvise", "posix_fallocate", "removexattr", "sched_getaffinity"),
+        *("pipe2", "posix_fadvise", "posix_fallocate", "removexattr", "sched_getaffinity"),
         *("sched_setaffinity", "setxattr", "splice", "unshare"),
     ),
     select: ("epoll",),
@@ -84,6 +87,8 @@ def a_mac(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     # macOS shows the table to nobody but an administrator.
     monkeypatch.setattr(psutil, "net_connections", refuse)
     monkeypatch.setattr(socket, "socket", DoubleOfXnu)
+    # -1, as of a disk that is no APFS.
+    monkeypatch.setattr(disk_use, "getattrlist", lambda: lambda *asked: -1)
     root = tmp_path_factory.mktemp("mac")
     (root / "private" / "tmp").mkdir(parents=True)
     (root / "tmp").symlink_to(root / "private" / "tmp")

@@ -15,6 +15,8 @@ import pytest
 from imjoy.effects.process import birth_of
 from imjoy.model.layout import Layout
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 TOKEN = "a-token-that-nobody-else-may-have"
 
 

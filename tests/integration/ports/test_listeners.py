@@ -30,7 +30,10 @@ from .conftest import (
     needs_root,
 )
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs fork and signals")
+pytestmark = [
+    pytest.mark.usefixtures("here_and_on_a_mac"),
+    pytest.mark.skipif(os.name == "nt", reason="needs fork and signals"),
+]
 
 StartHolder = Callable[..., Holder]
 HOST = "127.0.0.1"

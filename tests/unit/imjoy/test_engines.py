@@ -22,6 +22,8 @@ from imjoy.engines import (
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 STATE = {
     "pid": 1,
     "birth": "long ago",

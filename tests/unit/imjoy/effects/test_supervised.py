@@ -13,7 +13,10 @@ import pytest
 
 from imjoy.effects.supervised import Supervised, end_session
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there a Job object does it")
+pytestmark = [
+    pytest.mark.usefixtures("here_and_on_a_mac"),
+    pytest.mark.skipif(sys.platform == "win32", reason="there a Job object does it"),
+]
 
 STUBBORN = """
 import os, signal, sys, time

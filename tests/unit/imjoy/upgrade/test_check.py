@@ -15,6 +15,8 @@ from imjoy.upgrade.check import KEPT_SECONDS, remembered
 from imjoy.upgrade.origin import Origin
 from imjoy.upgrade.plan import Available
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 NOW = 1_000_000.0
 HERE = Path("/env")
 ORIGIN = Origin("1.0", HERE, HERE / "python", HERE, HERE, "pip", "git+https://example.org/i", "commit:old")

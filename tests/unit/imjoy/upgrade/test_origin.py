@@ -9,6 +9,8 @@ import pytest
 from imjoy.provision.receipt import Receipt, write_receipt
 from imjoy.upgrade.origin import source_of
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 
 @pytest.mark.parametrize("stage", [".imjoy/stage", "../.imjoy env.imjoy/stage"])
 def test_a_wheel_that_an_install_built_came_from_where_its_receipt_says(tmp_path: Path, stage: str) -> None:

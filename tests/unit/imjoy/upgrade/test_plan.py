@@ -11,6 +11,8 @@ from imjoy.upgrade.origin import Manager, Origin
 from imjoy.upgrade.plan import command_for, is_newer, older_requirement, refuse_foreign, refuse_pinned
 from imjoy.upgrade.target import ARCHIVE, Target, is_pinned, short
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 ONE, OTHER = "a" * 40, "b" * 40
 
 

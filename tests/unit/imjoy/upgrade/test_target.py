@@ -12,6 +12,8 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.upgrade.origin import Origin
 from imjoy.upgrade.target import find_target
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 
 @pytest.mark.parametrize("form", ["{path}", "git+{url}", "git+{url}@main"])
 def test_where_the_checkout_that_imjoy_came_from_is_gone_the_project_s_own_address_is_named(

@@ -14,6 +14,8 @@ from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.plugins.manifest import from_config
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 PACKAGES = {
     "numpy": "1.26.4",
     "torch": "2.1.0+cu121",

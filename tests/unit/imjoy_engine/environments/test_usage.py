@@ -13,6 +13,8 @@ from imjoy_engine.environments.inventory import list_environments
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
 from imjoy_engine.environments.usage import FORGET_SECONDS, note_running, running
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 NAME = "0" * 24
 
 

@@ -11,6 +11,8 @@ import pytest
 from imjoy_engine.environments import venv_env
 from imjoy_engine.environments.venv_env import Freshness, UvDownloads, build_variables, find_uv
 
+pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
+
 USEFUL = {
     "PATH": "/bin",
     "HOME": "/home/x",
