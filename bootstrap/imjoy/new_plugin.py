@@ -78,6 +78,25 @@ def make_plugin(name: str, folder: Path) -> PluginMade:
 
     Raises :class:`ImJoyError` ``plugin.name`` (2), ``plugin.exists`` and ``plugin.unwritable``.
     """
+    plain, source = plugin_source(name)
+    file = folder / f"{plain}{SUFFIX}"
+    try:
+        with file.open("x", encoding="utf-8", newline="\n") as text:
+            text.write(source)
+    except FileExistsError as error:
+        raise ImJoyError(
+            "plugin.exists", f"{file} is there already.", why="Nothing was changed.", fix="imjoy new NAME"
+        ) from error
+    except OSError as error:
+        raise ImJoyError("plugin.unwritable", f"{file} cannot be written.", why=str(error)) from error
+    return PluginMade(plain, file)
+
+
+def plugin_source(name: str) -> tuple[str, str]:
+    """Return the name of a new plugin, without the ending of its file, and what is in that file.
+
+    Raises :class:`ImJoyError` ``plugin.name`` (2).
+    """
     plain = name.removesuffix(SUFFIX)
     if not NAME_FORM.fullmatch(plain) or plain.endswith((" ", ".")):
         raise ImJoyError(
@@ -87,15 +106,5 @@ def make_plugin(name: str, folder: Path) -> PluginMade:
             fix="imjoy new MyPlugin",
             exit_code=ExitCode.USAGE,
         )
-    file = folder / f"{plain}{SUFFIX}"
-    try:
-        with file.open("x", encoding="utf-8", newline="\n") as text:
-            # As JSON and in prose a name of that form is the same.
-            text.write(TEMPLATE.replace("NAME", json.dumps(plain, ensure_ascii=False)[1:-1]))
-    except FileExistsError as error:
-        raise ImJoyError(
-            "plugin.exists", f"{file} is there already.", why="Nothing was changed.", fix="imjoy new NAME"
-        ) from error
-    except OSError as error:
-        raise ImJoyError("plugin.unwritable", f"{file} cannot be written.", why=str(error)) from error
-    return PluginMade(plain, file)
+    # As JSON and in prose a name of that form is the same.
+    return plain, TEMPLATE.replace("NAME", json.dumps(plain, ensure_ascii=False)[1:-1])

@@ -213,10 +213,10 @@ class App:
     def run(self, name: str) -> None:
         self.page.get_by_role("button", name=f"Run {name}", exact=True).click()
 
-    def choose_for(self, name: str, item: str) -> None:
+    def choose_for(self, name: str, item: str, role: Any = "menuitem") -> None:
         """Choose an item of the menu of a plugin's card."""
         self.page.get_by_role("button", name=f"More for {name}", exact=True).click()
-        self.page.get_by_role("menuitem", name=f"{item} {name}", exact=True).click()
+        self.page.get_by_role(role, name=f"{item} {name}", exact=True).click()
 
     def call(self, name: str, function: str, *arguments: object) -> Any:
         """Call a function that a plugin exports, through imjoy-core."""

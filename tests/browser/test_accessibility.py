@@ -98,6 +98,9 @@ def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:
     page.get_by_role("dialog").get_by_text("Source").click()
     assert violations(page, axe) == []
     page.keyboard.press("Escape")
+    app.choose_for("Talker", "Edit")
+    page.get_by_role("textbox", name="Source of Talker.imjoy.html").wait_for()
+    assert violations(page, axe) == []
     page.get_by_role("tab", name="Output").click()
     page.evaluate(FILL)
     page.locator("figure.picture canvas").wait_for()

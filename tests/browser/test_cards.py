@@ -41,7 +41,7 @@ def test_the_menu_is_used_by_keyboard_and_hands_the_focus_back(app: App, seen: S
     more.focus()
     page.keyboard.press("ArrowDown")
     items = page.get_by_role("menuitem")
-    expect(items).to_have_text(["About", "Reload", "Stop", "Remove"])
+    expect(items).to_have_text(["About", "Edit", "Reload", "Stop", "Remove"])
     expect(items.first).to_be_focused()
     expect(page.get_by_role("menu")).to_be_in_viewport(ratio=1)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width

@@ -89,6 +89,7 @@ ROUTES = (
     Route("DELETE", f"{API}/plugins/{{id}}", plugins.stop_plugin),
     Route("GET", f"{API}/plugins/{{id}}/events", plugins.plugin_events),
     Route("GET", f"{API}/plugins/{{id}}/rpc", plugins.plugin_rpc),
+    Route("GET", f"{API}/template", plugins.show_template),
     Route("GET", f"{API}/gallery", gallery.show_gallery),
     Route("PUT", f"{API}/gallery", gallery.choose_gallery),
     Route("GET", f"{API}/gallery/source", gallery.show_source),

@@ -100,6 +100,13 @@ def add_page_routes(
         headers = {**_EVERY_PAGE, "Content-Security-Policy": _SOURCE_POLICY, "Cache-Control": "no-cache"}
         return web.Response(text=source, content_type="text/html", headers=headers)
 
+    async def show_app(request: web.Request) -> web.StreamResponse:
+        """Answer with the app, which is told where its modules are: inline, the only place where browsers look."""
+        source, imports = await asyncio.to_thread(app_source)
+        policy = _APP_POLICY.replace("script-src 'self'", f"script-src 'self' 'sha256-{imports}'")
+        headers = {**_EVERY_PAGE, "Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+        return web.Response(text=source, content_type="text/html", headers=headers)
+
     async def show_frame(request: web.Request) -> web.StreamResponse:
         """Answer with the frame that web plugins run in; what it needs is inside it, for it may ask us nothing."""
         source = await asyncio.to_thread(frame_source, libraries)
@@ -140,7 +147,7 @@ def add_page_routes(
         if not settings.serve:
             get("/", _page("connect.html", _CONNECT_POLICY))
             continue
-        get("/", _page("app.html", _APP_POLICY))
+        get("/", show_app)
         get("/frame.html", show_frame)
         get("/examples/", list_examples)
         get("/examples/{path:.+}", _folder(EXAMPLES, _SOURCE_POLICY))
@@ -189,7 +196,7 @@ def engine_frame_source(root: Path) -> tuple[str, str]:
     scripts = [*_engine_plugin_scripts(root, _without_eval), (STATIC / "engine-frame.js").read_text("utf-8")]
     source = _with_scripts(ENGINE_FRAME, scripts)
     script = source.partition("<script>")[2].partition("</script>")[0]
-    return source, base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return source, _policy_hash(script)
 
 
 def _engine_plugin_scripts(root: Path, wrap: Callable[[str], str]) -> list[str]:
@@ -201,6 +208,19 @@ def _engine_plugin_scripts(root: Path, wrap: Callable[[str], str]) -> list[str]:
     libraries = [wrap(fetched[name].read_text("utf-8")) for name in ("imjoy-rpc.min.js", "msgpack.min.js")]
     engine = bundle(STATIC / "engine" / "index.js", "ImJoyEngine")
     return [*libraries, engine, (STATIC / "other-app.js").read_text("utf-8")]
+
+
+@functools.cache
+def app_source() -> tuple[str, str]:
+    """Return ``app.html`` with the places of its modules, and their SHA-256 as policies name it."""
+    from ..webapp.fetch import import_map
+
+    source = (STATIC / "app.html").read_text("utf-8").replace("/* IMPORTS */", json.dumps(import_map()))
+    return source, _policy_hash(source.partition('<script type="importmap">')[2].partition("</script>")[0])
+
+
+def _policy_hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def frame_source(root: Path) -> str:

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import WSMsgType
 
 from imjoy.model.errors import ImJoyError
+from imjoy.new_plugin import SUFFIX, plugin_source
 
 from ..auth import bearer, same_secret
 from ..plugins.events import Event
@@ -33,6 +34,12 @@ async def start_plugin(request: web.Request) -> web.Response:
     wanted = await request.app[READER].read(await read_pieces(request, MAX_BODY_BYTES))
     plugin, attached = request.app[CONTEXT].registry.start(wanted)
     return web.json_response({**plugin.as_json(), "attached": attached}, status=202)
+
+
+async def show_template(request: web.Request) -> web.Response:
+    """Hand out the file of a new plugin, as `imjoy new` writes it."""
+    name, source = plugin_source(request.query.get("name", ""))
+    return web.json_response({"file": f"{name}{SUFFIX}", "source": source})
 
 
 async def list_plugins(request: web.Request) -> web.Response:

@@ -44,14 +44,21 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PackageFile:
-    """One file of a package; ``path`` is relative to the package, ``size`` in bytes."""
+    """One file of a package; ``path`` is relative to the package, ``size`` in bytes.
+
+    ``module`` is the name by which other modules import it, if they do.
+    """
 
     path: str
     size: int
     sha256: str
+    module: str = ""
 
     @property
     def name(self) -> str:
+        """What it is called on the page's own address, where each name is there once."""
+        if self.module:
+            return f"{self.module.lstrip('@').replace('/', '-')}.js"
         return self.path.rsplit("/", 1)[-1]
 
 
@@ -82,6 +89,12 @@ def pinned_packages() -> tuple[Package, ...]:
         )
         for entry in document["package"]
     )
+
+
+def import_map() -> dict[str, dict[str, str]]:
+    """Return where a page finds the modules that others import by name, in the form that browsers read."""
+    files = (file for package in pinned_packages() for file in package.files)
+    return {"imports": {file.module: f"./lib/{file.name}" for file in files if file.module}}
 
 
 def library_files(root: Path) -> dict[str, Path]:
@@ -184,7 +197,10 @@ def _from_registry(
     session: requests.Session, package: Package, registry: str, report: Report
 ) -> dict[str, bytes]:
     metadata = session.get(
-        f"{registry}/{quote(package.name, safe='@')}", timeout=(CONNECT_SECONDS, READ_SECONDS)
+        f"{registry}/{quote(package.name, safe='@')}",
+        # What is needed to install, which is a small part of all that it knows.
+        headers={"Accept": "application/vnd.npm.install-v1+json, application/json;q=0.8"},
+        timeout=(CONNECT_SECONDS, READ_SECONDS),
     )
     metadata.raise_for_status()
     document: dict[str, Any] = metadata.json()

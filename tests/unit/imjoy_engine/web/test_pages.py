@@ -73,6 +73,19 @@ def test_every_page_carries_its_policies(layout: Layout, path: str) -> None:
     ask(Settings(layout, serve=True), asking)
 
 
+def test_the_app_says_where_its_modules_are_and_its_policy_knows_what_it_says(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        response = await client.get("/")
+        page = await response.text()
+        said = page.partition('<script type="importmap">')[2].partition("</script>")[0]
+        digest = base64.b64encode(hashlib.sha256(said.encode()).digest()).decode()
+        assert f"script-src 'self' 'sha256-{digest}' 'unsafe-eval'" in response.headers["Content-Security-Policy"]
+        for place in json.loads(said)["imports"].values():
+            assert (await client.get(place.removeprefix("."))).content_type == "text/javascript"
+
+    ask(Settings(layout, serve=True), asking)
+
+
 def test_the_frame_of_web_plugins_has_an_origin_of_its_own_and_asks_for_nothing(layout: Layout) -> None:
     async def asking(client: Client) -> None:
         response = await client.get("/frame.html")

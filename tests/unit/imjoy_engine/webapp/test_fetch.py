@@ -187,6 +187,13 @@ def test_a_folder_that_cannot_be_written_is_named(package: Package, mirror: Mirr
     assert raised.value.id == "webapp.unwritable"
 
 
+def test_modules_are_found_by_the_names_by_which_others_import_them() -> None:
+    imports = fetch.import_map()["imports"]
+    assert imports["@codemirror/view"] == "./lib/codemirror-view.js"
+    assert imports["crelt"] == "./lib/crelt.js"
+    assert not any("vue" in name for name in imports)
+
+
 def test_every_pinned_file_has_a_name_of_its_own() -> None:
     names = [file.name for package in fetch.pinned_packages() for file in package.files]
     assert len(names) == len(set(names))

@@ -4,6 +4,7 @@ import { appApi } from "./api.js";
 import { followEngine, restorePlugins } from "./plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
 import { followDrops } from "./drops.js";
+import { followFiles } from "./editors.js";
 import { readable } from "./errors.js";
 import { followOutput } from "./keeping.js";
 import { knownTokens } from "./memory.js";
@@ -19,6 +20,7 @@ async function begin() {
   followDrops();
   followEngine();
   followOutput();
+  followFiles();
   await startCore(appApi());
   followWindows();
   await restorePlugins();

@@ -14,6 +14,7 @@ const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
 const RESOURCES = ofHome("imjoy.resources");
 const LAYOUTS = ofHome("imjoy.layouts");
+const FILES = ofHome("imjoy.files");
 const GRANTS = ofHome("imjoy.permissions");
 
 /**
@@ -149,6 +150,20 @@ export const knownLayout = (workspace) => keptFor(LAYOUTS, workspace);
  * @param {object} layout
  */
 export const rememberLayout = (workspace, layout) => keepFor(LAYOUTS, workspace, layout);
+
+/**
+ * The file of the workspace that a plugin was loaded from, and whether it is watched; null for one from elsewhere.
+ *
+ * @param {string} plugin
+ * @returns {{path: string, isWatched: boolean} | null}
+ */
+export const fileOf = (plugin) => keptFor(FILES, plugin);
+
+/**
+ * @param {string} plugin
+ * @param {{path: string, isWatched: boolean} | null} file
+ */
+export const rememberFile = (plugin, file) => keepFor(FILES, plugin, file);
 
 /** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
 export const NEWEST = "/newest";

@@ -5,7 +5,7 @@ import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
 import { readable } from "./errors.js";
 import { parseFields } from "./fields.js";
-import { environmentOf, rememberEnvironment, rememberResources, resourcesOf } from "./memory.js";
+import { environmentOf, fileOf, rememberEnvironment, rememberFile, rememberResources, resourcesOf } from "./memory.js";
 import { showView } from "./panes.js";
 import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";
@@ -21,23 +21,31 @@ const STOPPING_MILLISECONDS = 15_000;
 /** The frame of a web plugin has run the plugin's script within this time. What its setup() does may take longer. */
 const START_MILLISECONDS = 60_000;
 
-/** Load a plugin file, remember it, and ask for its tag where it has several. */
-export async function addPlugin(source, file, origin = "") {
+/**
+ * Load a plugin file, remember it, and ask for its tag where it has several; `keepsTag`: a plugin that is here already keeps
+ * its own. Returns its card, or null, and `state.loadError` says why.
+ */
+export async function addPlugin(source, file, origin = "", { keepsTag = false } = {}) {
   state.loadError = null;
   state.loading = true;
   try {
     const config = await parse(source, file);
     if (config.name === ENGINE_PLUGIN && (config.flags || []).includes("engine-factory")) {
       await addEngine(origin);
-      return;
+      return null;
     }
     const tags = Array.isArray(config.tags) ? config.tags : [];
-    const tag = tags.length > 1 ? await chooseTag(config.name, tags) : tags[0];
-    if (tag === null) return;
+    const kept = keepsTag && tags.find((tag) => tag === pluginNamed(config.name)?.tag);
+    const tag = kept || (tags.length > 1 ? await chooseTag(config.name, tags) : tags[0]);
+    if (tag === null) return null;
     const template = await core.imjoy.pm.savePlugin({ code: source, tag, origin: file });
-    await load(cardFor(template));
+    rememberFile(template.name, null);
+    const card = cardFor(template);
+    await load(card);
+    return card;
   } catch (error) {
     state.loadError = readable(error, `${file} could not be loaded.`);
+    return null;
   } finally {
     state.loading = false;
   }
@@ -282,6 +290,7 @@ export async function remove(card) {
   // Gone from the page means gone: a reload right after must not bring it back.
   rememberEnvironment(card.name, null);
   rememberResources(card.name, null);
+  rememberFile(card.name, null);
   await core.imjoy.pm.removePlugin({ name: card.name, _id: card.template._id });
   state.plugins.splice(state.plugins.indexOf(card), 1);
 }
@@ -348,6 +357,7 @@ function cardFor(template) {
     life: (known?.life || 0) + 1,
     canRun: false,
     ops: [],
+    file: fileOf(template.name),
     environment: environmentOf(template.name),
     anyway: false,
     resources: resourcesOf(template.name),

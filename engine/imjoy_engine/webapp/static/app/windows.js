@@ -17,29 +17,47 @@ function nameFrames() {
 export function followWindows() {
   new MutationObserver(nameFrames).observe(document.body, { childList: true, subtree: true });
   core.imjoy.event_bus.on("add_window", show);
-  core.imjoy.event_bus.on("close_window", (closed) => {
-    const index = state.windows.findIndex((shown) => shown.window === closed);
-    if (index < 0) return;
-    const [{ name }] = state.windows.splice(index, 1);
-    leaveWindow(name);
-  });
+  core.imjoy.event_bus.on("close_window", forget);
+}
+
+function forget(closed) {
+  const index = state.windows.findIndex((shown) => shown.window === closed);
+  if (index < 0) return;
+  const [{ name }] = state.windows.splice(index, 1);
+  leaveWindow(name);
 }
 
 function show(window) {
   const isOurs = String(window.type).startsWith("imjoy/");
-  const title = window.name || window.type || "window";
-  const name = freeName(title);
-  state.windows.push({
+  const show = add(window, {
     id: window.window_id,
-    name,
-    title,
+    title: window.name || window.type || "window",
     isDialog: Boolean(window.dialog),
     content: isOurs ? markRaw(content(window)) : null,
-    window: markRaw(window),
   });
-  if (!window.dialog) placeWindow(name);
-  window.api.show = window.show = () => showView(name);
+  window.api.show = window.show = show;
   if (isOurs) nextTick(() => window.api.emit("ready"));
+}
+
+/** Give a window a name, by which it has its place; returns what brings it to the front. */
+function add(window, shown) {
+  const name = freeName(shown.title);
+  state.windows.push({ ...shown, name, window: markRaw(window) });
+  if (!shown.isDialog) placeWindow(name);
+  return () => showView(name);
+}
+
+let lastOwn = 0;
+
+/** Open a window of the page's own; `mayClose` is asked before it goes. Returns what can be done with it: show and close. */
+export function openOwnWindow(title, content, mayClose) {
+  const window = {
+    async close() {
+      if (await mayClose()) forget(window);
+    },
+  };
+  window.show = add(window, { id: `own-${(lastOwn += 1)}`, title, isDialog: false, content });
+  return window;
 }
 
 function content({ type, data, config }) {

@@ -84,6 +84,16 @@ export class Link {
     return this.json("POST", `/api/v1/doctor${offline ? "?offline=1" : ""}`, undefined, EXAMINATION_MILLISECONDS);
   }
 
+  /**
+   * A first plugin, as `imjoy new` writes it.
+   *
+   * @param {string} name
+   * @returns {Promise<{file: string, source: string}>}
+   */
+  template(name) {
+    return this.json("GET", `/api/v1/template?name=${encodeURIComponent(name)}`);
+  }
+
   /** The list of public plugins. @returns {Promise<{url: string, time: number, why: string, plugins: object[]}>} */
   publicList() {
     return this.json("GET", "/api/v1/gallery", undefined, FETCH_MILLISECONDS);

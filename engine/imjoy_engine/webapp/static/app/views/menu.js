@@ -8,7 +8,7 @@ const MOVES = {
 };
 
 export const MenuView = {
-  /** items: [{word, label, act}] */
+  /** items: [{word, label, act, isChecked}]; one with `isChecked` is on or off */
   props: { label: String, items: Array },
   data: () => ({ open: false }),
   methods: {
@@ -44,8 +44,8 @@ export const MenuView = {
         @click="open ? close() : show()" @keydown.down.prevent="show()" @keydown.up.prevent="show(-1)">⋯</button>
       <div ref="menu" role="menu" v-if="open" :aria-label="label" tabindex="-1" @keydown="moved" @keydown.esc.stop="close"
         @keydown.tab="open = false">
-        <button v-for="item in items" :key="item.word" ref="entries" type="button" role="menuitem" tabindex="-1"
-          :aria-label="item.label" @click="choose(item)">{{ item.word }}</button>
+        <button v-for="item in items" :key="item.word" ref="entries" type="button" tabindex="-1" :aria-label="item.label"
+          :role="item.isChecked === undefined ? 'menuitem' : 'menuitemcheckbox'" :aria-checked="item.isChecked" @click="choose(item)">{{ item.word }}</button>
       </div>
     </div>
   `,

@@ -1,6 +1,7 @@
 // The plugins: load one, and a card for each.
 
 import { addFiles } from "../drops.js";
+import { editPlugin, newPlugin, openFromWorkspace, toggleWatch } from "../editors.js";
 import { FIRST, loadExample, openGallery } from "../gallery.js";
 import { home, NEWEST } from "../memory.js";
 import { placeText } from "../places.js";
@@ -113,8 +114,16 @@ const CardView = {
     menu() {
       const { card } = this;
       const items = [{ word: "About", act: () => ask("about", { title: `About ${card.name}`, card }) }];
+      items.push({ word: "Edit", act: () => editPlugin(card) });
       if (card.plugin) items.push({ word: "Reload", act: () => load(card) });
       if (this.canStop && this.main?.word !== "Stop") items.push({ word: "Stop", act: () => stop(card) });
+      if (card.file) {
+        items.push({
+          word: "Reload when its file changes",
+          act: () => toggleWatch(card),
+          isChecked: card.file.isWatched,
+        });
+      }
       items.push({ word: "Remove", act: () => this.$emit("remove") });
       return items.map((item) => ({ ...item, label: `${item.word} ${card.name}` }));
     },
@@ -193,6 +202,8 @@ export const PluginsView = {
   },
   methods: {
     loadExample,
+    newPlugin,
+    openFromWorkspace,
     openGallery,
     async removeCard(card) {
       await remove(card);
@@ -232,7 +243,8 @@ export const PluginsView = {
           plugins run in a process and an environment of their own.</p>
         <p class="row"><button type="button" class="primary" @click="loadExample(FIRST + '.imjoy.html')"
           :disabled="state.loading">Try {{ FIRST }}</button>
-          <button type="button" @click="openGallery">Gallery</button></p>
+          <button type="button" @click="openGallery">Gallery</button>
+          <button type="button" @click="newPlugin">Write my first plugin</button></p>
       </div>
       <template v-if="searches">
         <label class="hidden" for="plugin-search">Search the plugins</label>
@@ -241,7 +253,9 @@ export const PluginsView = {
       </template>
       <CardView v-for="card in shown" :key="card.name" :card="card" @remove="removeCard(card)" />
       <p class="quiet drop" v-if="state.plugins.length">Drop a file anywhere to load another, or choose one from the
-        <button type="button" class="plain" @click="openGallery">gallery</button>.</p>
+        <button type="button" class="plain" @click="openGallery">gallery</button> or
+        <button type="button" class="plain" @click="openFromWorkspace">the workspace</button>, or
+        <button type="button" class="plain" @click="newPlugin">write one</button>.</p>
     </section>
   `,
 };

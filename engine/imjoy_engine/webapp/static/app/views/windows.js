@@ -4,6 +4,7 @@ import { moveFloat, paneShowing, putBack, resizeFloat } from "../panes.js";
 import { state } from "../state.js";
 import { closeWindow } from "../windows.js";
 import { boxStyle } from "./boxes.js";
+import { EditorView } from "./editor.js";
 import { ValueView } from "./value.js";
 
 const KEY_PIXELS = 24;
@@ -12,7 +13,7 @@ const FLOAT_LEVEL = 3;
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const WindowView = {
-  components: { ValueView },
+  components: { EditorView, ValueView },
   props: { shown: Object },
   data: () => ({ grabbed: null }),
   computed: {
@@ -94,6 +95,7 @@ const WindowView = {
       </header>
       <div :id="shown.id" class="content">
         <img v-if="shown.content && shown.content.kind === 'image'" :src="shown.content.src" :alt="shown.title" />
+        <EditorView v-else-if="shown.content && shown.content.kind === 'editor'" :editor="shown.content" />
         <ValueView v-else-if="shown.content && shown.content.kind === 'value'" :value="shown.content.value" />
         <pre v-else-if="shown.content" class="value">{{ shown.content.text }}</pre>
       </div>

@@ -1,0 +1,63 @@
+// A plugin's file to be edited: saved to the workspace, and run.
+
+import { save, saveAndRun } from "../editors.js";
+
+export const EditorView = {
+  props: { editor: Object },
+  data: () => ({ problem: "", busy: false }),
+  computed: {
+    isChanged() {
+      return this.editor.text !== this.editor.kept;
+    },
+  },
+  methods: {
+    save() {
+      return this.doing(save);
+    },
+    saveAndRun() {
+      return this.doing(saveAndRun);
+    },
+    async doing(act) {
+      if (this.busy) return;
+      this.busy = true;
+      await act(this.editor);
+      this.busy = false;
+    },
+  },
+  async mounted() {
+    const { editor } = this;
+    const pressed = (act) => () => (act(), true);
+    try {
+      const { openCode } = await import("../coding.js");
+      editor.code = Vue.markRaw(
+        openCode(this.$refs.code, {
+          text: editor.text,
+          label: `Source of ${editor.file}`,
+          changed: (text) => Object.assign(editor, { text, note: "" }),
+          keys: [
+            { key: "Mod-s", run: pressed(this.save), preventDefault: true },
+            { key: "Mod-Enter", run: pressed(this.saveAndRun), preventDefault: true },
+          ],
+        }),
+      );
+      editor.code.focus();
+    } catch (error) {
+      this.problem = `The editor did not start. ${error.message}`;
+    }
+  },
+  unmounted() {
+    this.editor.code?.close();
+  },
+  template: `
+    <div class="editor">
+      <div class="row">
+        <button type="button" class="primary" @click="saveAndRun" :disabled="busy">Save and run</button>
+        <button type="button" @click="save" :disabled="busy || !isChanged">Save</button>
+        <p class="quiet" role="status">{{ editor.note || (isChanged ? "Not saved yet." : "") }}</p>
+      </div>
+      <p v-if="problem" role="alert">{{ problem }}</p>
+      <div class="code" ref="code"></div>
+      <p class="quiet">Ctrl+S saves, Ctrl+Enter saves and runs; Escape, then Tab, leaves the text.</p>
+    </div>
+  `,
+};
