@@ -79,7 +79,10 @@ def test_the_app_says_where_its_modules_are_and_its_policy_knows_what_it_says(la
         page = await response.text()
         said = page.partition('<script type="importmap">')[2].partition("</script>")[0]
         digest = base64.b64encode(hashlib.sha256(said.encode()).digest()).decode()
-        assert f"script-src 'self' 'sha256-{digest}' 'unsafe-eval'" in response.headers["Content-Security-Policy"]
+        assert (
+            f"script-src 'self' 'sha256-{digest}' 'unsafe-eval'"
+            in response.headers["Content-Security-Policy"]
+        )
         for place in json.loads(said)["imports"].values():
             assert (await client.get(place.removeprefix("."))).content_type == "text/javascript"
 
