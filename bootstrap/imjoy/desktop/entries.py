@@ -72,7 +72,8 @@ def menu_entries(desktop: Desktop) -> list[Entry]:
     if desktop.system == "darwin":
         return _application(desktop)
     if desktop.system == "win32":
-        return []
+        local = Path(desktop.environ.get("LOCALAPPDATA") or desktop.home / "AppData" / "Local")
+        return [Entry(local / NAME / "imjoy.ico", ico(desktop.icon))]
     icon = desktop.data / "icons" / "hicolor" / f"{ICON_PIXELS}x{ICON_PIXELS}" / "apps" / "imjoy.png"
     lines = [
         "[Desktop Entry]",
@@ -145,6 +146,11 @@ def shortcut_script(desktop: Desktop, icon: Path) -> str:
 def run_value(desktop: Desktop) -> str:
     """Return the value of Windows' Run key that starts the engine at login."""
     return " ".join(f'"{word}"' if " " in word else word for word in desktop.starts)
+
+
+def starts_from(value: str, prefix: Path) -> bool:
+    """Whether a value of the Run key starts a program of the prefix."""
+    return f"{prefix}\\".lower() in value.lower()
 
 
 def ico(png: bytes) -> bytes:

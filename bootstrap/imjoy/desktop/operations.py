@@ -17,12 +17,12 @@ from imjoy.desktop.entries import (
     NAME,
     Desktop,
     Entry,
-    ico,
     login_entries,
     menu_entries,
     run_value,
     shortcut_file,
     shortcut_script,
+    starts_from,
 )
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
@@ -120,7 +120,7 @@ def remove_recorded(prefix: Path) -> None:
                 path.rmdir()
         else:
             path.unlink(missing_ok=True)
-    if sys.platform == "win32" and str(prefix) in _read_run():
+    if sys.platform == "win32" and starts_from(_read_run(), prefix):
         _set_run(None)
 
 
@@ -134,11 +134,8 @@ def _recorded(prefix: Path) -> tuple[Path, ...]:
 
 
 def _menu_paths(desktop: Desktop) -> list[Path]:
-    return (
-        [shortcut_file(desktop)]
-        if desktop.system == "win32"
-        else [each.path for each in menu_entries(desktop)]
-    )
+    shortcut = [shortcut_file(desktop)] if desktop.system == "win32" else []
+    return [*(each.path for each in menu_entries(desktop)), *shortcut]
 
 
 def _is_there(path: Path) -> bool:
@@ -219,16 +216,15 @@ def _record(prefix: Path, paths: Sequence[Path], gone: Sequence[Path] = ()) -> N
 def _write_shortcut(desktop: Desktop, prefix: Path) -> None:
     from imjoy.effects.process import ask
 
-    icon = prefix / ".imjoy" / "imjoy.ico"
+    [icon] = menu_entries(desktop)
+    _write([icon], prefix)
     file = shortcut_file(desktop)
     try:
-        icon.parent.mkdir(exist_ok=True)
-        icon.write_bytes(ico(desktop.icon))
         made = _make_folder(file.parent)
     except OSError as error:
-        raise _unwritable(icon, error) from error
+        raise _unwritable(file, error) from error
     powershell = shutil.which("powershell") or "powershell"
-    script = shortcut_script(desktop, icon)
+    script = shortcut_script(desktop, icon.path)
     done = ask([powershell, "-NoProfile", "-NonInteractive", "-Command", script], timeout=TOOL_SECONDS)
     if not file.exists():
         raise _unwritable(file, OSError(done.stderr.strip() or "Windows wrote no shortcut"))

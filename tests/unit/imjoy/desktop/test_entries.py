@@ -5,6 +5,7 @@ from __future__ import annotations
 import plistlib
 import re
 import shlex
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -20,6 +21,7 @@ from imjoy.desktop.entries import (
     menu_entries,
     run_value,
     shortcut_script,
+    starts_from,
 )
 
 HARD = r"""/home/ada/a "b" $HOME `id` \ 100% it's"""
@@ -30,6 +32,9 @@ def desktop(system: str, *options: str) -> Desktop:
     return Desktop(Path("/home/ada"), {}, system, ("/home/ada/ImJoyApp/bin/imjoy",), options, b"\x89PNG")
 
 
+@pytest.mark.skipif(
+    shutil.which("sh") is None, reason="there is no sh, which unquotes as the specification does"
+)
 def test_exec_gives_back_each_word_as_the_specification_unquotes_it() -> None:
     line = exec_line(["/bin/imjoy", "open", "--workspace", HARD])
     unescaped = line.replace("\\\\", "\\")
@@ -89,6 +94,17 @@ def test_the_shortcut_and_the_run_key_of_windows_quote_what_has_blanks() -> None
     assert (
         run_value(there) == '"C:/My Apps/pythonw.exe" -m imjoy start --serve --no-open --workspace "D:/a b"'
     )
+
+
+def test_the_icon_of_windows_lies_where_there_is_a_folder_without_an_install_too() -> None:
+    [icon] = menu_entries(desktop("win32"))
+    assert icon.path == Path("/home/ada/AppData/Local/ImJoy/imjoy.ico")
+
+
+def test_a_start_at_login_is_of_the_prefix_whose_program_it_names() -> None:
+    value = '"C:\\My ImJoyApp\\pythonw.exe" -m imjoy start'
+    assert starts_from(value, Path("c:\\my imjoyapp"))
+    assert not starts_from(value, Path("C:\\My ImJoy"))
 
 
 @pytest.mark.parametrize("png", [b"\x89PNG", b"\x89PNG" * 1000])
