@@ -48,6 +48,14 @@ scripted = pytest.mark.skipif(os.name == "nt", reason="the double of conda is a 
 linked = pytest.mark.skipif(os.name == "nt", reason="a prefix on Windows has a python.exe, and no bin")
 
 
+@pytest.fixture
+def plain_home(home: Path) -> Path:
+    """Return the home, whose name tools can carry."""
+    if " " in str(home) or not str(home).isascii():
+        pytest.skip("the folder of temporary files has a name that tools cannot carry")
+    return home
+
+
 def assert_fires(finding: Finding, status: Status, words: str) -> None:
     """What fires says what, why, and a command or else what to do; a command is one, and no sentence."""
     assert finding.status is status, finding
@@ -105,18 +113,18 @@ def test_host_home_fires_when_the_disk_is_full(look: Look, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("folder", ["Documents/w", "desktop", "Library/Mobile Documents/x"])
-def test_host_home_warns_of_a_workspace_that_macos_guards(folder: str, look: Look, home: Path) -> None:
-    place = str(home / folder)
+def test_host_home_warns_of_a_workspace_that_macos_guards(folder: str, look: Look, plain_home: Path) -> None:
+    place = str(plain_home / folder)
     finding = look("host.home", {"platform": "darwin"}, IMJOY_WORKSPACE=place)
     assert_fires(finding, Status.WARN, "Operation not permitted")
     assert "guards" not in look("host.home", {"platform": "linux"}, IMJOY_WORKSPACE=place).what
-    elsewhere = look("host.home", {"platform": "darwin"}, IMJOY_WORKSPACE=str(home / "Documents of mine"))
+    elsewhere = look(
+        "host.home", {"platform": "darwin"}, IMJOY_WORKSPACE=str(plain_home / "Documents of mine")
+    )
     assert "guards" not in elsewhere.what
 
 
-def test_host_home_is_content_with_the_default(look: Look, home: Path) -> None:
-    if " " in str(home) or not str(home).isascii():
-        pytest.skip("the folder of temporary files has a name that tools cannot carry")
+def test_host_home_is_content_with_the_default(look: Look, plain_home: Path) -> None:
     assert look("host.home").status is Status.OK
 
 
