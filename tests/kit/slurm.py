@@ -27,7 +27,7 @@ import pytest
 
 TOOLS = ("ip", "nsenter", "unshare", "munged", "slurmctld", "slurmd", "sbatch", "scontrol")
 START_SECONDS = 60
-COMMAND_SECONDS = 60
+COMMAND_SECONDS = 120
 KILL_SECONDS = 5
 NODES = ("n1", "n2", "n3")
 LOGIN = "login"
@@ -199,7 +199,7 @@ class Slurm:
         for number in range(2):
             subprocess.run(["mknod", str(folder / f"gpu{number}"), "c", "1", "3"], check=True)
         (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-1]\n")
-        nodes = "\n".join(NODE.format(name=node, address=_address(node)) for node in NODES)
+        nodes = "\n".join(NODE.format(name=node, address=address_of(node)) for node in NODES)
         (folder / "slurm.conf").write_text(
             SLURM_CONF.format(folder=folder, login=LOGIN_ADDRESS, nodes=nodes, bare=BARE)
         )
@@ -238,7 +238,7 @@ class Slurm:
             space, cable = self.namespace(node), f"to-{node}"
             _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
             _ip("link", "set", cable, "master", "nodes", "up")
-            _ip("-n", space, "address", "add", f"{_address(node)}/24", "dev", "eth0")
+            _ip("-n", space, "address", "add", f"{address_of(node)}/24", "dev", "eth0")
             _ip("-n", space, "link", "set", "eth0", "up")
             _ip("-n", space, "link", "set", "lo", "up")
 
@@ -282,7 +282,8 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-def _address(node: str) -> str:
+def address_of(node: str) -> str:
+    """Return where a node is on the cluster's network."""
     return f"10.77.0.{11 + NODES.index(node)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.integration.engine.test_worker_pythons import find_python
 
 from imjoy.model.errors import ImJoyError
 
-from .conftest import RunningEngine, StartEngine
+from .conftest import ROOT, RunningEngine, StartEngine, plugin_source
 
 Play = Callable[[Any], Any]
 START_SECONDS = 60
@@ -146,8 +147,8 @@ def start(
 ) -> Iterator[Callable[..., RunningEngine]]:
     """Start engines whose plugins run on that Dask; nothing of their jobs may be left."""
 
-    def begin(*options: str) -> RunningEngine:
-        (workspace / ".imjoy" / "cluster.toml").write_text('host = "127.0.0.1"\n')
+    def begin(*options: str, settings: str = "") -> RunningEngine:
+        (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "127.0.0.1"\n{settings}\n')
         return start_engine("--cluster", f"dask={cluster.file}", *options)
 
     yield begin
@@ -246,6 +247,101 @@ def test_an_engine_that_is_killed_leaves_nothing_on_workers(
         return pid
 
     assert gone(play(scenario()))
+
+
+def test_a_job_that_does_not_come_to_its_worker_says_why(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    # As it ends where the engine's environments are not seen.
+    engine = start(settings='prologue = "exit 66"')
+
+    async def scenario() -> dict[str, Any]:
+        return await engine.final((await engine.start(PLUGIN))["id"])
+
+    plugin = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.not-started")
+    assert "interpreter is not there on the node" in plugin["error"]["why"]
+
+
+def test_a_node_of_which_nothing_is_heard_is_told_and_ends_all_by_itself(
+    start: Callable[..., RunningEngine], play: Play
+) -> None:
+    engine = start()
+
+    async def scenario() -> tuple[dict[str, Any], int]:
+        plugin = await engine.start(PLUGIN)
+        async with await engine.client.connect(plugin["id"], {}, timeout=60) as connection:
+            pid = int(await connection.call("pid"))
+            node = psutil.Process(pid).parents()[1]
+            node.suspend()
+            try:
+                return await engine.final(plugin["id"]), pid
+            finally:
+                node.resume()
+
+    plugin, pid = play(scenario())
+    assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.lost")
+    assert "for 10 s" in plugin["error"]["what"]
+    assert gone(pid)
+
+
+def test_the_page_s_lines_about_dask_are_followed_word_by_word(workspace: Path, tmp_path: Path) -> None:
+    dask = Path(sys.executable).parent / "dask"
+    if not dask.exists():
+        pytest.skip("the command dask is not installed")
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    block = page.split("## Dask")[1].split("```")[1]
+    install, scheduler, worker, start = (line.split("   ")[0].strip() for line in block.strip().splitlines())
+    assert install == "pip install 'imjoy[dask]'"
+    assert "dask" in (metadata("imjoy").get_all("Provides-Extra") or [])
+    assert "--resources GPU=1" in block
+    (workspace / ".imjoy" / "cluster.toml").write_text('host = "127.0.0.1"\n')
+    own_environ = {**os.environ, "HOME": str(tmp_path), "DASK_TEMPORARY_DIRECTORY": str(tmp_path)}
+    file = tmp_path / "Plugin.imjoy.html"
+    body = "import os\napi.export({'setup': lambda: None, 'run': lambda ctx: os.getpid()})"
+    file.write_text(plugin_source(body, resources={"gpus": 1}))
+
+    def words(line: str, *more: str) -> list[str]:
+        program, *rest = shlex.split(line.replace("~", str(tmp_path)).replace("$HOME", str(tmp_path)))
+        mine = {"dask": [str(dask)], "imjoy": [sys.executable, "-m", "imjoy"]}
+        return [*mine[program], *rest, *more]
+
+    def type_in(line: str, *more: str) -> str:
+        command = words(line, *more, "--json", "--workspace", str(workspace))
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=own_environ,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # Beside others of this machine, and not for its network.
+    here = ("--host", "127.0.0.1", "--no-dashboard")
+    with ExitStack() as held:
+
+        def begin(line: str, *more: str) -> None:
+            log = held.enter_context((tmp_path / f"{line.split()[1]}.log").open("wb"))
+            process = subprocess.Popen(
+                words(line, *here, *more), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=own_environ
+            )
+            held.callback(end, process)
+
+        begin(scheduler, "--port", "0")
+        begin(worker, "--resources", "GPU=1")
+        address = tmp_path / "scheduler.json"
+        wait_until(lambda: address.exists() and address.read_text().strip().endswith("}"), tmp_path)
+        type_in(start.split(" or ")[0], "--port", "0", "--detach")
+        try:
+            ran = [json.loads(line) for line in type_in("imjoy run", str(file)).splitlines()]
+        finally:
+            type_in("imjoy stop")
+    assert [event["value"] > 0 for event in ran if event["event"] == "result"] == [True], ran
+    assert "Dask job imjoy-" in json.dumps(ran)
 
 
 def test_a_worker_that_dies_takes_no_plugin_with_it_and_its_task_is_not_run_twice(

@@ -541,26 +541,38 @@ def test_a_job_whose_time_is_up_is_named(start: Callable[..., RunningEngine], sl
     assert (plugin["state"], plugin["error"]["id"]) == ("failed", "cluster.time")
 
 
+async def killed_while_a_plugin_waits(engine: RunningEngine) -> str:
+    """Kill the engine as soon as a plugin of it waits; return that one's job."""
+    plugin = await engine.start(PLUGIN)
+    async for kind, data in engine.client.events(plugin["id"]):
+        if kind == "state" and data["place"]:
+            break
+    engine.process.kill()
+    engine.process.wait()
+    return str(data["place"]["job"])
+
+
 def test_what_waits_when_its_engine_is_killed_is_cancelled_by_the_next_one(
     start: Callable[..., RunningEngine], slurm: Slurm, play: Play
 ) -> None:
     engine = start()
-
-    async def scenario() -> str:
-        plugin = await engine.start(PLUGIN)
-        async for kind, data in engine.client.events(plugin["id"]):
-            if kind == "state" and data["place"]:
-                break
-        engine.process.kill()
-        engine.process.wait()
-        return str(data["place"]["job"])
-
     with slurm.busy() as others:
-        waiting = play(scenario())
+        waiting = play(killed_while_a_plugin_waits(engine))
         assert waiting in slurm.jobs()
         start()
         assert waiting not in slurm.jobs()
         assert set(others) <= set(slurm.jobs())
+
+
+def test_what_waits_when_its_engine_is_killed_ends_by_itself_when_it_is_its_turn(
+    start: Callable[..., RunningEngine], slurm: Slurm, play: Play
+) -> None:
+    engine = start()
+    with slurm.busy():
+        waiting = play(killed_while_a_plugin_waits(engine))
+    slurm.wait_until_empty()
+    # That the node could not reach the engine.
+    assert "ExitCode=67:0" in slurm.run("scontrol", "show", "job", waiting)
 
 
 def in_front_of(command: str, folder: Path, script: str) -> dict[str, str]:
@@ -843,3 +855,35 @@ def test_within_an_allocation_plugins_are_steps_of_it(
         assert slurm.jobs() == [allocation]
     finally:
         slurm.run("scancel", allocation)
+
+
+@pytest.mark.parametrize("way", ["salloc", "sbatch"])
+def test_an_engine_that_is_started_within_an_allocation_is_typed_as_anywhere(
+    slurm: Slurm, workspace: Path, tmp_path: Path, way: str
+) -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    assert f"`{way}`" in page
+    # A shell of salloc's is on the login node, a job on a node, which has no name here.
+    host = slurm.host if way == "salloc" else kit.address_of("n2")
+    (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "{host}"\n')
+    file, said = tmp_path / "Plugin.imjoy.html", tmp_path / "said"
+    body = "import os\napi.export({'setup': lambda: None, 'run': lambda ctx: os.environ['SLURM_JOB_ID']})"
+    file.write_text(plugin_source(body))
+    imjoy, where = f"{sys.executable} -m imjoy", f"--workspace {workspace}"
+    session = (
+        f"exec >{said} 2>&1 </dev/null; echo job $SLURM_JOB_ID; "
+        f"{imjoy} start --cluster slurm --port 0 --detach {where} && {imjoy} run {file} --json {where}; "
+        f"{imjoy} stop {where}; echo through"
+    )
+    wanted = ("--nodes=1", "--nodelist=n2", "--cpus-per-task=4")
+    if way == "salloc":
+        slurm.run("salloc", "--quiet", *wanted, "sh", "-c", session)
+    else:
+        slurm.run("sbatch", "--wait", "--output=/dev/null", *wanted, f"--wrap={session}")
+    lines = said.read_text().splitlines()
+    assert lines[-1] == "through", lines
+    job = lines[0].split()[1]
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [event["value"] for event in events if event["event"] == "result"] == [job], lines
+    # The plugin was a step of that job.
+    assert f"SLURM job {job}.1" in said.read_text()
