@@ -24,9 +24,13 @@ INSTALL = "xcode-select --install"
 ACCEPT = "sudo xcodebuild -license accept"
 
 
-def is_unusable_stub(command: Path, platform: str = sys.platform) -> bool:
+def is_unusable_stub(command: Path, platform: str = "") -> bool:
     """Whether a command is one of Apple's stubs without anything behind it that works."""
-    if platform != "darwin" or str(command.parent) != STUB_FOLDER or command.name not in STUBS:
+    if (
+        (platform or sys.platform) != "darwin"
+        or str(command.parent) != STUB_FOLDER
+        or command.name not in STUBS
+    ):
         return False
     return bool(tools_cure())
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from imjoy.effects.conda import CHANNEL_ALIAS, conda_of_prefix, root_of
 from imjoy.effects.home import home_folder, typed_path
+from imjoy.effects.pip_settings import system_proxies
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 
 YES = ("true", "yes", "on", "1")
@@ -54,7 +55,8 @@ def read_conda_settings(environ: Mapping[str, str], prefix: Path | None) -> Cond
     root = root_of(command) if command is not None else None
     alias, verify, offline = CHANNEL_ALIAS, "true", "false"
     custom: dict[str, str] = {}
-    proxies: dict[str, str] = {}
+    # py-rattler knows variables, and not what is set in the system.
+    proxies = {name[: -len("_PROXY")].lower(): url for name, url in system_proxies(environ).items()}
     caches: list[str] = []
     for path in _condarc_files(environ, root):
         document = _load(path)

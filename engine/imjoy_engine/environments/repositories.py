@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -10,6 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from imjoy.effects.files import is_litter
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.folders import below
+from imjoy_engine.environments.git_command import find_git, no_git
 from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.prefix import remove_tree
 from imjoy_engine.environments.progress import Progress, Report
@@ -72,16 +72,12 @@ async def ensure_repository(
                 fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
             )
         return folder
-    git = shutil.which("git", path=environ.get("PATH"))
-    if git is None:
+    git, cure = await find_git(environ)
+    if not git:
         if there:
             say(f"{repository.folder} is used as it is: there is no git to bring it up to date.")
             return folder
-        raise ImJoyError(
-            "env.no-git",
-            f"The plugin needs the repository {redact(repository.url)}, and there is no git here.",
-            fix="Install git, then load the plugin again.",
-        )
+        raise no_git(repository.url, cure)
     call = _Git(git, repository, environ, report)
     if there:
         await _update(call, folder, repository, say)

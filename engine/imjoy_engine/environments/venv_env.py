@@ -26,6 +26,7 @@ from imjoy.effects.pip_settings import (
 from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.existing.choice import HOST_NAME
+from imjoy_engine.environments.git_command import need_git_for
 from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
@@ -247,8 +248,9 @@ async def install_packages(
 
     What the index said about the same packages less than ``FRESH_SECONDS`` ago is taken as it was; when the network is
     down, what it said ever. ``target`` tells interpreters apart that packages are chosen for. With ``exact`` nothing is
-    installed but ``requirements``, which carry hashes. Raises ImJoyError ``env.failed``.
+    installed but ``requirements``, which carry hashes. Raises ImJoyError ``env.failed``, ``env.no-git``.
     """
+    await need_git_for(requirements, environ)
     variables = build_variables(environ)
     if not exact:
         refuse_hashes(environ)

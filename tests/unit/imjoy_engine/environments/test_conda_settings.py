@@ -35,6 +35,20 @@ def test_channels_are_where_conda_has_them_unless_the_user_says_otherwise(
     assert read_conda_settings(environ, None).url("x") == "https://nearer/x"
 
 
+def test_the_proxies_of_a_mac_s_settings_count_until_conda_names_others(
+    tmp_path: Path, environ: dict[str, str], a_mac: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "urllib.request.getproxies", lambda: {"https": "http://proxy:3128", "no": "localhost"}
+    )
+    assert read_conda_settings(environ, None).proxy_servers == (("https", "http://proxy:3128"),)
+    (tmp_path / ".condarc").write_text("proxy_servers: {https: 'http://theirs:3128'}\n")
+    assert read_conda_settings(environ, None).proxy_servers == (("https", "http://theirs:3128"),)
+    assert read_conda_settings({**environ, "HTTPS_PROXY": "http://mine"}, None).proxy_servers == (
+        ("https", "http://theirs:3128"),
+    )
+
+
 def test_a_broken_file_is_passed_over(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / ".condarc").write_text("channel_alias: [")
     assert read_conda_settings(environ, None).channel_alias == CHANNEL_ALIAS
