@@ -33,17 +33,12 @@ START_SECONDS=5
 CONNECT_SECONDS=15
 STALL_SECONDS=30
 DOWNLOAD_ATTEMPTS=4
-
-# The same in install.sh, install.ps1 and imjoy.
-EXIT_USAGE=2
-EXIT_REFUSED=3
-EXIT_NETWORK=4
-EXIT_CHECKSUM=6
+NOT_IMJOY="what it has is not imjoy, or an imjoy of before 0.12"
+GIVE_SOURCE="give a wheel, a checkout's folder or a git url: --from SOURCE"
 EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
 
-# Ends with 93 when there is no planner in the place that is its first argument. A shell has what it starts beside itself
-# ignore Ctrl-C; with a folder of ours to remove, that is how it was started.
+# A shell has what it starts beside itself ignore Ctrl-C; with a folder of ours to remove, that is how it was started.
 HAND_OVER='
 import os, signal, sys
 if "IMJOY_DOOR_FOLDER" in os.environ:
@@ -51,39 +46,36 @@ if "IMJOY_DOOR_FOLDER" in os.environ:
 sys.path.insert(0, sys.argv[1])
 sys.argv[0] = "imjoy"
 try:
-    import imjoy
     from imjoy.provision.main import main
 except KeyboardInterrupt:
     sys.exit(130)
-except ModuleNotFoundError as error:
-    if not "imjoy.provision.main".startswith(str(error.name)):
-        raise
-    sys.exit(93)
-# Some Pythons have an imjoy of their own, or another program of that name.
-sys.exit(main(sys.argv[2:]) if imjoy.__file__.startswith(sys.argv[1]) else 93)
+sys.exit(main(sys.argv[2:]))
 '
+
+# Whether a wheel has a planner.
+IN_WHEEL='import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo("imjoy/provision/main.py")'
 
 # For a machine with a Python, and neither curl nor wget.
 FETCH='
 import shutil, sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[3])) as answer, open(sys.argv[2], "wb") as file:
+with urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])) as answer:
     if sys.argv[1].startswith("https:") and not answer.url.startswith("https:"):
         sys.exit("redirected to " + answer.url)
-    shutil.copyfileobj(answer, file)
+    shutil.copyfileobj(answer, sys.stdout.buffer)
 '
 
 # --- pythons: written by .ci/installer-tables from installers.json, do not edit
 PYTHON_BASE="https://github.com/astral-sh/python-build-standalone/releases/download/20260814/"
 PYTHON_GLIBC="2.17" PYTHON_MACOS="11.0" PYTHON_MIB=40
-# python_facts PLATFORM: sets PYTHON_FILE and PYTHON_SHA256; false when there is no build for it.
+# python_facts SYSTEM-MACHINE: sets PYTHON_FILE and PYTHON_SHA256; false when there is no build for it.
 python_facts() {
   case $1 in
-  linux-64) set -- x86_64-unknown-linux-gnu aaca2af2ab4d7b68a712660d1334c0cfd5ec13c0312ccd30c29122d8d0342320 ;;
-  linux-64-musl) set -- x86_64-unknown-linux-musl cec161969cbd60f306c366066701a7ab2d40b78718e7d372281cabe5743423e6 ;;
-  linux-aarch64) set -- aarch64-unknown-linux-gnu 985efd78c1c6521b379f7c64c2a25e6a1130f07441d1af8be441aa05260886aa ;;
-  linux-aarch64-musl) set -- aarch64-unknown-linux-musl 6e0de96340a1096cac81c9b95226c410c71cdf81e3d4419c536ccad9b57ae1f7 ;;
-  osx-64) set -- x86_64-apple-darwin bf87354efcd9ae517da606fcda4e3a3f0d73a6f05ca7cba3c6d3c5270074bfc8 ;;
-  osx-arm64) set -- aarch64-apple-darwin 6d472fc49a4d95e58214a992c4c92aa73fe2a935837a01a9a36bab0bec6d72f3 ;;
+  Linux-x86_64) set -- x86_64-unknown-linux-gnu aaca2af2ab4d7b68a712660d1334c0cfd5ec13c0312ccd30c29122d8d0342320 ;;
+  Linux-x86_64-musl) set -- x86_64-unknown-linux-musl cec161969cbd60f306c366066701a7ab2d40b78718e7d372281cabe5743423e6 ;;
+  Linux-aarch64) set -- aarch64-unknown-linux-gnu 985efd78c1c6521b379f7c64c2a25e6a1130f07441d1af8be441aa05260886aa ;;
+  Linux-aarch64-musl) set -- aarch64-unknown-linux-musl 6e0de96340a1096cac81c9b95226c410c71cdf81e3d4419c536ccad9b57ae1f7 ;;
+  Darwin-x86_64) set -- x86_64-apple-darwin bf87354efcd9ae517da606fcda4e3a3f0d73a6f05ca7cba3c6d3c5270074bfc8 ;;
+  Darwin-arm64) set -- aarch64-apple-darwin 6d472fc49a4d95e58214a992c4c92aa73fe2a935837a01a9a36bab0bec6d72f3 ;;
   *) return 1 ;;
   esac
   PYTHON_FILE="cpython-3.13.15+20260814-$1-install_only_stripped.tar.gz" PYTHON_SHA256=$2
@@ -92,23 +84,20 @@ python_facts() {
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
-say() {
-  [ "$QUIET" = yes ] || printf '%s\n' "$*" >&2
-}
-
-# die ID EXIT_CODE WHAT WHY FIX: one error, on stderr and with --json also as a document on stdout.
+# die ID WHAT WHY FIX: one error, on stderr and with --json also as a document on stdout.
 die() {
-  local line
+  local line code=3
+  case $1 in usage.*) code=2 ;; network.*) code=4 ;; download.*) code=6 ;; esac
   TOLD=yes
-  printf 'error: %s\n' "$3" >&2
-  for line in "$4" ${NOTICES[@]+"${NOTICES[@]}"} "$5"; do
+  printf 'error: %s\n' "$2" >&2
+  for line in "$3" ${NOTICES[@]+"${NOTICES[@]}"} "$4"; do
     [ -z "$line" ] || printf '  %s\n' "$line" >&2
   done
   if [ "$JSON" = yes ]; then
     printf '{"schema": 1, "kind": "failure", "error": {"id": "%s", "what": %s, "why": %s, "fix": %s, "exit_code": %d}}\n' \
-      "$1" "$(json_string "$3")" "$(json_string "$4")" "$(json_string "$5")" "$2"
+      "$1" "$(json_string "$2")" "$(json_string "$3")" "$(json_string "$4")" "$code"
   fi
-  exit "$2"
+  exit "$code"
 }
 
 # json_string TEXT: in ASCII; everything else becomes a question mark.
@@ -168,27 +157,11 @@ interrupted, repairs, brings up to date, or finds nothing to do."
 
 # --- options: those that a door has to know; the planner reads all of them, and says which are wrong -------------------
 
-set_defaults() {
-  PREFIX=${IMJOY_PREFIX:-${HOME:+$HOME/ImJoyApp}} MIRROR=${IMJOY_MIRROR:-} SOURCE="" OFFLINE="" UNINSTALL=no
-  JSON=no QUIET=no TOLD=no NOTICES=() TRIED=() CHILD="" WATCH="" PLANNER="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
-  SYSTEM=$(uname -s 2>/dev/null) || SYSTEM=unknown
-  # What an old Python's imjoy has unpacked, and this script with it, lies in a folder that it removes itself.
-  [ "${IMJOY_DOOR:-}" = python ] || unset IMJOY_DOOR IMJOY_DOOR_FOLDER IMJOY_DOOR_SOURCE IMJOY_DOOR_ARCHIVE
-  export IMJOY_DOOR=${IMJOY_DOOR:-install.sh}
-  unset IMJOY_DOOR_PYTHON IMJOY_DOOR_UNREACHABLE IMJOY_DOOR_NOTICES
-  unset CDPATH GREP_OPTIONS TAR_OPTIONS GZIP __PYVENV_LAUNCHER__
-}
-
 read_options() {
   local name value
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
     name=${1%%=*} value=${1#*=}
-    case $1 in
-    --prefix | --from | --mirror | --offline | --distribution | --installer | --sha256 | --workspace)
-      value=${2:-}
-      case $value in "" | -*) value="" ;; *) shift ;; esac
-      ;;
-    esac
+    if [ "$1" = "$name" ]; then case ${2:-} in --*) value="" ;; *) value=${2:-} ;; esac fi
     case $name in
     --prefix) PREFIX=$value ;;
     --from) SOURCE=$value ;;
@@ -197,13 +170,7 @@ read_options() {
     --uninstall) UNINSTALL=yes ;;
     --json) JSON=yes ;;
     --quiet | -q) QUIET=yes ;;
-    --version | --help | -h)
-      # Of an imjoy, the planner tells these.
-      if [ "$IMJOY_DOOR" = install.sh ]; then
-        case $name in --version) printf 'imjoy %s\n' "$VERSION" ;; *) print_help ;; esac
-        exit 0
-      fi
-      ;;
+    --version | --help | -h) ASKED=$name ;;
     esac
     shift
   done
@@ -218,43 +185,44 @@ absolute() {
 
 # --- processes: one at a time, which does not outlive us --------------------------------------------------------------
 
-# background COMMAND...: run it in a process group of its own, so that all of it can be ended, and wait for it; what it says
-# goes into a file. Where GROWING names a file, a terminal shows how much of it is there.
-background() {
-  local status=0
+# run SECONDS COMMAND...: its exit status, 124 when it had to be ended; 0 seconds are no limit, and then WHY is what it said
+# of its failure. It runs in a process group of its own, so that all of it can be ended. Where GROWING names a file, a
+# terminal shows how much of it is there.
+run() {
+  local seconds=$1 child status=0 said=/dev/null
+  shift
+  [ "$seconds" -gt 0 ] || said=$FOLDER/said
   set -m
-  "$@" </dev/null >"$FOLDER/said" 2>&1 &
-  CHILD=$!
+  "$@" </dev/null >"$said" 2>&1 &
+  child=$!
+  if [ "$seconds" -gt 0 ]; then
+    { sleep "$seconds" && kill -KILL -- "-$child"; } </dev/null >/dev/null 2>&1 &
+    WATCH=$!
+    disown "$WATCH"
+  fi
   set +m
   if [ -n "${GROWING:-}" ] && [ -t 2 ] && [ "$QUIET" = no ]; then
-    while kill -0 "$CHILD" 2>/dev/null; do
+    while kill -0 "$child" 2>/dev/null; do
       printf '\r  downloading: %d MiB ' "$(($(wc -c <"$GROWING") / 1048576))" >&2
       sleep 0.2 || sleep 1
     done
     printf '\r%60s\r' "" >&2
   fi
-  wait "$CHILD" || status=$?
-  CHILD=""
+  wait "$child" 2>/dev/null || status=$?
+  [ -z "$WATCH" ] || kill -KILL -- "-$WATCH" 2>/dev/null || true
+  WATCH=""
+  [ "$status" -eq 0 ] || [ "$seconds" -gt 0 ] || last_words
+  [ "$status" -ne 137 ] || status=124
   return "$status"
 }
 
-# bounded SECONDS COMMAND...: its exit status, and nothing of what it says; 124 when it had to be ended.
-bounded() {
-  local seconds=$1 status=0
-  shift
-  set -m
-  "$@" </dev/null >/dev/null 2>&1 &
-  CHILD=$!
-  { sleep "$seconds" && kill -KILL -- "-$CHILD"; } </dev/null >/dev/null 2>&1 &
-  WATCH=$!
-  set +m
-  disown "$WATCH"
-  wait "$CHILD" 2>/dev/null || status=$?
-  CHILD=""
-  kill -KILL -- "-$WATCH" 2>/dev/null || true
-  WATCH=""
-  [ "$status" -ne 137 ] || return 124
-  return "$status"
+# last_words: sets WHY to the last line that the last command said; git has advice behind its reason.
+last_words() {
+  local line
+  WHY="it said nothing"
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in "") ;; "fatal: "*) WHY=$line && break ;; *) WHY=$line ;; esac
+  done <"$FOLDER/said"
 }
 
 # stop SIGNAL: hand a signal on to the planner, which undoes; without one, be off. A terminal has told it of Ctrl-C.
@@ -285,25 +253,26 @@ on_exit() {
   exit "$status"
 }
 
-# own_folder: makes the folder that everything fetched goes into, unless it is there. When we are killed the planner of
-# another run removes it, once nobody of that number runs on this machine.
+# own_folder [TEST]: makes the folder that everything fetched goes into, where the test holds, unless it is there. When we
+# are killed the planner of another run removes it, once nobody of that number runs on this machine.
 own_folder() {
-  local place
+  local place above=${PREFIX%/*} id=prefix.unwritable what="no temporary folder can be made"
   [ -z "$FOLDER" ] || return 0
-  for place in "${TMPDIR:-/tmp}" /tmp "$(beside_prefix)"; do make_folder "$place/" && return 0; done
-  die prefix.unwritable "$EXIT_REFUSED" "no temporary folder can be made" "" "name one that can be written to: TMPDIR=DIR"
+  while [ -n "$above" ] && [ ! -d "$above" ]; do above=${above%/*}; done
+  for place in "${IMJOY_DOOR_FOLDER:-${TMPDIR:-/tmp}}/" /tmp/ "$above/."; do
+    FOLDER=$(mktemp -d "${place}imjoy-door-${HOSTNAME//\//}-$$-XXXXXX" 2>/dev/null) || continue
+    FOLDER=$(absolute "$FOLDER")
+    "${1:-true}" && return 0
+    rm -rf "$FOLDER"
+    FOLDER="" id=prefix.noexec what="neither ${TMPDIR:-/tmp} nor the disk of the prefix lets programs run"
+  done
+  die "$id" "$what" "" "name another folder: TMPDIR=DIR"
 }
 
-# make_folder WHERE: in the folder, and with the first letters of its name, that are given.
-make_folder() {
-  FOLDER=$(mktemp -d "$1imjoy-door-${HOSTNAME//\//}-$$-XXXXXX" 2>/dev/null) && FOLDER=$(absolute "$FOLDER")
-}
-
-# beside_prefix: prints the nearest folder above the prefix that is there.
-beside_prefix() {
-  local folder=${PREFIX%/*}
-  while [ -n "$folder" ] && [ ! -d "$folder" ]; do folder=${folder%/*}; done
-  printf '%s' "${folder:-/}"
+# runs_programs: whether the disk of our folder does.
+# shellcheck disable=SC2317 # called by name
+runs_programs() {
+  printf '#!/bin/sh\n' >"$FOLDER/runs" && chmod +x "$FOLDER/runs" && "$FOLDER/runs" 2>/dev/null
 }
 
 # --- a Python ---------------------------------------------------------------------------------------------------------
@@ -335,12 +304,12 @@ was_tried() {
 is_stub() {
   [ "$SYSTEM" = Darwin ] || return 1
   case $1 in /usr/bin/*) ;; *) return 1 ;; esac
-  ! { bounded "$START_SECONDS" xcode-select -p && bounded "$STALL_SECONDS" xcrun --find "${1##*/}"; }
+  ! { run "$START_SECONDS" xcode-select -p && run "$STALL_SECONDS" xcrun --find "${1##*/}"; }
 }
 
 # is_python SECONDS FILE: its exit status; 0 for one that starts, apart from everything that leaks in, and can plan.
 is_python() {
-  bounded "$1" "$2" -I -B -c "import sys; sys.exit(sys.version_info < (${PLANNER_FLOOR/./, }))"
+  run "$1" "$2" -I -B -c "import sys; sys.exit(sys.version_info < (${PLANNER_FLOOR/./, }))"
 }
 
 find_python() {
@@ -353,10 +322,7 @@ find_python() {
     status=0
     is_python "$START_SECONDS" "$candidate" || status=$?
     case $status in
-    0)
-      PYTHON=$candidate
-      break
-      ;;
+    0) PYTHON=$candidate && break ;;
     124) NOTICES+=("$candidate did not start within $START_SECONDS s") ;;
     126 | 12[89] | 1[3-9]?) NOTICES+=("$candidate does not start") ;;
     *) OLDER=${OLDER:-$candidate} ;;
@@ -366,113 +332,76 @@ find_python() {
   [ -n "$PYTHON" ]
 }
 
-# at_least VERSION FLOOR: also true for what is no version.
-at_least() {
-  case $1 in *[!0-9.]* | "" | .*) return 0 ;; esac
-  local major=${1%%.*} minor=${1#*.}
-  minor=${minor%%.*}
-  [ "$major" -gt "${2%%.*}" ] || { [ "$major" -eq "${2%%.*}" ] && [ "${minor:-0}" -ge "${2#*.}" ]; }
-}
-
-# no_python ID EXIT_CODE WHY FIX: there is none, and none can be had.
+# no_python ID WHY FIX: there is none, and none can be had.
 no_python() {
-  die "$1" "$2" "there is no Python $PLANNER_FLOOR or newer here${OLDER:+ ($OLDER is older)}, and none can be fetched" \
-    "$3" "$4"
+  die "$1" "there is no Python $PLANNER_FLOOR or newer here${OLDER:+ ($OLDER is older)}, and none can be fetched" "$2" "$3"
 }
 
 # Sets PYTHON_FILE and PYTHON_SHA256 to the build for this machine.
 choose_build() {
-  local machine answer platform="" fix="install Python $PLANNER_FLOOR or newer by this system's own means"
+  local machine answer libc="" fix="install Python $PLANNER_FLOOR or newer by this system's own means"
   machine=$(uname -m)
   case $SYSTEM in
   Linux)
+    answer=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=-musl
+    ! [ "${answer#glibc 2.}" -lt "${PYTHON_GLIBC#2.}" ] 2>/dev/null ||
+      no_python host.unsuited "it needs glibc $PYTHON_GLIBC, and this is ${answer#glibc }" "$fix"
     # A 32-bit system may run on a 64-bit kernel.
-    case $machine-$(getconf LONG_BIT 2>/dev/null || echo 64) in
-    x86_64-64) platform=linux-64 ;;
-    aarch64-64) platform=linux-aarch64 ;;
-    esac
-    if answer=$(getconf GNU_LIBC_VERSION 2>/dev/null); then
-      at_least "${answer#glibc }" "$PYTHON_GLIBC" ||
-        no_python host.unsuited "$EXIT_REFUSED" "it needs glibc $PYTHON_GLIBC, and this is ${answer#glibc }" "$fix"
-    else
-      platform=${platform:+$platform-musl}
-    fi
+    [ "$(getconf LONG_BIT 2>/dev/null)" != 32 ] || libc=-32
     ;;
   Darwin)
-    [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || true)" != 1 ] || machine=arm64
-    case $machine in
-    arm64) platform=osx-arm64 ;;
-    x86_64) platform=osx-64 ;;
-    esac
+    [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" != 1 ] || machine=arm64
     answer=$(SYSTEM_VERSION_COMPAT=0 sw_vers -productVersion 2>/dev/null) || answer=""
-    at_least "$answer" "$PYTHON_MACOS" ||
-      no_python host.unsuited "$EXIT_REFUSED" "it needs macOS $PYTHON_MACOS, and this is $answer" "$fix"
+    ! [ "${answer%%.*}" -lt "${PYTHON_MACOS%%.*}" ] 2>/dev/null ||
+      no_python host.unsuited "it needs macOS $PYTHON_MACOS, and this is $answer" "$fix"
     ;;
   esac
-  python_facts "$platform" ||
-    no_python host.unsuited "$EXIT_REFUSED" "there is no build of it for $SYSTEM on $machine" "$fix"
+  python_facts "$SYSTEM-$machine$libc" || no_python host.unsuited "there is no build of it for $SYSTEM on $machine" "$fix"
 }
 
 # fetch_python: brings one into our folder.
 fetch_python() {
-  local url archive command
+  local url archive sum command
   for command in uname mktemp mkdir rm wc tar gzip sleep chmod; do
-    command -v "$command" >/dev/null 2>&1 ||
-      no_python host.command "$EXIT_REFUSED" "the command $command is not on PATH" "add the folder that holds it to PATH"
+    type -P "$command" >/dev/null ||
+      no_python host.command "the command $command is not on PATH" "add the folder that holds it to PATH"
   done
   if [ -n "${IMJOY_PYTHON_URL:-}" ]; then
     PYTHON_FILE=${IMJOY_PYTHON_URL##*/} PYTHON_SHA256=${IMJOY_PYTHON_SHA256:-} url=$IMJOY_PYTHON_URL
-    [ -n "$PYTHON_SHA256" ] || die usage.wrong "$EXIT_USAGE" "IMJOY_PYTHON_URL wants IMJOY_PYTHON_SHA256" "" ""
+    [ -n "$PYTHON_SHA256" ] || die usage.wrong "IMJOY_PYTHON_URL wants IMJOY_PYTHON_SHA256" "" ""
   else
     choose_build
-    url=$PYTHON_BASE
-    [ -z "$MIRROR" ] || url=${MIRROR%/}/
-    url=$url${PYTHON_FILE/+/%2B}
+    url=${MIRROR:+${MIRROR%/}/}
+    url=${url:-$PYTHON_BASE}${PYTHON_FILE/+/%2B}
   fi
-  [ -n "$(sha256 </dev/null)" ] || no_python host.hash "$EXIT_REFUSED" \
+  [ -n "$(sha256 </dev/null)" ] || no_python host.hash \
     "there is no sha256sum, shasum or openssl to check it with" "install one of these, or a Python"
-  own_folder
-  if ! runs_programs; then
-    rm -rf "$FOLDER"
-    { make_folder "$(beside_prefix)/." && runs_programs; } || no_python prefix.noexec "$EXIT_REFUSED" \
-      "neither ${TMPDIR:-/tmp} nor the disk of the prefix lets programs run" "name a folder on another disk: TMPDIR=DIR"
-  fi
+  own_folder runs_programs
   archive=$FOLDER/python.tar.gz
   if [ -n "$OFFLINE" ]; then
     archive=$OFFLINE/$PYTHON_FILE
-    [ -f "$archive" ] || no_python network.python "$EXIT_NETWORK" "$OFFLINE does not hold $PYTHON_FILE" \
+    [ -f "$archive" ] || no_python network.python "$OFFLINE does not hold $PYTHON_FILE" \
       "put it there, from ${url%/*}/, or install a Python"
   else
-    say "There is no Python $PLANNER_FLOOR or newer here: fetching one (about $PYTHON_MIB MiB)"
-    fetch "$url" "$archive" || no_python network.python "$EXIT_NETWORK" "$(shown "$url"): $WHY" \
+    [ "$QUIET" = yes ] || echo "There is no Python $PLANNER_FLOOR or newer here: fetching one (about $PYTHON_MIB MiB)" >&2
+    fetch "$url" "$archive" || no_python network.python "$(shown "$url"): $WHY" \
       "look at the network and HTTPS_PROXY, use --mirror URL or --offline DIR, or install a Python"
   fi
-  [ "$(sha256 <"$archive")" = "$PYTHON_SHA256" ] ||
-    die download.checksum "$EXIT_CHECKSUM" "$(shown "$url") is not what it should be; nothing of it was used" \
-      "its SHA-256 is $(sha256 <"$archive") and has to be $PYTHON_SHA256" "try again, or another --mirror"
-  PYTHON=$FOLDER/python/bin/python3 WHY=""
+  sum=$(sha256 <"$archive")
+  [ "$sum" = "$PYTHON_SHA256" ] || die download.checksum "$(shown "$url") is not what it should be; nothing of it was used" \
+    "its SHA-256 is $sum and has to be $PYTHON_SHA256" "try again, or another --mirror"
+  export IMJOY_DOOR_PYTHON=$FOLDER/python
+  PYTHON=$IMJOY_DOOR_PYTHON/bin/python3 WHY=""
   { unpack "$archive" "$FOLDER" && is_python 60 "$PYTHON"; } ||
-    no_python host.python "$EXIT_REFUSED" "the one that was fetched does not start here${WHY:+: $WHY}" \
+    no_python host.python "the one that was fetched does not start here${WHY:+: $WHY}" \
       "install Python $PLANNER_FLOOR or newer by this system's own means"
   [ -n "$OFFLINE" ] || rm -f "$archive"
-  export IMJOY_DOOR_PYTHON=$FOLDER/python
-}
-
-# runs_programs: whether the disk of our folder does.
-runs_programs() {
-  printf '#!/bin/sh\n' >"$FOLDER/runs" && chmod +x "$FOLDER/runs" && "$FOLDER/runs" 2>/dev/null
 }
 
 # sha256: of what comes in; nothing where there is no tool for it.
 sha256() {
-  local sum=""
-  if command -v sha256sum >/dev/null 2>&1; then
-    sum=$(sha256sum)
-  elif command -v shasum >/dev/null 2>&1; then
-    sum=$(shasum -a 256)
-  elif command -v openssl >/dev/null 2>&1; then
-    sum=$(openssl dgst -sha256 -r)
-  fi
+  local sum
+  sum=$({ sha256sum || shasum -a 256 || openssl dgst -sha256 -r; } 2>/dev/null) || true
   printf '%s' "${sum%% *}"
 }
 
@@ -483,22 +412,16 @@ fetch() {
   local attempt=1 status last
   : >"$2"
   while :; do
-    status=0
-    GROWING=$2 background transfer "$1" "$2" || status=$?
-    [ "$status" -ne 0 ] || return 0
-    last_words
-    last=$DOWNLOAD_ATTEMPTS
+    status=0 last=$DOWNLOAD_ATTEMPTS
+    GROWING=$2 run 0 transfer "$1" "$2" || status=$?
     case $status in
-    # The server cannot go on, or has another file by now.
-    22 | 33 | 36) : >"$2" ;;
-    esac
-    case $status in
+    0) return 0 ;;
     # Another try seldom helps with a name, a port, a certificate, a file that is not there, and never a circle.
     4 | 5 | 6 | 7 | 8 | 22 | 35 | 60 | 77) last=2 ;;
     47) last=1 ;;
     esac
     [ "$attempt" -lt "$last" ] && [ "$attempt" -lt "$DOWNLOAD_ATTEMPTS" ] || return 1
-    background sleep "$attempt"
+    run 0 sleep "$attempt"
     attempt=$((attempt + 1))
   done
 }
@@ -506,45 +429,36 @@ fetch() {
 # transfer URL FILE: adds what is missing to the file. The shell writes it, as the curl of snap may not write to /tmp.
 # shellcheck disable=SC2317 # called by name
 transfer() {
-  local protocols="=https" have bundle=${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
+  local protocols="=https" have status=0 bundle=${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
   case $1 in http://*) protocols="=http,https" ;; esac
   # curl and wget read these in small letters only.
   export ${HTTP_PROXY:+http_proxy="${http_proxy:-$HTTP_PROXY}"} ${HTTPS_PROXY:+https_proxy="${https_proxy:-$HTTPS_PROXY}"} \
     ${NO_PROXY:+no_proxy="${no_proxy:-$NO_PROXY}"} ${bundle:+SSL_CERT_FILE="$bundle"} LC_ALL=C
   have=$(($(wc -c <"$2")))
   [ "$have" -gt 0 ] || have=""
-  if command -v curl >/dev/null 2>&1; then
+  if type -P curl >/dev/null; then
     curl --fail --location --silent --show-error --proto "$protocols" --proto-redir "$protocols" --tlsv1.2 --max-redirs 10 \
       --connect-timeout "$CONNECT_SECONDS" --speed-limit 1024 --speed-time "$STALL_SECONDS" \
-      ${bundle:+--cacert "$bundle"} ${have:+--continue-at "$have"} "$1" >>"$2"
-  elif command -v wget >/dev/null 2>&1; then
+      ${bundle:+--cacert "$bundle"} ${have:+--continue-at "$have"} "$1" >>"$2" || status=$?
+    # The server cannot go on, or has another file by now.
+    case $status in 22 | 33 | 36) : >"$2" ;; esac
+    return "$status"
+  elif type -P wget >/dev/null; then
     wget -nv -t 1 -T "$STALL_SECONDS" ${bundle:+--ca-certificate="$bundle"} ${have:+-c} -O "$2" "$1"
   elif [ -n "$PYTHON" ]; then
-    "$PYTHON" -I -B -c "$FETCH" "$1" "$2" "$STALL_SECONDS"
+    "$PYTHON" -I -B -c "$FETCH" "$1" "$STALL_SECONDS" >"$2"
   else
     echo "curl and wget are both missing: install one of them" >&2
     return 60
   fi
 }
 
-# last_words: sets WHY to the last line that the last command said; git has advice behind its reason.
-last_words() {
-  local line
-  WHY="it said nothing"
-  while IFS= read -r line || [ -n "$line" ]; do
-    case $line in "") ;; "fatal: "*) WHY=$line && break ;; *) WHY=$line ;; esac
-  done <"$FOLDER/said"
-}
-
 # unpack ARCHIVE FOLDER
 unpack() {
-  local status=0
   case $1 in
-  *.zip) background "$PYTHON" -I -B -m zipfile -e "$1" "$2" || status=$? ;;
-  *) background tar -xzof "$1" -C "$2" || status=$? ;;
+  *.zip) run 0 "$PYTHON" -I -B -m zipfile -e "$1" "$2" ;;
+  *) run 0 tar -xzof "$1" -C "$2" ;;
   esac
-  [ "$status" -eq 0 ] || last_words
-  return "$status"
 }
 
 # shown URL: without a password.
@@ -559,99 +473,91 @@ shown() {
 # find_source: sets PLACE to where the planner is: in the checkout that this script stands in; in what is to be installed;
 # for an uninstall, and where that cannot be had, in the prefix.
 find_source() {
-  local own="" installed="" each wanted=$SOURCE
-  if [ -n "$SCRIPT" ] && [ -f "$SCRIPT" ]; then
-    case $SCRIPT in */*) own=$(cd "${SCRIPT%/*}" && pwd) ;; *) own=$PWD ;; esac
-    has_planner "$own/bootstrap" && PLACE=$own/bootstrap && return 0
+  local own each wanted=$SOURCE
+  if [ -f "$SCRIPT" ]; then
+    own=$(absolute "$SCRIPT")
+    own=$(cd "${own%/*}" && pwd)
+    has_planner "$own/bootstrap" && return 0
   fi
-  for each in "$PREFIX"/lib/python3*/site-packages; do if has_planner "$each"; then installed=$each; fi; done
-  PLACE=$installed
-  if [ "$UNINSTALL" = yes ] && [ -n "$installed" ]; then return 0; fi
+  for each in "$PREFIX"/lib/python3*/site-packages; do has_planner "$each" || true; done
+  if [ "$UNINSTALL" = yes ] && [ -n "$PLACE" ]; then return 0; fi
   if [ -z "$wanted" ] && [ -n "$OFFLINE" ]; then
     for each in "$OFFLINE"/imjoy-*.whl; do wanted=$each; done
   fi
-  WHY=""
-  get_source "${wanted:-git+$PROJECT_URL}" && return 0
-  case $WHY in
-  "") [ -n "$PLACE" ] || die source.missing "$EXIT_REFUSED" "$wanted is no checkout and no wheel of imjoy" "" \
-    "give a wheel, a checkout's folder or a git url: --from SOURCE" ;;
-  *) [ -n "$PLACE" ] || die network.source "$EXIT_NETWORK" \
-    "$(shown "${wanted:-git+$PROJECT_URL}") cannot be reached, and nothing was changed" "$WHY" \
-    "look at the network and HTTPS_PROXY, or use --from SOURCE or --offline DIR" ;;
-  esac
-  [ -z "$WHY" ] || export IMJOY_DOOR_UNREACHABLE=$WHY
+  wanted=${wanted:-git+$PROJECT_URL} WHY=""
+  get_source "$wanted" && return 0
+  if [ -n "$PLACE" ]; then
+    [ -z "$WHY" ] || export IMJOY_DOOR_UNREACHABLE=$WHY
+  elif [ -n "$WHY" ]; then
+    die network.source "$(shown "$wanted") cannot be reached, and nothing was changed" "$WHY" \
+      "look at the network and HTTPS_PROXY, or use --from SOURCE or --offline DIR"
+  else
+    die source.missing "$wanted is no checkout and no wheel of imjoy" "" "$GIVE_SOURCE"
+  fi
 }
 
+# has_planner FOLDER: whether it is there, which PLACE then names.
 has_planner() {
-  [ -f "$1/imjoy/provision/main.py" ]
+  [ -f "$1/imjoy/provision/main.py" ] && PLACE=$1
 }
 
 # get_source SOURCE: sets PLACE, or, where a network failed, WHY.
 get_source() {
-  local url=${1#git+} each
-  case $1 in
-  *://*)
-    own_folder
-    case $url in
-    *.whl | *.tar.gz | *.zip)
-      url=${url%%#*}
-      fetch "$url" "$FOLDER/${url##*/}" || return 1
-      use_archive "$FOLDER/${url##*/}"
-      ;;
-    *) get_repository "${url%%#*}" ;;
-    esac
-    ;;
-  *)
-    for each in "$1/bootstrap" "$1"; do if has_planner "$each"; then PLACE=$each && return 0; fi; done
-    case $1 in *.whl) [ -f "$1" ] && PLACE=$1 ;; *) return 1 ;; esac
-    ;;
+  local url=${1#git+}
+  url=${url%%#*}
+  case $url in
+  *://*) own_folder ;;
+  *.whl) [ -f "$1" ] && use_wheel "$1" && return 0 ;;
+  *) has_planner "$1/bootstrap" || has_planner "$1" && return 0 ;;
+  esac
+  case $url in
+  *://*.whl) fetch "$url" "$FOLDER/${url##*/}" && use_wheel "$FOLDER/${url##*/}" && export IMJOY_DOOR_SOURCE=$PLACE ;;
+  *://*.tar.gz | *://*.zip) fetch "$url" "$FOLDER/${url##*/}" && use_archive "$FOLDER/${url##*/}" ;;
+  *://*) get_repository "$url" ;;
+  *) return 1 ;;
   esac
 }
 
-# use_archive FILE: a wheel is imported as it is, anything else is unpacked.
+# use_wheel FILE: it is imported as it is.
+use_wheel() {
+  PLACE=$1
+  run 60 "$PYTHON" -I -B -c "$IN_WHEEL" "$1" ||
+    die source.not_imjoy "$1 is not imjoy, or an imjoy of before 0.12" "" "$GIVE_SOURCE"
+}
+
+# use_archive FILE
 use_archive() {
   local folder
-  case $1 in
-  *.whl)
-    export IMJOY_DOOR_SOURCE=$1
-    PLACE=$1
-    return 0
-    ;;
-  esac
   mkdir "$FOLDER/source" && unpack "$1" "$FOLDER/source" || return 1
   for folder in "$FOLDER"/source/*; do
-    has_planner "$folder/bootstrap" || continue
-    export IMJOY_DOOR_SOURCE=$folder IMJOY_DOOR_ARCHIVE=$1
-    PLACE=$folder/bootstrap
-    return 0
+    if has_planner "$folder/bootstrap"; then
+      export IMJOY_DOOR_SOURCE=$folder IMJOY_DOOR_ARCHIVE=$1
+      return 0
+    fi
   done
-  WHY="what it has is not imjoy, or an imjoy of before 0.12"
+  WHY=$NOT_IMJOY
   return 1
 }
 
 # get_repository URL[@REF]: the archive of that commit where the server makes one, else by git.
 get_repository() {
-  local url=$1 ref=HEAD path=${1#*://} git said
+  local url=$1 ref=HEAD path=${1#*://} git
   # An @ before the first slash of the path belongs to the server's name; a branch's name may have slashes.
   path=${path#*/}
   case $path in *@?*) ref=${path#*@} url=${url%@"$ref"} ;; esac
   case $url in
   http*) fetch "${url%.git}/archive/$ref.tar.gz" "$FOLDER/source.tar.gz" && use_archive "$FOLDER/source.tar.gz" && return 0 ;;
   esac
-  said=${WHY:-git is not here, and $(shown "$url") needs it}
-  git=$(type -P git) && ! is_stub "$git" && {
-    rm -rf "$FOLDER/source"
-    export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}"
-    background clone "$url" "$ref" "$FOLDER/source" || {
-      last_words
-      return 1
-    }
-    has_planner "$FOLDER/source/bootstrap" && PLACE=$FOLDER/source/bootstrap && export IMJOY_DOOR_SOURCE=$FOLDER/source &&
-      return 0
-    said="what it has is not imjoy, or an imjoy of before 0.12"
-  }
-  WHY=$said
-  return 1
+  if ! git=$(type -P git) || is_stub "$git"; then
+    WHY=${WHY:-git is not here, and $(shown "$url") needs it}
+    return 1
+  fi
+  rm -rf "$FOLDER/source"
+  export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}"
+  run 0 clone "$url" "$ref" "$FOLDER/source" || return 1
+  export IMJOY_DOOR_SOURCE=$FOLDER/source
+  WHY=$NOT_IMJOY
+  has_planner "$FOLDER/source/bootstrap"
 }
 
 # clone URL REF FOLDER: that one commit. A server that stalls has failed.
@@ -664,33 +570,21 @@ clone() {
 
 # --- handing over -----------------------------------------------------------------------------------------------------
 
-# The shell that the line was typed in, by the process that started us, else by SHELL.
-current_shell() {
-  local name=""
-  { read -r name <"/proc/$PPID/comm"; } 2>/dev/null || name=$(ps -o comm= -p "$PPID" 2>/dev/null) || true
-  name=${name##*/}
-  case ${name#-} in bash | zsh | fish | tcsh | csh | nu | pwsh) ;; *) name=${SHELL:-bash} ;; esac
-  name=${name##*/}
-  printf '%s' "${name#-}"
-}
-
 # hand_over OPTIONS...: without a folder to remove afterwards the planner takes our place.
 hand_over() {
   local status=127 answer
-  IMJOY_DOOR_SHELL=$(current_shell)
-  export IMJOY_DOOR_SHELL
+  # The process that the line was typed in; the planner asks which shell it is.
+  export IMJOY_DOOR_SHELL=$PPID
   set -- "$PYTHON" -I -B -c "$HAND_OVER" "$PLACE" install "$@"
   if [ ${#NOTICES[@]} -gt 0 ]; then
     own_folder
     printf '%s\n' "${NOTICES[@]}" >"$FOLDER/notices"
     export IMJOY_DOOR_NOTICES=$FOLDER/notices
   fi
-  # Whether there is a planner in a wheel is known when it ends.
-  case $PLACE in *.whl) own_folder ;; esac
   # What follows in the pipe that this script came through is no answer to a question.
   [ -t 0 ] || exec </dev/null
   [ -n "$FOLDER" ] || exec "$@"
-  export IMJOY_DOOR_FOLDER=$FOLDER
+  export IMJOY_DOOR_FOLDER=${IMJOY_DOOR_FOLDER:-$FOLDER}
   "$@" <&0 &
   PLANNER=$! SIGNALLED=yes
   while [ "$SIGNALLED" = yes ]; do
@@ -700,27 +594,37 @@ hand_over() {
     case $answer in -1 | 127 | 255) ;; *) status=$answer ;; esac
   done
   TOLD=yes
-  case $status in
-  93)
-    PLANNER=""
-    die source.not_imjoy "$EXIT_REFUSED" "$PLACE is not imjoy, or an imjoy of before 0.12" "" \
-      "give a wheel, a checkout's folder or a git url: --from SOURCE"
-    ;;
-  129 | 143) status=$EXIT_INTERRUPTED ;;
-  esac
+  case $status in 129 | 143) status=$EXIT_INTERRUPTED ;; esac
   exit "$status"
 }
 
 main() {
-  set_defaults
+  PREFIX=${IMJOY_PREFIX:-${HOME:+$HOME/ImJoyApp}} MIRROR=${IMJOY_MIRROR:-} SOURCE="" OFFLINE="" UNINSTALL=no ASKED=""
+  JSON=no QUIET=no TOLD=no NOTICES=() TRIED=() WATCH="" PLANNER="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
   trap on_exit EXIT
   trap 'stop INT' INT
   trap 'stop TERM' TERM
   trap 'stop HUP' HUP
+  SYSTEM=$(uname -s 2>/dev/null) || SYSTEM=unknown
+  # An old Python's imjoy has unpacked its own sources, and this script with them.
+  [ "${IMJOY_DOOR:-}" = python ] || unset IMJOY_DOOR "${!IMJOY_DOOR_@}"
+  unset CDPATH GREP_OPTIONS TAR_OPTIONS GZIP __PYVENV_LAUNCHER__
+  export IMJOY_DOOR=${IMJOY_DOOR:-install.sh}
   read_options "$@"
+  # Of an imjoy, the planner tells these.
+  case $IMJOY_DOOR$ASKED in
+  install.sh--version)
+    printf 'imjoy %s\n' "$VERSION"
+    exit
+    ;;
+  install.sh-*)
+    print_help
+    exit
+    ;;
+  esac
   case $SYSTEM in
   Linux | Darwin | unknown) ;;
-  *) die host.system "$EXIT_REFUSED" "this script knows Linux and macOS, and this is $SYSTEM" "" \
+  *) die host.system "this script knows Linux and macOS, and this is $SYSTEM" "" \
     "on Windows, in PowerShell: irm $PROJECT_URL/raw/HEAD/install.ps1 | iex" ;;
   esac
   find_python || fetch_python

@@ -34,7 +34,7 @@ class Door:
 
     ``folder`` is a temporary one that the door removes; ``python`` a whole Python that it downloaded; ``source`` the
     source that it fetched, from ``archive`` where that was one; ``unreachable`` says why it got none; ``shell`` is the
-    shell that the line was typed in.
+    shell that the line was typed in, or the number of its process.
     """
 
     name: str = ""

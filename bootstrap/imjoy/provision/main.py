@@ -46,6 +46,7 @@ SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 ASK_SECONDS = 10.0
+SHELLS_OF_SCRIPTS = ("sh", "dash")
 
 
 def main(typed: Sequence[str]) -> int:
@@ -291,13 +292,19 @@ class _Run:
     def _shell(self, arguments: Arguments) -> str:
         """Return the shell that the line was typed in, as far as it is known: its start-up file is the one to name."""
         named = arguments.values.get("shell") or self._door.shell
-        if named:
+        if named and not named.isdigit():
             return shell_of_program(named) or named
         if os.name != "posix":
             return ""
-        command = ["ps", "-o", "comm=", "-p", str(os.getppid())]
-        parent = shell_of_program(ask(command, timeout=ASK_SECONDS).stdout.strip())
-        return parent or shell_of_program(self._context.environ.get("SHELL", "")) or ""
+        process = named or str(os.getppid())
+        try:
+            program = Path("/proc", process, "comm").read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            program = ask(["ps", "-o", "comm=", "-p", process], timeout=ASK_SECONDS).stdout.strip()
+        usual = self._context.environ.get("SHELL", "")
+        # Whoever types into a shell has a better one than that which scripts run in.
+        first, second = (usual, program) if program in SHELLS_OF_SCRIPTS else (program, usual)
+        return shell_of_program(first) or shell_of_program(second) or ""
 
     def _start(self, prefix: Path, arguments: Arguments) -> int:
         """Become ``imjoy start``, which wants the terminal for Ctrl-C and questions; stdin may still be a pipe."""

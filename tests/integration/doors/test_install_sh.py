@@ -58,6 +58,27 @@ def test_what_a_door_before_this_one_left_in_the_environment_is_not_handed_on(
     }
 
 
+def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_to_fetch_into(
+    machine: Machine, checkout: Path, script: Path
+) -> None:
+    unpacked = machine.temporary / "of an old Python"
+    unpacked.mkdir()
+    handed = {
+        "IMJOY_DOOR": "python",
+        "IMJOY_DOOR_FOLDER": str(unpacked),
+        "IMJOY_DOOR_SOURCE": "/up",
+        "IMJOY_DOOR_ARCHIVE": "/up.zip",
+    }
+    machine.variables |= handed
+    machine.has("python3", "kill -SEGV $$")
+    machine.python("python3.12")
+    said = told(machine.run(BASH, script, "--help", "--from", checkout))
+    assert said["words"] == ["install", "--help", "--from", str(checkout)]
+    assert {name: said["handed"][name] for name in handed} == handed
+    assert Path(said["handed"]["IMJOY_DOOR_NOTICES"]).parents[1] == unpacked
+    assert list(unpacked.iterdir()) == []
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish", "bash"])
 def test_it_comes_through_the_pipe_of_any_shell_and_says_which(
     shell: str, machine: Machine, checkout: Path
@@ -74,7 +95,7 @@ def test_it_comes_through_the_pipe_of_any_shell_and_says_which(
     # What is left of the pipe is no answer to a question.
     assert said["input"] == ""
     if Path("/proc/self/comm").exists():
-        assert said["handed"]["IMJOY_DOOR_SHELL"] == shell
+        assert said["shell"] == shell
 
 
 @pytest.mark.parametrize("piped", [False, True])
@@ -494,11 +515,12 @@ def test_ctrl_c_at_a_terminal_reaches_the_planner_once(
     assert machine.left() == []
 
 
-def test_what_the_planner_starts_out_of_a_wheel_hears_ctrl_c(
+def test_what_the_planner_starts_beside_a_folder_of_the_door_hears_ctrl_c(
     machine: Machine, script: Path, checkout: Path, tmp_path: Path
 ) -> None:
     """A shell has what it starts beside itself ignore it."""
-    machine.python()
+    machine.has("python3", "kill -SEGV $$")
+    machine.python("python3.12")
     main = checkout / "bootstrap" / "imjoy" / "provision" / "main.py"
     main.write_text(
         "import os\ndef main(words): os.execv('/bin/sh', ['sh', '-c', 'echo it runs; exec sleep 1000'])\n"

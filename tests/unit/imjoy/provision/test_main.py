@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from imjoy.provision.main import _signals_interrupt, main
+from imjoy.context import Context
+from imjoy.provision.arguments import Arguments
+from imjoy.provision.door import Door
+from imjoy.provision.main import _Run, _signals_interrupt, main
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
@@ -38,3 +44,24 @@ def test_a_package_that_is_named_is_answered_with_what_the_verb_does_and_what_wa
     assert told.startswith(f"error: numpy is not an option: {makes}")
     assert instead in told
     assert told.splitlines()[-1] == f"  next  imjoy {verb} --help"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ps")
+@pytest.mark.parametrize(("program", "shell"), [("fish", "fish"), ("sh", "zsh"), ("perl", "zsh")])
+def test_the_shell_is_the_process_that_a_door_names_or_the_usual_one(
+    program: str, shell: str, tmp_path: Path, home: Path
+) -> None:
+    shutil.copy2(shutil.which("cat") or "", tmp_path / program)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([tmp_path / program], stdin=pipe, stdout=pipe, bufsize=0) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"it runs\n")
+        # Only then has it its name.
+        assert process.stdout.readline() == b"it runs\n"
+        try:
+            run = _Run(
+                "install", Context(home, {"SHELL": "/bin/zsh"}), Door("install.sh", shell=str(process.pid))
+            )
+            assert run._shell(Arguments({}, frozenset(), ())) == shell
+        finally:
+            process.kill()
