@@ -162,6 +162,8 @@ function Read-Words([object[]]$Typed) {
         if ($word -eq '--') { $Door.Start = $rest; break }
         if ($kept -and $word -like '--*') { $Door.Start = @($word) + $rest; break }
         $name = ''
+        $joined = $word -match '^(--[a-z][a-z0-9-]*)=(.+)$'
+        if ($joined) { $word, $rest = $Matches[1], @($Matches[2]) }
         if ($word -match '^--?([a-z][a-z0-9-]*):?$') { $name = $Matches[1].Replace('-', '') }
         $fitting = @($Options.Keys | Where-Object { $name -and ($_ -eq $name -or $_ -like "$name*") })
         if ($name -in $fitting) { $fitting = @($name) }
@@ -171,7 +173,9 @@ function Read-Words([object[]]$Typed) {
         if ($Options[$fitting[0]]) {
             if ($rest.Count -eq 0 -or -not $rest[0]) { Stop-Usage "-$($fitting[0]) wants a value" }
             $value = $rest[0]
-            $at++
+            if (-not $joined) { $at++ }
+        } elseif ($joined) {
+            Stop-Usage "$($words[$at]) is not an option"
         } elseif ($word.EndsWith(':')) { $value = $rest.Count -gt 0 -and $rest[0] -notin 'False', '0'; $at++ }
         $Door.Given[$fitting[0]] = $value
     }

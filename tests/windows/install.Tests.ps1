@@ -216,6 +216,12 @@ $Profiles
         $lines[-1] | Should -Be 'code 9, 1 of stderr'
     }
 
+    It 'takes a value behind an equals sign, as the planner does' {
+        $told = (Invoke-Script @('--prefix=C:\a=b', '--from', $Double)).Said | ConvertFrom-Json
+        $told.typed | Should -Be @('--prefix', 'C:\a=b', '--from', $Double)
+        ((Invoke-Script @('--json', '--quiet=1')).Said | ConvertFrom-Json).error.id | Should -Be 'usage.wrong'
+    }
+
     It 'is what an old Python has unpacked' {
         $unpacked = @{ IMJOY_DOOR = 'python'; IMJOY_DOOR_SOURCE = 'C:\up'; IMJOY_DOOR_ARCHIVE = 'C:\up.zip' }
         $told = (Invoke-Script @('--help', '--from', $Double) $unpacked).Said | ConvertFrom-Json
