@@ -58,7 +58,7 @@ def test_an_own_image_filtered(
 ) -> None:
     app = open_app(engine)
     page = app.page
-    page.get_by_role("button", name="More examples").click()
+    page.get_by_role("button", name="Gallery").click()
     page.get_by_role("dialog").get_by_role("button", name="Load Filters").click()
     app.card("Filters").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
     (image := tmp_path / "nuclei.tif").write_bytes(tiff(nuclei()))
@@ -73,6 +73,6 @@ def test_an_own_image_filtered(
 
 def test_the_gallery(open_app: Callable[[Engine], App], engine: Engine, scheme: str) -> None:
     page = open_app(engine).page
-    page.get_by_role("button", name="More examples").click()
+    page.get_by_role("button", name="Gallery").click()
     page.get_by_role("dialog").get_by_role("button", name="Load Filters").wait_for()
     keep(page, "gallery", scheme)

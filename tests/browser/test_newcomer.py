@@ -1,4 +1,4 @@
-"""A newcomer: from the icon in the menu to an image of their own, filtered and saved, in six clicks."""
+"""A newcomer: from the install line to an image of their own, filtered and saved, in six clicks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import ENVIRONMENT_MILLISECONDS, App, Engine, without_public_list
+from .conftest import ENVIRONMENT_MILLISECONDS, PATIENCE_MILLISECONDS, App, Engine, without_public_list
 from .test_inputs import cells, tiff
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the icon is one of Linux")
 
 MOST_CLICKS = 6
 SECONDS = 120.0
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path("ImJoyApp", "bin", "imjoy")
 NOWHERE = "http://127.0.0.1:9"
 WITHOUT_NETWORK = dict.fromkeys(
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), NOWHERE
@@ -53,64 +56,106 @@ class Newcomer:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, stores: Path) -> Iterator[Path]:
-    """A workspace that has the app's files and shares environments; its engine is stopped at the end."""
-    folder = tmp_path / "workspace"
-    (folder / ".imjoy").mkdir(parents=True, mode=0o700)
+def account(home: Path, stores: Path) -> Iterator[Path]:
+    """A clean account; its workspace has the app's files and shares environments, its engine is stopped at the end."""
+    private = home / "ImJoyWorkspace" / ".imjoy"
+    private.mkdir(parents=True, mode=0o700)
     for name in ("webapp", "environments"):
-        (folder / ".imjoy" / name).symlink_to(stores / name, target_is_directory=True)
-    without_public_list(folder / ".imjoy")
-    yield folder
-    imjoy("stop", "--workspace", str(folder))
+        (private / name).symlink_to(stores / name, target_is_directory=True)
+    without_public_list(private)
+    yield home
+    if (home / PROGRAM).exists():
+        imjoy(home, "stop")
 
 
-def imjoy(*words: str) -> Any:
-    """Run imjoy and return its document."""
-    argv = [sys.executable, "-m", "imjoy", *words, "--json"]
-    return json.loads(
-        subprocess.run(argv, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+def imjoy(account: Path, *words: str) -> Any:
+    """Run the account's imjoy and return its document."""
+    argv = [str(account / PROGRAM), *words, "--json"]
+    done = subprocess.run(argv, env=variables(account), check=True, capture_output=True, timeout=SECONDS)
+    return json.loads(done.stdout)
+
+
+def variables(account: Path, **more: str) -> dict[str, str]:
+    """Return the variables of a new account: nothing of this one's but where programs and their caches are."""
+    kept = (
+        "PATH",
+        "LANG",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+        "UV_CACHE_DIR",
+        "PIP_CACHE_DIR",
+        "PIP_FIND_LINKS",
     )
+    return {"HOME": str(account), **{name: os.environ[name] for name in kept if name in os.environ}, **more}
 
 
-@pytest.mark.timeout(600)
-def test_six_clicks_lead_from_the_icon_to_an_own_image_filtered_and_saved_also_without_a_network(
-    home: Path, workspace: Path, tmp_path: Path, browser: Any
+@contextmanager
+def typed_install_line(environ: dict[str, str], *options: str) -> Iterator[None]:
+    """Do what the README's line does: the script through a pipe, and the engine of `--start` until the end."""
+    with (ROOT / "install.sh").open() as script, (Path(environ["HOME"]) / "install.log").open("wb") as log:
+        argv = ["bash", "-s", "--", "--start", *options]
+        with subprocess.Popen(argv, env=environ, stdin=script, stdout=log, stderr=log) as line:
+            try:
+                yield
+            finally:
+                line.terminate()
+
+
+@pytest.mark.timeout(900)
+def test_six_clicks_lead_from_the_install_line_to_an_own_image_filtered_and_saved_also_without_a_network(
+    account: Path, wheel: Path, tmp_path: Path, browser: Any
 ) -> None:
-    # A double of the window, which opens what it is told in the browser of the test.
+    # Doubles of a browser, which pass on what they are told to open to the one of the test.
     browsers = tmp_path / "browsers"
     browsers.mkdir()
     os.mkfifo(told := tmp_path / "told")
-    (browsers / "chromium").write_text(f'#!/bin/sh\necho "$1" >"{told}"\n')
-    (browsers / "chromium").chmod(0o755)
-    environ = {name: value for name, value in os.environ.items() if name not in ("CI", "BROWSER")}
-    environ |= {"DISPLAY": ":99", "PATH": f"{browsers}:{environ['PATH']}"}
-    files = imjoy("desktop", "add", "--workspace", str(workspace))["files"]
-    entry = next(Path(each) for each in files if each.endswith(".desktop"))
+    for name in ("chromium", "a-browser"):
+        (browsers / name).write_text(f'#!/bin/sh\necho "$1" >"{told}"\n')
+        (browsers / name).chmod(0o755)
+    environ = variables(account, DISPLAY=":99", BROWSER=f"{browsers / 'a-browser'} %s")
+    environ["PATH"] = f"{browsers}:{environ['PATH']}"
     (image := tmp_path / "cells.tif").write_bytes(tiff(cells()))
-    for network in (True, False):
-        newcomer = Newcomer()
-        newcomer.click_on_icon(entry, environ if network else {**environ, **WITHOUT_NETWORK})
-        # A profile of its own, as on a clean account.
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
-        page = context.new_page()
-        page.goto(told.read_text().strip().removeprefix("--app="))
-        page.get_by_role("button", name="Connected").wait_for()
-        url = imjoy("status", "--workspace", str(workspace))["url"]
-        app = App(page, Engine(url, workspace, process=None))  # type: ignore[arg-type]  # not ours to stop
-        newcomer.click(page.get_by_role("button", name="Gallery"))
-        newcomer.click(page.get_by_role("dialog").get_by_role("button", name="Load Filters"))
-        app.card("Filters").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
-        app.drop(image)
-        expect(page.locator(".entry.input")).to_contain_text("uint16 32 × 40")
-        newcomer.choose(page.locator(".entry.input").get_by_label("Run a plugin on this"), "Filters")
-        newcomer.click(page.get_by_role("dialog").get_by_role("button", name="Run"))
-        filtered = page.locator(".entry.result figure.picture").last
-        with page.expect_download() as waiting:
-            newcomer.choose(filtered.get_by_label("Save"), "tiff")
-        assert size(Path(waiting.value.path()).read_bytes()) == (40, 32)
-        assert newcomer.clicks <= MOST_CLICKS
-        context.close()
-        imjoy("stop", "--workspace", str(workspace))
+    newcomer = Newcomer()
+    with typed_install_line(
+        environ, "--from", str(wheel), "--distribution", "venv", "--desktop", "--", "--port", "0"
+    ):
+        filter_and_save(newcomer, browser, told, account, image)
+        imjoy(account, "stop")
+    assert newcomer.clicks <= MOST_CLICKS
+    # The next day, by the icon, and without a network.
+    newcomer = Newcomer()
+    entry = Path(os.environ["XDG_DATA_HOME"], "applications", "imjoy.desktop")
+    del environ["BROWSER"]
+    newcomer.click_on_icon(entry, {**environ, **WITHOUT_NETWORK})
+    filter_and_save(newcomer, browser, told, account, image)
+    assert newcomer.clicks <= MOST_CLICKS
+
+
+def filter_and_save(newcomer: Newcomer, browser: Any, told: Path, account: Path, image: Path) -> None:
+    """Go from the page that a browser is told to open to a TIFF of the filtered image."""
+    # A profile of its own, as on a clean account.
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page.goto(told.read_text().strip().removeprefix("--app="))
+    # The first start greets, and hands over the token for other apps.
+    if page.title() == "ImJoy Plugin Engine":
+        newcomer.click(page.get_by_role("link", name="Open it, connected"))
+    page.get_by_role("button", name="Connected").wait_for()
+    url = imjoy(account, "status")["url"]
+    app = App(page, Engine(url, account / "ImJoyWorkspace", process=None))  # type: ignore[arg-type]  # not ours to stop
+    newcomer.click(page.get_by_role("button", name="Gallery"))
+    newcomer.click(page.get_by_role("dialog").get_by_role("button", name="Load Filters"))
+    app.card("Filters").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
+    app.drop(image)
+    expect(page.locator(".entry.input")).to_contain_text("uint16 32 × 40")
+    newcomer.choose(page.locator(".entry.input").get_by_label("Run a plugin on this"), "Filters")
+    newcomer.click(page.get_by_role("dialog").get_by_role("button", name="Run"))
+    filtered = page.locator(".entry.result figure.picture").last
+    with page.expect_download() as waiting:
+        newcomer.choose(filtered.get_by_label("Save"), "tiff")
+    assert size(Path(waiting.value.path()).read_bytes()) == (40, 32)
+    context.close()
 
 
 def size(content: bytes) -> tuple[int, int]:
