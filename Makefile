@@ -10,7 +10,7 @@ PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.
   tests/unit/imjoy_engine/webapp/page/
 PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures soak hostile mutants faults every-step upgrade-matrix site pictures fmt fuzz architecture clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures bench-paired soak hostile mutants faults every-step upgrade-matrix site pictures fmt fuzz architecture clean
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
 # good, and its name stands above for somebody to look into. What fails twice fails the run, and so do more than ten.
@@ -75,6 +75,10 @@ bench: $(READY)
 # A picture of 4096 x 4096 values in headless Chromium: shown, moved, and beside it a bare putImageData.
 bench-pictures: $(READY)
 	$(BIN)/python bench/pictures.py
+
+# Start, idle memory and first paint beside those of an older commit; make bench-paired PAIRED="COMMIT ROUNDS".
+bench-paired: $(READY)
+	$(BIN)/python bench/paired.py $(PAIRED)
 
 # 200 clients of 50 plugins for ten minutes; make soak SOAK=--hour for an hour.
 soak: $(READY)
