@@ -49,6 +49,7 @@ def make_channel(folder: Path, cache: Path = CACHE) -> CondaChannel:
     channel.add_module("small", "2.0")
     channel.add_module("middle", depends=("python", "small <2"))
     channel.add_module("modern", depends=("python >=3.8", "small >=2"))
+    channel.add_module("computes", depends=("python", "__cuda >=12.4"))
     return channel
 
 

@@ -67,6 +67,18 @@ def failure(store: EnvironmentStore, spec: EnvironmentSpec) -> ImJoyError:
     return caught.value
 
 
+def test_where_the_login_node_has_no_gpu_a_person_says_what_the_nodes_have(
+    store: EnvironmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = conda("3.11", "computes")
+    # As conda has it: set to nothing, there is none.
+    monkeypatch.setenv("CONDA_OVERRIDE_CUDA", "")
+    assert "__cuda" in failure(store, spec).why
+    monkeypatch.setenv("CONDA_OVERRIDE_CUDA", "12.4")
+    python = asyncio.run(store.ensure(spec, ignore))
+    assert output_of(python, "import computes; print(computes.version)") == "1.0"
+
+
 def test_a_conda_environment_is_built_with_progress_and_then_needs_nobody(
     store: EnvironmentStore, channel: ChannelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
