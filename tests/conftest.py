@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psutil
@@ -45,9 +47,25 @@ SETTINGS_OF_THE_MACHINE = (
 )
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know whether their test failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a fresh home that this test, and every process it starts, takes for the real one."""
+def home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Path]:
+    """Return a fresh home that this test, and every process it starts, takes for the real one.
+
+    It is deleted, as an install takes 500 MB of it, unless the test failed.
+    """
     folder = tmp_path_factory.mktemp("home")
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(folder))
@@ -68,7 +86,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR", str(REAL_HOME / ".cache" / "pip")))
     monkeypatch.setenv("NPM_CONFIG_CACHE", os.environ.get("NPM_CONFIG_CACHE", str(REAL_HOME / ".npm")))
     monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT", str(REAL_HOME / ".pyenv")))
-    return folder
+    yield folder
+    if not request.node.stash.get(FAILED, False):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -81,7 +101,7 @@ def only_user_of_8080(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 @pytest.fixture(autouse=True)
 def no_process_left_behind(home: Path) -> Iterator[None]:
     """Fail a test whose processes outlive it by more than ten seconds, detached ones included."""
-    before = set(psutil.Process().children(recursive=True))
+    before = frozenset(psutil.pids())
     yield
     deadline = time.monotonic() + LEAK_GRACE_SECONDS
     while (left := processes_of(home, before)) and time.monotonic() < deadline:
@@ -98,10 +118,24 @@ def no_process_left_behind(home: Path) -> Iterator[None]:
         pytest.fail("processes left behind: " + "; ".join(told))
 
 
-def processes_of(home: Path, before: set[psutil.Process]) -> list[psutil.Process]:
-    """Return our own new descendants, and whatever else on this machine lives in the test's home."""
-    mine = {each for each in psutil.Process().children(recursive=True) if each not in before}
-    return [each for each in psutil.process_iter() if each in mine or lives_in(each, home)]
+def processes_of(home: Path, before: frozenset[int]) -> list[psutil.Process]:
+    """Return our own new descendants, and whatever else on this machine lives in the test's home.
+
+    Looking at those alone that were not there before makes this quick, and it is done for every test.
+    """
+    new = []
+    for pid in frozenset(psutil.pids()) - before:
+        with contextlib.suppress(psutil.Error):
+            new.append(psutil.Process(pid))
+    return [each for each in new if is_ours(each) or lives_in(each, home)]
+
+
+def is_ours(process: psutil.Process) -> bool:
+    """Whether we, or what we started, have started a process."""
+    try:
+        return os.getpid() in (each.pid for each in process.parents())
+    except (psutil.Error, OSError):
+        return False
 
 
 def lives_in(process: psutil.Process, home: Path) -> bool:
