@@ -37,7 +37,7 @@ test-windows: $(READY)
 test-macos: $(READY)
 	TEST_MACOS=1 $(BIN)/python -m pytest tests/integration/doors
 
-# Every old interpreter that is here, where the other targets take one of each kind.
+# Every interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)
 	IMJOY_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy
 
