@@ -6,6 +6,7 @@ import functools
 import os
 import struct
 import sys
+from pathlib import Path
 from typing import Any
 
 # bsd/sys/attr.h of xnu, at 1031c584a5e3: struct attrlist, the number of its groups, and of the group "fork" what says
@@ -20,7 +21,9 @@ REPLY = struct.Struct("II")
 
 def bytes_of(file: os.DirEntry[str]) -> int:
     """Return the bytes of a file by the number of its hard links and, on APFS, of its clones. Raises ``OSError``."""
-    status = file.stat(follow_symlinks=False)
+    # What a listing of Windows says of a file leaves its links out.
+    windows = sys.platform == "win32"
+    status = Path(file.path).lstat() if windows else file.stat(follow_symlinks=False)
     return status.st_size // (max(status.st_nlink, 1) * clones(file.path))
 
 

@@ -156,4 +156,4 @@ def test_the_answer_names_its_file_and_shows_it_on_a_terminal_alone(
         TerminalInterface(report, "kitty").show({"event": "result", "value": value})
     shown = capsys.readouterr().out
     assert shown.count("\x1b_G") == (2 if terminal else 0)
-    assert str(figure) in shown
+    assert figure.name in shown

@@ -50,7 +50,8 @@ def test_the_entry_of_linux_opens_a_window_and_starts_the_engine() -> None:
     assert entry.path == Path("/home/ada/.local/share/applications/imjoy.desktop")
     text = entry.content.decode()
     assert "Exec=/home/ada/ImJoyApp/bin/imjoy open --start --window --workspace /data/lab\n" in text
-    assert f"Icon={icon.path}\n" in text
+    escaped = str(icon.path).replace("\\", "\\\\")
+    assert f"Icon={escaped}\n" in text
 
 
 def test_the_unit_of_systemd_starts_the_engine_and_is_enabled_by_its_link() -> None:

@@ -107,7 +107,7 @@ def test_an_adopted_conda_s_own_settings_count(tmp_path: Path, environ: dict[str
 
 def test_a_cache_that_cannot_be_made_is_passed_over(tmp_path: Path, environ: dict[str, str]) -> None:
     never = "Q:\\pkgs" if os.name == "nt" else "/dev/null/pkgs"
-    (tmp_path / ".condarc").write_text(f"pkgs_dirs: ['{never}', '{tmp_path / 'second'}']\n")
+    (tmp_path / ".condarc").write_text(f"pkgs_dirs: ['{never}', '{tmp_path / 'second'}']\n", encoding="utf-8")
     assert read_conda_settings(environ, None).package_cache == tmp_path / "second"
 
 
@@ -115,7 +115,7 @@ def test_a_cache_on_a_drive_that_is_gone_is_passed_over(
     tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone" / "pkgs"
-    (tmp_path / ".condarc").write_text(f"pkgs_dirs: ['{gone}', '{tmp_path / 'second'}']\n")
+    (tmp_path / ".condarc").write_text(f"pkgs_dirs: ['{gone}', '{tmp_path / 'second'}']\n", encoding="utf-8")
     (tmp_path / "second").mkdir()
     # Of a drive that is gone not even its first folder is there.
     monkeypatch.setattr(Path, "exists", lambda path: path == tmp_path / "second")
