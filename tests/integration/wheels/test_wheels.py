@@ -23,7 +23,7 @@ PLATFORMS = (
     "aarch64-apple-darwin",
     "x86_64-pc-windows-msvc",
 )
-PYTHONS = ("3.10", "3.13")
+PYTHONS = ("3.10", "3.13", "3.14")
 OLDEST_MACOS = "11.0"
 COMPILE_SECONDS = 300
 NO_NETWORK = ("error sending request", "dns error", "Failed to fetch", "operation timed out")
