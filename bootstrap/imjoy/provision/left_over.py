@@ -35,8 +35,11 @@ def note_user(folder: Path) -> None:
 def places(prefix: Path) -> tuple[Path, ...]:
     """Return where doors make their folders."""
     nearest = next((each for each in (prefix.parent, *prefix.parents) if each.is_dir()), prefix.parent)
-    usual = [Path("/tmp")] if os.name == "posix" else []
-    return tuple(dict.fromkeys((Path(tempfile.gettempdir()), *usual, nearest)))
+    return tuple(dict.fromkeys((*_temporary(), nearest)))
+
+
+def _temporary() -> tuple[Path, ...]:
+    return (Path(tempfile.gettempdir()), *([Path("/tmp")] if os.name == "posix" else []))
 
 
 def sweep_doors(folders: Iterable[Path]) -> None:
@@ -53,8 +56,10 @@ def _is_left(folder: Path, machine: str, pid: int) -> bool:
     here = platform.node()
     if sys.platform == "win32":
         here, machine = here[:NETBIOS_LENGTH].upper(), machine.upper()
-    # A temporary folder may be shared with machines whose processes we do not see, such as containers.
-    if machine != here or folder.is_symlink() or not folder.is_dir() or is_running(pid):
+    # A temporary folder may be shared with machines whose processes we do not see, such as containers; not so a Mac's
+    # own one, and a Mac's name changes with the network.
+    own = sys.platform == "darwin" and folder.parent in _temporary()
+    if (machine != here and not own) or folder.is_symlink() or not folder.is_dir() or is_running(pid):
         return False
     about = folder.stat()
     if sys.platform != "win32" and about.st_uid != os.getuid():

@@ -64,6 +64,18 @@ def test_what_may_be_in_use_stays(tmp_path: Path, ended: str) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_on_a_mac_whose_name_has_changed_its_own_temporary_folder_is_swept_and_no_other(
+    ended: str, a_mac: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = a_mac / "shared"
+    shared.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(a_mac))
+    name = f"imjoy-door-adas-mac.cafe.example-{ended.partition(' ')[0]}-aX09"
+    ours, elsewhere = folder(a_mac, name), folder(shared, name)
+    sweep_doors([a_mac, shared])
+    assert (ours.exists(), elsewhere.exists()) == (False, True)
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can give files away")
 def test_another_person_s_stays(tmp_path: Path, ended: str) -> None:
     theirs = folder(tmp_path, f"imjoy-door-{HERE}-{ended.partition(' ')[0]}-aX09")

@@ -1,4 +1,4 @@
-"""What an uninstall says."""
+"""What an install that cannot be and an uninstall say."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import pytest
 
 import imjoy
 from imjoy.context import Context
+from imjoy.provision.plan import Plan
+from imjoy.provision.preflight import Finding
+from imjoy.provision.source import Source
 from imjoy.provision.uninstall import Uninstall
-from imjoy.provision.words import uninstall_lines
+from imjoy.provision.words import show_refusal, uninstall_lines
 
 
 @pytest.mark.parametrize("by_pip", [True, False])
@@ -25,3 +28,15 @@ def test_who_had_pip_install_imjoy_learns_what_takes_it_away(
     lines = list(uninstall_lines(nothing, Context(home, {})))
     assert len(lines) == 1 + by_pip
     assert by_pip == ("-m pip uninstall imjoy" in lines[-1])
+
+
+def test_a_refusal_says_what_was_found_on_the_way_there_and_nothing_twice(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = Finding("host.python", "imjoy needs Python 3.10", "install Python")
+    notices = ("the proxy does not answer", "imjoy needs Python 3.10")
+    source = Source("index", "imjoy")
+    show_refusal(Plan("install", home / "ImJoyApp", "venv", "", source, notices=notices, problems=(problem,)))
+    said = capsys.readouterr().err
+    assert "note  the proxy does not answer" in said
+    assert said.count("imjoy needs Python 3.10") == 1
