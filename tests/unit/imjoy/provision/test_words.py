@@ -35,7 +35,7 @@ def test_a_refusal_says_what_was_found_on_the_way_there_and_nothing_twice(
 ) -> None:
     problem = Finding("host.python", "imjoy needs Python 3.10", "install Python")
     notices = ("the proxy does not answer", "imjoy needs Python 3.10")
-    source = Source("index", "imjoy")
+    source = Source("unknown", "imjoy")
     show_refusal(Plan("install", home / "ImJoyApp", "venv", "", source, notices=notices, problems=(problem,)))
     said = capsys.readouterr().err
     assert "note  the proxy does not answer" in said
