@@ -29,6 +29,7 @@ IN_BASE = {
 """What conda came with, in the versions that it needs: older ones than imjoy wants (they only say so)."""
 # What an interpreter does without in these tests; a quarter of its size is left.
 NEEDLESS = ("test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter", "site-packages")
+WINDOWS_PARTS = ("DLLs", "Lib")
 
 
 def sub_platform() -> str:
@@ -94,10 +95,11 @@ class CondaChannel:
     Big packages are made once into ``cache`` (of this machine, for as long as nothing of them changes) and linked.
     """
 
-    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, cache: Path | None = None, platform: str = "") -> None:
         self.folder = folder
         self._cache = cache
-        self._records: dict[str, dict[str, dict[str, object]]] = {sub_platform(): {}, "noarch": {}}
+        self._platform = platform or sub_platform()
+        self._records: dict[str, dict[str, dict[str, object]]] = {self._platform: {}, "noarch": {}}
         self.write_index()
 
     def add(
@@ -112,7 +114,7 @@ class CondaChannel:
         entry_points: Sequence[str] = (),
     ) -> Path:
         """Write a package with ``files`` (paths in the prefix: content, or a file to take it from); return it."""
-        subdir = "noarch" if noarch else sub_platform()
+        subdir = "noarch" if noarch else self._platform
         build = "py_0" if noarch else "0"
         times = {path: data.stat().st_mtime for path, data in (files or {}).items() if isinstance(data, Path)}
         content = {
@@ -184,6 +186,23 @@ class CondaChannel:
             f"python {program} {program.stat().st_mtime_ns}",
             lambda: self._add_python(prefix, version, program),
         )
+
+    def add_windows_python(self, folder: Path, version: str) -> Path:
+        """Repackage the Python for Windows in a folder, which there is a prefix as it is."""
+        files: dict[str, bytes | Path] = {}
+        for path in sorted(folder.rglob("*")):
+            inner = path.relative_to(folder)
+            if (
+                path.is_file()
+                and inner.parts[0] in WINDOWS_PARTS
+                and not set(inner.parts) & {*NEEDLESS, "__pycache__"}
+            ):
+                files[inner.as_posix()] = path
+        for path in folder.glob("*.*"):
+            if path.suffix in (".exe", ".dll"):
+                files[path.name] = path
+        files["Lib/site-packages/README.txt"] = b"packages\n"
+        return self.add("python", version, files, depends=("__win",))
 
     def add_distribution(
         self, name: str, *, entry_points: Sequence[str] = (), as_version: str = "", alone: bool = False
@@ -277,7 +296,7 @@ class CondaChannel:
 
     def has_python(self, version: str) -> bool:
         """Whether there is a Python of this minor version, such as ``3.6``."""
-        return any(name.startswith(f"python-{version}.") for name in self._records[sub_platform()])
+        return any(name.startswith(f"python-{version}.") for name in self._records[self._platform])
 
     def write_index(self) -> None:
         """Write ``repodata.json`` for what is there."""

@@ -1,4 +1,7 @@
-"""A Windows to run imjoy on. ``.ci/run`` makes one where it can, and names its folder in IMJOY_WINDOWS_BENCH."""
+"""A Windows to run imjoy on: the one that the tests run on, else one in Wine, whose folder IMJOY_WINDOWS_BENCH names.
+
+``.ci/run`` makes that where it can.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
+import sys
+import sysconfig
 import tarfile
 import tempfile
 import time
@@ -14,12 +20,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from tests.integration.cli.conftest import OnTerminal
+if TYPE_CHECKING:
+    from tests.integration.cli.conftest import OnTerminal
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "engine" / "imjoy_engine" / "webapp" / "examples"
@@ -57,6 +64,29 @@ class Windows:
         """Return where its C: lies."""
         return self.folder / "prefix" / "drive_c"
 
+    @property
+    def python(self) -> str:
+        """Return the folder of its Python."""
+        return "C:\\Python311"
+
+    @property
+    def command(self) -> str:
+        """Return what ``imjoy`` runs."""
+        return "C:\\Python311\\Scripts\\imjoy.exe"
+
+    def line(self, tool: str, words: tuple[str, ...]) -> list[str]:
+        """Return what runs a tool."""
+        return [str(self.folder / "bin" / tool), *words]
+
+    def is_private(self, file: Path) -> bool:
+        """Whether nobody but the person may read a file."""
+        # Wine keeps a list of Windows as a mode, in which the person's share is the group's too.
+        return stat.S_IMODE(file.stat().st_mode) & 0o007 == 0
+
+    def open_to_everyone(self, file: Path) -> None:
+        """Let everybody read a file."""
+        file.chmod(0o644)
+
     def path(self, name: str) -> Path:
         """Return where ``C:\\…`` lies."""
         return self.drive.joinpath(*name.split("\\")[1:])
@@ -68,7 +98,7 @@ class Windows:
         # Files, not pipes: what the first program has Wine start holds them open.
         with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told:
             code = subprocess.run(
-                [self.folder / "bin" / tool, *words],
+                self.line(tool, words),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=told,
@@ -86,14 +116,18 @@ class Windows:
     def started(self, tool: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run one of the bench's tools beside the test, and say nothing of what it says."""
         with subprocess.Popen(
-            [self.folder / "bin" / tool, *words],
+            self.line(tool, words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "WINEPATH": PYTHON_ON_PATH},
         ) as process:
-            yield process
-            process.wait(RUN_SECONDS)
+            try:
+                yield process
+                process.wait(RUN_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
 
     def processes(self, mark: str) -> list[psutil.Process]:
         """Return the programs of Windows that have ``mark`` in their command line, as this machine sees them."""
@@ -122,6 +156,35 @@ class Windows:
         return self.run("pwsh", *self.door(), *words, environ=environ)
 
 
+@dataclass(frozen=True)
+class ThisWindows(Windows):
+    """The Windows that the tests run on, such as that of the workflow."""
+
+    @property
+    def drive(self) -> Path:
+        return self.folder
+
+    @property
+    def python(self) -> str:
+        return sys.base_prefix
+
+    @property
+    def command(self) -> str:
+        return str(Path(sysconfig.get_path("scripts"), "imjoy.exe"))
+
+    def line(self, tool: str, words: tuple[str, ...]) -> list[str]:
+        known = {"imjoy": [self.command], "winpython": [sys.executable], "winrun": [], "pwsh": ["pwsh.exe"]}
+        return [*known[tool], *words]
+
+    def is_private(self, file: Path) -> bool:
+        listed = self.run("winrun", "icacls.exe", str(file))
+        assert listed.code == 0, listed
+        return not re.search(r"\b(?:Everyone|Users):", listed.said)
+
+    def open_to_everyone(self, file: Path) -> None:
+        assert self.run("winrun", "icacls.exe", str(file), "/grant", "*S-1-1-0:R").code == 0
+
+
 def wait_for(what: Callable[[], object], of: str) -> None:
     """Wait until something is so, for as long as a program may take."""
     deadline = time.monotonic() + RUN_SECONDS
@@ -133,6 +196,8 @@ def wait_for(what: Callable[[], object], of: str) -> None:
 @pytest.fixture(scope="session")
 def windows() -> Windows:
     """Return the Windows that there is."""
+    if os.name == "nt":
+        return ThisWindows(Path("C:\\"), Path.home())
     folder = os.environ.get("IMJOY_WINDOWS_BENCH", "")
     if not folder:
         pytest.skip("there is no Windows here: IMJOY_WINDOWS_BENCH names none")
@@ -172,13 +237,18 @@ def offline(windows: Windows) -> Iterator[tuple[str, dict[str, str]]]:
 @pytest.fixture
 def on_terminal(windows: Windows) -> Iterator[Callable[..., OnTerminal]]:
     """Return a function that starts one of the bench's tools on a terminal; what still runs at the end is ended."""
+    if os.name == "nt":
+        pytest.skip("Windows has no terminal that a test could type on")
+    from tests.integration.cli.conftest import OnTerminal
+
     begun: list[OnTerminal] = []
     # What the first program has Wine start would hold the terminal open.
     windows.run("winrun", "cmd.exe", "/c", "exit")
 
     def start(tool: str, *words: str) -> OnTerminal:
-        command = [str(windows.folder / "bin" / tool), *words]
-        begun.append(OnTerminal(command, 200, {"WINEPATH": PYTHON_ON_PATH}, 50, RUN_SECONDS))
+        begun.append(
+            OnTerminal(windows.line(tool, words), 200, {"WINEPATH": PYTHON_ON_PATH}, 50, RUN_SECONDS)
+        )
         return begun[-1]
 
     yield start

@@ -49,6 +49,9 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
     assert installed.code == 0, installed
     assert installed.document["action"] == "install"
     assert (prefix / ".imjoy" / "python").is_dir() == (not python.startswith("with a "))
+    for name in ("pip", "imjoy"):
+        [by] = prefix.glob(f"Lib/site-packages/{name}-*.dist-info/INSTALLER")
+        assert by.read_text().strip() == "uv", name  # not the slow way, which is there for when that fails
 
     name = f"C:\\users\\{windows.home.name}\\ImJoyApp"
     example = windows.run(

@@ -7,18 +7,19 @@ import json
 import os
 import re
 import shutil
-import stat
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from imjoy_engine.client import EngineClient
-from tests.integration.cli.conftest import OnTerminal
 from tests.windows.conftest import EXAMPLES, Done, Windows, wait_for
+
+if TYPE_CHECKING:
+    from tests.integration.cli.conftest import OnTerminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -76,6 +77,32 @@ held.listen()
 open(sys.argv[1], "w").write(str(held.getsockname()[1]))
 while True:
     held.accept()[0].close()
+"""
+
+# A window that nobody sees, such as those of the Explorer: writes down when it is told that the environment changed.
+LISTENER = """\
+import ctypes, sys
+from ctypes import wintypes
+user = ctypes.windll.user32
+handler = ctypes.WINFUNCTYPE(ctypes.c_ssize_t, wintypes.HWND, wintypes.UINT, wintypes.WPARAM, wintypes.LPARAM)
+user.DefWindowProcW.argtypes = [wintypes.HWND, wintypes.UINT, wintypes.WPARAM, wintypes.LPARAM]
+user.DefWindowProcW.restype = ctypes.c_ssize_t
+@handler
+def hear(window, message, first, second):
+    if message == 0x001A and second and ctypes.wstring_at(second) == "Environment":
+        open(sys.argv[1], "w").write("told")
+        user.PostQuitMessage(0)
+    return user.DefWindowProcW(window, message, first, second)
+class Kind(ctypes.Structure):
+    _fields_ = [("style", wintypes.UINT), ("hear", handler), ("a", ctypes.c_int), ("b", ctypes.c_int),
+        ("instance", wintypes.HANDLE), ("icon", wintypes.HANDLE), ("cursor", wintypes.HANDLE),
+        ("brush", wintypes.HANDLE), ("menu", wintypes.LPCWSTR), ("name", wintypes.LPCWSTR)]
+user.RegisterClassW(ctypes.byref(Kind(hear=hear, name="Listener")))
+assert user.CreateWindowExW(0, "Listener", "Listener", 0, 0, 0, 0, 0, None, None, None, None)
+open(sys.argv[1], "w").write("there")
+message = wintypes.MSG()
+while user.GetMessageW(ctypes.byref(message), None, 0, 0) > 0:
+    user.DispatchMessageW(ctypes.byref(message))
 """
 
 
@@ -145,9 +172,7 @@ def test_an_engine_is_started_known_asked_and_stopped(windows: Windows, workspac
 def test_nobody_else_may_read_the_token(windows: Windows, workspace: str) -> None:
     start(windows, workspace)
     private = windows.path(workspace) / ".imjoy"
-    # Wine keeps a list of Windows as a mode, in which the person's share is the group's too: seen from outside.
-    assert stat.S_IMODE((private / "token").stat().st_mode) & 0o007 == 0
-    assert stat.S_IMODE(private.stat().st_mode) & 0o007 == 0
+    assert windows.is_private(private / "token") and windows.is_private(private)
     seen = windows.run(
         "pwsh",
         "-NoProfile",
@@ -155,12 +180,12 @@ def test_nobody_else_may_read_the_token(windows: Windows, workspace: str) -> Non
         f"(Get-Acl '{workspace}\\.imjoy\\token').Access.IdentityReference.Value",
     )
     assert "Everyone" not in seen.said and seen.said.strip(), seen
-    (private / "token").chmod(0o644)
+    windows.open_to_everyone(private / "token")
     look = ("doctor", "--only", "engine.token", "--workspace", workspace)
     found = windows.run("imjoy", *look)
     assert found.code == 1 and "Everyone" in found.said, found
     assert windows.run("imjoy", *look, "--fix", "--yes").code == 0
-    assert stat.S_IMODE((private / "token").stat().st_mode) & 0o007 == 0
+    assert windows.is_private(private / "token")
 
 
 @pytest.mark.parametrize("what", ["the plugin", "its process", "the engine", "the engine by force"])
@@ -195,7 +220,7 @@ def test_a_plugin_runs_and_every_letter_of_it_reaches_a_file_and_a_pipe(
 ) -> None:
     file = write_plugin(windows, workspace, RUN)
     # Its own letters a .cmd would have in that code page, so it has none.
-    run = 'C:\\Python311\\Scripts\\imjoy.exe run "%PLUGIN%" --json --workspace "%WORKSPACE%"'
+    run = f'"{windows.command}" run "%PLUGIN%" --json --workspace "%WORKSPACE%"'
     line = f'@chcp {page} >nul\r\n@{run} >"%WORKSPACE%\\out.txt" 2>"%WORKSPACE%\\err.txt"\r\n'
     windows.path("C:\\line.cmd").write_bytes(line.encode("ascii"))
     environ = {"PLUGIN": file, "WORKSPACE": workspace}
@@ -300,10 +325,34 @@ def test_path_is_put_into_the_registry_and_taken_out_again(windows: Windows) -> 
     prefix = ("--prefix", "C:\\Im Joy")
     told = windows.run("imjoy", "path", *prefix, "--shell", "bash", "--json").document
     assert told["session"] == 'export PATH="/c/Im Joy:/c/Im Joy/Scripts:$PATH"'
-    assert windows.run("imjoy", "path", *prefix, "--apply").code == 0
+    windows.path("C:\\listener.py").write_text(LISTENER)
+    note = windows.path("C:\\heard.txt")
+    note.unlink(missing_ok=True)
+    with windows.started("winpython", "C:\\listener.py", "C:\\heard.txt"):
+        wait_for(lambda: note.exists() and note.read_text(), "the window")
+        assert windows.run("imjoy", "path", *prefix, "--apply").code == 0
+        # Windows that are opened later know it, without a new session.
+        wait_for(lambda: note.read_text() == "told", "the message")
     assert "C:\\Im Joy\\Scripts" in known()
     assert windows.run("imjoy", "path", *prefix, "--remove").code == 0
     assert "Im Joy" not in known()
+
+
+def test_the_menu_and_the_login_start_it_until_told_otherwise(windows: Windows) -> None:
+    def run(*words: str) -> dict[str, Any]:
+        done = windows.run("imjoy", "desktop", *words, "--json", "--prefix", "C:\\no install")
+        assert done.code == 0, done
+        return done.document
+
+    files = [windows.path(each) for each in run("add")["files"]]
+    run("autostart", "on")
+    state = run()
+    assert state["menu"] and state["autostart"] and all(each.exists() for each in files), state
+    assert {each.suffix for each in files} == {".ico", ".lnk"}
+    run("remove")
+    run("autostart", "off")
+    state = run()
+    assert not state["menu"] and not state["autostart"] and not any(each.exists() for each in files), state
 
 
 @pytest.mark.parametrize(
