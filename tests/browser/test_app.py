@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from imjoy_engine.web.pages import app_modules
+
 from .conftest import ENVIRONMENT_MILLISECONDS
 
 if TYPE_CHECKING:
@@ -197,3 +199,16 @@ def test_the_examples_are_listed_and_searched_without_a_network(app: App) -> Non
     dialog.get_by_label("Search").fill("callbacks native")
     dialog.get_by_role("button", name="Load Callbacks").click()
     app.card("Callbacks").get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
+
+
+def test_the_head_is_painted_before_any_module_is_there(page: Any, engine: Engine) -> None:
+    page.route("**/static/app/**", lambda route: route.abort())
+    page.goto(engine.url)
+    expect(page.get_by_role("heading", name="ImJoy", exact=True)).to_be_visible()
+
+
+def test_the_page_names_each_module_that_it_is_made_of_and_asks_for_it_once(app: App, seen: Seen) -> None:
+    scripts = [
+        url.partition("/static/")[2] for url in seen.requests if "/static/" in url and url.endswith(".js")
+    ]
+    assert sorted(scripts) == sorted(["app/main.js", *app_modules()])

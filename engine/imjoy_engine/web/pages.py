@@ -9,6 +9,7 @@ import hashlib
 import json
 import mimetypes
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -75,6 +76,9 @@ _ENGINE_FRAME_POLICY = (
 _SOURCE_POLICY = "sandbox; " + _CLOSED
 
 _OTHER_APP_POLICY = "frame-ancestors 'self'"
+
+# At the beginning of a line: one that is imported in the middle of a function is not needed at once.
+_IMPORTED = re.compile(r"""^(?:import|export|\}) ?[^"';]*?"(\.{1,2}/[^"]+)";$""", re.MULTILINE)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -216,7 +220,21 @@ def app_source() -> tuple[str, str]:
     from ..webapp.fetch import import_map
 
     source = (STATIC / "app.html").read_text("utf-8").replace("/* IMPORTS */", json.dumps(import_map()))
+    # A browser learns of a module from the one that imports it: named here, it asks for all of them at once.
+    links = [f'<link rel="modulepreload" href="static/{name}" />' for name in app_modules()]
+    source = source.replace("<!-- MODULES -->", "\n    ".join(links))
     return source, _policy_hash(source.partition('<script type="importmap">')[2].partition("</script>")[0])
+
+
+def app_modules() -> list[str]:
+    """Return the modules that the app's first one imports, and those that they import, relative to ``STATIC``."""
+    first = STATIC / "app" / "main.js"
+    found = [first]
+    for module in found:
+        for name in _IMPORTED.findall(module.read_text("utf-8")):
+            path = (module.parent / name).resolve()
+            found += [] if path in found else [path]
+    return [each.relative_to(STATIC).as_posix() for each in found[1:]]
 
 
 def _policy_hash(script: str) -> str:
