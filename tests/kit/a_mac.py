@@ -1,4 +1,4 @@
-"""A Mac as far as Python can tell: its name, what its ``os`` lacks, what psutil may not see, its links, its ports.
+"""A Mac as far as Python can tell: its name, what its ``os`` lacks, what psutil may see, its links, ports and groups.
 
 ``a_mac`` changes this process alone, and a test of something that differs there takes it, or ``here_and_on_a_mac`` to
 run on both. What it starts runs on this system. The commands of a Mac are in ``tests/shell/macos``.
@@ -6,6 +6,8 @@ run on both. What it starts runs on this system. The commands of a Mac are in ``
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import platform
 import select
@@ -46,6 +48,7 @@ ABSENT = {
     signal: ("pidfd_send_signal", "sigtimedwait", "sigwaitinfo"),
 }
 _TABLE = psutil.net_connections
+_KILLPG = getattr(os, "killpg", None)
 
 
 class DoubleOfXnu(socket.socket):
@@ -63,6 +66,22 @@ class DoubleOfXnu(socket.socket):
             if not self.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) or exact:
                 raise
             super().bind((address[0], 0, *address[2:]))
+
+
+def killpg_of_xnu(group: int, number: int) -> None:
+    """Signal a group as macOS does: zombies are passed over, and one in which nobody is left to signal is EPERM.
+
+    After ``killpg1`` in ``bsd/kern/kern_sig.c`` of xnu-10063.
+    """
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getpgid(process.pid) == (group or os.getpgrp()):
+                members.append(process.status())
+    if members and set(members) == {psutil.STATUS_ZOMBIE}:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+    assert _KILLPG is not None
+    _KILLPG(group, number)
 
 
 @pytest.fixture
@@ -87,6 +106,7 @@ def a_mac(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     # macOS shows the table to nobody but an administrator.
     monkeypatch.setattr(psutil, "net_connections", refuse)
     monkeypatch.setattr(socket, "socket", DoubleOfXnu)
+    monkeypatch.setattr(os, "killpg", killpg_of_xnu)
     # -1, as of a disk that is no APFS.
     monkeypatch.setattr(disk_use, "getattrlist", lambda: lambda *asked: -1)
     root = tmp_path_factory.mktemp("mac")

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from imjoy.effects.process import kill_group
 from imjoy.effects.supervised import Supervised, end_session
 
 pytestmark = [
@@ -56,3 +57,16 @@ def test_so_it_is_when_somebody_else_ends_the_session(tmp_path: Path) -> None:
     # Nobody but us looks after the leader, so whether the others are gone by now cannot be known.
     psutil.wait_procs([stubborn], timeout=30)
     assert is_gone(stubborn)
+
+
+def test_a_group_of_which_only_a_zombie_is_left_has_ended_and_is_no_error() -> None:
+    """On a Mac that is EPERM."""
+    process = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(
+            0.01
+        )  # nothing tells that it has ended and leaves it a zombie: os.waitid is not everywhere
+    end_session(process.pid)
+    kill_group(process)
+    assert process.returncode == 0
