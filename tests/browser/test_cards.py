@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import App
+from .conftest import ENVIRONMENT_MILLISECONDS, App
 
 if TYPE_CHECKING:
     from .conftest import Seen
@@ -94,3 +94,28 @@ def test_many_cards_are_searched_and_a_new_one_is_never_hidden(app: App, tmp_pat
     app.load("Glass")
     expect(search).to_have_value("")
     expect(app.page.get_by_role("article")).to_have_count(9)
+
+
+def test_of_many_files_each_asks_after_the_other_and_no_problem_is_lost(app: App, tmp_path: Path) -> None:
+    page = app.page
+    kinds = (app.plugins / "Kinds.imjoy.html").read_text("utf-8")
+    files = [app.plugins / "Malformed.imjoy.html", tmp_path / "Broken text.imjoy.html"]
+    files[1].write_bytes(b"<config>\xff")
+    for name in ("First", "Second"):
+        files.append(tmp_path / f"{name}.imjoy.html")
+        files[-1].write_text(kinds.replace('"Kinds"', f'"{name}"'), "utf-8")
+    page.get_by_test_id("plugin-file").set_input_files([*files, app.plugins / "Glass.imjoy.html"])
+    said = page.get_by_role("status").filter(has_text=" of 5: ")
+    for number, name in ((3, "First"), (4, "Second")):
+        dialog = page.get_by_role("dialog", name=name)
+        dialog.get_by_label("Which one?").select_option("GPU")
+        expect(said).to_have_text(f"Loading {number} of 5: {name}.imjoy.html")
+        expect(page.get_by_role("dialog")).to_have_count(1)
+        dialog.get_by_role("button", name="Load").click()
+    for name in ("First", "Second", "Glass"):
+        app.card(name).get_by_text("Ready", exact=True).wait_for(timeout=ENVIRONMENT_MILLISECONDS)
+    expect(said).to_have_count(0)
+    problem = page.locator(".plugins > .problem")
+    expect(problem).to_contain_text("2 of 5 files could not be loaded.")
+    expect(problem).to_contain_text("plugin.config-syntax")
+    expect(problem).to_contain_text("plugin.encoding")

@@ -45,7 +45,22 @@ async function take(data) {
   else if (link) await addPluginFromUrl(link);
 }
 
-/** Take files one after the other, so that each asks its questions by itself. */
+/** Take files one after the other: each asks its questions by itself, and what all of them need is made meanwhile. */
 export async function addFiles(files) {
-  for (const file of files) await (isPluginFile(file) ? addPluginFile(file) : addInput(file));
+  const problems = [];
+  for (const [index, file] of files.entries()) {
+    if (files.length > 1) state.taking = { name: file.name, number: index + 1, count: files.length };
+    state.loadError = null;
+    await (isPluginFile(file) ? addPluginFile(file, { waits: false }) : addInput(file));
+    if (state.loadError) problems.push(state.loadError);
+  }
+  state.taking = null;
+  state.loadError = allOf(problems, files.length);
+}
+
+/** Several problems as one; null where there is none. */
+function allOf(problems, count) {
+  if (problems.length < 2) return problems[0] || null;
+  const why = problems.map(({ what, why, fix, id }) => [what, why, fix, id].filter(Boolean).join("\n")).join("\n\n");
+  return { id: "", what: `${problems.length} of ${count} files could not be loaded.`, why, fix: "" };
 }

@@ -23,9 +23,9 @@ const START_MILLISECONDS = 60_000;
 
 /**
  * Load a plugin file, remember it, and ask for its tag where it has several; `keepsTag`: a plugin that is here already keeps
- * its own. Returns its card, or null, and `state.loadError` says why.
+ * its own. Returns its card once it is loaded, or at once where not `waits`; or null, and `state.loadError` says why.
  */
-export async function addPlugin(source, file, origin = "", { keepsTag = false } = {}) {
+export async function addPlugin(source, file, origin = "", { keepsTag = false, waits = true } = {}) {
   state.loadError = null;
   state.loading = true;
   try {
@@ -41,7 +41,8 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false } 
     const template = await core.imjoy.pm.savePlugin({ code: source, tag, origin: file });
     rememberFile(template.name, null);
     const card = cardFor(template);
-    await load(card);
+    const loaded = load(card);
+    if (waits) await loaded;
     return card;
   } catch (error) {
     state.loadError = readable(error, `${file} could not be loaded.`);
@@ -55,7 +56,7 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false } 
 const MARKS = { "255,254": "utf-16le", "254,255": "utf-16be" };
 
 /** Add the plugin in a file that a person picked; one that is no text in UTF-8 or UTF-16 is told, not guessed at. */
-export async function addPluginFile(file) {
+export async function addPluginFile(file, options) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   let source;
   try {
@@ -69,7 +70,7 @@ export async function addPluginFile(file) {
     };
     return;
   }
-  await addPlugin(source, file.name);
+  await addPlugin(source, file.name, "", options);
 }
 
 /** Fetch the text of a plugin's file. Throws {what, why, fix} when there is none. */

@@ -38,6 +38,8 @@ export const state = reactive({
   dragged: null,
   loadError: null,
   loading: false,
+  /** of several files the one that is taken now: {name, number, count} */
+  taking: null,
   /** whether something is held over the page that could be dropped */
   dropping: false,
 });

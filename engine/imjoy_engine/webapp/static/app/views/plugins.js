@@ -236,6 +236,8 @@ export const PluginsView = {
         <input id="plugin-url" ref="url" v-model="url" type="url" required placeholder="https://…/Plugin.imjoy.html" />
         <button type="submit" :disabled="state.loading">Load</button>
       </form>
+      <p class="quiet" role="status" v-if="state.taking">
+        Loading {{ state.taking.number }} of {{ state.taking.count }}: {{ state.taking.name }}</p>
       <ProblemView v-if="state.loadError" :error="state.loadError" closable @close="state.loadError = null" />
       <div class="empty" v-if="!state.plugins.length">
         <p class="big">Drop a plugin here</p>
