@@ -56,14 +56,18 @@ const CardView = {
     place() {
       return this.canStop ? placeText(this.card.place, this.card.since, this.now) : "";
     },
+    /** What has ended runs nothing, whatever was asked of it. */
+    isRunning() {
+      return Boolean(this.card.plugin) && (this.card.runs > 0 || this.card.running);
+    },
     label() {
       if (this.card.state === "starting" && this.card.place && !this.card.place.node) return "Waiting";
-      if (this.card.runs || this.card.running) return "Running";
+      if (this.isRunning) return "Running";
       if (this.card.state === "ready" && !this.card.plugin) return "Setting up";
       return STATES[this.card.state] || this.card.state;
     },
     tone() {
-      if (this.card.runs || this.card.running || BUSY.includes(this.card.state)) return "busy";
+      if (this.isRunning || BUSY.includes(this.card.state)) return "busy";
       return this.card.state;
     },
     fraction() {
