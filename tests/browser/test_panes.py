@@ -151,7 +151,8 @@ def test_a_window_comes_back_to_its_place_after_a_reload(windows: App) -> None:
     button(app, "Put Two back").click()
     app.page.get_by_role("separator").press("ArrowLeft")
     app.page.get_by_role("tab", name="One").click()
-    button(app, "Pop out One").click()
+    with app.page.expect_response(lambda response: response.url.endswith("/layout")):
+        button(app, "Pop out One").click()
     places = box(window(app, "One")), box(window(app, "Two"))
     app.page.reload()
     app.page.get_by_role("button", name="Connected").wait_for()

@@ -30,7 +30,7 @@ async def list_workspaces(request: web.Request) -> web.Response:
 async def create_workspace(request: web.Request) -> web.Response:
     """Make a workspace."""
     await asyncio.to_thread(_workspaces(request).create, _name(request))
-    return web.Response(status=201)
+    return web.json_response({"name": _name(request)}, status=201)
 
 
 async def show_workspace(request: web.Request) -> web.Response:

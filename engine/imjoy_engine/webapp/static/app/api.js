@@ -4,6 +4,7 @@
 import { connectionOf, core } from "./core.js";
 import { parseFields, withoutTags } from "./fields.js";
 import { syncCards } from "./plugins.js";
+import { saveFile } from "./saving.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "./state.js";
 import { openWindow } from "./windows.js";
 
@@ -118,15 +119,6 @@ function isBefore(version, limit) {
 function exportFile(plugin, content, name) {
   const blob = content instanceof Blob ? content : new Blob([content]);
   saveFile(blob, name || content?.name || content?._name || "export");
-}
-
-/** Hand a file over to the browser's downloads. */
-export function saveFile(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** The files of the engine that a plugin runs on; of our own for a web plugin. */

@@ -20,8 +20,6 @@ import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
 
 const { markRaw } = Vue;
 
-export const WORKSPACE = "default";
-
 /** imjoy-core, once the page runs; `link`, `engine` and `files` of the engine that serves this page, while connected. */
 export const core = { imjoy: null, link: null, engine: null, files: null };
 
@@ -73,7 +71,7 @@ export async function startCore(api) {
   // They are fetched from the network.
   imjoy.pm.internal_plugins = {};
   await imjoy.init();
-  await imjoy.pm.loadWorkspace(WORKSPACE);
+  await imjoy.pm.loadWorkspace(state.workspace);
   await imjoy.pm.reloadDB();
   // imjoy-core loads every plugin again on its own when an engine comes back; here the list of plugins does.
   imjoy.event_bus.off("engine_connected");
@@ -180,7 +178,7 @@ async function attach(url, token) {
     observer: observerOf(url),
     choose: ({ name }) => ({ ...chosen(name), ...wanted(name, url) }),
     permit: permitStart,
-    workspace: WORKSPACE,
+    workspace: state.workspace,
   });
   const status = await link.status();
   if (url === home) {
@@ -189,7 +187,7 @@ async function attach(url, token) {
     memory.rememberCommand(state.command);
   }
   await core.imjoy.em.register(engine);
-  const files = makeFileManager({ link, name: engine.name, workspace: WORKSPACE });
+  const files = makeFileManager({ link, name: engine.name, workspace: state.workspace });
   await core.imjoy.fm.register(files);
   const connection = { engine, link, files, watch: null, instance: status.instance };
   connections.set(url, connection);

@@ -7,8 +7,9 @@ import { state } from "./state.js";
 
 const { markRaw, watch } = Vue;
 
-const PAGE = "imjoy.page";
-const RUNNING = "imjoy.running";
+const ofWorkspace = (name) => (state.workspace === "default" ? name : `${name} ${state.workspace}`);
+const PAGE = ofWorkspace("imjoy.page");
+const RUNNING = ofWorkspace("imjoy.running");
 const LOG_KEY = "log";
 const LOG_LINES_KEPT = 500;
 const LOG_MILLISECONDS = 1000;
@@ -26,7 +27,7 @@ let restored = false;
 /** The plugins that ran when this page was left. */
 let interrupted = [];
 
-/** An id of this tab, which a reload keeps. */
+/** An id of this tab and its workspace, which a reload keeps. */
 function pageId() {
   let id = sessionStorage.getItem(PAGE);
   if (!id) {

@@ -1,7 +1,7 @@
 // The page begins here.
 
 import { appApi } from "./api.js";
-import { followEngine, restorePlugins } from "./plugins.js";
+import { followEngine, followPlugins, formerPlugins } from "./plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
 import { followDrops } from "./drops.js";
 import { followFiles } from "./editors.js";
@@ -12,6 +12,7 @@ import { followLayout } from "./panes.js";
 import { state } from "./state.js";
 import { AppView } from "./views/app.js";
 import { followWindows } from "./windows.js";
+import { followWorkspace } from "./workspaces.js";
 
 async function begin() {
   const known = knownTokens();
@@ -19,11 +20,12 @@ async function begin() {
   Vue.createApp(AppView).mount("#app");
   followDrops();
   followEngine();
+  followPlugins();
+  followWorkspace(formerPlugins);
   followOutput();
   followFiles();
   await startCore(appApi());
   followWindows();
-  await restorePlugins();
   const tokens = await known;
   if (!tokens.length) state.engine.phase = "disconnected";
   for (const token of tokens) {

@@ -13,7 +13,7 @@ const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
 const RESOURCES = ofHome("imjoy.resources");
-const LAYOUTS = ofHome("imjoy.layouts");
+const WORKSPACE = ofHome("imjoy.workspace");
 const FILES = ofHome("imjoy.files");
 const GRANTS = ofHome("imjoy.permissions");
 
@@ -39,6 +39,15 @@ async function redeemed(code) {
   } catch {
     return "";
   }
+}
+
+/** The workspace that the address names, else the one that was open last. */
+export const wantedWorkspace = () =>
+  new URLSearchParams(location.search).get("workspace") || localStorage.getItem(WORKSPACE) || "default";
+
+/** @param {string} name */
+export function rememberWorkspace(name) {
+  localStorage.setItem(WORKSPACE, name);
 }
 
 const COMMAND = ofHome("imjoy.command");
@@ -137,19 +146,6 @@ function keepFor(key, plugin, value) {
   const { [plugin]: _, ...others } = stored(key, /** @type {Record<string, any>} */ ({}));
   localStorage.setItem(key, JSON.stringify(value === null ? others : { ...others, [plugin]: value }));
 }
-
-/**
- * The layout of a workspace's views.
- *
- * @param {string} workspace
- */
-export const knownLayout = (workspace) => keptFor(LAYOUTS, workspace);
-
-/**
- * @param {string} workspace
- * @param {object} layout
- */
-export const rememberLayout = (workspace, layout) => keepFor(LAYOUTS, workspace, layout);
 
 /**
  * The file of the workspace that a plugin was loaded from, and whether it is watched; null for one from elsewhere.

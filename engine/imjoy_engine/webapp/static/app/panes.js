@@ -1,8 +1,8 @@
 // The layout of this page's views: what is shown where, as a person arranges it, remembered for the workspace.
 
 import { arrange, bounded, LEAST_SHARE, paneOf, panesOf, paneWith, place, readLayout } from "./layout.js";
-import { knownLayout, rememberLayout } from "./memory.js";
 import { state } from "./state.js";
+import { keepLayout, noteLayout, onEntered } from "./workspaces.js";
 
 const { computed, watch } = Vue;
 
@@ -133,26 +133,26 @@ export function resizeFloat(name, dx, dy) {
   box.height = Math.max(LEAST_FLOAT.height, box.height + dy);
 }
 
-/** Take the layout that is kept for the workspace, and keep it as it changes. */
+/** Take the layout that is kept for the workspace once the engine tells it, and keep it as it changes. */
 export function followLayout() {
-  restoreLayout(knownLayout(state.workspace));
-  watch([() => state.layout, () => state.floats], () => rememberLayout(state.workspace, keptLayout()), { deep: true });
+  onEntered(({ layout }) => {
+    restoreLayout(layout);
+    watch(layoutNow, keepLayout, { deep: true });
+  });
 }
 
-const keptLayout = () => ({ panes: state.layout, floats: state.floats });
+const layoutNow = () => ({ panes: state.layout, floats: state.floats });
 
 function restoreLayout(kept) {
   const panes = readLayout(kept?.panes) || paneOf();
   const first = panesOf(panes)[0];
-  const missing = Object.keys(ALWAYS).filter((name) => !paneWith(panes, name));
-  first.tabs.unshift(...missing);
+  first.tabs.unshift(...Object.keys(ALWAYS).filter((name) => !paneWith(panes, name)));
   first.shown ||= "output";
-  state.layout = panes;
-  state.floats = {};
+  Object.assign(state, { layout: panes, floats: {}, maximised: null, view: paneWith(panes, "output").shown });
   for (const [name, { x, y, width, height }] of Object.entries(kept?.floats || {})) {
     const numbers = { x, y, width, height };
     if (Object.values(numbers).every(Number.isFinite)) state.floats[name] = { ...numbers, order: 0 };
   }
-  state.maximised = null;
-  state.view = paneWith(panes, "output").shown;
+  noteLayout(layoutNow());
+  for (const { name } of docked.value) placeWindow(name);
 }

@@ -11,6 +11,7 @@ import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
+import { forgetPlugin, keepPlugin, onEntered } from "./workspaces.js";
 
 const { markRaw, nextTick } = Vue;
 /** The plugin with which other apps connect to an engine; this page can do that by itself. */
@@ -35,12 +36,14 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false, w
       return null;
     }
     const tags = Array.isArray(config.tags) ? config.tags : [];
-    const kept = keepsTag && tags.find((tag) => tag === pluginNamed(config.name)?.tag);
+    const known = pluginNamed(config.name);
+    const kept = keepsTag && tags.find((tag) => tag === known?.tag);
     const tag = kept || (tags.length > 1 ? await chooseTag(config.name, tags) : tags[0]);
     if (tag === null) return null;
-    const template = await core.imjoy.pm.savePlugin({ code: source, tag, origin: file });
-    rememberFile(template.name, null);
-    const card = cardFor(template);
+    const plugin = { code: source, tag, origin: file, key: known?.template.key };
+    const key = await keepPlugin(plugin);
+    rememberFile(config.name, null);
+    const card = cardFor(templateOf({ ...plugin, key }));
     const loaded = load(card);
     if (waits) await loaded;
     return card;
@@ -140,21 +143,31 @@ export async function addEngine(url = "", why = "") {
   }
 }
 
-/** Put back what was loaded at earlier visits; native plugins wait for the engine. */
-export async function restorePlugins() {
-  const { pm } = core.imjoy;
-  const { rows } = await pm.db.allDocs({ include_docs: true });
-  for (const { doc } of rows) {
-    if (!doc.code) continue;
-    const { tag, origin, _id } = doc;
-    try {
-      cardFor({ ...pm.parsePluginCode(doc.code, { tag, origin, _id }), code: doc.code });
-    } catch (error) {
-      // One file of another time keeps nobody from the others.
-      addLog("", "app", `${_id} was not loaded. ${error.message || error}`);
+/** The plugins that this browser kept, before engines kept them: [{code, tag, origin}]. */
+export async function formerPlugins() {
+  const { rows } = await core.imjoy.pm.db.allDocs({ include_docs: true });
+  return rows.map(({ doc: { code, tag, origin } }) => ({ code, tag, origin })).filter(({ code }) => code);
+}
+
+/** Load what the engine keeps of the workspace. */
+export function followPlugins() {
+  onEntered(({ plugins }) => {
+    for (const plugin of plugins) {
+      try {
+        const template = templateOf(plugin);
+        // Who was quick has loaded it already.
+        if (!pluginNamed(template.name)) load(cardFor(template));
+      } catch (error) {
+        // One file of another time keeps nobody from the others.
+        addLog("", "app", `${plugin.origin || "A plugin"} was not loaded. ${error.message || error}`);
+      }
     }
-  }
-  state.plugins.forEach(load);
+  });
+}
+
+/** What a card begins with: the config that is in the file, and its code. */
+function templateOf({ key, code, tag, origin }) {
+  return { ...core.imjoy.pm.parsePluginCode(code, { tag, origin }), code, key };
 }
 
 export async function load(card) {
@@ -174,9 +187,9 @@ export async function load(card) {
   const late = card.isNative ? null : setTimeout(() => failLate(card), START_MILLISECONDS);
   const ended = new Promise((resolve, reject) => (card.fail = markRaw(reject)));
   try {
-    const { code, tag, origin, name, _id } = card.template;
+    const { code, tag, origin, name } = card.template;
     approve(code);
-    const plugin = await Promise.race([core.imjoy.pm.reloadPlugin({ code, tag, origin, name, _id }), ended]);
+    const plugin = await Promise.race([core.imjoy.pm.reloadPlugin({ code, tag, origin, name }), ended]);
     card.plugin = markRaw(plugin);
     card.canRun = typeof plugin.api?.run === "function";
     card.state = "ready";
@@ -288,11 +301,16 @@ export async function stop(card) {
 
 export async function remove(card) {
   await stop(card);
-  // Gone from the page means gone: a reload right after must not bring it back.
+  try {
+    // Gone from the page means gone: a reload right after must not bring it back.
+    await forgetPlugin(card.template);
+  } catch (error) {
+    state.loadError = readable(error, `${card.name} could not be removed.`);
+    return;
+  }
   rememberEnvironment(card.name, null);
   rememberResources(card.name, null);
   rememberFile(card.name, null);
-  await core.imjoy.pm.removePlugin({ name: card.name, _id: card.template._id });
   state.plugins.splice(state.plugins.indexOf(card), 1);
 }
 

@@ -1,6 +1,6 @@
 // What the page shows, in one reactive object, and the few ways to change it that several modules need.
 
-import { home, knownCommand } from "./memory.js";
+import { home, knownCommand, wantedWorkspace } from "./memory.js";
 
 const { reactive, markRaw } = Vue;
 
@@ -27,7 +27,9 @@ export const state = reactive({
   dialogs: [],
   snackbar: null,
   /** the name of the workspace that is open */
-  workspace: "default",
+  workspace: wantedWorkspace(),
+  /** the names of all of them */
+  workspaces: [],
   /** the name of the view that was brought to the front last */
   view: "output",
   /** where the views lie (layout.js), the windows that float, by name, and the view that has the whole page */

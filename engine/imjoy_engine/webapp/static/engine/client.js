@@ -24,14 +24,15 @@ export class Link {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {{body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} [options]
+   * @param {{body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal, keepalive?: boolean}} [options]
    */
-  async fetch(method, path, { body, headers, signal } = {}) {
+  async fetch(method, path, { body, headers, signal, keepalive } = {}) {
     try {
       return await globalThis.fetch(this.url + path, {
         method,
         body,
         signal,
+        keepalive,
         headers: { Authorization: `Bearer ${this.token}`, ...headers },
         cache: "no-store",
         credentials: "omit",

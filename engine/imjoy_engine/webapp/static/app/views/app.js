@@ -12,6 +12,7 @@ import { PluginsView } from "./plugins.js";
 import { SeamsView } from "./seams.js";
 import { TabsView } from "./tabs.js";
 import { WindowsView } from "./windows.js";
+import { WorkspacesView } from "./workspaces.js";
 
 export const AppView = {
   components: {
@@ -24,6 +25,7 @@ export const AppView = {
     SeamsView,
     TabsView,
     WindowsView,
+    WorkspacesView,
   },
   setup: () => ({ state, arranged, paneShowing }),
   computed: {
@@ -40,6 +42,7 @@ export const AppView = {
     <header class="bar">
       <img src="static/logo.svg" alt="" width="28" height="28" />
       <h1>ImJoy</h1>
+      <WorkspacesView v-if="isConnected" />
       <EngineView />
     </header>
     <p class="banner" role="alert" v-if="state.engine.phase === 'lost'">

@@ -1,6 +1,6 @@
 // Records as a table, sorted by a press on a column's name, and saved as CSV.
 
-import { saveFile } from "../api.js";
+import { saveFile } from "../saving.js";
 import { sorted, toCsv } from "../tables.js";
 
 const MOST_ROWS = 500;

@@ -1,0 +1,230 @@
+// The workspaces of the app, by name: which plugins are loaded in each, and where its windows lie. The engine keeps them.
+
+import { core, on } from "./core.js";
+import { readable } from "./errors.js";
+import { home, rememberWorkspace } from "./memory.js";
+import { saveFile } from "./saving.js";
+import { ask, showSnackbar, state } from "./state.js";
+
+export const DEFAULT = "default";
+const LAYOUT = "layout";
+const PLUGIN = /^p/;
+const FORMAT = 1;
+const MOST_NAMES = 100;
+/** For a change to be kept after it, which more changes may follow. */
+const SETTLED_MILLISECONDS = 300;
+
+const path = (name, key = "") =>
+  `/api/v1/workspaces/${encodeURIComponent(name)}${key && `/${encodeURIComponent(key)}`}`;
+
+let settle = null;
+/** Resolves once the engine has told what it keeps of the workspace. */
+const entering = new Promise((resolve) => (settle = resolve));
+let isEntering = false;
+const listeners = [];
+
+/** Call `handler({layout, plugins})` once, when the engine tells what it keeps; `plugins` are [{key, code, tag, origin}]. */
+export const onEntered = (handler) => listeners.push(handler);
+
+/**
+ * Open the workspace when the engine is connected for the first time. `former` returns the plugins that this browser itself
+ * kept before engines did.
+ */
+export function followWorkspace(former) {
+  on("connected", async (url) => {
+    if (url !== home || isEntering) return;
+    isEntering = true;
+    try {
+      const kept = await enter(former);
+      settle();
+      for (const handler of listeners) handler(kept);
+    } catch (error) {
+      isEntering = false;
+      state.loadError = readable(error, "The workspace could not be opened.");
+    }
+  });
+}
+
+async function enter(former) {
+  await listWorkspaces();
+  const name = state.workspace;
+  rememberWorkspace(name);
+  if (state.workspaces.includes(name)) return documentsOf(name);
+  if (name !== DEFAULT) {
+    await ask("alert", { title: "Workspaces", text: `There is no workspace ${name}: it was renamed or deleted.` });
+    goTo(DEFAULT);
+    return { plugins: [], layout: null };
+  }
+  await core.link.json("PUT", path(name));
+  await listWorkspaces();
+  const plugins = (await former()).map((plugin) => ({ ...plugin, key: newKey() }));
+  for (const plugin of plugins) await put(name, plugin.key, plugin);
+  return { plugins, layout: null };
+}
+
+export async function listWorkspaces() {
+  state.workspaces = (await core.link.json("GET", "/api/v1/workspaces")).workspaces;
+}
+
+/** Return {layout, plugins} of a workspace. */
+async function documentsOf(name) {
+  const { entries } = await core.link.json("GET", path(name));
+  const found = { layout: null, plugins: [] };
+  for (const { key } of entries) {
+    if (key === LAYOUT) found.layout = await core.link.json("GET", path(name, key));
+    else if (PLUGIN.test(key)) found.plugins.push({ ...(await core.link.json("GET", path(name, key))), key });
+  }
+  return found;
+}
+
+async function put(name, key, { code, tag, origin }) {
+  await core.link.json("PUT", path(name, key), { code, tag, origin });
+}
+
+let lastKey = 0;
+
+/** Keys sort as plugins were loaded. */
+function newKey() {
+  lastKey = Math.max(Date.now(), lastKey + 1);
+  return `p${lastKey.toString(36).padStart(9, "0")}${crypto.getRandomValues(new Uint16Array(1))[0].toString(36)}`;
+}
+
+/** Keep a plugin for the next visit, in the place of one of the same key; returns its key. */
+export async function keepPlugin({ key = newKey(), ...plugin }) {
+  await entering;
+  await put(state.workspace, key, plugin);
+  return key;
+}
+
+export async function forgetPlugin({ key }) {
+  if (key) await core.link.json("DELETE", path(state.workspace, key));
+}
+
+let keptLayout = null;
+let layoutTimer = null;
+let layoutText = null;
+
+/** Keep the layout, in a moment: while a border is dragged it changes all the time. */
+export function keepLayout(layout) {
+  layoutText = JSON.stringify(layout);
+  layoutTimer ??= setTimeout(sendLayout, SETTLED_MILLISECONDS);
+}
+
+/** The layout that was just taken over needs not be kept. */
+export function noteLayout(layout) {
+  keptLayout = layoutText = JSON.stringify(layout);
+}
+
+function sendLayout() {
+  clearTimeout(layoutTimer);
+  layoutTimer = null;
+  if (!core.link || layoutText === keptLayout) return;
+  keptLayout = layoutText;
+  // It is sent also when the page is left.
+  core.link
+    .fetch("PUT", path(state.workspace, LAYOUT), { body: layoutText, keepalive: true })
+    .catch(() => (keptLayout = null));
+}
+
+window.addEventListener("pagehide", () => layoutTimer && sendLayout());
+
+/** Open a workspace: as a page of its own, so that all of the one before ends. */
+export function goTo(name) {
+  rememberWorkspace(name);
+  location.assign(name === DEFAULT ? `${home}/` : `${home}/?${new URLSearchParams({ workspace: name })}`);
+}
+
+async function askName(title, action, initial = "") {
+  const name = await ask("prompt", { title, text: "Its name, which its folder has too", initial, action });
+  return name?.trim();
+}
+
+export async function createWorkspace() {
+  const name = await askName("New workspace", "Create");
+  if (!name) return;
+  await core.link.json("PUT", path(name));
+  goTo(name);
+}
+
+/** Rename the workspace that is open; `stopAll` ends what runs in its folder. */
+export async function renameWorkspace(stopAll) {
+  const name = await askName(`Rename ${state.workspace}`, "Rename", state.workspace);
+  if (!name || name === state.workspace) return;
+  await stopAll();
+  await core.link.json("POST", `${path(state.workspace)}/rename`, { name });
+  goTo(name);
+}
+
+export async function deleteWorkspace(stopAll) {
+  const isSure = await ask("confirm", {
+    title: `Delete ${state.workspace}?`,
+    text: "Its list of plugins and its layout go. The files that its plugins worked on stay in its folder.",
+    action: "Delete",
+  });
+  if (!isSure) return;
+  await stopAll();
+  await core.link.json("DELETE", path(state.workspace));
+  goTo(DEFAULT);
+}
+
+/** Save the workspace that is open as one file. */
+export async function exportWorkspace() {
+  const { layout, plugins } = await documentsOf(state.workspace);
+  const content = {
+    imjoy_workspace: FORMAT,
+    name: state.workspace,
+    plugins: plugins.map(({ code, tag, origin }) => ({ code, tag, origin })),
+    layout,
+  };
+  saveFile(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }), `${state.workspace}.imjoy.json`);
+}
+
+/** Make a workspace of a file that was exported; its plugins are those that start when it is opened. */
+export async function importWorkspace(file) {
+  let content;
+  try {
+    content = JSON.parse(await file.text());
+    const areTexts = content.plugins.every(({ code }) => typeof code === "string");
+    if (content.imjoy_workspace !== FORMAT || typeof content.name !== "string" || !areTexts) throw new Error();
+  } catch {
+    throw {
+      what: `${file.name} is no workspace.`,
+      why: "A workspace is the file that Export saves.",
+      fix: "Load the file of a plugin with Load file.",
+    };
+  }
+  const count = content.plugins.length;
+  const isSure = await ask("confirm", {
+    title: `Import ${content.name}?`,
+    text: `Its plugins (${count}) start when it is opened: native ones are programs that run as you. Import what you trust.`,
+    action: "Import",
+  });
+  if (!isSure) return;
+  const name = await createFree(content.name);
+  for (const plugin of content.plugins) await put(name, newKey(), plugin);
+  if (content.layout) await core.link.json("PUT", path(name, LAYOUT), content.layout);
+  goTo(name);
+}
+
+/** Make a workspace of a name, or of the next one that is free; returns the name. */
+async function createFree(wanted) {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? wanted : `${wanted} (${number})`;
+    try {
+      await core.link.json("PUT", path(name));
+      return name;
+    } catch (error) {
+      if (error.id !== "workspace.exists" || number === MOST_NAMES) throw error;
+    }
+  }
+}
+
+/** Run what a person asked for, and tell why where it fails. */
+export async function attempt(action, ...details) {
+  try {
+    await action(...details);
+  } catch (error) {
+    showSnackbar(readable(error, "That could not be done.").what);
+    state.loadError = readable(error, "That could not be done.");
+  }
+}

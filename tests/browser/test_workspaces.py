@@ -1,0 +1,148 @@
+"""Workspaces by name: each with its plugins, its layout and its folder; the engine keeps them for every browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+from .test_panes import OPEN, button
+
+if TYPE_CHECKING:
+    from .conftest import App, Engine
+
+
+def menu(app: App) -> Any:
+    """Open what is behind the workspace's name."""
+    app.page.get_by_role("button", name="Workspace ").click()
+    return app.page.locator(".workspaces .popover")
+
+
+def answer(app: App, action: str, name: str | None = None) -> None:
+    dialog = app.page.get_by_role("dialog")
+    if name is not None:
+        dialog.get_by_role("textbox").fill(name)
+    dialog.get_by_role("button", name=action).click()
+
+
+def expect_workspace(app: App, name: str) -> None:
+    expect(app.page.get_by_role("button", name=f"Workspace {name}", exact=True)).to_be_visible()
+    expect(app.page.get_by_role("button", name="Connected")).to_be_visible()
+
+
+def create(app: App, name: str) -> None:
+    menu(app).get_by_role("button", name="New").click()
+    answer(app, "Create", name)
+    expect_workspace(app, name)
+
+
+def test_each_workspace_has_its_plugins_and_another_browser_finds_them(app: App, browser: Any) -> None:
+    app.load("Glass")
+    create(app, "Cells of mice")
+    expect(app.page.get_by_text("Drop a plugin here")).to_be_visible()
+    app.load("Busy")
+    menu(app).get_by_role("button", name="Open default").click()
+    expect_workspace(app, "default")
+    expect(app.card("Glass")).to_contain_text("Ready")
+    expect(app.card("Busy")).to_have_count(0)
+
+    profile = browser.new_context()
+    page = profile.new_page()
+    page.goto(f"{app.engine.url}/#token={app.engine.token}")
+    expect(page.get_by_role("article", name="Glass")).to_contain_text("Ready")
+    page.get_by_role("button", name="Workspace default").click()
+    page.get_by_role("button", name="Open Cells of mice").click()
+    expect(page.get_by_role("article", name="Busy")).to_contain_text("Ready")
+    expect(page.get_by_role("article", name="Glass")).to_have_count(0)
+    profile.close()
+
+
+def test_a_workspace_is_renamed_with_its_files_and_deleted_without_them(app: App) -> None:
+    create(app, "first")
+    work = app.engine.workspace
+    app.page.evaluate("""async () => {
+        const { core } = await import("/static/app/core.js");
+        await core.files.putFile("note.txt", "kept");
+    }""")
+    assert (work / "first" / "note.txt").read_text() == "kept"
+    app.load("Glass")
+    menu(app).get_by_role("button", name="Rename").click()
+    answer(app, "Rename", "second")
+    expect_workspace(app, "second")
+    expect(app.card("Glass")).to_contain_text("Ready")
+    assert (work / "second" / "note.txt").read_text() == "kept"
+    assert not (work / "first").exists()
+
+    menu(app).get_by_role("button", name="Delete").click()
+    answer(app, "Cancel")
+    menu(app).get_by_role("button", name="Delete").click()
+    answer(app, "Delete")
+    expect_workspace(app, "default")
+    expect(menu(app).get_by_role("button", name="Open second")).to_have_count(0)
+    assert (work / "second" / "note.txt").read_text() == "kept"
+
+    app.page.goto(f"{app.engine.url}/?workspace=second")
+    expect(app.page.get_by_role("dialog")).to_contain_text("There is no workspace second")
+    answer(app, "OK")
+    expect_workspace(app, "default")
+
+
+def test_a_workspace_is_exported_to_one_file_and_imported_from_it(app: App, tmp_path: Path) -> None:
+    create(app, "cells")
+    app.load("Glass")
+    app.page.evaluate(OPEN, ["One"])
+    with app.page.expect_response(lambda response: response.url.endswith("/layout")):
+        button(app, "Put One to the right").click()
+    with app.page.expect_download() as download:
+        menu(app).get_by_role("button", name="Export").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "cells.imjoy.json"
+    content = json.loads(file.read_text("utf-8"))
+    assert (content["name"], len(content["plugins"])) == ("cells", 1)
+
+    app.page.get_by_test_id("workspace-file").set_input_files(file)
+    answer(app, "Import")
+    expect_workspace(app, "cells (2)")
+    expect(app.card("Glass")).to_contain_text("Ready")
+    app.page.evaluate(OPEN, ["One"])
+    expect(app.page.get_by_role("separator")).to_be_visible()
+
+    file.write_text("[]")
+    app.page.get_by_test_id("workspace-file").set_input_files(file)
+    expect(app.page.get_by_role("alert")).to_contain_text("cells.imjoy.json is no workspace.")
+
+
+def test_a_name_that_is_taken_or_none_is_told(app: App) -> None:
+    create(app, "cells")
+    menu(app).get_by_role("button", name="New").click()
+    answer(app, "Create", "CELLS")
+    expect(app.page.get_by_role("alert")).to_contain_text(
+        "There is a workspace, or a folder, 'CELLS' already."
+    )
+    menu(app).get_by_role("button", name="New").click()
+    answer(app, "Create", "a/b")
+    expect(app.page.get_by_role("alert")).to_contain_text("That is no name for a workspace.")
+
+
+def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine(page: Any, engine: Engine) -> None:
+    source = (Path(__file__).parent / "plugins" / "Glass.imjoy.html").read_text("utf-8")
+    page.goto(engine.url)
+    page.get_by_label("Connection token").wait_for()
+    page.evaluate(
+        """async (code) => {
+            const { core } = await import("/static/app/core.js");
+            await core.imjoy.pm.db.put({ _id: "Glass", name: "Glass", code, tag: "" });
+        }""",
+        source,
+    )
+    page.goto(f"{engine.url}/?connected#token={engine.token}")
+    expect(page.get_by_role("article", name="Glass")).to_contain_text("Ready")
+    page.get_by_role("button", name="More for Glass").click()
+    page.get_by_role("menuitem", name="Remove").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text("Drop a plugin here")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(0)
