@@ -138,3 +138,60 @@ def test_npy_png_and_what_is_no_picture_are_taken_too_and_nothing_is_overwritten
     (tmp_path / "broken.tif").write_bytes(b"II*\0 and no more")
     app.drop(tmp_path / "broken.tif")
     expect(app.page.locator(".entry").first).to_contain_text("It is not shown here. It ends too early.")
+
+
+def test_a_file_of_the_workspace_or_of_this_computer_is_opened_from_the_output(
+    app: App, tmp_path: Path
+) -> None:
+    folder = app.engine.workspace / "default" / "series"
+    folder.mkdir(parents=True)
+    (folder / "cells.tiff").write_bytes(tiff(cells()))
+    app.page.get_by_role("button", name="Open file").click()
+    dialog = app.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="series").click()
+    dialog.get_by_role("button", name="cells.tiff").click()
+    dialog.get_by_role("button", name="Choose", exact=True).click()
+    expect(app.page.locator(".entry.input")).to_contain_text("cells.tiff")
+    x, y, value = value_in_the_middle(app)
+    assert value == 100 * y + x
+
+    other = tmp_path / "other.tiff"
+    other.write_bytes(tiff(cells()))
+    app.page.get_by_role("button", name="Open file").click()
+    app.page.get_by_test_id("other-files").set_input_files(other)
+    expect(app.page.locator(".entry.input")).to_have_count(2)
+    assert (app.engine.workspace / "default" / "other.tiff").read_bytes() == other.read_bytes()
+
+
+def test_a_plugins_form_takes_a_file_of_the_workspace(app: App, tmp_path: Path) -> None:
+    (tmp_path / "Sums.imjoy.html").write_text(SUMS)
+    app.plugins = tmp_path
+    app.load("Sums")
+    (app.engine.workspace / "default" / "numbers.txt").write_text("40 2")
+    app.run("Sums")
+    form = app.page.get_by_role("dialog", name="Sums")
+    form.get_by_role("button", name="Choose File of numbers").click()
+    files = app.page.get_by_role("dialog", name="File of numbers")
+    files.get_by_role("button", name="numbers.txt").click()
+    files.get_by_role("button", name="Choose", exact=True).click()
+    expect(form.get_by_label("File of numbers", exact=True)).to_have_value("numbers.txt")
+    form.get_by_role("button", name="Run").click()
+    expect(app.page.locator(".entry.result")).to_contain_text("42")
+
+
+SUMS = """
+<config lang="json">{"name": "Sums", "type": "native-python", "version": "1", "api_version": "0.1.8",
+ "ui": "File of numbers: {id: 'file', type: 'file', required: true}"}</config>
+<script lang="python">
+from imjoy import api
+
+class Plugin:
+    def setup(self):
+        pass
+
+    def run(self, ctx):
+        return sum(map(int, open(ctx["config"]["file"]).read().split()))
+
+api.export(Plugin())
+</script>
+"""

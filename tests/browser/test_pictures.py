@@ -153,3 +153,25 @@ def test_a_large_picture_is_shown_without_being_copied(app: App) -> None:
     )
     assert painted
     assert max(painted) <= 1280 * 800
+
+
+def test_a_picture_is_copied_to_the_clipboard_as_a_png(app: App) -> None:
+    app.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    app.page.evaluate(
+        """async () => {
+            const { addOutput } = await import("/static/app/state.js");
+            const items = new Uint16Array(20 * 30).map((_, index) => index);
+            const image = { _rtype: "ndarray", _rdtype: "uint16", _rshape: [20, 30], _rvalue: items.buffer };
+            addOutput({ plugin: "P", kind: "result", value: Vue.markRaw({ result: image }) });
+        }"""
+    )
+    picture(app).get_by_role("button", name="Copy").click()
+    expect(app.page.locator(".snackbar")).to_contain_text("on the clipboard")
+    size = app.page.evaluate(
+        """async () => {
+            const [item] = await navigator.clipboard.read();
+            const bitmap = await createImageBitmap(await item.getType("image/png"));
+            return [bitmap.width, bitmap.height];
+        }"""
+    )
+    assert size == [30, 20]

@@ -67,6 +67,13 @@ _FRAME_POLICY = (
     "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
 )
 
+# HTML that a plugin returned: it may be a page of scripts, such as a plot, and reaches nothing but itself.
+_HTML_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; media-src data: blob:; "
+    "font-src data:"
+)
+
 # It is told the url of an engine, which may be another one.
 _ENGINE_FRAME_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; connect-src 'self' https: http: wss: ws:"
@@ -153,6 +160,7 @@ def add_page_routes(
             continue
         get("/", show_app)
         get("/frame.html", show_frame)
+        get("/html-frame.html", _page("html-frame.html", _HTML_POLICY))
         get("/examples/", list_examples)
         get("/examples/{path:.+}", _folder(EXAMPLES, _SOURCE_POLICY))
         get("/lib/{name}", show_library)

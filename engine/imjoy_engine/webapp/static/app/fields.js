@@ -122,7 +122,9 @@ const KINDS = { integer: "number", float: "number", boolean: "checkbox", choose:
  */
 function normalized(source, label) {
   let kind = KINDS[source.type] || source.type || "string";
-  if (!["number", "checkbox", "choose", "color", "range", "password", "textarea"].includes(kind)) kind = "string";
+  if (!["number", "checkbox", "choose", "color", "range", "password", "textarea", "file"].includes(kind)) {
+    kind = "string";
+  }
   const options = (source.options || []).map((/** @type {any} */ option) =>
     typeof option === "object" && option !== null ? option : { label: String(option), value: option },
   );

@@ -5,7 +5,7 @@ import { readable } from "./errors.js";
 import { fromNpy } from "./images/formats.js";
 import { fromTiff } from "./images/tiff.js";
 import { showView } from "./panes.js";
-import { addOutput, state } from "./state.js";
+import { addOutput, ask, state } from "./state.js";
 import { asArray } from "./values.js";
 
 const { markRaw } = Vue;
@@ -21,14 +21,44 @@ const READERS = [
 /** Whether a file is a plugin rather than something to run one on. */
 export const isPluginFile = ({ name }) => /\.html?$/i.test(name);
 
+/** The engine's files. Throws where there is no engine. */
+function engineFiles() {
+  const connection = connectionOf({});
+  if (!connection) throw new Error("No engine is connected.");
+  return connection.files;
+}
+
 /** Put a file into the workspace, and show it in the output, where plugins can be run on it. */
-export async function addInput(file) {
+export const addInput = (file) => take(file, () => uploaded(engineFiles(), file));
+
+/** Have a person choose files of the workspace, or of this computer, and show them in the output. */
+export async function chooseInputs() {
+  const chosen = await chooseFiles({ title: "Open files", multiple: true, takesOthers: true });
+  for (const one of chosen || []) {
+    if (one instanceof File) await addInput(one);
+    else await openInput(one);
+  }
+}
+
+/** Have a person choose files of the workspace; with `takesOthers` this computer's, too. Returns paths and Files, or null. */
+export function chooseFiles(details) {
+  return ask("files", { root: "", wanted: "file", multiple: false, files: markRaw(engineFiles()), ...details });
+}
+
+async function openInput(path) {
+  try {
+    await take(await engineFiles().getFile(path), () => path);
+  } catch (error) {
+    state.loadError = readable(error, `${path} could not be opened.`);
+  }
+}
+
+/** Show a file in the output; `place` returns its path in the workspace. */
+async function take(file, place) {
   state.loadError = null;
   state.loading = true;
   try {
-    const connection = connectionOf({});
-    if (!connection) throw new Error("No engine is connected.");
-    const path = await uploaded(connection.files, file);
+    const path = await place();
     const { image, note } = await pictureIn(file);
     const input = { name: file.name, path, ...image };
     const result = image ? withHints(image.image, image) : `${path} is in the workspace.${note && ` ${note}`}`;

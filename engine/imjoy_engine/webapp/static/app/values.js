@@ -1,4 +1,4 @@
-// What a plugin returned, as something to show: {kind: "none" | "text" | "drawing" | "array" | "table" | "record" | "data", …}.
+// What a plugin returned, as something to show: {kind: "none" | "text" | "html" | "markdown" | "drawing" | "array" | "table" | "record" | "data", …}.
 
 import { pictureOf } from "./images/picture.js";
 import { tableOf } from "./tables.js";
@@ -7,6 +7,9 @@ const ITEMS_SHOWN = 64;
 const DEPTH_SHOWN = 6;
 const RECORD_ROWS = 24;
 const RECORD_DEPTH = 2;
+/** Text that is a page, or an element with all that is in it, as `_repr_html_` and plotting libraries write it. */
+const HTML =
+  /^\s*<(!doctype html|html|body|div|p|table|section|article|figure|style|details|ul|ol|h[1-6])\b[^]*<\/\w+>\s*$/i;
 const ARRAY_TYPES = {
   int8: Int8Array,
   uint8: Uint8Array,
@@ -26,6 +29,7 @@ export function describe(value, depth = 0, hints = {}) {
   if (value === null || value === undefined) return { kind: "none" };
   const drawing = asDrawing(value);
   if (drawing) return { kind: "drawing", drawing };
+  if (typeof value === "string" && HTML.test(value)) return { kind: "html", text: value };
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return { kind: "text", text: String(value) };
   }
@@ -38,7 +42,11 @@ export function describe(value, depth = 0, hints = {}) {
   const names = Object.keys(value).filter((name) => !name.startsWith("_"));
   if (value.constructor === Object && depth < RECORD_DEPTH && names.length > 0 && names.length <= RECORD_ROWS) {
     const told = { ...hints, ...hintsOf(value) };
-    return { kind: "record", rows: names.map((name) => ({ name, value: describe(value[name], depth + 1, told) })) };
+    const row = (name) =>
+      name === "markdown" && typeof value[name] === "string"
+        ? { kind: "markdown", text: value[name] }
+        : describe(value[name], depth + 1, told);
+    return { kind: "record", rows: names.map((name) => ({ name, value: row(name) })) };
   }
   return { kind: "data", text: JSON.stringify(summary(value, 0), null, 2) };
 }

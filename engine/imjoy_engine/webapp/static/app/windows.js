@@ -62,7 +62,8 @@ export function openOwnWindow(title, content, mayClose) {
 
 function content({ type, data, config }) {
   if (type === "imjoy/image") return { kind: "image", src: String(data?.src || data || "") };
-  if (type === "imjoy/markdown") return { kind: "text", text: String(data?.source || data || "") };
+  const kind = { "imjoy/markdown": "markdown", "imjoy/html": "html" }[type];
+  if (kind) return { kind: "value", value: { kind, text: String(data?.source || data || "") } };
   return { kind: "value", value: describe(data ?? config ?? null) };
 }
 

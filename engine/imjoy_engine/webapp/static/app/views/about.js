@@ -1,34 +1,7 @@
 // What a plugin is: what its file says of it, as Markdown, and its source.
 
 import { docsOf, readMarkdown } from "../markdown.js";
-
-const InlineView = {
-  name: "InlineView",
-  props: { parts: Array },
-  template: `<template v-for="(part, index) in parts" :key="index"><template v-if="part.kind === 'text'">{{ part.text }}</template><code
-    v-else-if="part.kind === 'code'">{{ part.text }}</code><br v-else-if="part.kind === 'break'" /><a
-    v-else-if="part.kind === 'link'" :href="part.href" target="_blank" rel="noopener noreferrer"><InlineView
-    :parts="part.inline" /></a><strong v-else-if="part.kind === 'strong'"><InlineView :parts="part.inline" /></strong><em
-    v-else><InlineView :parts="part.inline" /></em></template>`,
-};
-
-const MarkdownView = {
-  name: "MarkdownView",
-  components: { InlineView },
-  props: { blocks: Array },
-  template: `
-    <template v-for="(block, index) in blocks" :key="index">
-      <component v-if="block.kind === 'heading'" :is="'h' + block.level"><InlineView :parts="block.inline" /></component>
-      <p v-else-if="block.kind === 'paragraph'"><InlineView :parts="block.inline" /></p>
-      <pre v-else-if="block.kind === 'code'">{{ block.text }}</pre>
-      <hr v-else-if="block.kind === 'rule'" />
-      <blockquote v-else-if="block.kind === 'quote'"><MarkdownView :blocks="block.blocks" /></blockquote>
-      <component v-else :is="block.isOrdered ? 'ol' : 'ul'" :start="block.isOrdered ? block.start : null">
-        <li v-for="(item, number) in block.items" :key="number"><MarkdownView :blocks="item" /></li>
-      </component>
-    </template>
-  `,
-};
+import { MarkdownView } from "./markdown.js";
 
 export const AboutView = {
   components: { MarkdownView },

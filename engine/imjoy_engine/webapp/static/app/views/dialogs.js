@@ -1,5 +1,6 @@
 // The dialogs that plugins and the page ask questions in. `state.dialogs` is the stack of open ones.
 
+import { chooseFiles } from "../inputs.js";
 import { state } from "../state.js";
 import { AboutView } from "./about.js";
 import { FilesView } from "./files.js";
@@ -21,6 +22,11 @@ const FieldView = {
     set(value) {
       this.$emit("update:modelValue", value);
     },
+    /** A path in the work folder, where the plugin finds it. */
+    async choose() {
+      const chosen = await chooseFiles({ title: this.field.label });
+      if (chosen) this.set(chosen[0]);
+    },
     setNumber(event) {
       const number = event.target.valueAsNumber;
       this.set(Number.isNaN(number) ? null : number);
@@ -38,6 +44,11 @@ const FieldView = {
         :max="field.max" :step="field.step" :value="modelValue" required @input="setNumber" />
       <textarea v-else-if="field.kind === 'textarea'" :id="id" rows="4" :value="modelValue" :required="field.required"
         @input="set($event.target.value)"></textarea>
+      <div v-else-if="field.kind === 'file'" class="row">
+        <input :id="id" type="text" :value="modelValue" :required="field.required" autocomplete="off"
+          @input="set($event.target.value)" />
+        <button type="button" :aria-label="'Choose ' + field.label" @click="choose">Choose</button>
+      </div>
       <input v-else :id="id" :type="field.kind === 'string' ? 'text' : field.kind" :value="modelValue"
         :required="field.required" autocomplete="off" @input="set($event.target.value)" />
       <p class="quiet" v-if="field.help">{{ field.help }}</p>

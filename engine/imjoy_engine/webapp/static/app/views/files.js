@@ -74,6 +74,11 @@ export const FilesView = {
       </ul>
       <div class="actions">
         <span class="quiet">{{ chosen.length ? chosen.join(", ") : path }}</span>
+        <template v-if="dialog.takesOthers">
+          <input ref="others" type="file" multiple hidden data-testid="other-files"
+            @change="dialog.done([...$event.target.files])" />
+          <button type="button" @click="$refs.others.click()">From this computer</button>
+        </template>
         <button type="button" @click="$emit('dismiss')">Cancel</button>
         <button class="primary" type="submit" :disabled="!canChoose">Choose</button>
       </div>

@@ -1,6 +1,7 @@
 // The bar over a pane: a tab for each view in it, and what can be done with the one that is shown. A tab is dragged to
 // another pane, or to a side of one.
 
+import { chooseInputs } from "../inputs.js";
 import { clearOutput } from "../keeping.js";
 import { targetAt } from "../layout.js";
 import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../panes.js";
@@ -43,6 +44,7 @@ export const TabsView = {
     hasOthers: () => arranged.value.panes.length > 1,
   },
   methods: {
+    chooseInputs,
     clearOutput,
     closeWindow,
     moveOn,
@@ -91,6 +93,7 @@ export const TabsView = {
         </span>
       </div>
       <div class="tools" v-if="current">
+        <button v-if="current.name === 'output'" type="button" class="plain" @click="chooseInputs">Open file</button>
         <button v-if="current.name === 'output' && state.output.length" type="button" class="plain" @click="clearOutput">Clear</button>
         <template v-if="!state.maximised">
           <button v-if="tabs.length > 1" type="button" class="plain tool wide" :aria-label="'Put ' + current.title + ' to the right'"

@@ -1,13 +1,17 @@
 // A value: text, numbers, an array with its shape and, where it is one, as a picture.
 
+import { readMarkdown } from "../markdown.js";
 import { DrawingView } from "./drawing.js";
+import { HtmlView } from "./html.js";
 import { ImageView } from "./image.js";
+import { MarkdownView } from "./markdown.js";
 import { TableView } from "./table.js";
 
 export const ValueView = {
   name: "ValueView",
-  components: { DrawingView, ImageView, TableView },
+  components: { DrawingView, HtmlView, ImageView, MarkdownView, TableView },
   props: { value: Object, name: String },
+  methods: { readMarkdown },
   computed: {
     shape() {
       return this.value.shape.join(" × ");
@@ -22,6 +26,8 @@ export const ValueView = {
       </template>
     </dl>
     <DrawingView v-else-if="value.kind === 'drawing'" :drawing="value.drawing" :name="name" />
+    <HtmlView v-else-if="value.kind === 'html'" :html="value.text" :name="name" />
+    <div v-else-if="value.kind === 'markdown'" class="value docs"><MarkdownView :blocks="readMarkdown(value.text)" /></div>
     <TableView v-else-if="value.kind === 'table'" :table="value.table" :name="name" />
     <pre v-else-if="value.kind !== 'array'" class="value">{{ value.text }}</pre>
     <ImageView v-else-if="value.isPicture" :array="value" :hints="value.hints" :name="name" />

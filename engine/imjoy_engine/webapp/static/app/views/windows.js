@@ -96,8 +96,7 @@ const WindowView = {
       <div :id="shown.id" class="content">
         <img v-if="shown.content && shown.content.kind === 'image'" :src="shown.content.src" :alt="shown.title" />
         <EditorView v-else-if="shown.content && shown.content.kind === 'editor'" :editor="shown.content" />
-        <ValueView v-else-if="shown.content && shown.content.kind === 'value'" :value="shown.content.value" />
-        <pre v-else-if="shown.content" class="value">{{ shown.content.text }}</pre>
+        <ValueView v-else-if="shown.content" :value="shown.content.value" :name="shown.title" />
       </div>
       <div v-if="float" class="grip" aria-hidden="true" @pointerdown="resize" @pointermove="drag" @pointerup="release"
         @pointercancel="release"></div>
