@@ -57,7 +57,14 @@ async def raw(client: Client, path: str) -> int:
     return status
 
 
-PAGES = ["/", "/static/app/main.js", "/static/style.css", "/lib/imjoy-core.min.js", "/frame.html", "/html-frame.html"]
+PAGES = [
+    "/",
+    "/static/app/main.js",
+    "/static/style.css",
+    "/lib/imjoy-core.min.js",
+    "/frame.html",
+    "/html-frame.html",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
