@@ -78,6 +78,16 @@ if (location.protocol === "https:") {
       "plain http addresses on the network. Start it with --tls, or bring it to this machine:";
   line.textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
 }
+// On a page over plain http from another machine browsers let nothing be copied.
+for (const code of navigator.clipboard ? document.querySelectorAll(".command") : []) {
+  const copy = element("button", { type: "button", className: "plain", textContent: "Copy" });
+  copy.setAttribute("aria-label", `Copy ${code.textContent}`);
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    copy.textContent = "Copied";
+  });
+  code.after(" ", copy);
+}
 const plugin = encodeURIComponent(`${home}/imjoy-engine.imjoy.html`);
 find("imjoy-io").href = `https://imjoy.io/#/app?plugin=${plugin}`;
 find("form").addEventListener("submit", (event) => {

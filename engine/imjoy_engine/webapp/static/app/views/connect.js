@@ -7,11 +7,16 @@ import { ProblemView } from "./problem.js";
 export const ConnectView = {
   components: { ProblemView },
   setup: () => ({ state, host: location.host }),
-  data: () => ({ token: "", shown: false }),
+  data: () => ({ token: "", shown: false, copied: false }),
   computed: {
+    canCopy: () => Boolean(navigator.clipboard),
     isBusy: () => ["starting", "connecting"].includes(state.engine.phase),
   },
   methods: {
+    async copy() {
+      await navigator.clipboard.writeText(`${state.command} token`);
+      this.copied = true;
+    },
     submit() {
       if (this.token.trim()) connect(this.token.trim());
     },
@@ -30,7 +35,9 @@ export const ConnectView = {
             autofocus required />
           <button type="button" @click="shown = !shown" :aria-pressed="shown">{{ shown ? "Hide" : "Show" }}</button>
         </div>
-        <p class="quiet">In a terminal, <code>{{ state.command }} token</code> prints it. This browser will remember it.</p>
+        <p class="quiet">In a terminal, <code>{{ state.command }} token</code>
+          <button v-if="canCopy" type="button" class="plain" :aria-label="'Copy ' + state.command + ' token'"
+            @click="copy">{{ copied ? "Copied" : "Copy" }}</button> prints it. This browser will remember it.</p>
         <button class="primary" type="submit">Connect</button>
       </form>
     </main>
