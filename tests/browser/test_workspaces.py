@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def menu(app: App) -> Any:
     """Open what is behind the workspace's name."""
-    app.page.get_by_role("button", name="Workspace ").click()
+    app.page.locator(".workspaces > button").click()
     return app.page.locator(".workspaces .popover")
 
 
