@@ -795,13 +795,12 @@ def test_webapp_cache_fires_for_damaged_and_missing_files(
 ) -> None:
     assert look("webapp.cache").status is Status.SKIPPED
     pinned = webapp.pinned_files()
-    assert len(pinned) == 4
     content = b"what the packages hold is not at hand here"
     digest = hashlib.sha256(content).hexdigest()
     monkeypatch.setattr(webapp, "pinned_files", lambda: [replace(each, sha256=digest) for each in pinned])
     files = [machine().layout.webapp / each.path for each in pinned]
     for file in files:
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     assert look("webapp.cache").status is Status.OK
     files[1].write_bytes(b"changed")
