@@ -37,20 +37,21 @@ $ExitCodes = @{ Done = 0; Usage = 2; Refused = 3; Network = 4; Checksum = 6; Our
 
 # What Windows PowerShell hands to a program loses its double quotes, so there are none in these.
 $GoodEnough = 'import sys; sys.exit(sys.version_info < (3, 9) or sys.platform != ''win32'' or ''GCC'' in sys.version)'
-# Ends with 93 when there is no planner in the place that is its first argument.
+# Ends with 93 when there is no planner in the place that is its first argument; another imjoy of that Python's is none.
 $HandOver = @'
-import sys
-sys.path.insert(0, sys.argv[1])
+import os, sys
+place = os.path.abspath(sys.argv[1])
+sys.path.insert(0, place)
 sys.argv[0] = 'imjoy'
 try:
-    from imjoy.provision.main import main
+    from imjoy.provision import main as planner
 except KeyboardInterrupt:
     sys.exit(130)
 except ImportError as error:
     if not 'imjoy.provision.main'.startswith(str(error.name)):
         raise
     sys.exit(93)
-sys.exit(main(sys.argv[2:]))
+sys.exit(planner.main(sys.argv[2:]) if planner.__file__.startswith(place) else 93)
 '@
 
 # Whether a value follows.
@@ -163,7 +164,15 @@ function Read-Words([object[]]$Typed) {
         if ($kept -and $word -like '--*') { $Door.Start = @($word) + $rest; break }
         $name = ''
         $joined = $word -match '^(--[a-z][a-z0-9-]*)=(.+)$'
-        if ($joined) { $word, $rest = $Matches[1], @($Matches[2]) }
+        if ($joined) {
+            $word, $value = $Matches[1], $Matches[2]
+            # powershell -File cuts what begins with a dash at its first colon.
+            if ($rest.Count -gt 0) {
+                $whole = "$($value.TrimEnd(':')):$($rest[0])"
+                if ([Environment]::CommandLine.Contains("$word=$whole")) { $value = $whole; $at++ }
+            }
+            $rest = @($value)
+        }
         if ($word -match '^--?([a-z][a-z0-9-]*):?$') { $name = $Matches[1].Replace('-', '') }
         $fitting = @($Options.Keys | Where-Object { $name -and ($_ -eq $name -or $_ -like "$name*") })
         if ($name -in $fitting) { $fitting = @($name) }
