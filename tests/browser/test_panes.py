@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy
 import pytest
 from playwright.sync_api import expect
 
 from .test_accessibility import axe, violations  # noqa: F401 (axe is a fixture)
+from .test_inputs import tiff
 
 if TYPE_CHECKING:
     from .conftest import App
@@ -175,6 +178,24 @@ def test_where_it_is_narrow_panes_are_stacked(windows: App) -> None:
     assert all(each["x"] >= 0 and each["x"] + each["width"] <= 360 for each in boxes)
     assert all(one["y"] + one["height"] <= other["y"] for one, other in pairwise(boxes))
     assert app.page.evaluate("() => document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("width", [360, 768, 861])
+def test_every_tab_and_the_menu_of_workspaces_are_within_the_page(
+    app: App, tmp_path: Path, width: int
+) -> None:
+    (image := tmp_path / "cells.tif").write_bytes(tiff(numpy.zeros((32, 40))))
+    app.drop(image)
+    expect(button(app, "Clear")).to_be_visible()
+    app.page.set_viewport_size({"width": width, "height": 800})
+    app.page.get_by_role("button", name="Workspace default").click()
+    for name in ("Output", "Log"):
+        tab, bar = box(app.page.get_by_role("tab", name=name)), box(app.page.get_by_role("tablist"))
+        assert bar["x"] <= tab["x"]
+        assert tab["x"] + tab["width"] <= bar["x"] + bar["width"] + 1
+    menu = box(app.page.locator(".workspaces .popover"))
+    assert menu["x"] + menu["width"] <= width
+    assert app.page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
 def test_axe_finds_nothing_in_panes_and_floating_windows(windows: App, axe: str) -> None:  # noqa: F811
