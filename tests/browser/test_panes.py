@@ -147,6 +147,16 @@ def test_a_tab_is_dragged_to_a_side_and_into_another_pane(windows: App) -> None:
     expect(app.page.locator(".log")).to_be_visible()
 
 
+def keeps_the_place_of_one_that_floats(response: Any) -> bool:
+    """Whether it answers to the layout in which One floats, and not to that of a step before."""
+    request = response.request
+    return bool(
+        request.method == "PUT"
+        and request.url.endswith("/layout")
+        and "window One" in request.post_data_json["floats"]
+    )
+
+
 def test_a_window_comes_back_to_its_place_after_a_reload(windows: App) -> None:
     app = windows
     button(app, "Put Two to the right").click()
@@ -154,7 +164,7 @@ def test_a_window_comes_back_to_its_place_after_a_reload(windows: App) -> None:
     button(app, "Put Two back").click()
     app.page.get_by_role("separator").press("ArrowLeft")
     app.page.get_by_role("tab", name="One").click()
-    with app.page.expect_response(lambda response: response.url.endswith("/layout")):
+    with app.page.expect_response(keeps_the_place_of_one_that_floats):
         button(app, "Pop out One").click()
     places = box(window(app, "One")), box(window(app, "Two"))
     app.page.reload()
