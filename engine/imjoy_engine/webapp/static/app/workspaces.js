@@ -103,6 +103,7 @@ export async function forgetPlugin({ key }) {
 let keptLayout = null;
 let layoutTimer = null;
 let layoutText = null;
+let sending = Promise.resolve();
 
 /** Keep the layout, in a moment: while a border is dragged it changes all the time. */
 export function keepLayout(layout) {
@@ -115,15 +116,17 @@ export function noteLayout(layout) {
   keptLayout = layoutText = JSON.stringify(layout);
 }
 
+/** Send the layout, if it is not kept yet; resolves once the engine has answered. */
 function sendLayout() {
   clearTimeout(layoutTimer);
   layoutTimer = null;
-  if (!core.link || layoutText === keptLayout) return;
+  if (!core.link || layoutText === keptLayout) return sending;
   keptLayout = layoutText;
-  // It is sent also when the page is left.
-  core.link
+  sending = core.link
+    // It is sent also when the page is left.
     .fetch("PUT", path(state.workspace, LAYOUT), { body: layoutText, keepalive: true })
     .catch(() => (keptLayout = null));
+  return sending;
 }
 
 window.addEventListener("pagehide", () => layoutTimer && sendLayout());
@@ -169,6 +172,7 @@ export async function deleteWorkspace(stopAll) {
 
 /** Save the workspace that is open as one file. */
 export async function exportWorkspace() {
+  await sendLayout();
   const { layout, plugins } = await documentsOf(state.workspace);
   const content = {
     imjoy_workspace: FORMAT,
