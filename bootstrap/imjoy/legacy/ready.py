@@ -83,8 +83,9 @@ def is_ready(prefix, running):
     own = os.path.join(prefix, OWN_FOLDER)
     folder, name = os.path.split(os.path.realpath(prefix))
     states = [os.path.join(folder, ".{0}.imjoy".format(name)), os.path.join(own, "state")]
-    unfinished = any(os.path.exists(os.path.join(each, "record.json")) for each in states)
-    if unfinished or not os.path.isfile(os.path.join(own, "receipt.json")):
+    # The mark of imjoy 0.12 lies inside.
+    marks = [os.path.join(each, "record.json") for each in states] + [os.path.join(own, "incomplete")]
+    if any(map(os.path.exists, marks)) or not os.path.isfile(os.path.join(own, "receipt.json")):
         return False
     origin = "".join(_lines_of(os.path.join(own, ORIGIN)))
     return (running is None or origin in ("", running.id)) and _is_whole(prefix)
