@@ -86,7 +86,10 @@ def _plan(words, running, stdout):
         source, told = ready.unpack(running, folder)
         told.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
         options = (["--uninstall"] if words[0] == "uninstall" else []) + words[1:]
-        if not {"--from", "--uninstall"} & set(options):
+        if any(each.split("=")[0] == "--from" for each in options):
+            # The planner looks for that; what it is told of here would be taken for what was fetched from there.
+            told = {name: told[name] for name in ("IMJOY_DOOR", "IMJOY_DOOR_FOLDER")}
+        elif "--uninstall" not in options:
             options = ["--from", running.place] + options
         return _wait(_door(source) + options, _variables(told), stdout)
     finally:

@@ -17,7 +17,7 @@ from tests.kit.old_hosts import OLD_PYTHONS
 
 from imjoy import PROJECT_URL, __version__
 
-from .conftest import OldHost, host_of
+from .conftest import NO_INDEX, OldHost, host_of
 
 pytestmark = pytest.mark.timeout(600)
 MOST_SECONDS_MORE = 0.3
@@ -130,6 +130,13 @@ def test_nothing_of_the_old_python_leaks_into_the_new_one(finished_host: OldHost
     done = finished_host.run("status", PYTHONPATH=str(trap), PYTHONHOME="", PYTHONUSERBASE=str(trap))
     assert "leaked" not in done.stderr
     assert done.returncode == 1
+
+
+def test_a_source_that_is_named_is_installed_and_not_what_it_carries(old_host: OldHost, wheel: Path) -> None:
+    planned = ["install", "--dry-run", "--json", "--distribution", "venv", f"--from={wheel}"]
+    done = old_host.run(*planned, **NO_INDEX)
+    source = json.loads(done.stdout)["source"]
+    assert (source["kind"], source["place"]) == ("wheel", str(wheel)), done.stderr
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"]])
