@@ -303,7 +303,7 @@ class _Run:
             program = ask(["ps", "-o", "comm=", "-p", process], timeout=ASK_SECONDS).stdout.strip()
         usual = self._context.environ.get("SHELL", "")
         # Whoever types into a shell has a better one than that which scripts run in.
-        first, second = (usual, program) if program in SHELLS_OF_SCRIPTS else (program, usual)
+        first, second = (usual, program) if _name_of(program) in SHELLS_OF_SCRIPTS else (program, usual)
         return shell_of_program(first) or shell_of_program(second) or ""
 
     def _start(self, prefix: Path, arguments: Arguments) -> int:
@@ -377,6 +377,11 @@ class _Run:
         elif not quiet:
             for line in words.uninstall_lines(result, self._context):
                 write(line, sys.stdout)
+
+
+def _name_of(program: str) -> str:
+    """Return a program's name, which `ps` of macOS gives with its folder, and with a - where it is a login shell."""
+    return Path(program.lstrip("-")).name
 
 
 class _Reporter:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from imjoy.context import Context
+from imjoy.effects.process import Answer
+from imjoy.provision import main as planner
 from imjoy.provision.arguments import Arguments
 from imjoy.provision.door import Door
 from imjoy.provision.main import _Run, _signals_interrupt, main
@@ -65,3 +67,17 @@ def test_the_shell_is_the_process_that_a_door_names_or_the_usual_one(
             assert run._shell(Arguments({}, frozenset(), ())) == shell
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ps")
+@pytest.mark.parametrize(
+    ("told", "shell"),
+    [("/bin/sh", "zsh"), ("-sh", "zsh"), ("-/bin/sh", "zsh"), ("/opt/fish", "fish"), ("-bash", "bash")],
+)
+def test_a_shell_is_known_by_each_name_that_ps_of_a_mac_gives_it(
+    told: str, shell: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "ask", lambda command, timeout: Answer(0, f"{told}\n", ""))
+    # A process of this number has no folder in /proc, as on a Mac none has.
+    run = _Run("install", Context(home, {"SHELL": "/bin/zsh"}), Door("install.sh", shell="0"))
+    assert run._shell(Arguments({}, frozenset(), ())) == shell
