@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imjoy.effects.files import ensure_private_folder
+from imjoy.effects.windows import names_a_file
 from imjoy.model.errors import ImJoyError
 
 from .shown import Entry
@@ -45,15 +46,15 @@ class NamedWorkspaces:
     def names(self) -> tuple[str, ...]:
         """Return the names of all workspaces, sorted as people sort."""
         found = []
-        for file in self._root.glob(f"*/{_NAME_FILE}"):
+        for file in self._root.glob(f"[!.]*/{_NAME_FILE}"):
             with contextlib.suppress(OSError, ValueError):
                 found.append(file.read_text("utf-8"))
         return tuple(sorted(found, key=lambda name: (name.casefold(), name)))
 
     def create(self, name: str) -> None:
         """Make a workspace. Raises ``workspace.exists``, ``workspace.too-many``, ``request.invalid``."""
-        folder = self._folder(name)
-        if folder.exists():
+        folder = self._fresh(name)
+        if _is_workspace(folder):
             raise _exists(name)
         if len(self.names()) >= MAX_WORKSPACES:
             raise ImJoyError(
@@ -67,27 +68,31 @@ class NamedWorkspaces:
 
         Raises ``workspace.unknown``, ``workspace.exists``, ``workspace.busy``, ``request.invalid``.
         """
-        old_folder, new_folder = self._known(name), self._folder(new)
+        old_folder, new_folder = self._known(name), self._fresh(new)
         files, new_files = self._work / name, self._work / new
         is_same = new_folder == old_folder
-        if not is_same and (new_folder.exists() or new_files.exists()):
+        if not is_same and (_is_workspace(new_folder) or new_files.exists()):
             raise _exists(new)
         try:
+            if not is_same and new_folder.exists():
+                self._discard(new_folder)
             if files.is_dir():
                 files.rename(new_files)
             old_folder.rename(new_folder)
         except OSError as error:
-            raise ImJoyError(
-                "workspace.busy",
-                f"The workspace {name!r:.120} could not be renamed.",
-                why=error.strerror or str(error),
-                fix="Stop its plugins, close the programs that have its files open, and try again.",
-            ) from error
+            raise _busy(name, "renamed", error) from error
         _write(new_folder / _NAME_FILE, new.encode())
 
     def delete(self, name: str) -> None:
-        """Forget a workspace; the files that its plugins worked on stay. Raises ``workspace.unknown``."""
-        shutil.rmtree(self._known(name))
+        """Forget a workspace; the files that its plugins worked on stay.
+
+        Raises ``workspace.unknown`` and ``workspace.busy``.
+        """
+        folder = self._known(name)
+        try:
+            self._discard(folder)
+        except OSError as error:
+            raise _busy(name, "deleted", error) from error
 
     def entries(self, name: str) -> tuple[Entry, ...]:
         """Return what is kept of a workspace, in the order of the keys. Raises ``workspace.unknown``."""
@@ -127,22 +132,35 @@ class NamedWorkspaces:
             raise ImJoyError("request.invalid", "The key of a document is 1 to 40 of 0-9 and a-z.")
         return self._known(name) / f"{key}{_SUFFIX}"
 
+    def _discard(self, folder: Path) -> None:
+        # Whole or not at all: what is interrupted half-way is nobody's, and goes with the next.
+        folder.rename(self._root / f".{secrets.token_hex(8)}")
+        for gone in self._root.glob(".*"):
+            shutil.rmtree(gone, ignore_errors=True)
+
     def _known(self, name: str) -> Path:
         folder = self._folder(name)
-        if not (folder / _NAME_FILE).is_file():
+        if not _is_workspace(folder):
             raise ImJoyError("workspace.unknown", f"There is no workspace {name!r:.120}.")
+        return folder
+
+    def _fresh(self, name: str) -> Path:
+        folder = self._folder(name)
+        # Windows opens devices under some names.
+        if not names_a_file(name):
+            raise _no_name()
         return folder
 
     def _folder(self, name: str) -> Path:
         # What does not show could be taken for another name, by people and by some file systems.
         if not (NAME.fullmatch(name) and name.isprintable() and len(name.encode()) <= MAX_NAME_BYTES):
-            raise ImJoyError(
-                "request.invalid",
-                "That is no name for a workspace.",
-                why="Its files lie in a folder of that name: some 100 characters that show, with neither a dot nor a "
-                'space at its ends, and without / \\ : * ? " < > |.',
-            )
+            raise _no_name()
         return self._root / hashlib.sha256(name.casefold().encode()).hexdigest()[:32]
+
+
+def _is_workspace(folder: Path) -> bool:
+    # A folder without is one that was not made to its end.
+    return (folder / _NAME_FILE).is_file()
 
 
 def _write(target: Path, content: bytes) -> None:
@@ -159,4 +177,22 @@ def _exists(name: str) -> ImJoyError:
         "workspace.exists",
         f"There is a workspace, or a folder, {name!r:.120} already.",
         fix="Take another name.",
+    )
+
+
+def _busy(name: str, what: str, error: OSError) -> ImJoyError:
+    return ImJoyError(
+        "workspace.busy",
+        f"The workspace {name!r:.120} could not be {what}.",
+        why=error.strerror or str(error),
+        fix="Stop its plugins, close the programs that have its files open, and try again.",
+    )
+
+
+def _no_name() -> ImJoyError:
+    return ImJoyError(
+        "request.invalid",
+        "That is no name for a workspace.",
+        why="Its files lie in a folder of that name: some 100 characters that show, with neither a dot nor a "
+        'space at its ends, without / \\ : * ? " < > |, and no name that Windows has for a device, as CON.',
     )

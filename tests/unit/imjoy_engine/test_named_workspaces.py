@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -79,10 +81,49 @@ def test_a_deleted_workspace_leaves_its_files(workspaces: NamedWorkspaces, tmp_p
     assert workspaces.entries("cells") == ()
 
 
+def test_what_was_not_made_to_its_end_is_in_nobodys_way(
+    workspaces: NamedWorkspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("default", "cells"):
+        with monkeypatch.context() as patched:
+            patched.setattr(named_workspaces, "_write", Mock(side_effect=OSError("full")))
+            with pytest.raises(OSError, match="full"):
+                workspaces.create(name)
+    assert workspaces.names() == ()
+    workspaces.create("default")
+    workspaces.keep("default", "p1", b"1")
+    workspaces.rename("default", "cells")
+    assert workspaces.names() == ("cells",)
+    assert workspaces.read("cells", "p1") == b"1"
+
+
+def test_a_workspace_is_deleted_whole_or_not_at_all(
+    workspaces: NamedWorkspaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces.create("default")
+    workspaces.keep("default", "p1", b"1")
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+        workspaces.delete("default")
+    assert workspaces.names() == ()
+    workspaces.create("default")
+    assert workspaces.entries("default") == ()
+    workspaces.delete("default")
+    assert list((tmp_path / ".imjoy" / "workspaces").iterdir()) == []
+
+    workspaces.create("cells")
+    workspaces.keep("cells", "p1", b"1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", Mock(side_effect=PermissionError(13, "in use")))
+        assert refused(workspaces.delete, "cells") == "workspace.busy"
+    assert workspaces.read("cells", "p1") == b"1"
+
+
 @pytest.mark.parametrize(
     "name",
     [
         *("", ".imjoy", "a/b", "a\\b", "..", " a", "a ", "a.", "a:b", "a\nb", "\u200c.imjoy", "\ud800"),
+        *("CON", "com1", "nul.txt", "LPT\u00b9", "aux .a"),
         *("a" * 101, "ä" * 101, "\U0001f600" * 60),
     ],
 )
@@ -90,7 +131,7 @@ def test_what_is_no_folders_name_everywhere_is_refused(workspaces: NamedWorkspac
     workspaces.create("cells")
     assert refused(workspaces.create, name) == "request.invalid"
     assert refused(workspaces.rename, "cells", name) == "request.invalid"
-    assert refused(workspaces.entries, name) == "request.invalid"
+    assert refused(workspaces.keep, name, "a", b"") in ("request.invalid", "workspace.unknown")
 
 
 def test_there_are_bounds(workspaces: NamedWorkspaces, monkeypatch: pytest.MonkeyPatch) -> None:
