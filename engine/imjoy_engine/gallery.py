@@ -26,6 +26,7 @@ MAX_PLUGIN_BYTES = 4 << 20
 MAX_PLUGINS = 2000
 MAX_TEXT = 500  # characters, of any one thing that the list says of a plugin
 MAX_TAGS = 20
+MAX_URL = 2000  # characters; each plugin repeats what a list says of the root
 SILENCE_SECONDS = 10.0
 DEADLINE_SECONDS = 30.0
 PIECE_BYTES = 64 << 10
@@ -69,7 +70,7 @@ class Gallery:
         try:
             known: Any = read_json(self._file)
             url = str(known["url"])
-            return PublicList(url, float(known["time"]), "", _read_plugins(known["plugins"], url))
+            return PublicList(url, float(known["time"]), "", _read_plugins(known["plugins"], url, url))
         except (OSError, ValueError, TypeError, KeyError):
             return PublicList()
 
@@ -126,8 +127,11 @@ def read_manifest(content: bytes, url: str) -> tuple[PublicPlugin, ...]:
         raise _unreadable(url, str(error)) from error
     if not isinstance(listed, list) or not isinstance(root, str):
         raise _unreadable(url, "It has no list of plugins.")
-    folder = urljoin(url, quote(root.rstrip("/") + "/", safe=_URL_CHARACTERS)) if root else url
-    return _read_plugins(listed, folder)
+    try:
+        folder = _joined(url, root.rstrip("/") + "/") if root else url
+    except ValueError as error:
+        raise _unreadable(url, f"Its uri_root is none: {error}") from error
+    return _read_plugins(listed, folder, url)
 
 
 def _unreadable(url: str, why: str) -> ImJoyError:
@@ -139,7 +143,15 @@ def _unreadable(url: str, why: str) -> ImJoyError:
     )
 
 
-def _read_plugins(listed: list[Any], base: str) -> tuple[PublicPlugin, ...]:
+def _joined(base: str, uri: str) -> str:
+    """Return the whole url; raises ValueError when there is none, or none of a length that can be kept."""
+    whole = urljoin(base, quote(uri, safe=_URL_CHARACTERS)) if len(uri) <= MAX_URL else uri
+    if len(whole) > MAX_URL:
+        raise ValueError(f"It has more than {MAX_URL} characters.")
+    return whole
+
+
+def _read_plugins(listed: list[Any], folder: str, url: str) -> tuple[PublicPlugin, ...]:
     found: dict[str, PublicPlugin] = {}
     for entry in listed:
         if not isinstance(entry, dict) or len(found) == MAX_PLUGINS:
@@ -148,8 +160,8 @@ def _read_plugins(listed: list[Any], base: str) -> tuple[PublicPlugin, ...]:
         if not name or not isinstance(uri, str):
             continue
         with contextlib.suppress(ValueError):
-            whole = urljoin(base, quote(uri, safe=_URL_CHARACTERS))
-            if not _is_address(whole, like=base):
+            whole = _joined(folder, uri)
+            if not _is_address(whole, like=url):
                 continue
             found[whole] = PublicPlugin(
                 name=name,
@@ -163,12 +175,17 @@ def _read_plugins(listed: list[Any], base: str) -> tuple[PublicPlugin, ...]:
 
 
 def _texts(values: list[Any]) -> tuple[str, ...]:
-    return tuple(value[:MAX_TEXT] for value in values[:MAX_TAGS] if isinstance(value, str))
+    return tuple(_clean(value) for value in values[:MAX_TAGS] if isinstance(value, str))
 
 
 def _text(entry: dict[str, Any], key: str) -> str:
     value = entry.get(key)
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
+    return _clean(value) if isinstance(value, str) else ""
+
+
+def _clean(text: str) -> str:
+    # Half of a pair, which JSON may hold and UTF-8 cannot.
+    return text[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_address(url: str, like: str = "") -> bool:
@@ -180,7 +197,7 @@ def _is_address(url: str, like: str = "") -> bool:
 
 def _check_url(url: str) -> None:
     with contextlib.suppress(ValueError):
-        if _is_address(url):
+        if len(url) <= MAX_URL and url.encode("utf-8") and _is_address(url):
             return
     raise ImJoyError(
         "gallery.url",

@@ -99,9 +99,54 @@ def test_files_lie_under_the_root_that_a_list_names() -> None:
     assert first.uri == "https://files.example.org/a/repository/3D%20Glass.imjoy.html"
 
 
+def test_files_of_an_encrypted_list_are_encrypted_whatever_its_root_says() -> None:
+    document = {**MANIFEST, "uri_root": "http://files.example.org/a"}
+    assert read_manifest(json.dumps(document).encode(), RAW) == ()
+
+
+def test_half_a_character_in_a_list_is_replaced_and_the_list_is_kept(
+    gallery: Gallery, server: ManifestServer
+) -> None:
+    half = {"name": "A\ud800", "uri": "a.html", "description": "\udc00", "tags": ["\ud800"]}
+    server.files["/manifest.imjoy.json"] = json.dumps(
+        {"plugins": [half, {"name": "B", "uri": "\ud800"}]}
+    ).encode()
+    gallery.choose(server.url)
+    (plugin,) = gallery.listed().plugins
+    assert (plugin.name, plugin.description, plugin.tags) == ("A?", "?", ("?",))
+    assert gallery.kept().plugins == (plugin,)
+
+
+def test_the_largest_list_is_kept_and_reads_back(gallery: Gallery, server: ManifestServer) -> None:
+    root = "a" * 500
+    room = 1_200 - len(server.url)
+    # Each blank is three characters of a url.
+    plugins = [{"name": str(n), "uri": f"{n:04}{' ' * (room // 3)}"} for n in range(2_010)]
+    too_long = [{"name": "x", "uri": "b" * 2_000}, {"name": "x", "uri": " " * 1_000_000}]
+    document = {"uri_root": root, "plugins": [*too_long, *plugins]}
+    server.files["/manifest.imjoy.json"] = json.dumps(document).encode()
+    gallery.choose(server.url)
+    fresh = gallery.listed()
+    assert len(fresh.plugins) == module.MAX_PLUGINS
+    assert gallery.kept() == fresh
+    server.files["/manifest.imjoy.json"] = json.dumps({**document, "uri_root": "a" * 100_000}).encode()
+    assert "is no list of plugins" in gallery.listed().why
+    assert gallery.kept() == fresh
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"{}", b'{"plugins": {}}', b'{"plugins": [], "uri_root": 1}', b"\xff", b"[" * 100_000],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"plugins": {}}',
+        b'{"plugins": [], "uri_root": 1}',
+        b'{"plugins": [], "uri_root": "https://["}',
+        b'{"plugins": [], "uri_root": "\\ud800"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
 )
 def test_what_is_no_list_is_said_to_be_none(content: bytes) -> None:
     with pytest.raises(ImJoyError) as caught:
@@ -115,7 +160,16 @@ def test_what_is_no_plugin_in_a_list_is_left_out(entry: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a.org/m.json", "nonsense", "https://", "https://[", "file:///etc/passwd"]
+    "url",
+    [
+        "ftp://a.org/m.json",
+        "nonsense",
+        "https://",
+        "https://[",
+        "file:///etc/passwd",
+        "https://a.org/\ud800",
+        "https://a.org/" + "a" * 2_000,
+    ],
 )
 def test_a_url_that_is_none_is_refused(gallery: Gallery, url: str) -> None:
     with pytest.raises(ImJoyError) as caught:
