@@ -12,6 +12,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -32,6 +33,10 @@ DEADLINE_SECONDS = 30.0
 PIECE_BYTES = 64 << 10
 # What a url may hold as it stands; names of files have blanks.
 _URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+
+
+_changing = Lock()
+"""Who reads what is kept, and keeps something else for that reason, does both while it holds this."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,10 @@ class Gallery:
             return PublicList()
 
     def listed(self) -> PublicList:
-        """Ask for the list and keep it; where none comes, return the last one and ``why``."""
+        """Ask for the list and keep it; where none comes, return the last one and ``why``.
+
+        It is not kept when another url was chosen meanwhile.
+        """
         last = self.kept()
         if not last.url:
             return last
@@ -86,8 +94,9 @@ class Gallery:
                 last.url, last.time, "\n".join(filter(None, (error.what, error.why))), last.plugins
             )
         fresh = PublicList(last.url, time.time(), "", plugins)
-        with contextlib.suppress(OSError):  # it is shown all the same
-            self._keep(fresh)
+        with _changing, contextlib.suppress(OSError):  # it is shown all the same
+            if self.kept().url == fresh.url:
+                self._keep(fresh)
         return fresh
 
     def choose(self, url: str) -> None:
@@ -97,8 +106,9 @@ class Gallery:
         """
         if url:
             _check_url(url)
-        if url != self.kept().url:
-            self._keep(PublicList(url))
+        with _changing:
+            if url != self.kept().url:
+                self._keep(PublicList(url))
 
     def source(self, uri: str) -> bytes:
         """Return the file of a plugin of the last list.

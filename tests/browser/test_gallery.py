@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from tests.kit.manifest_server import manifest_server
 
 if TYPE_CHECKING:
@@ -43,3 +43,30 @@ def test_a_public_plugin_is_found_and_loaded_and_the_last_list_stays_without_a_n
     assert seen.complaints == [
         "Failed to load resource: the server responded with a status of 502 (Bad Gateway)"
     ]
+
+
+def test_an_older_answer_does_not_replace_that_of_the_last_question(app: App) -> None:
+    page = app.page
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.fallback()
+        else:
+            held.append(route)
+
+    page.route("**/api/v1/gallery", hold_the_first)
+    with manifest_server({}) as server:
+        with page.expect_request("**/api/v1/gallery"):
+            page.get_by_role("button", name="Gallery").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("Where the list comes from").click()
+        dialog.get_by_label("Url of the list").fill(server.url)
+        page.keyboard.press("Enter")
+        said = dialog.get_by_role("status")
+        expect(said).to_contain_text("2 public plugins")
+        with page.expect_event("requestfinished"):
+            held[0].fulfill(json={"url": "", "time": 0, "why": "", "plugins": []})
+        page.evaluate("fetch('/healthz').then((answer) => answer.text())")
+        expect(said).to_contain_text("2 public plugins")
+        expect(dialog.get_by_label("Url of the list")).to_have_value(server.url)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from tests.kit.manifest_server import MANIFEST, ManifestServer, manifest_server
 
+from imjoy.effects.files import write_private
 from imjoy.model.errors import ImJoyError
 from imjoy_engine import gallery as module
-from imjoy_engine.gallery import PUBLIC_URL, Gallery, PublicPlugin, read_manifest
+from imjoy_engine.gallery import PUBLIC_URL, Gallery, PublicList, PublicPlugin, read_manifest
 
 RAW = "https://raw.example.org/team/plugins/master/manifest.imjoy.json"
 
@@ -56,6 +58,41 @@ def test_a_list_is_kept_and_shown_with_the_reason_when_no_new_one_comes(
     assert "404" in gallery.listed().why
     gallery.choose(f"{root}/another.json")
     assert gallery.kept().plugins == ()
+
+
+def test_a_list_that_comes_late_does_not_undo_a_choice(
+    gallery: Gallery, server: ManifestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.choose(server.url)
+
+    def late(url: str, limit: int) -> bytes:
+        gallery.choose("")
+        return json.dumps(MANIFEST).encode()
+
+    monkeypatch.setattr(module, "fetch", late)
+    assert gallery.listed().url == server.url
+    assert gallery.kept() == PublicList("")
+
+
+def test_two_keep_one_after_the_other(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[int] = []
+    overlapped = Event()
+
+    def keep(path: Path, text: str) -> None:
+        inside.append(1)
+        if len(inside) == 2:
+            overlapped.set()
+        overlapped.wait(0.05)
+        write_private(path, text)
+        inside.pop()
+
+    monkeypatch.setattr(module, "write_private", keep)
+    choices = [Thread(target=gallery.choose, args=(f"https://a.org/{n}",)) for n in range(3)]
+    for each in choices:
+        each.start()
+    for each in choices:
+        each.join()
+    assert not overlapped.is_set()
 
 
 def test_only_files_of_the_list_are_fetched(gallery: Gallery, server: ManifestServer) -> None:

@@ -36,13 +36,15 @@ export const GalleryView = {
     },
   },
   methods: {
+    /** The answer of a question before the last one may come after that one's: it is nobody's. */
     async ask(url) {
+      const number = (this.asked = (this.asked || 0) + 1);
       Object.assign(this, { listed: null, error: null });
       try {
-        this.listed = Vue.markRaw(await publicList(url));
-        this.url = this.listed.url;
+        const listed = await publicList(url);
+        if (number === this.asked) Object.assign(this, { listed: Vue.markRaw(listed), url: listed.url });
       } catch (error) {
-        this.error = readable(error, "The list of public plugins did not come.");
+        if (number === this.asked) this.error = readable(error, "The list of public plugins did not come.");
       }
     },
   },
