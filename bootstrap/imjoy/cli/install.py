@@ -56,15 +56,7 @@ def _second_half(arguments: Arguments, context: Context) -> int:
     folder = context.layout(arguments.values.get("prefix")).prefix
     shell = shell_of_program(arguments.values.get("shell", "")) or running_shell(place)
     handed = _handed(arguments.values["finish"])
-    result = finish(
-        handed,
-        folder,
-        shell,
-        context,
-        place,
-        modify_path=arguments.has("modify-path"),
-        desktop=arguments.has("desktop"),
-    )
+    result = finish(handed, folder, shell, context, place, modify_path=arguments.has("modify-path"))
     if arguments.has("json"):
         render.emit_json(result.as_json())
     elif not arguments.has("quiet"):

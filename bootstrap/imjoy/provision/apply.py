@@ -107,10 +107,16 @@ def kept_logs_folder(home: Path) -> Path | None:
 
 
 class Installation:
-    """One run that installs. ``report`` gets what it does; ``verbose`` lets the steps write to stderr as well."""
+    """One run that installs. ``report`` gets what it does; ``verbose`` lets the steps write to stderr as well.
 
-    def __init__(self, plan: Plan, context: Context, report: Report, *, verbose: bool = False) -> None:
+    With ``desktop`` ImJoy is put into the desktop's menu, by an imjoy that knows how; an older one passes over it.
+    """
+
+    def __init__(
+        self, plan: Plan, context: Context, report: Report, *, verbose: bool = False, desktop: bool = False
+    ) -> None:
         self.plan = plan
+        self._desktop = desktop
         self.prefix = plan.prefix
         self._context = context
         self._report = report
@@ -482,6 +488,8 @@ class Installation:
             "conda": conda,
             "parts": self._parts(),
             "notices": [*self.plan.notices, *self._notices],
+            # Not among the options, which an older imjoy would refuse, and a first install be taken back.
+            "desktop": self._desktop,
         }
 
     # --- when it fails ---

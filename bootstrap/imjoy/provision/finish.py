@@ -58,13 +58,13 @@ def finish(
     place: Place,
     *,
     modify_path: bool,
-    desktop: bool = False,
 ) -> Installed:
     """Check that the engine serves, write the receipt, edit PATH and put ImJoy into the desktop's menu if asked.
 
     ``handed`` has what the first half knows: ``action`` (``none`` when there was nothing to do, so that nothing is
     written), ``distribution``, ``python``, ``source``, ``source_id``, ``made_folder``, ``conda``, ``parts``,
-    ``notices``. It may be repeated. Raises :class:`ImJoyError` ``install.unhealthy`` and what editing PATH raises.
+    ``notices``, ``desktop``. It may be repeated. Raises :class:`ImJoyError` ``install.unhealthy`` and what editing PATH
+    raises.
     """
     action = str(handed.get("action", "install"))
     name = str(handed.get("distribution", "venv"))
@@ -89,7 +89,7 @@ def finish(
     _tell_github(prefix, context, place)
     changed = apply(prefix, shell, place, dry_run=False) if modify_path else None
     result = _result(handed, action, name, tell(prefix, shell, place).session, prefix, shell, place, changed)
-    return _into_menu(result, context) if desktop else result
+    return _into_menu(result, context) if handed.get("desktop") is True else result
 
 
 def _into_menu(result: Installed, context: Context) -> Installed:

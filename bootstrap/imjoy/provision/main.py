@@ -194,19 +194,21 @@ class _Run:
 
     def _carry_out(self, plan: Plan, arguments: Arguments, looked: list[Took]) -> int:
         quiet = arguments.has("quiet")
-        passed_on = [
-            f"--{flag}"
-            for flag in ("json", "quiet", "modify-path", "desktop", "start")
-            if arguments.has(flag)
-        ]
+        passed_on = [f"--{flag}" for flag in ("json", "quiet", "modify-path", "start") if arguments.has(flag)]
         if shell := self._shell(arguments):
             passed_on += ["--shell", shell]
         report = (lambda title, fraction: None) if quiet else self.steps
         context = replace(self._context, environ=without_door(self._context.environ))
         sweep_doors(places(plan.prefix))
-        installation = Installation(plan, context, _Reporter(report), verbose=arguments.has("verbose"))
+        verbose, desktop = arguments.has("verbose"), arguments.has("desktop")
+        installation = Installation(plan, context, _Reporter(report), verbose=verbose, desktop=desktop)
         code = installation.run(passed_on)
-        if arguments.has("verbose"):
+        if desktop and code == ExitCode.DONE and not _knows_menus(plan.prefix):
+            write(
+                "\nImJoy is not in the menu of this desktop: the imjoy that was installed knows none.",
+                sys.stderr,
+            )
+        if verbose:
             for line in shares((*looked, *installation.times)):
                 write(line, sys.stderr)
         if arguments.has("start") and code == ExitCode.DONE:
@@ -382,6 +384,12 @@ class _Run:
 def _name_of(program: str) -> str:
     """Return a program's name, which `ps` of macOS gives with its folder, and with a - where it is a login shell."""
     return Path(program.lstrip("-")).name
+
+
+def _knows_menus(prefix: Path) -> bool:
+    """Whether the imjoy of a prefix is new enough to put itself into a desktop's menu."""
+    sites = [*prefix.glob("lib/python3*/site-packages"), *prefix.glob("Lib/site-packages")]
+    return any((each / "imjoy" / "desktop").is_dir() for each in sites)
 
 
 class _Reporter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from imjoy.provision import main as planner
 from imjoy.provision.arguments import Arguments
 from imjoy.provision.door import Door
 from imjoy.provision.main import _Run, _signals_interrupt, main
+from imjoy.provision.plan import Plan
+from imjoy.provision.source import Source
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
@@ -81,3 +84,24 @@ def test_a_shell_is_known_by_each_name_that_ps_of_a_mac_gives_it(
     # A process of this number has no folder in /proc, as on a Mac none has.
     run = _Run("install", Context(home, {"SHELL": "/bin/zsh"}), Door("install.sh", shell="0"))
     assert run._shell(Arguments({}, frozenset(), ())) == shell
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the double of a prefix's Python is a script")
+@pytest.mark.parametrize("older", [True, False])
+def test_an_older_imjoy_is_installed_without_a_place_in_the_menu_and_that_is_told(
+    older: bool, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefix, heard = tmp_path / "ImJoyApp", tmp_path / "heard"
+    (prefix / "bin").mkdir(parents=True)
+    python = prefix / "bin" / "python"
+    python.write_text(f"#!/bin/sh\nfor each; do printf '%s\\n' \"$each\"; done >'{heard}'\n")
+    python.chmod(0o755)
+    package = prefix / "lib" / "python3.13" / "site-packages" / "imjoy"
+    (package if older else package / "desktop").mkdir(parents=True)
+    plan = Plan("none", prefix, "venv", "", Source("wheel", "imjoy.whl"))
+    run = _Run("install", Context(home, {"PATH": "/usr/bin:/bin"}), Door())
+    assert run._carry_out(plan, Arguments({"shell": "bash"}, frozenset({"desktop"}), ()), []) == 0
+    words = heard.read_text().splitlines()
+    assert "--desktop" not in words, "an older imjoy knows no such option"
+    assert json.loads(words[words.index("--finish") + 1])["desktop"] is True
+    assert ("ImJoy is not in the menu of this desktop" in capsys.readouterr().err) == older
