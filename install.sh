@@ -465,7 +465,8 @@ unpack() {
 shown() {
   local host=${1#*://}
   host=${host%%/*}
-  printf '%s' "${1/"$host"/"${host##*@}"}"
+  # Not ${1/../..}: there a bash 3.2 takes quotes for a part of the text.
+  printf '%s' "${1%%://*}://${host##*@}${1#*://"$host"}"
 }
 
 # --- imjoy's source ---------------------------------------------------------------------------------------------------

@@ -469,6 +469,7 @@ def test_a_repository_that_does_not_answer_or_has_no_such_branch_is_told(
         BASH, script, "--json", "--from", f"git+{forge.url('imjoy').replace('//', '//ada:secret@')}"
     )
     assert (failure(done)["id"], done.returncode) == ("network.source", 4)
+    assert failure(done)["what"].startswith(f"git+{forge.url('imjoy')} cannot be reached")
     assert "secret" not in done.stdout + done.stderr
     assert machine.left() == []
 
