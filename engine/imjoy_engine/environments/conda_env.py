@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls, find_conda
+from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls, direct_hosts, find_conda
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
 from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.package_cache import changed_packages
@@ -241,12 +241,17 @@ async def _load_rattler() -> Any | None:
         return None
 
 
-def make_client(rattler: Any, settings: CondaSettings) -> Any:
-    """Return a client that reaches servers as conda is set to: its proxies, and whose certificates are trusted."""
+def make_client(rattler: Any, settings: CondaSettings, direct: Sequence[str]) -> Any:
+    """Return a client that reaches servers as conda is set to: its proxies, and whose certificates are trusted.
+
+    The proxies are not asked for the hosts ``direct``, in the form of ``NO_PROXY``.
+    """
     lines = [] if settings.ssl_verify is not False else ["tls-no-verify = true"]
     proxies = {name: url for name, url in settings.proxy_servers if name in ("http", "https")}
-    if proxies:
+    if proxies and "*" not in direct:
         lines += ["[proxy-config]", *(f"{name} = {json.dumps(url)}" for name, url in proxies.items())]
+        # With proxies from here it reads no NO_PROXY.
+        lines.append(f"non-proxy-hosts = {json.dumps(list(direct))}")
     config = rattler.Config.from_toml("\n".join(lines))
     if not isinstance(settings.ssl_verify, str):
         return rattler.Client.from_config(config)
@@ -277,7 +282,7 @@ def _virtual_packages(rattler: Any, platform: str) -> list[Any]:
 
 
 class _Rattler:
-    """One build by py-rattler (0.28), in whose functions nothing blocks."""
+    """One build by py-rattler (0.28), in whose functions nothing blocks: solve, then install."""
 
     def __init__(self, rattler: Any, spec: EnvironmentSpec, settings: CondaSettings, report: Report) -> None:
         self._rattler = rattler
@@ -285,10 +290,12 @@ class _Rattler:
         self._settings = settings
         self._report = report
         self._channels = list(spec.channels)
-        self._client = make_client(rattler, settings)
+        self._client: Any = None
 
     async def solve(self) -> list[Any]:
         """Solve, or take what the lock names; return the records of the packages."""
+        direct = await asyncio.to_thread(direct_hosts, self._urls(), self._settings)
+        self._client = make_client(self._rattler, self._settings, direct)
         if self._spec.locked:
             records = [locked_record(self._rattler, each) for each in self._spec.locked]
             text = f"The lock names {len(records)} conda packages"
@@ -298,6 +305,12 @@ class _Rattler:
             text = f"{len(records)} conda packages fit together"
         self._report(Progress("environment", text, DOWNLOAD_FRACTION))
         return records
+
+    def _urls(self) -> list[str]:
+        """Return the urls of all that may be asked."""
+        named = [text.partition("::")[0] for text in self._spec.conda if "::" in text]
+        channels = (*self._channels, *named, DEFAULT_CHANNEL)
+        return [*channel_urls(channels, self._settings), *(each.url for each in self._spec.locked)]
 
     async def _solve_somehow(self) -> list[Any]:
         """Solve; ask conda-forge too when the channels named lack something, and the cache when there is no network."""

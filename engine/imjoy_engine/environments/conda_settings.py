@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from imjoy.effects.conda import CHANNEL_ALIAS, conda_of_prefix, root_of
 from imjoy.effects.home import home_folder, typed_path
@@ -23,13 +24,16 @@ NO = ("false", "no", "off", "0")
 class CondaSettings:
     """Where named channels are, where packages are kept, how the network is reached; the conda of the prefix, if any.
 
-    ``ssl_verify`` may be a file of certificates.
+    ``ssl_verify`` may be a file of certificates; ``no_proxy`` is what ``NO_PROXY`` says, and ``asks_system`` whether
+    the proxies are the system's, which has exceptions of its own.
     """
 
     package_cache: Path
     channel_alias: str = CHANNEL_ALIAS
     custom_channels: tuple[tuple[str, str], ...] = ()
     proxy_servers: tuple[tuple[str, str], ...] = ()
+    no_proxy: tuple[str, ...] = ()
+    asks_system: bool = False
     ssl_verify: bool | str = True
     offline: bool = False
     command: Path | None = None
@@ -56,7 +60,9 @@ def read_conda_settings(environ: Mapping[str, str], prefix: Path | None) -> Cond
     alias, verify, offline = CHANNEL_ALIAS, "true", "false"
     custom: dict[str, str] = {}
     # py-rattler knows variables, and not what is set in the system.
-    proxies = {name[: -len("_PROXY")].lower(): url for name, url in system_proxies(environ).items()}
+    of_system = {name[: -len("_PROXY")].lower(): url for name, url in system_proxies(environ).items()}
+    proxies = dict(of_system)
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     caches: list[str] = []
     for path in _condarc_files(environ, root):
         document = _load(path)
@@ -74,6 +80,8 @@ def read_conda_settings(environ: Mapping[str, str], prefix: Path | None) -> Cond
         alias if "://" in alias else f"https://{alias}",
         tuple(custom.items()),
         tuple(proxies.items()),
+        tuple(each.strip() for each in no_proxy.split(",") if each.strip()),
+        bool(proxies) and proxies == of_system,
         _verify(environ.get("CONDA_SSL_VERIFY") or verify, environ),
         (environ.get("CONDA_OFFLINE") or offline).lower() in YES,
         command,
@@ -169,6 +177,17 @@ def _load(path: Path) -> Mapping[str, object]:
 def channel_urls(channels: tuple[str, ...], settings: CondaSettings) -> list[str]:
     """Return the urls of ``channels`` in their order."""
     return [settings.url(channel) for channel in channels or (DEFAULT_CHANNEL,)]
+
+
+def direct_hosts(urls: Iterable[str], settings: CondaSettings) -> tuple[str, ...]:
+    """Return the hosts for which no proxy is asked: those of ``NO_PROXY``, and which of ``urls`` the system excepts.
+
+    May wait for a name server.
+    """
+    from urllib.request import proxy_bypass
+
+    hosts = {urlsplit(url).hostname or "" for url in urls} - {""} if settings.asks_system else set()
+    return (*settings.no_proxy, *(host for host in sorted(hosts) if proxy_bypass(host)))
 
 
 def find_conda(environ: Mapping[str, str]) -> str | None:

@@ -101,6 +101,16 @@ def test_the_proxy_of_conda_is_asked_for_plugins_too(
     assert any(path.startswith("http://channel.invalid/conda-forge/") for path in channel.asked)
 
 
+@pytest.mark.parametrize("left_out", ["127.0.0.1", "*"])
+def test_what_no_proxy_leaves_out_is_reached_without_the_proxy_of_conda(
+    left_out: str, channel: ChannelServer, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", left_out)
+    # Nothing listens at port 9.
+    condarc = f"channel_alias: {channel.url}\nproxy_servers: {{http: 'http://127.0.0.1:9'}}\n"
+    assert build(prefix, tmp_path, condarc).exists()
+
+
 def test_a_conda_that_stays_offline_keeps_plugins_offline(
     channel: ChannelServer, prefix: Path, tmp_path: Path
 ) -> None:

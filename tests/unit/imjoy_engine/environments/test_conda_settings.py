@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects.conda import CHANNEL_ALIAS, command_name
-from imjoy_engine.environments.conda_settings import channel_urls, read_conda_settings
+from imjoy_engine.environments.conda_settings import channel_urls, direct_hosts, read_conda_settings
 
 
 @pytest.fixture
@@ -47,6 +47,30 @@ def test_the_proxies_of_a_mac_s_settings_count_until_conda_names_others(
     assert read_conda_settings({**environ, "HTTPS_PROXY": "http://mine"}, None).proxy_servers == (
         ("https", "http://theirs:3128"),
     )
+
+
+def test_a_mac_s_exceptions_count_for_its_own_proxies(
+    tmp_path: Path, environ: dict[str, str], a_mac: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy:3128"})
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda host: host.endswith(".institute"))
+    urls = [
+        "https://me:secret@conda.institute:8443/x",
+        "https://conda.institute/y",
+        "https://away",
+        "file:///x",
+    ]
+    assert direct_hosts(urls, read_conda_settings(environ, None)) == ("conda.institute",)
+    (tmp_path / ".condarc").write_text("proxy_servers: {https: 'http://theirs:3128'}\n")
+    assert direct_hosts(urls, read_conda_settings(environ, None)) == ()
+
+
+def test_what_no_proxy_names_is_left_out(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / ".condarc").write_text("proxy_servers: {https: 'http://theirs:3128'}\n")
+    environ["NO_PROXY"] = "127.0.0.1, .institute,"
+    assert direct_hosts(["https://away"], read_conda_settings(environ, None)) == ("127.0.0.1", ".institute")
+    environ["no_proxy"] = "*"
+    assert direct_hosts(["https://away"], read_conda_settings(environ, None)) == ("*",)
 
 
 def test_a_broken_file_is_passed_over(tmp_path: Path, environ: dict[str, str]) -> None:
