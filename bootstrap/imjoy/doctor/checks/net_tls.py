@@ -17,7 +17,8 @@ CA_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
 )
 SET_CLOCK = {
-    "win32": "set the clock",
+    # Its settings do it: w32tm(1) asks for an elevated prompt, and for a service that may be off.
+    "win32": "",
     # sntp(1) of macOS: -S may step the clock, where -s alone moves it slowly. The server is the one that macOS asks.
     "darwin": "sudo sntp -sS time.apple.com",
 }
@@ -38,11 +39,13 @@ def look(machine: Machine) -> Finding:
     now = machine.context.clock()
     newest = Path(__file__).stat().st_mtime
     if now < newest - CLOCK_TOLERANCE_SECONDS:
+        command = SET_CLOCK.get(machine.platform, "sudo timedatectl set-ntp true")
         return fail(
             "The clock of this machine is wrong.",
             f"It says {time.strftime('%Y-%m-%d', time.localtime(now))}, a time before imjoy was installed, so "
             "certificates seem not to be valid yet.",
-            SET_CLOCK.get(machine.platform, "sudo timedatectl set-ntp true"),
+            command,
+            advice="" if command else "Set the clock, in Settings under Time & language.",
         )
     return ok("the certificates that variables name are there, the clock is plausible")
 

@@ -588,16 +588,19 @@ def test_net_tls_fires_for_a_variable_that_leads_nowhere(look: Look, name: str) 
 
 
 @pytest.mark.parametrize(
-    ("platform", "command"), [("linux", "timedatectl"), ("darwin", "sntp"), ("win32", "clock")]
+    ("platform", "command", "advice"),
+    [("linux", "sudo timedatectl", ""), ("darwin", "sudo sntp", ""), ("win32", "", "Set the clock")],
 )
 def test_net_tls_fires_for_a_clock_that_is_off_with_what_this_system_has(
-    platform: str, command: str, machine: MakeMachine
+    platform: str, command: str, advice: str, machine: MakeMachine
 ) -> None:
     young = machine({"platform": platform})
     young = replace(young, context=replace(young.context, clock=lambda: 0.0))
     finding = select(all_checks(), ["net.tls"])[0].look(young)
     assert_fires(finding, Status.FAIL, "1970")
-    assert command in str(finding.command)
+    for said, expected in ((finding.command, command), (finding.advice, advice)):
+        assert said.startswith(expected)
+        assert bool(said) == bool(expected)
 
 
 def test_net_tls_is_content_with_files_that_are_there(look: Look, tmp_path: Path) -> None:
