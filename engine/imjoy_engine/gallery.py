@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -216,25 +217,27 @@ def _check_url(url: str) -> None:
     )
 
 
+_asked: dict[tuple[str, int], Future[bytes]] = {}
+_asking = Lock()
+
+
 def fetch(url: str, limit: int) -> bytes:
     """Return what ``url`` answers with, at most ``limit`` bytes, within ``DEADLINE_SECONDS``.
 
-    Proxies and certificates are those of the system and of the usual variables.
+    Proxies and certificates are those of the system and of the usual variables. Who asks while the same is asked gets
+    that answer: of a server that never ends its own, one thread is waiting, however often it is asked.
 
     Raises ImJoyError ``gallery.unreachable`` and ``gallery.too-large``.
     """
-    end = time.monotonic() + DEADLINE_SECONDS
-    content = bytearray()
+    with _asking:
+        answer = _asked.get((url, limit))
+        if answer is None:
+            answer = _asked[url, limit] = Future()
+            Thread(target=_answer, args=(url, limit), daemon=True, name="public plugins").start()
     try:
-        with open_url(url, timeout=SILENCE_SECONDS) as answer:
-            while piece := answer.read1(PIECE_BYTES):
-                content += piece
-                if len(content) > limit:
-                    raise ImJoyError(
-                        "gallery.too-large", f"{url[:MAX_TEXT]} has more than {limit >> 20} MiB."
-                    )
-                if time.monotonic() > end:
-                    raise TimeoutError(f"It did not end within {DEADLINE_SECONDS:.0f} s.")
+        if not wait([answer], DEADLINE_SECONDS).done:
+            raise _late()
+        return answer.result()
     except (*Failures, ValueError) as error:
         raise ImJoyError(
             "gallery.unreachable",
@@ -242,4 +245,36 @@ def fetch(url: str, limit: int) -> bytes:
             why=told_by(error, url),
             fix="Look whether this machine has a network, and HTTPS_PROXY where that needs a proxy.",
         ) from error
+    finally:
+        del answer  # its error holds this frame, and would live as long as that holds it
+
+
+def _answer(url: str, limit: int) -> None:
+    try:
+        content = _read(url, limit)
+    except Exception as error:  # it is raised where it is waited for
+        _ended(url, limit).set_exception(error)
+    else:
+        _ended(url, limit).set_result(content)
+
+
+def _ended(url: str, limit: int) -> Future[bytes]:
+    with _asking:
+        return _asked.pop((url, limit))
+
+
+def _read(url: str, limit: int) -> bytes:
+    end = time.monotonic() + DEADLINE_SECONDS
+    content = bytearray()
+    with open_url(url, timeout=SILENCE_SECONDS) as answer:
+        while piece := answer.read1(PIECE_BYTES):
+            content += piece
+            if len(content) > limit:
+                raise ImJoyError("gallery.too-large", f"{url[:MAX_TEXT]} has more than {limit >> 20} MiB.")
+            if time.monotonic() > end:
+                raise _late()
     return bytes(content)
+
+
+def _late() -> TimeoutError:
+    return TimeoutError(f"It did not end within {DEADLINE_SECONDS:.0f} s.")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict
+from threading import Thread
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -13,6 +17,8 @@ from ..gallery import Gallery
 from .bodies import read_object
 from .context import CONTEXT
 
+T = TypeVar("T")
+
 
 def _gallery(request: web.Request) -> Gallery:
     return Gallery(request.app[CONTEXT].settings.layout.gallery_file)
@@ -20,7 +26,7 @@ def _gallery(request: web.Request) -> Gallery:
 
 async def show_gallery(request: web.Request) -> web.Response:
     """Ask for the list of public plugins, and answer with it or with the last one."""
-    return web.json_response(asdict(await asyncio.to_thread(_gallery(request).listed)))
+    return web.json_response(asdict(await _apart(_gallery(request).listed)))
 
 
 async def choose_gallery(request: web.Request) -> web.Response:
@@ -34,5 +40,20 @@ async def choose_gallery(request: web.Request) -> web.Response:
 
 async def show_source(request: web.Request) -> web.Response:
     """Hand out the file of a plugin of the list."""
-    content = await asyncio.to_thread(_gallery(request).source, request.query.get("uri", ""))
+    content = await _apart(lambda: _gallery(request).source(request.query.get("uri", "")))
     return web.Response(body=content, content_type="application/octet-stream")
+
+
+async def _apart(work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, in a thread of its own: it may wait long, and the shared ones are for files."""
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # who asked may go: it ends all the same
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:  # it is raised where it is awaited
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True, name="gallery").start()
+    return await asyncio.wrap_future(done)

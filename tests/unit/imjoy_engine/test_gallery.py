@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
+from threading import enumerate as enumerate_threads
 
 import pytest
 from tests.kit.manifest_server import MANIFEST, ManifestServer, manifest_server
@@ -110,6 +112,26 @@ def test_what_is_too_large_is_not_read_to_its_end(
     gallery.choose(server.url)
     monkeypatch.setattr(module, "MAX_LIST_BYTES", 100)
     assert "has more than" in gallery.listed().why
+
+
+def test_who_asks_a_server_that_never_answers_waits_for_a_bounded_time_and_in_one_thread(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEADLINE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gallery.choose(f"http://127.0.0.1:{silent.getsockname()[1]}/m.json")
+        for _ in range(3):
+            assert "It did not end within" in gallery.listed().why
+        asking = [each for each in enumerate_threads() if each.name == "public plugins"]
+        connection, _ = silent.accept()
+        connection.close()
+        silent.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    for each in asking:
+        each.join(10)
+    assert [each.is_alive() for each in asking] == [False]
+    assert module._asked == {}
 
 
 def test_an_encrypted_list_leads_to_nothing_that_is_not() -> None:
