@@ -42,6 +42,8 @@ BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
 WIDEST_PANEL = 96
+MOST_HELD = 1 << 16
+"""How many characters of a line are kept until its end."""
 # Its border, what is around the text in it, and the labels.
 PANEL_MARGIN = 18
 BAR_WIDTH = 16
@@ -88,11 +90,12 @@ class PluginOutput:
     """What a plugin writes to the two streams, in pieces that need not be whole lines.
 
     A line that is written over, as progress bars do with a carriage return, is written over on a terminal, too.
-    Anywhere else it comes when it has ended, as it looked then.
+    Anywhere else it comes when it has ended, as it looked then, or in parts where it is very long.
     """
 
     def __init__(self) -> None:
-        self._held = {True: "", False: ""}
+        # A line that has no end yet; empty where it was long and what came of it is written.
+        self._held: dict[bool, str | None] = {True: None, False: None}
         # Which of the two has a terminal's line that has no end yet; True is standard output.
         self._unfinished: bool | None = None
 
@@ -106,11 +109,17 @@ class PluginOutput:
             _write("\r".join(printable(part, lines=True) for part in text.split("\r")), stream)
             self._unfinished = None if text.endswith("\n") else to_stdout
             return
-        *ended, rest = (self._held[to_stdout] + text).split("\n")
-        _write("".join(f"{printable(_as_it_ended(line), lines=True)}\n" for line in ended), stream)
-        # What was written over already is not kept until the end of a bar that moves for hours.
-        shown, carriage_return, last = rest.rpartition("\r")
-        self._held[to_stdout] = _as_it_ended(shown) + carriage_return + last
+        *ended, rest = ((self._held[to_stdout] or "") + text).split("\n")
+        if "\r" in rest:
+            # What was written over already is not kept until the end of a bar that moves for hours.
+            shown, carriage_return, last = rest.rpartition("\r")
+            rest = _as_it_ended(shown) + carriage_return + last
+        self._held[to_stdout] = rest or None
+        lines = "".join(f"{_as_it_ended(line)}\n" for line in ended)
+        if len(rest) > MOST_HELD:
+            lines += _as_it_ended(rest)
+            self._held[to_stdout] = ""
+        _write(printable(lines, lines=True), stream)
 
     def end_line(self, *, everywhere: bool = True) -> None:
         """End the lines that have no end yet, so that others can follow; without ``everywhere`` on a terminal only."""
@@ -118,17 +127,20 @@ class PluginOutput:
             output("\n", to_stdout=self._unfinished)
             self._unfinished = None
         for to_stdout, held in self._held.items() if everywhere else ():
-            if held:
-                self._held[to_stdout] = ""
+            if held is not None:
+                self._held[to_stdout] = None
                 output(f"{_as_it_ended(held)}\n", to_stdout=to_stdout)
 
 
 def _as_it_ended(line: str) -> str:
     """Return what stands in a line in the end, each carriage return of which goes back to its beginning."""
     first, *rest = line.split("\r")
+    if not rest:
+        return first
+    shown = list(first)
     for part in rest:
-        first = part + first[len(part) :]
-    return first.rstrip() if rest else first
+        shown[: len(part)] = part
+    return "".join(shown).rstrip()
 
 
 def picture(sequence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 
@@ -157,6 +158,31 @@ def test_what_a_shorter_line_does_not_cover_stays_as_on_a_terminal_and_spaces_co
 ) -> None:
     written("stderr", "12345\r67", "\r8\n", "12345\r", "     \r", "after\n", "no end")
     assert capsys.readouterr().err == "87345\nafter\nno end\n"
+
+
+def test_of_a_very_long_line_a_file_gets_what_there_is_and_its_end_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pieces = [f"{at % 10}" * 8192 for at in range(512)]
+    terminal = TerminalInterface(render.Progress())
+    for piece in pieces:
+        terminal.show({"event": "log", "stream": "stdout", "text": piece})
+    shown = capsys.readouterr().out
+    assert 0 <= 8192 * 512 - len(shown) <= render.MOST_HELD
+    terminal.end_line()
+    assert shown + capsys.readouterr().out == "".join(pieces) + "\n"
+    written("stdout", "x" * (render.MOST_HELD + 1))
+    assert capsys.readouterr().out == "x" * (render.MOST_HELD + 1) + "\n"
+
+
+def test_writing_over_the_beginning_of_a_very_long_line_takes_no_time_for_its_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begun = time.process_time()
+    written("stdout", "y" * 1_000_000 + "ab\r" * 200_000 + "\n")
+    took = time.process_time() - begun
+    assert capsys.readouterr().out == "ab" + "y" * 999_998 + "ab\n"
+    assert took < 4
 
 
 def test_a_line_of_a_file_goes_on_after_a_step_and_ends_before_the_plugin_speaks(
