@@ -112,7 +112,7 @@ _KNOWN_FAILURES = (
 )
 _CHECKSUM_SIGNS = ("Hash mismatch", "hash mismatch", "DO NOT MATCH THE HASHES")
 # uv tells the sizes of what is larger than a megabyte or so, when it begins with it: " Downloading torch (782.3MiB)".
-_UV_BEGINS = re.compile(r"\s*Downloading (?P<name>\S+) \((?P<size>[\d.]+) ?(?P<unit>[KMG]iB)\)")
+_UV_BEGINS = re.compile(r"\s*Downloading (?P<name>\S+) \((?P<size>\d+(?:\.\d+)?) ?(?P<unit>[KMG]iB)\)")
 _UV_ENDS = re.compile(r"\s*Downloaded (?P<name>\S+)")
 _UV_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 BYTES_PER_MB = 1_000_000
@@ -362,9 +362,10 @@ class UvDownloads:
         else:
             return None
         done = self._total - sum(self._loading.values())
-        share = _RESOLVED_FRACTION + (_PREPARED_FRACTION - _RESOLVED_FRACTION) * done / self._total
-        # More becomes known of what there is to download; a bar never goes back.
-        self._furthest = max(self._furthest, round(share, 3))
+        if self._total:
+            share = _RESOLVED_FRACTION + (_PREPARED_FRACTION - _RESOLVED_FRACTION) * done / self._total
+            # More becomes known of what there is to download; a bar never goes back.
+            self._furthest = max(self._furthest, round(share, 3))
         first, *more = self._loading or ("packages",)
         names = f"{first} and {len(more)} more" if more else first
         text = f"Downloading {names}: {done / BYTES_PER_MB:.1f} of {self._total / BYTES_PER_MB:.1f} MB"

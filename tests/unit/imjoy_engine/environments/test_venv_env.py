@@ -147,3 +147,12 @@ def test_what_uv_says_of_its_downloads_is_added_up_in_megabytes_and_never_goes_b
     shares = [progress.fraction or 0.0 for progress in told]
     assert shares == sorted(shares)
     assert shares[-1] == 0.7
+
+
+def test_a_download_of_no_size_is_one_and_a_size_that_is_no_number_is_none() -> None:
+    downloads = UvDownloads()
+    empty = downloads.take(" Downloading x (0.0KiB)")
+    assert empty is not None
+    assert (empty.text, empty.fraction) == ("Downloading x: 0.0 of 0.0 MB", 0.3)
+    for size in ("1.2.3MiB", ".MiB", "1.MiB"):
+        assert downloads.take(f" Downloading y ({size})") is None
