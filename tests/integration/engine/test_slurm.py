@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -597,6 +597,20 @@ async def refused(back_end: BackEnd, then: Callable[[], None] = lambda: None) ->
         await back_end.close()
 
 
+def clock_that_starts_with(pipe: Path) -> Callable[[Awaitable[object], float], Awaitable[object]]:
+    """Return an ``asyncio.wait_for`` whose time begins once a command has written to that pipe."""
+    wait_for = asyncio.wait_for
+    told: list[str] = []
+
+    async def wait(awaited: Awaitable[object], seconds: float) -> object:
+        begun = asyncio.ensure_future(awaited)
+        if not told:
+            told.append(await asyncio.to_thread(pipe.read_text))
+        return await wait_for(begun, seconds)
+
+    return wait
+
+
 @pytest.mark.parametrize(
     ("after", "why"),
     [
@@ -610,9 +624,12 @@ def test_a_job_that_sbatch_takes_and_does_not_name_is_taken_back(
     slurm: Slurm, tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch, after: str, why: str
 ) -> None:
     taken = tmp_path / "taken"
-    path = in_front_of("sbatch", tmp_path / "bin", f'"$real" "$@" >{taken}\n{after}')
     if "sleep" in after:
+        os.mkfifo(answered := tmp_path / "answered")
+        after = f"echo >{answered}\n{after}"
         monkeypatch.setattr("imjoy_engine.launchers.slurm.COMMAND_SECONDS", 10.0)
+        monkeypatch.setattr(asyncio, "wait_for", clock_that_starts_with(answered))
+    path = in_front_of("sbatch", tmp_path / "bin", f'"$real" "$@" >{taken}\n{after}')
     back_end = BackEnd({**os.environ, **slurm.environ, **path}, [], "/w")
     assert why in play(refused(back_end))
     assert taken.read_text().strip().isdigit()
