@@ -23,6 +23,10 @@ VARIABLE = "IMJOY_PICTURES"
 LARGEST_SIDE = 256
 SMALLEST_SIDE = 128
 MOST_FILE_BYTES = 4 << 20
+MOST_PIXELS = 4096
+"""How wide and high a PNG file may be that a plugin has made; a small one may unpack to gigabytes."""
+MOST_VALUES = 1 << 40
+"""How long each axis of an array may be; a file can say anything."""
 DARKEST, BRIGHTEST = 0.005, 0.995
 """The parts of all values that are shown as black and white, as the app has it."""
 COLOURS = (3, 4)
@@ -30,6 +34,7 @@ GREYS = 64
 LEVELS = 6
 KITTY_CHUNK = 4096
 PNG = b"\x89PNG\r\n\x1a\n"
+IHDR = struct.Struct(">II")
 NPY = b"\x93NUMPY"
 MOST_HEADER_BYTES = 1 << 16
 MOST_ROW_BYTES = 64 << 20
@@ -83,10 +88,18 @@ def picture_of(value: object, protocol: str | None) -> str:
         if str(value.get("file", "")).endswith(".png") and protocol != "sixel":
             file = Path(str(value["file"]))
             content = file.read_bytes() if file.stat().st_size <= MOST_FILE_BYTES else b""
-            return _of_png(content, protocol) if content.startswith(PNG) else ""
-    except (OSError, ValueError):
+            return _of_png(content, protocol) if _is_small_png(content) else ""
+    except Exception:
+        # Whatever a plugin named: the answer stands without its picture.
         return ""
     return ""
+
+
+def _is_small_png(content: bytes) -> bool:
+    """Return whether it is a PNG file of so few pixels that a terminal can unpack it."""
+    if not content.startswith(PNG) or content[12:16] != b"IHDR" or len(content) < IHDR.size + 16:
+        return False
+    return all(0 < side <= MOST_PIXELS for side in IHDR.unpack_from(content, 16))
 
 
 def thumbnail(file: Path) -> Thumbnail:
@@ -98,8 +111,6 @@ def thumbnail(file: Path) -> Thumbnail:
         code, shape = _header(stream)
         colours = shape[-1] if len(shape) > 2 and shape[-1] in COLOURS else 1
         height, width = (shape[:-1] if colours > 1 else shape)[-2:]
-        if not width or not height:
-            raise ValueError("an array without a pixel")
         step = math.ceil(max(width, height) / LARGEST_SIDE)
         bytes_each = int(code[1:])
         start, row_bytes = stream.tell(), width * colours * bytes_each
@@ -127,12 +138,17 @@ def _header(stream: BinaryIO) -> tuple[str, tuple[int, ...]]:
         raise ValueError("a .npy file without its header")
     try:
         header = ast.literal_eval(stream.read(header_bytes).decode("latin-1").strip())
-        order, code = header["descr"][0], header["descr"][1:]
+        kind = header["descr"]
+        if not isinstance(kind, str):
+            raise TypeError("records")
+        order, code = kind[0], kind[1:]
         shape = tuple(map(int, header["shape"]))
     except (SyntaxError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise ValueError("a .npy file with a damaged header") from error
     if header.get("fortran_order") or order not in NATIVE_ORDERS or code not in NATIVE or len(shape) < 2:
         raise ValueError("no picture")
+    if not all(0 < side <= MOST_VALUES for side in shape):
+        raise ValueError("an array without a value, or with more than there can be")
     return code, shape
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from imjoy import render
 from imjoy.cli.interface import TerminalInterface
-from imjoy.cli.pictures import PNG, picture_of, png_of, protocol_of, thumbnail
+from imjoy.cli.pictures import PNG, SEQUENCES, Thumbnail, picture_of, png_of, protocol_of, thumbnail
 from imjoy_engine import npy
 
 
@@ -136,6 +136,52 @@ def test_what_is_no_picture_is_none(tmp_path: Path) -> None:
         "text",
     ):
         assert picture_of(answer, "kitty") == ""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            {"descr": "<u2", "shape": shape}
+            for shape in ((-5, 10), (5, -10), (0, 1), (10**400, 1), (2**41, 1))
+        ),
+        *({"descr": "<u2", "shape": shape} for shape in ((2**40, 2**20), ("1", "x"), 7)),
+        *({"descr": kind, "shape": (1, 1)} for kind in (["<", ["f4"]], [("a", "<f4")], "", 7)),
+    ],
+)
+def test_a_header_that_no_array_has_is_none_and_reads_no_value(
+    tmp_path: Path, header: dict[str, object]
+) -> None:
+    text = repr({"fortran_order": False, **header}).encode()
+    file = tmp_path / "odd.npy"
+    file.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text + bytes(400))
+    assert picture_of({"npy": str(file)}, "kitty") == ""
+    with pytest.raises((ValueError, OverflowError)):
+        thumbnail(file)
+
+
+def test_an_answer_stands_whatever_the_drawing_of_its_picture_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = saved(tmp_path, "uint8", (2, 2), 1, 2, 3, 4)
+    monkeypatch.setitem(SEQUENCES, "kitty", {}.__getitem__)
+    assert picture_of(answer, "kitty") == ""
+
+
+@pytest.mark.parametrize("protocol", ["kitty", "iterm2"])
+@pytest.mark.parametrize(
+    ("width", "height", "shown"),
+    [(1, 1, True), (4096, 4096, True), (4097, 1, False), (1, 1 << 31, False), (0, 1, False)],
+)
+def test_a_png_that_would_unpack_to_more_than_a_picture_is_not_shown(
+    tmp_path: Path, protocol: str, width: int, height: int, shown: bool
+) -> None:
+    content = bytearray(png_of(Thumbnail(1, 1, in_colour=False, rows=(b"\0",))))
+    content[16:24] = struct.pack(">II", width, height)
+    (file := tmp_path / "figure.png").write_bytes(content)
+    assert bool(picture_of({"file": str(file)}, protocol)) == shown
+    file.write_bytes(content[:20])
+    assert picture_of({"file": str(file)}, protocol) == ""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a named pipe")
