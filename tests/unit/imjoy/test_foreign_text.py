@@ -16,6 +16,7 @@ import pytest
 import imjoy
 from imjoy import render
 from imjoy.cli import asking, interface
+from imjoy.cli.pictures import Thumbnail, picture_of, png_of
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.steps import _show
 from imjoy_engine.logs import PlainLines
@@ -30,8 +31,9 @@ OTHER_PRINTERS = (
     "cli/__init__.py",
     "__main__.py",
 )
-# Set title and clipboard, clear the screen, go back, turn the direction of writing; some of it in C1.
-HOSTILE = "a\x1b]0;title\x07b\x1b]52;c;ZXZpbA==\x07c\x1b[2Jd\x9b2Je\x08f\x7fg\u202eh"
+# Set title and clipboard, clear the screen, go back, turn the direction of writing, go to the line's beginning; some of
+# it in C1.
+HOSTILE = "a\x1b]0;title\x07b\x1b]52;c;ZXZpbA==\x07c\x1b[2Jd\x9b2Je\x08f\x7fg\u202eh\ri"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[2K|\x1b\[1A|\r")
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -48,7 +50,7 @@ class Terminal(io.StringIO):
 
 
 def run_event(**event: object) -> None:
-    terminal = interface.TerminalInterface(render.Progress())
+    terminal = interface.TerminalInterface(render.Progress(), "kitty")
     if event["event"] == "call":
         terminal.call(event, lambda call_id, value: None)
     else:
@@ -83,6 +85,13 @@ WAYS: dict[str, Callable[[], None]] = {
     "progress": lambda: run_event(event="progress", text=HOSTILE, fraction=0.5),
     "result": lambda: run_event(event="result", value=HOSTILE),
     "a nested result": lambda: run_event(event="result", value={HOSTILE: [HOSTILE]}),
+    "a result of files": lambda: run_event(
+        event="result",
+        value=[
+            {"npy": HOSTILE, "shape": [HOSTILE], "dtype": HOSTILE},
+            {"file": f"{HOSTILE}.png", "bytes": HOSTILE},
+        ],
+    ),
     "a form": called("config", FORM),
     "a dialog": called("showDialog", FORM),
     "a file dialog": called("showFileDialog", {"title": HOSTILE, "root": HOSTILE}),
@@ -114,6 +123,18 @@ def test_nothing_that_a_plugin_says_acts_on_the_terminal(
         return
     assert "title" in shown
     assert not ACTING.search(COLOURS.sub("", shown) if is_terminal else shown)
+    # What a plugin prints may go back to the beginning of its own line, as progress bars do.
+    assert ("\r" in shown) == (is_terminal and way in ("stdout", "stderr"))
+
+
+def test_a_picture_acts_as_one_alone_whatever_its_file_has(tmp_path: Path) -> None:
+    (file := tmp_path / "figure.png").write_bytes(
+        png_of(Thumbnail(1, 1, in_colour=False, rows=(b"\0",))) + HOSTILE.encode()
+    )
+    kitty = picture_of({"file": str(file)}, "kitty")
+    iterm2 = picture_of({"file": str(file)}, "iterm2")
+    assert re.fullmatch(r"\x1b_Ga=T,f=100,q=2,m=0;[A-Za-z0-9+/=]+\x1b\\\n", kitty)
+    assert re.fullmatch(r"\x1b]1337;File=inline=1;size=\d+:[A-Za-z0-9+/=]+\x07\n", iterm2)
 
 
 def test_what_is_json_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
