@@ -539,6 +539,14 @@ def test_markdown_that_begins_everything_and_ends_nothing_is_read_at_once(piece:
     assert evaluate("app/markdown.js", code) is True
 
 
+def test_markdown_of_any_length_is_read_to_a_bound() -> None:
+    assert evaluate("app/markdown.js", "m.readMarkdown('a\\n'.repeat(200_000)).length") == 1
+    assert (
+        evaluate("app/markdown.js", "m.readMarkdown('a'.repeat(3_000_000))[0].inline[0].text.length")
+        == 500_001
+    )
+
+
 def test_docs_are_what_the_file_says_of_its_plugin() -> None:
     file = '<docs lang="markdown">\n# A\n</docs>\n<config lang="json">{}</config>'
     assert evaluate("app/markdown.js", f"m.docsOf({json.dumps(file)})") == "# A"

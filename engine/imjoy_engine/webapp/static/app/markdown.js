@@ -10,6 +10,8 @@
 
 /** Deeper than that nobody reads; and who nests without end shall not overflow the stack. */
 const DEEPEST = 8;
+/** Nor more characters than that; and the page shall stay quick whatever a file says of itself. */
+const LONGEST = 500_000;
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/;
@@ -42,7 +44,8 @@ const INLINE = new RegExp(
  * @returns {Block[]}
  */
 export function readMarkdown(text, above = 2) {
-  return blocksOf(withoutMargin(text.replace(/\r\n?/g, "\n").split("\n")), { above, last: above }, 0);
+  const read = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+  return blocksOf(withoutMargin(read.replace(/\r\n?/g, "\n").split("\n")), { above, last: above }, 0);
 }
 
 /**
@@ -61,7 +64,7 @@ export function docsOf(code) {
 
 /** @param {string[]} lines */
 function withoutMargin(lines) {
-  const margin = Math.min(...lines.filter((line) => line.trim()).map((line) => line.search(/\S/)));
+  const margin = lines.reduce((least, line) => (line.trim() ? Math.min(least, line.search(/\S/)) : least), Infinity);
   return Number.isFinite(margin) ? lines.map((line) => line.slice(margin)) : lines;
 }
 
