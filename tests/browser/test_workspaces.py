@@ -68,10 +68,19 @@ def test_a_workspace_is_renamed_with_its_files_and_deleted_without_them(app: App
     }""")
     assert (work / "first" / "note.txt").read_text() == "kept"
     app.load("Glass")
+    app.page.evaluate("""async () => {
+        const { rememberFile } = await import("/static/app/memory.js");
+        rememberFile("first", "Glass", { path: "first.imjoy.html", isWatched: false });
+        rememberFile("default", "Glass", { path: "default.imjoy.html", isWatched: true });
+    }""")
     menu(app).get_by_role("button", name="Rename").click()
     answer(app, "Rename", "second")
     expect_workspace(app, "second")
     expect(app.card("Glass")).to_contain_text("Ready")
+    assert app.page.evaluate("""async () => {
+        const { state } = await import("/static/app/state.js");
+        return state.plugins[0].file;
+    }""") == {"path": "first.imjoy.html", "isWatched": False}
     assert (work / "second" / "note.txt").read_text() == "kept"
     assert not (work / "first").exists()
 

@@ -144,7 +144,7 @@ export const toggleWatch = (card) => setFile(card, { ...card.file, isWatched: !c
 
 function setFile(card, file) {
   card.file = file;
-  rememberFile(card.name, file);
+  rememberFile(state.workspace, card.name, file);
 }
 
 /** Look after the files that are watched, and ask before the page is left with something unsaved. */

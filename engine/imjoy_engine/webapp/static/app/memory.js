@@ -147,19 +147,45 @@ function keepFor(key, plugin, value) {
   localStorage.setItem(key, JSON.stringify(value === null ? others : { ...others, [plugin]: value }));
 }
 
+// A path leads elsewhere in each workspace.
+/** @param {string} workspace */
+const filesOf = (workspace) => (workspace === "default" ? FILES : `${FILES} ${workspace}`);
+
 /**
- * The file of the workspace that a plugin was loaded from, and whether it is watched; null for one from elsewhere.
+ * The file of its workspace that a plugin was loaded from, and whether it is watched; null for one from elsewhere.
  *
+ * @param {string} workspace
  * @param {string} plugin
  * @returns {{path: string, isWatched: boolean} | null}
  */
-export const fileOf = (plugin) => keptFor(FILES, plugin);
+export const fileOf = (workspace, plugin) => keptFor(filesOf(workspace), plugin);
 
 /**
+ * @param {string} workspace
  * @param {string} plugin
  * @param {{path: string, isWatched: boolean} | null} file
  */
-export const rememberFile = (plugin, file) => keepFor(FILES, plugin, file);
+export const rememberFile = (workspace, plugin, file) => keepFor(filesOf(workspace), plugin, file);
+
+/**
+ * Forget the files of a workspace that is made or deleted: one of its name was another.
+ *
+ * @param {string} workspace
+ */
+export const forgetFiles = (workspace) => localStorage.removeItem(filesOf(workspace));
+
+/**
+ * Take the files of a workspace over to the name that it has from now on.
+ *
+ * @param {string} workspace
+ * @param {string} name
+ */
+export function moveFiles(workspace, name) {
+  const files = localStorage.getItem(filesOf(workspace));
+  forgetFiles(workspace);
+  forgetFiles(name);
+  if (files) localStorage.setItem(filesOf(name), files);
+}
 
 /** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
 export const NEWEST = "/newest";

@@ -42,7 +42,7 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false, w
     if (tag === null) return null;
     const plugin = { code: source, tag, origin: file, key: known?.template.key };
     const key = await keepPlugin(plugin);
-    rememberFile(config.name, null);
+    rememberFile(state.workspace, config.name, null);
     const card = cardFor(templateOf({ ...plugin, key }));
     const loaded = load(card);
     if (waits) await loaded;
@@ -310,7 +310,7 @@ export async function remove(card) {
   }
   rememberEnvironment(card.name, null);
   rememberResources(card.name, null);
-  rememberFile(card.name, null);
+  rememberFile(state.workspace, card.name, null);
   state.plugins.splice(state.plugins.indexOf(card), 1);
 }
 
@@ -376,7 +376,7 @@ function cardFor(template) {
     life: (known?.life || 0) + 1,
     canRun: false,
     ops: [],
-    file: fileOf(template.name),
+    file: fileOf(state.workspace, template.name),
     environment: environmentOf(template.name),
     anyway: false,
     resources: resourcesOf(template.name),

@@ -2,7 +2,7 @@
 
 import { core, on } from "./core.js";
 import { readable } from "./errors.js";
-import { home, rememberWorkspace } from "./memory.js";
+import { forgetFiles, home, moveFiles, rememberWorkspace } from "./memory.js";
 import { saveFile } from "./saving.js";
 import { ask, showSnackbar, state } from "./state.js";
 
@@ -146,6 +146,7 @@ export async function createWorkspace() {
   const name = await askName("New workspace", "Create");
   if (!name) return;
   await core.link.json("PUT", path(name));
+  forgetFiles(name);
   goTo(name);
 }
 
@@ -155,6 +156,7 @@ export async function renameWorkspace(stopAll) {
   if (!name || name === state.workspace) return;
   await stopAll();
   await core.link.json("POST", `${path(state.workspace)}/rename`, { name });
+  moveFiles(state.workspace, name);
   goTo(name);
 }
 
@@ -167,6 +169,7 @@ export async function deleteWorkspace(stopAll) {
   if (!isSure) return;
   await stopAll();
   await core.link.json("DELETE", path(state.workspace));
+  forgetFiles(state.workspace);
   goTo(DEFAULT);
 }
 
@@ -216,6 +219,7 @@ async function createFree(wanted) {
     const name = number === 1 ? wanted : `${wanted} (${number})`;
     try {
       await core.link.json("PUT", path(name));
+      forgetFiles(name);
       return name;
     } catch (error) {
       if (error.id !== "workspace.exists" || number === MOST_NAMES) throw error;

@@ -1,0 +1,32 @@
+// What the browser remembers between visits.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const kept = new Map();
+globalThis.location = { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" };
+globalThis.localStorage = {
+  getItem: (key) => kept.get(key) ?? null,
+  setItem: (key, value) => kept.set(key, value),
+  removeItem: (key) => kept.delete(key),
+};
+const { fileOf, forgetFiles, moveFiles, rememberFile } = await import(`${process.env.STATIC}/app/memory.js`);
+
+const file = { path: "Foo.imjoy.html", isWatched: true };
+
+test("a plugin's file is that of its workspace, not of another one's plugin of that name", () => {
+  rememberFile("default", "Foo", file);
+  assert.deepEqual([fileOf("default", "Foo"), fileOf("cells", "Foo")], [file, null]);
+  rememberFile("cells", "Foo", { ...file, isWatched: false });
+  rememberFile("default", "Foo", null);
+  assert.deepEqual([fileOf("default", "Foo"), fileOf("cells", "Foo")], [null, { ...file, isWatched: false }]);
+});
+
+test("the files of a workspace go with its new name, and in the place of those of one that had it", () => {
+  rememberFile("first", "Foo", file);
+  rememberFile("second", "Bar", file);
+  moveFiles("first", "second");
+  assert.deepEqual([fileOf("first", "Foo"), fileOf("second", "Foo"), fileOf("second", "Bar")], [null, file, null]);
+  forgetFiles("second");
+  assert.equal(fileOf("second", "Foo"), null);
+});
