@@ -32,9 +32,12 @@ export async function newPlugin() {
   }
 }
 
-/** Open the source of a plugin that is loaded. */
-export const editPlugin = (card) =>
-  openEditor(card.file?.path || `${card.name}${ENDING}`, card.template.code, card.file);
+/** Open a plugin's file as it is now; where there is none that can be read, the source that is loaded. */
+export async function editPlugin(card) {
+  const { file, template } = card;
+  const source = file && (await read(file.path).catch(() => null));
+  openEditor(file?.path || `${card.name}${ENDING}`, source ?? template.code, typeof source === "string");
+}
 
 /** Choose a plugin's file of the workspace, and load it. */
 export async function openFromWorkspace() {
@@ -56,14 +59,25 @@ export async function openFromWorkspace() {
   }
 }
 
-function openEditor(file, source, known) {
+/** A file's text as an editor has it, and how its lines end in the file. */
+const opened = (source) => ({
+  text: source.replace(/\r\n?/g, "\n"),
+  lineEnd: /\r\n?|\n/.exec(source)?.[0] || "\n",
+});
+
+/** What an editor's file is to hold. */
+const sourceOf = ({ text, lineEnd }) => text.replaceAll("\n", lineEnd);
+
+function openEditor(file, source, isKept) {
   const open = editors.get(file);
   if (open) {
     open.window.show();
     return;
   }
+  const { text, lineEnd } = opened(source);
   // What is in the workspace under that name may be something else, until it was read or written here.
-  const editor = reactive({ kind: "editor", file, text: source, kept: known ? source : null, note: "", code: null });
+  const kept = isKept ? text : null;
+  const editor = reactive({ kind: "editor", file, text, lineEnd, kept, note: "", code: null, isStarting: false });
   editor.window = openOwnWindow(file, editor, () => mayClose(editor));
   editors.set(file, editor);
 }
@@ -84,8 +98,7 @@ export async function save(editor) {
   const { files } = connectionOf({}) || {};
   try {
     if (!files) throw new Error("No engine is connected.");
-    const isOurs = editor.kept !== null;
-    if (!(await written(files, file, text, isOurs))) return false;
+    if (!(await written(files, editor, sourceOf(editor)))) return false;
     editor.kept = text;
     editor.note = `Saved as ${file} in the workspace.`;
     return true;
@@ -95,27 +108,53 @@ export async function save(editor) {
   }
 }
 
-async function written(files, path, text, overwrite) {
-  try {
-    await files.putFile({ path, overwrite }, new Blob([text]));
-    return true;
-  } catch (error) {
-    if (error.id !== "files.exists") throw error;
+/** Write a file, in the place of what the editor does not know only where the person wants that. */
+async function written(files, { file: path, kept }, source) {
+  const content = new Blob([source]);
+  if (kept === null || !(await holds(path, kept))) {
+    try {
+      await files.putFile({ path, overwrite: false }, content);
+      return true;
+    } catch (error) {
+      if (error.id !== "files.exists") throw error;
+    }
+    const text =
+      kept === null
+        ? "There is a file of that name in the workspace."
+        : "Another program has changed it since it was read or saved here.";
+    if (!(await ask("confirm", { title: `Replace ${path}?`, text, action: "Replace it" }))) return false;
   }
-  const answer = await ask("confirm", {
-    title: `Replace ${path}?`,
-    text: "There is a file of that name in the workspace.",
-    action: "Replace it",
-  });
-  return Boolean(answer) && written(files, path, text, true);
+  await files.putFile({ path, overwrite: true }, content);
+  return true;
 }
 
-/** Save, load what was saved, and run it. */
+/** Whether that is still what a file holds. */
+async function holds(path, text) {
+  try {
+    return opened(await read(path)).text === text;
+  } catch (error) {
+    if (error.id !== "files.not-found") throw error;
+    return false;
+  }
+}
+
+/** Save, and begin to load and run what was saved: only the saving is waited for, as a run may never end. */
 export async function saveAndRun(editor) {
+  const source = sourceOf(editor);
   if (!(await save(editor))) return;
-  const card = await loadFrom(editor.file, editor.text);
-  if (!card?.plugin) editor.note = "It could not be started: its card says why.";
-  else if (card.canRun) await run(card, null);
+  if (editor.isStarting) editor.note += " It still starts with what it was before.";
+  else start(editor, source);
+}
+
+async function start(editor, source) {
+  editor.isStarting = true;
+  try {
+    const card = await loadFrom(editor.file, source);
+    if (!card?.plugin) editor.note = "It could not be started: its card says why.";
+    else if (card.canRun) run(card, null);
+  } finally {
+    editor.isStarting = false;
+  }
 }
 
 async function loadFrom(path, source) {
@@ -130,10 +169,11 @@ async function loadFrom(path, source) {
 async function reload(path, source) {
   state.loadError = null;
   const editor = editors.get(path);
+  const { text, lineEnd } = opened(source);
   if (editor && !isChanged(editor)) {
-    Object.assign(editor, { kept: source, text: source });
-    editor.code?.replace(source);
-  } else if (editor && editor.text !== source) {
+    Object.assign(editor, { kept: text, text, lineEnd });
+    editor.code?.replace(text);
+  } else if (editor && editor.text !== text) {
     editor.note = "Another program has changed the file; it is not what is shown here.";
   }
   await loadFrom(path, source);

@@ -20,8 +20,11 @@ export const EditorView = {
     async doing(act) {
       if (this.busy) return;
       this.busy = true;
-      await act(this.editor);
-      this.busy = false;
+      try {
+        await act(this.editor);
+      } finally {
+        this.busy = false;
+      }
     },
   },
   async mounted() {
@@ -51,7 +54,7 @@ export const EditorView = {
   template: `
     <div class="editor">
       <div class="row">
-        <button type="button" class="primary" @click="saveAndRun" :disabled="busy">Save and run</button>
+        <button type="button" class="primary" @click="saveAndRun" :disabled="busy || editor.isStarting">Save and run</button>
         <button type="button" @click="save" :disabled="busy || !isChanged">Save</button>
         <p class="quiet" role="status">{{ editor.note || (isChanged ? "Not saved yet." : "") }}</p>
       </div>
