@@ -53,6 +53,6 @@ def test_an_example_runs_on_the_page(engine: WindowsEngine, page: Any, seen: See
     app.run("Progress")
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Run").click()
-    expect(page.locator(".status")).to_contain_text("20 of 20 frames are done")
+    expect(app.card("Progress").get_by_role("status")).to_contain_text("20 of 20 frames are done")
     page.screenshot(path=os.environ.get("IMJOY_SCREENSHOT") or tmp_path / "page.png")
     assert seen.complaints == []
