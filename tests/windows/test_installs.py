@@ -130,7 +130,7 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for_and_ends_
     shutil.rmtree(above, ignore_errors=True)  # of a run of this that failed
     prefix = ("-Prefix", "C:\\Im\\JoyApp")
     given = ["-Distribution", "miniconda", "-Installer", program, "-Sha256", digest, "-Offline", "C:\\wheels"]
-    line = ("pwsh", *windows.door(), *prefix, *given)
+    line = ("pwsh", *windows.door(), *prefix, *given, "-Yes")  # as nobody answers here
     for step in TRIED:
         terminal = on_terminal(*line)
         terminal.until(lambda step=step: list(above.glob(STEPS[step])), step)  # type: ignore[misc]
