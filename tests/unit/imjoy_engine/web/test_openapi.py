@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -53,6 +54,13 @@ def test_every_route_is_described_and_every_description_has_a_route(app: web.App
         if route.resource is not None and route.resource.canonical.startswith((API, "/healthz"))
     }
     assert routes == set(operations())
+
+
+def test_the_page_about_the_wire_names_every_path() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "protocol.md").read_text("utf-8")
+    told = {re.sub(r"\{.*?\}", "{}", path) for path in re.findall(r"/api/v1/[^`?\s]+|/healthz", page)}
+    described = {re.sub(r"\{.*?\}", "{}", path) for _, path in operations()}
+    assert described - told == set()
 
 
 def test_every_operation_says_whether_it_needs_the_token() -> None:
