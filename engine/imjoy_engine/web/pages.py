@@ -67,7 +67,8 @@ _FRAME_POLICY = (
     "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
 )
 
-# HTML that a plugin returned: it may be a page of scripts, such as a plot, and reaches nothing but itself.
+# HTML that a plugin returned: it may be a page of scripts, such as a plot, and fetches nothing. It may lead its frame
+# to another page, which no policy of its own forbids.
 _HTML_POLICY = (
     "sandbox allow-scripts; default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
     "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; media-src data: blob:; "

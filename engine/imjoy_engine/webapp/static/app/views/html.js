@@ -1,5 +1,5 @@
-// What a plugin returned as HTML, as itself: in a frame that the engine serves with a policy of its own, which reaches neither
-// this page nor any network.
+// What a plugin returned as HTML, as itself: in a frame that the engine serves with a policy of its own, which does not reach
+// this page and fetches nothing.
 
 import { home } from "../memory.js";
 import { saveFile } from "../saving.js";
