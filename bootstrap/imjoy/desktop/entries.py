@@ -7,10 +7,13 @@ of macOS are written by ``plistlib`` and as the container of PNGs that ``.icns``
 from __future__ import annotations
 
 import plistlib
+import re
+import shlex
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 from imjoy.model.typed import typed_line
 
@@ -20,6 +23,8 @@ COMMENT = "Run native Python plugins for images in the browser"
 ICON_PIXELS = 256
 ICNS_256 = b"ic08"
 SHELL_SPECIAL = '"`$\\'
+_STARTING_LINE = re.compile(r"^(Exec=|ExecStart=|exec )(.*)$", re.MULTILINE)
+_QUOTED_OR_PLAIN = re.compile(r'"((?:\\.|[^"\\])*)"|([^"\s]\S*)')
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,26 @@ def run_value(desktop: Desktop) -> str:
 def starts_from(value: str, prefix: Path) -> bool:
     """Whether a value of the Run key starts a program of the prefix."""
     return f"{prefix}\\".lower() in value.lower()
+
+
+def started_program(content: bytes) -> str:
+    """Return the program that a file of these entries starts; nothing where it tells of none."""
+    try:
+        if content.startswith(b"<?xml"):
+            return str(plistlib.loads(content)["ProgramArguments"][0])
+        found = _STARTING_LINE.search(content.decode("utf-8"))
+        if found is None:
+            return ""
+        key, line = found.groups()
+        if key == "exec ":
+            return shlex.split(line)[0]
+    except (ValueError, LookupError, TypeError, plistlib.InvalidFileException, ExpatError):
+        return ""
+    word = _QUOTED_OR_PLAIN.match(line.replace("\\\\", "\\") if key == "Exec=" else line)
+    if word is None:
+        return ""
+    plain = re.sub(r"\\(.)", r"\1", word[1] or word[2] or "").replace("%%", "%")
+    return plain.replace("$$", "$") if key == "ExecStart=" else plain
 
 
 def ico(png: bytes) -> bytes:

@@ -22,6 +22,7 @@ from imjoy.desktop.entries import (
     run_value,
     shortcut_file,
     shortcut_script,
+    started_program,
     starts_from,
 )
 from imjoy.model.errors import ImJoyError
@@ -106,15 +107,16 @@ def set_autostart(desktop: Desktop, prefix: Path, *, on: bool, dry_run: bool) ->
 
 
 def recorded_files_of_desktop(prefix: Path) -> tuple[Path, ...]:
-    """Return the files of the desktop that were made for a prefix and are there."""
-    return tuple(
-        each for each in _recorded(prefix) if each.is_symlink() or (each.exists() and not each.is_dir())
-    )
+    """Return the files of the desktop that were made for a prefix, are there, and no other prefix's by now."""
+    return tuple(each for each in _own(prefix) if each.is_symlink() or (each.exists() and not each.is_dir()))
 
 
 def remove_recorded(prefix: Path) -> None:
-    """Remove all that was made for a prefix, folders where they are empty. May be repeated. Raises ``OSError``."""
-    for path in _recorded(prefix):
+    """Remove all that was made for a prefix, folders where they are empty. May be repeated. Raises ``OSError``.
+
+    What another prefix's imjoy has written over since stays: the account has one entry for all.
+    """
+    for path in _own(prefix):
         if path.is_dir() and not path.is_symlink():
             with suppress(OSError):
                 path.rmdir()
@@ -131,6 +133,25 @@ def _recorded(prefix: Path) -> tuple[Path, ...]:
     except (OSError, UnicodeDecodeError):
         return ()
     return tuple(Path(line) for line in text.splitlines() if line)
+
+
+def _own(prefix: Path) -> tuple[Path, ...]:
+    """Return what was made for a prefix, without the entries that start another one now, and those entries' icons."""
+    recorded = _recorded(prefix)
+    others = {each for each in recorded if _starts_another(each, prefix)}
+    if any(each.name in ("imjoy.desktop", "imjoy") for each in others):
+        others.update(each for each in recorded if each.name in ("imjoy.png", "imjoy.icns", "Info.plist"))
+    return tuple(each for each in recorded if each not in others)
+
+
+def _starts_another(path: Path, prefix: Path) -> bool:
+    # Without a command of its own a prefix is started by a Python, which may be anywhere.
+    try:
+        program = Path(started_program(path.read_bytes()))
+        named = program.parts[-2:] == ("bin", "imjoy") and program.is_file()
+        return named and program.parent.parent.resolve() != prefix.resolve()
+    except OSError:
+        return False
 
 
 def _menu_paths(desktop: Desktop) -> list[Path]:

@@ -108,6 +108,20 @@ def test_the_uninstall_takes_it_away(home: Path, prefix: Path) -> None:
     assert contents(home) == []
 
 
+def test_the_uninstall_leaves_what_another_prefix_has_written_over(home: Path, prefix: Path) -> None:
+    other = home / "Other"
+    shutil.copytree(prefix, other)
+    imjoy("desktop", "add")
+    imjoy("desktop", "autostart", "on")
+    imjoy("desktop", "add", "--prefix", str(other))
+    assert [Path(each).name for each in imjoy("uninstall", "--dry-run")["desktop"]] == ["imjoy.service"] * 2
+    imjoy("uninstall", "--yes")
+    state = imjoy("desktop")
+    assert (state["menu"], state["autostart"]) == (True, False)
+    imjoy("uninstall", "--yes", "--prefix", str(other))
+    assert not [each for each in contents(home) if each.is_file()]
+
+
 def test_a_folder_that_takes_no_files_is_told(home: Path) -> None:
     (home / ".local").write_text("a file")
     done = subprocess.run(

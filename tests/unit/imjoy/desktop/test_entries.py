@@ -21,6 +21,7 @@ from imjoy.desktop.entries import (
     menu_entries,
     run_value,
     shortcut_script,
+    started_program,
     starts_from,
 )
 
@@ -122,3 +123,22 @@ def test_the_picture_is_a_png_of_256_pixels() -> None:
 
     png = Path(imjoy.desktop.__file__).with_name("imjoy.png").read_bytes()
     assert struct.unpack(">II", png[16:24]) == (256, 256)
+
+
+@pytest.mark.parametrize("program", ["/home/ada/ImJoyApp/bin/imjoy", f"{HARD}<&>/bin/imjoy"])
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_a_file_that_starts_something_says_what(system: str, program: str) -> None:
+    made = Desktop(Path("/home/ada"), {}, system, (program,), (), b"\x89PNG")
+    entries = [each for each in [*menu_entries(made), *login_entries(made)] if each.content]
+    started = {each.path.name: started_program(each.content) for each in entries}
+    assert [name for name, said in started.items() if said == program] == (
+        ["imjoy", "io.imjoy.engine.plist"] if system == "darwin" else ["imjoy.desktop", "imjoy.service"]
+    )
+    assert set(started.values()) == {program, ""}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<?xml", b'Exec="', b"Exec=", b"exec \xff", b"<?xml version='1.0'?><a/>"]
+)
+def test_a_file_that_is_none_of_these_says_nothing(content: bytes) -> None:
+    assert started_program(content) == ""
