@@ -22,6 +22,11 @@ from tests.kit.old_hosts import make_environment, make_repository
 START_SECONDS = 500
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
 """An index that nobody serves: what has to come from one fails at once."""
+FIXED_FOLDERS = (
+    *(Path("/opt", name, "bin") for name in ("conda", "miniconda3", "miniforge3", "anaconda3", "homebrew")),
+    Path("/Library/Frameworks/Python.framework/Versions/Current/bin"),
+)
+"""Where ``install.sh`` looks for a Python whatever the variables say."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,16 @@ def nothing_leaks_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+
+
+@pytest.fixture
+def no_other_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the Pythons that are not on PATH, and skip where that cannot be done."""
+    monkeypatch.delenv("CONDA_EXE", raising=False)
+    monkeypatch.setenv("PYENV_ROOT", "/nowhere")
+    for folder in FIXED_FOLDERS:
+        if (folder / "python3").is_file():
+            pytest.skip(f"{folder} has a Python, which cannot be hidden from install.sh")
 
 
 @pytest.fixture(scope="session")

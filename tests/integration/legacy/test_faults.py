@@ -30,7 +30,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def only_old(old_host: OldHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OldHost:
+def only_old(
+    old_host: OldHost, no_other_python: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> OldHost:
     """A host on which Python 2.7 is all there is."""
     folder = tmp_path / "commands"
     folder.mkdir()
@@ -40,7 +42,6 @@ def only_old(old_host: OldHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             if Path(place, name).exists() and not (folder / name).exists():
                 (folder / name).symlink_to(Path(place, name))
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setenv("PYENV_ROOT", "/nowhere")
     return old_host
 
 

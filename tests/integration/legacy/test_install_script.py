@@ -62,7 +62,7 @@ def test_with_a_conda_it_has_that_make_the_environment_imjoy(
 
 
 def test_with_nothing_to_go_by_it_names_the_old_python_and_changes_nothing(
-    old_path: str, old_host: OldHost
+    old_path: str, old_host: OldHost, no_other_python: None
 ) -> None:
     before = sorted(old_host.home.rglob("*"))
     done = install(old_path, "--mirror", "http://127.0.0.1:9/", **NO_INDEX)
