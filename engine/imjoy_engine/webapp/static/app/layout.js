@@ -59,17 +59,18 @@ export function arrange(root, open, box = { x: 0, y: 0, width: 1, height: 1 }) {
 
 /**
  * Return the layout with a view in a pane, as the one that it shows; at a side other than the middle the view gets a pane of
- * its own there. Panes without any view go.
+ * its own there, unless that would be deeper than what is read back. Panes without any view go.
  *
  * @param {Part} root
  * @param {string} name
  * @param {Pane} target
  * @param {Side} [side]
+ * @param {number} [depth]
  * @returns {Part}
  */
-export function place(root, name, target, side = "middle") {
+export function place(root, name, target, side = "middle", depth = 0) {
   if (isSplit(root)) {
-    const parts = root.parts.map((part) => place(part, name, target, side));
+    const parts = root.parts.map((part) => place(part, name, target, side, depth + 1));
     const [first, second] = parts;
     if (isBare(first)) return second;
     if (isBare(second)) return first;
@@ -78,7 +79,7 @@ export function place(root, name, target, side = "middle") {
   const others = root.tabs.filter((each) => each !== name);
   const rest = { tabs: others, shown: root.shown === name ? before(root, name, others) : root.shown };
   if (root !== target) return rest;
-  if (side === "middle" || !others.length) {
+  if (side === "middle" || !others.length || depth >= DEEPEST) {
     return { tabs: root.tabs.includes(name) ? root.tabs : [...others, name], shown: name };
   }
   const own = paneOf(name);
@@ -137,7 +138,8 @@ export function targetAt(panes, x, y) {
 }
 
 /**
- * The layout that was kept, or null where it is none: a file of another time, or of another program.
+ * The layout that was kept, with as many views as are kept, or null where it is none: a file of another time, or of another
+ * program.
  *
  * @param {any} kept
  * @returns {Part | null}
@@ -153,17 +155,49 @@ export function readLayout(kept) {
       const share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, Number(part.share) || 0.5));
       return { across: Boolean(part.across), share, parts: [read(first, depth + 1), read(second, depth + 1)] };
     }
-    const tabs = part.tabs.filter((/** @type {any} */ name) => typeof name === "string" && !names.has(name));
-    tabs.forEach((/** @type {string} */ name) => names.add(name));
+    const tabs = part.tabs.filter((/** @type {any} */ name) => {
+      const isTaken = typeof name === "string" && !names.has(name) && names.size < MOST_TABS;
+      if (isTaken) names.add(name);
+      return isTaken;
+    });
     return { tabs, shown: tabs.includes(part.shown) ? part.shown : tabs[0] || "" };
   };
   try {
     const layout = read(kept, 0);
-    return names.size && names.size <= MOST_TABS ? layout : null;
+    return names.size ? layout : null;
   } catch {
     return null;
   }
 }
+
+/**
+ * The boxes of the windows that floated, by name; what is none is left out.
+ *
+ * @param {any} kept
+ * @returns {[string, Box][]}
+ */
+export function readFloats(kept) {
+  /** @type {[string, any][]} */
+  const entries = Object.entries(kept || {});
+  return entries
+    .map(([name, box]) => /** @type {[string, Box]} */ ([name, pick(box || {})]))
+    .filter(([, box]) => Object.values(box).every(Number.isFinite))
+    .slice(-MOST_TABS);
+}
+
+/** @param {Box} box @returns {Box} */
+const pick = ({ x, y, width, height }) => ({ x, y, width, height });
+
+/**
+ * Where a floating window has to lie for a part of its heading to be on a page of that size.
+ *
+ * @param {Box} box
+ * @param {{width: number, height: number}} page
+ */
+export const withinReach = ({ x, y, width }, page) => ({
+  x: Math.min(page.width - 80, Math.max(80 - width, x)),
+  y: Math.min(page.height - 48, Math.max(0, y)),
+});
 
 /**
  * Return the layout without the oldest of the views that are not open, where there are more than are kept.

@@ -1,6 +1,17 @@
 // The layout of this page's views: what is shown where, as a person arranges it, remembered for the workspace.
 
-import { arrange, bounded, LEAST_SHARE, paneOf, panesOf, paneWith, place, readLayout } from "./layout.js";
+import {
+  arrange,
+  bounded,
+  LEAST_SHARE,
+  paneOf,
+  panesOf,
+  paneWith,
+  place,
+  readFloats,
+  readLayout,
+  withinReach,
+} from "./layout.js";
 import { state } from "./state.js";
 import { keepLayout, noteLayout, onEntered } from "./workspaces.js";
 
@@ -119,11 +130,12 @@ function raise(name) {
   if (!box.order || box.order < top) box.order = top + 1;
 }
 
+const onPage = (box) => withinReach(box, { width: innerWidth, height: innerHeight });
+
 /** Move a floating window, or resize it, by so many pixels; a part of its heading stays on the page. */
 export function moveFloat(name, dx, dy) {
   const box = state.floats[name];
-  box.x = Math.min(innerWidth - 80, Math.max(80 - box.width, box.x + dx));
-  box.y = Math.min(innerHeight - 48, Math.max(0, box.y + dy));
+  Object.assign(box, onPage({ ...box, x: box.x + dx, y: box.y + dy }));
   raise(name);
 }
 
@@ -149,10 +161,8 @@ function restoreLayout(kept) {
   first.tabs.unshift(...Object.keys(ALWAYS).filter((name) => !paneWith(panes, name)));
   first.shown ||= "output";
   Object.assign(state, { layout: panes, floats: {}, maximised: null, view: paneWith(panes, "output").shown });
-  for (const [name, { x, y, width, height }] of Object.entries(kept?.floats || {})) {
-    const numbers = { x, y, width, height };
-    if (Object.values(numbers).every(Number.isFinite)) state.floats[name] = { ...numbers, order: 0 };
-  }
+  // It may have been kept on a larger screen.
+  for (const [name, box] of readFloats(kept?.floats)) state.floats[name] = { ...box, ...onPage(box), order: 0 };
   noteLayout(layoutNow());
   for (const { name } of docked.value) placeWindow(name);
 }

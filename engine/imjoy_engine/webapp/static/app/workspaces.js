@@ -13,6 +13,8 @@ const FORMAT = 1;
 const MOST_NAMES = 100;
 /** For a change to be kept after it, which more changes may follow. */
 const SETTLED_MILLISECONDS = 300;
+/** Browsers refuse to send more than 64 KiB after the page was left. */
+const MOST_KEEPALIVE_BYTES = 60_000;
 
 const path = (name, key = "") =>
   `/api/v1/workspaces/${encodeURIComponent(name)}${key && `/${encodeURIComponent(key)}`}`;
@@ -37,12 +39,21 @@ export function followWorkspace(former) {
     try {
       const kept = await enter(former);
       settle();
-      for (const handler of listeners) handler(kept);
+      for (const handler of listeners) tell(handler, kept);
     } catch (error) {
       isEntering = false;
       state.loadError = readable(error, "The workspace could not be opened.");
     }
   });
+}
+
+/** What of it cannot be used keeps nobody from the rest. */
+function tell(handler, kept) {
+  try {
+    handler(kept);
+  } catch (error) {
+    state.loadError = readable(error, "A part of the workspace could not be restored.");
+  }
 }
 
 async function enter(former) {
@@ -122,9 +133,10 @@ function sendLayout() {
   layoutTimer = null;
   if (!core.link || layoutText === keptLayout) return sending;
   keptLayout = layoutText;
+  const body = new TextEncoder().encode(layoutText);
   sending = core.link
     // It is sent also when the page is left.
-    .fetch("PUT", path(state.workspace, LAYOUT), { body: layoutText, keepalive: true })
+    .fetch("PUT", path(state.workspace, LAYOUT), { body, keepalive: body.length <= MOST_KEEPALIVE_BYTES })
     .catch(() => (keptLayout = null));
   return sending;
 }

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { arrange, bounded, paneOf, panesOf, paneWith, place, readLayout, targetAt } = await import(
-  `${process.env.STATIC}/app/layout.js`
-);
+const { arrange, bounded, paneOf, panesOf, paneWith, place, readFloats, readLayout, targetAt, withinReach } =
+  await import(`${process.env.STATIC}/app/layout.js`);
 
 const open = (...names) => new Set(names);
 const beside = () => {
@@ -112,4 +111,22 @@ test("of the views that are closed only so many keep a place", () => {
   const { tabs } = panesOf(root)[0];
   assert.equal(tabs.length, 64);
   assert.ok(tabs.includes("output") && tabs.includes("a99") && !tabs.includes("a0"));
+});
+
+test("what can be arranged is read back, however often panes were parted and windows opened", () => {
+  let root = paneOf("output", "log");
+  for (let number = 0; number < 20; number++) {
+    root = place(root, `a${number}`, panesOf(root).at(-1), "middle");
+    root = place(root, `a${number}`, panesOf(root).at(-1), "right");
+  }
+  assert.deepEqual(readLayout(root), root);
+  const names = Array.from({ length: 72 }, (_, number) => `a${number}`);
+  assert.deepEqual(readLayout(paneOf(...names)), paneOf(...names.slice(0, 64)));
+});
+
+test("of floats that were kept only boxes are read, and they are brought within reach", () => {
+  const box = { x: 3000, y: -5, width: 400, height: 300 };
+  assert.deepEqual(readFloats({ a: null, b: 7, c: { ...box, x: "1" }, d: { ...box, order: 3 } }), [["d", box]]);
+  for (const kept of [null, undefined, 7, "no", []]) assert.deepEqual(readFloats(kept), []);
+  assert.deepEqual(withinReach(box, { width: 1280, height: 720 }), { x: 1200, y: 0 });
 });
