@@ -35,7 +35,7 @@ test-windows: $(READY)
 
 # The whole of the installer's suite with doubles of a Mac's commands; with its bash where TEST_BASH names one, of 3.2.
 test-macos: $(READY)
-	TEST_MACOS=1 $(BIN)/python -m pytest tests/integration/doors
+	TEST_MACOS=1 $(BIN)/python -m pytest tests/integration/doors tests/shell
 
 # Every interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)

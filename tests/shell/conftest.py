@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.shell.macos import doubles
 
 #: A file's tests share one real install, so a file runs as a whole, when the first of its tests is asked for.
 FILE_TIMEOUT_SECONDS = 1500
@@ -25,6 +27,17 @@ def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Col
     if file_path.suffix == ".bats":
         return BatsFile.from_parent(parent, path=file_path)
     return None
+
+
+def _path_with(folder: Path) -> str:
+    """Return PATH; with TEST_MACOS the doubles of a Mac's commands, and the bash of TEST_BASH, come first on it."""
+    path = os.environ["PATH"]
+    if not os.environ.get("TEST_MACOS"):
+        return path
+    doubles.install(folder)
+    if bash := os.environ.get("TEST_BASH"):
+        (folder / "bash").symlink_to(bash)
+    return f"{folder}{os.pathsep}{path}"
 
 
 class BatsFailed(Exception):
@@ -47,17 +60,18 @@ class BatsFile(pytest.File):
         return self._verdicts.get(number, ("not ok", "bats ended before this test"))
 
     def _run(self) -> dict[int, tuple[str, str]]:
-        done = subprocess.run(
-            ["bats", "--tap", str(self.path)],
-            # Doubles are made of the Python that has what imjoy needs.
-            env={**os.environ, "TEST_PYTHON": sys.executable},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=FILE_TIMEOUT_SECONDS,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory(prefix="commands-of-a-mac-") as folder:
+            done = subprocess.run(
+                ["bats", "--tap", str(self.path)],
+                # Doubles are made of the Python that has what imjoy needs.
+                env={**os.environ, "TEST_PYTHON": sys.executable, "PATH": _path_with(Path(folder))},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=FILE_TIMEOUT_SECONDS,
+                check=False,
+            )
         verdicts: dict[int, tuple[str, str]] = {}
         number = 0
         for line in done.stdout.splitlines():
