@@ -63,10 +63,9 @@ def test_a_group_of_which_only_a_zombie_is_left_has_ended_and_is_no_error() -> N
     """On a Mac that is EPERM."""
     process = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
     deadline = time.monotonic() + 60
+    # Nothing tells that it has ended and leaves it a zombie: os.waitid is not everywhere.
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-        time.sleep(
-            0.01
-        )  # nothing tells that it has ended and leaves it a zombie: os.waitid is not everywhere
+        time.sleep(0.01)
     end_session(process.pid)
     kill_group(process)
     assert process.returncode == 0
