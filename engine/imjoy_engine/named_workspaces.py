@@ -18,7 +18,7 @@ from imjoy.effects.files import ensure_private_folder
 from imjoy.effects.windows import names_a_file
 from imjoy.model.errors import ImJoyError
 
-from .shown import Entry
+from .shown import Entry, write_whole
 
 MAX_DOCUMENT_BYTES = 64 << 20
 MAX_DOCUMENTS = 512
@@ -61,7 +61,7 @@ class NamedWorkspaces:
                 "workspace.too-many", f"There are {MAX_WORKSPACES} workspaces already.", fix="Delete one."
             )
         ensure_private_folder(folder)
-        _write(folder / _NAME_FILE, name.encode())
+        write_whole(folder / _NAME_FILE, name.encode())
 
     def rename(self, name: str, new: str) -> None:
         """Give a workspace, and the folder that its plugins work in, another name.
@@ -81,7 +81,7 @@ class NamedWorkspaces:
             old_folder.rename(new_folder)
         except OSError as error:
             raise _busy(name, "renamed", error) from error
-        _write(new_folder / _NAME_FILE, new.encode())
+        write_whole(new_folder / _NAME_FILE, new.encode())
 
     def delete(self, name: str) -> None:
         """Forget a workspace; the files that its plugins worked on stay.
@@ -116,7 +116,7 @@ class NamedWorkspaces:
             raise ImJoyError("request.too-large", f"A document has at most {MAX_DOCUMENT_BYTES >> 20} MiB.")
         if not target.exists() and len(self.entries(name)) >= MAX_DOCUMENTS:
             raise ImJoyError("request.too-large", f"A workspace has at most {MAX_DOCUMENTS} documents.")
-        _write(target, content)
+        write_whole(target, content)
 
     def forget(self, name: str, key: str) -> None:
         """Remove one document, if it is there. Raises ``workspace.unknown`` and ``request.invalid``."""
@@ -161,15 +161,6 @@ class NamedWorkspaces:
 def _is_workspace(folder: Path) -> bool:
     # A folder without is one that was not made to its end.
     return (folder / _NAME_FILE).is_file()
-
-
-def _write(target: Path, content: bytes) -> None:
-    partial = target.with_name(f".{secrets.token_hex(8)}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _exists(name: str) -> ImJoyError:

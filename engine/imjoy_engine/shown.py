@@ -68,12 +68,7 @@ class ShownPages:
             )
         ensure_private_folder(self._root)
         ensure_private_folder(target.parent)
-        partial = target.with_name(f".{secrets.token_hex(8)}")
-        try:
-            partial.write_bytes(content)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(target, content)
         self._drop_what_is_too_much(page)
 
     def forget(self, page: str) -> None:
@@ -100,6 +95,16 @@ class ShownPages:
 
     def _file(self, page: str, key: str) -> Path:
         return self._folder(page) / f"{_checked(key)}{_ENTRY_SUFFIX}"
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all, whoever else replaces it meanwhile. Raises OSError."""
+    partial = target.with_name(f".{secrets.token_hex(8)}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _checked(name: str) -> str:

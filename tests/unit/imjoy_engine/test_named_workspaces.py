@@ -86,7 +86,7 @@ def test_what_was_not_made_to_its_end_is_in_nobodys_way(
 ) -> None:
     for name in ("default", "cells"):
         with monkeypatch.context() as patched:
-            patched.setattr(named_workspaces, "_write", Mock(side_effect=OSError("full")))
+            patched.setattr(named_workspaces, "write_whole", Mock(side_effect=OSError("full")))
             with pytest.raises(OSError, match="full"):
                 workspaces.create(name)
     assert workspaces.names() == ()
