@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 import statistics
 import sys
@@ -50,7 +51,7 @@ def measure_without(rounds: int) -> list[dict[str, Any]]:
                 for compiled in (package / module).parent.glob(f"__pycache__/{Path(module).stem}.*.pyc"):
                     compiled.unlink()
         for number in range(rounds + 1):
-            for side in ("with", "without"):
+            for side in random.sample(("with", "without"), 2):
                 print(f"without a cluster, round {number}: {side}", file=sys.stderr, flush=True)
                 began = time.perf_counter()
                 with engine(
@@ -67,8 +68,10 @@ def measure_without(rounds: int) -> list[dict[str, Any]]:
             "figure": f"without --cluster: {figure}",
             "value": statistics.median(samples[figure, "with"]),
             "unit": unit,
-            "ratio": statistics.median(samples[figure, "with"])
-            / statistics.median(samples[figure, "without"]),
+            "ratio": statistics.median(
+                each / other
+                for each, other in zip(samples[figure, "with"], samples[figure, "without"], strict=True)
+            ),
             "against": "the same without the modules for clusters",
             "limit": LIMIT,
         }
