@@ -10,8 +10,8 @@ from contextlib import suppress
 import click
 
 from imjoy.context import Context
-from imjoy.effects.files import refusal
-from imjoy.effects.streams import give_up_output, output_failure
+from imjoy.effects.disk.files import refusal
+from imjoy.effects.machine.streams import give_up_output, output_failure
 from imjoy.model.errors import ExitCode, ImJoyError
 
 NOBODY_READS = (errno.EPIPE, errno.EIO)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from imjoy import PROJECT_URL, __version__
 from imjoy.context import Context
-from imjoy.effects.files import read_text, write_private
+from imjoy.effects.disk.files import read_text, write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import TOKEN_VARIABLE

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.home import home_folder, typed_path
-from imjoy.effects.process import CommandResult, run_command
+from imjoy.effects.machine.home import home_folder, typed_path
+from imjoy.effects.processes.process import CommandResult, run_command
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
 
 

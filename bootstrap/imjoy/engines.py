@@ -9,9 +9,9 @@ from enum import Enum
 from typing import cast
 from urllib.parse import urlsplit
 
-from imjoy.effects.addresses import HERE, ssh_tunnel
-from imjoy.effects.files import give_back, read_json, read_text, set_aside, whose, write_private
-from imjoy.effects.process import (
+from imjoy.effects.disk.files import give_back, read_json, read_text, set_aside, whose, write_private
+from imjoy.effects.network.addresses import HERE, ssh_tunnel
+from imjoy.effects.processes.process import (
     command_line,
     end_process_tree,
     find_process,
@@ -288,7 +288,7 @@ def outside_url(state: EngineState) -> str:
 def _fingerprint(state: EngineState | None) -> str:
     if state is None or not state.certificate:
         return ""
-    from imjoy.effects.tls import fingerprint
+    from imjoy.effects.network.tls import fingerprint
 
     return fingerprint(state.certificate)
 
@@ -320,7 +320,7 @@ def _ask(
     from contextlib import closing
     from http.client import HTTPException
 
-    from imjoy.effects.tls import http_connection
+    from imjoy.effects.network.tls import http_connection
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imjoy.context import Context
-from imjoy.effects.process import module_command
+from imjoy.effects.processes.process import module_command
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE

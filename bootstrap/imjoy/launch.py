@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from imjoy.context import Context
-from imjoy.effects.own_command import COMMAND_VARIABLE, own_command
-from imjoy.effects.process import birth_of, end_process_tree, module_command, spawn
+from imjoy.effects.machine.own_command import COMMAND_VARIABLE, own_command
+from imjoy.effects.processes.process import birth_of, end_process_tree, module_command, spawn
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (

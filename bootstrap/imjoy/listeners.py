@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imjoy.effects.addresses import WILDCARDS
-from imjoy.effects.listening import BindFailure
-from imjoy.effects.proc_sockets import holders_of, listening_sockets
-from imjoy.effects.process import (
+from imjoy.effects.network.addresses import WILDCARDS
+from imjoy.effects.network.listening import BindFailure
+from imjoy.effects.network.proc_sockets import holders_of, listening_sockets
+from imjoy.effects.processes.process import (
     POLL_SECONDS,
     CommandFailed,
     Ending,

@@ -12,7 +12,7 @@ import yaml
 
 import imjoy
 from imjoy.context import Context
-from imjoy.effects.conda_lock import render, require_conda_lock, solve
+from imjoy.effects.tools.conda_lock import render, require_conda_lock, solve
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.results import Result
 from imjoy.provision.source import is_checkout

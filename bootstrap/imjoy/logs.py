@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from imjoy.effects.files import give_back, whose
-from imjoy.effects.windows import open_shared
+from imjoy.effects.disk.files import give_back, whose
+from imjoy.effects.machine.windows import open_shared
 from imjoy.model.errors import ImJoyError
 
 POLL_SECONDS = 0.2

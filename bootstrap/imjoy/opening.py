@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from imjoy.context import Context
-from imjoy.effects.browser import browser_at_hand, open_page, open_window
-from imjoy.effects.files import write_private
-from imjoy.effects.own_command import as_typed
+from imjoy.effects.disk.files import write_private
+from imjoy.effects.machine.browser import browser_at_hand, open_page, open_window
+from imjoy.effects.machine.own_command import as_typed
 from imjoy.engines import connected_url, find_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout

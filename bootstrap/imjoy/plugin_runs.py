@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from imjoy.context import Context
-from imjoy.effects.home import typed_path
-from imjoy.effects.process import module_command, spawn
+from imjoy.effects.machine.home import typed_path
+from imjoy.effects.processes.process import module_command, spawn
 from imjoy.engines import Condition, find_engine, read_token
 from imjoy.launch import Event, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError

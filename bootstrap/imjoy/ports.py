@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from imjoy.effects.addresses import addresses_of
-from imjoy.effects.listening import BindFailure, CannotListen, listen
+from imjoy.effects.network.addresses import addresses_of
+from imjoy.effects.network.listening import BindFailure, CannotListen, listen
 
 NEXT_PORTS = 10
 HIGHEST_PORT = 65535

@@ -16,9 +16,9 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, TextIO
 
 from imjoy import __version__
-from imjoy.effects.addresses import HERE
-from imjoy.effects.own_command import as_typed
-from imjoy.effects.terminal import wrapped
+from imjoy.effects.machine.own_command import as_typed
+from imjoy.effects.machine.terminal import wrapped
+from imjoy.effects.network.addresses import HERE
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import APP_HOME
 from imjoy.model.results import (

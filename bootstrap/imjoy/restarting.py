@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imjoy.context import Context
-from imjoy.effects.process import command_line, find_process
+from imjoy.effects.processes.process import command_line, find_process
 from imjoy.engines import engine_started, find_engine, stop_engine
 from imjoy.launch import launch_again
 from imjoy.model.errors import ImJoyError

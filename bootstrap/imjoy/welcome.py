@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from imjoy.effects.files import write_private
-from imjoy.effects.own_command import as_typed
+from imjoy.effects.disk.files import write_private
+from imjoy.effects.machine.own_command import as_typed
 from imjoy.model.project import APP_HOME
 
 PAGE = """<!doctype html>

@@ -17,9 +17,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from imjoy.effects.files import read_json, refusal
-from imjoy.effects.home import home_folder, usable_caches
-from imjoy.effects.pip_settings import trust_variables
+from imjoy.effects.disk.files import read_json, refusal
+from imjoy.effects.machine.home import home_folder, usable_caches
+from imjoy.effects.tools.pip_settings import trust_variables
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME, DEFAULT_WORKSPACE_NAME, Layout
 from imjoy.model.project import (

@@ -14,7 +14,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from imjoy.effects.files import give_back, narrow, read_text, whose, write_private
+from imjoy.effects.disk.files import give_back, narrow, read_text, whose, write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 
 TOKEN_BYTES = 32

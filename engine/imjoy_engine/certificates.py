@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imjoy.effects.addresses import addresses_of
-from imjoy.effects.files import write_private
+from imjoy.effects.disk.files import write_private
+from imjoy.effects.network.addresses import addresses_of
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .settings import Settings

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from imjoy_rpc.utils import ContextLocal
 
-from imjoy.effects.tls import client_context, http_connection
+from imjoy.effects.network.tls import client_context, http_connection
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .worker.link import Link

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from imjoy.effects.files import make_folders
+from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 

@@ -24,8 +24,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from imjoy.effects.files import is_litter, make_folders, read_text, write_private
-from imjoy.effects.windows import names_a_file, short_name
+from imjoy.effects.disk.files import is_litter, make_folders, read_text, write_private
+from imjoy.effects.machine.windows import names_a_file, short_name
 from imjoy.model.errors import ImJoyError
 
 MAX_URL_SECONDS = 24 * 3600

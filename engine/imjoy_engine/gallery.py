@@ -17,8 +17,8 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from imjoy.effects.files import read_json, write_private
-from imjoy.effects.http import Failures, open_url, told_by
+from imjoy.effects.disk.files import read_json, write_private
+from imjoy.effects.network.http import Failures, open_url, told_by
 from imjoy.model.errors import ImJoyError
 
 PUBLIC_URL = "https://raw.githubusercontent.com/imjoy-team/imjoy-plugins/master/manifest.imjoy.json"

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from imjoy.effects.files import make_folders
+from imjoy.effects.disk.files import make_folders
 from imjoy.model.texts import printable
 
 MAX_BYTES = 2 << 20

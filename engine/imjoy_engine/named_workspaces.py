@@ -14,8 +14,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from imjoy.effects.files import ensure_private_folder
-from imjoy.effects.windows import names_a_file
+from imjoy.effects.disk.files import ensure_private_folder
+from imjoy.effects.machine.windows import names_a_file
 from imjoy.model.errors import ImJoyError
 
 from .shown import Entry, write_whole

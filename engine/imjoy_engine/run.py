@@ -20,9 +20,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imjoy.effects.awake import kept_awake
-from imjoy.effects.home import typed_path
-from imjoy.effects.streams import own_input
+from imjoy.effects.machine.awake import kept_awake
+from imjoy.effects.machine.home import typed_path
+from imjoy.effects.machine.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 

@@ -23,11 +23,11 @@ from aiohttp import web
 from filelock import FileLock, Timeout
 
 from imjoy import __version__
-from imjoy.effects.addresses import HERE, LOOPBACK
-from imjoy.effects.files import ensure_private_folder, give_back, make_folders, whose, write_private
-from imjoy.effects.listening import BindFailure, CannotListen, listen, own_address, why_unreachable
-from imjoy.effects.process import birth_of
-from imjoy.effects.streams import own_input
+from imjoy.effects.disk.files import ensure_private_folder, give_back, make_folders, whose, write_private
+from imjoy.effects.machine.streams import own_input
+from imjoy.effects.network.addresses import HERE, LOOPBACK
+from imjoy.effects.network.listening import BindFailure, CannotListen, listen, own_address, why_unreachable
+from imjoy.effects.processes.process import birth_of
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 

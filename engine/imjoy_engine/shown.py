@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.files import ensure_private_folder
+from imjoy.effects.disk.files import ensure_private_folder
 from imjoy.model.errors import ImJoyError
 
 MAX_ENTRY_BYTES = 64 << 20

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from imjoy.effects.tls import http_connection
+from imjoy.effects.network.tls import http_connection
 from imjoy.welcome import write_welcome_page
 
 from .conftest import CHROMIUM, CHROMIUM_FLAGS, App, Engine, StartEngine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.effects.access import others_of
+from imjoy.effects.disk.access import others_of
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> str | Path:

@@ -27,8 +27,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from imjoy.effects import removal
-from imjoy.effects.conda import Conda
+from imjoy.effects.disk import removal
+from imjoy.effects.tools.conda import Conda
 from imjoy.provision import apply, main, plan, record, uninstall
 from imjoy.provision.apply import Effect, Installation
 from imjoy.provision.pythons import this_python

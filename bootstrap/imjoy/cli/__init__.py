@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from imjoy import __version__
-from imjoy.effects.streams import give_up_output, prepare_streams
+from imjoy.effects.machine.streams import give_up_output, prepare_streams
 
 VERSION_WORDS = ("--version", "-v", "-V", "version")
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from imjoy import render
-from imjoy.effects.terminal import wait_for_line
+from imjoy.effects.machine.terminal import wait_for_line
 
 
 def ask(question: str) -> str | None:

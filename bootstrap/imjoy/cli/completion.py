@@ -11,7 +11,7 @@ from imjoy import render
 from imjoy.cli.completing import complete
 from imjoy.cli.options import json_option
 from imjoy.context import Context
-from imjoy.effects.own_command import NAME
+from imjoy.effects.machine.own_command import NAME
 from imjoy.model.errors import ExitCode
 from imjoy.path.completion import COMPLETING, Completing, completion_script
 

@@ -10,7 +10,7 @@ import click
 from imjoy import PROJECT_URL
 from imjoy.boundary import guard
 from imjoy.context import Context
-from imjoy.effects.own_command import name_workspace
+from imjoy.effects.machine.own_command import name_workspace
 
 HELP_OPTIONS = ("--help", "-h")
 HELP_VERB = "help"

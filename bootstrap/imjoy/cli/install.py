@@ -10,8 +10,8 @@ import click
 
 from imjoy import render
 from imjoy.context import Context
-from imjoy.effects.browser import browser_at_hand
-from imjoy.effects.own_command import as_typed, command_of
+from imjoy.effects.machine.browser import browser_at_hand
+from imjoy.effects.machine.own_command import as_typed, command_of
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.path.operations import running_shell
 from imjoy.path.shells import Place, shell_of_program

@@ -9,7 +9,7 @@ import click
 from imjoy import render
 from imjoy.cli.options import day_options, day_words, json_option
 from imjoy.context import Context
-from imjoy.effects.home import typed_path
+from imjoy.effects.machine.home import typed_path
 from imjoy.environments import ask_environments
 from imjoy.plugin_runs import absolute_files
 

@@ -10,7 +10,7 @@ import click
 from imjoy import render
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
-from imjoy.effects.process import module_command
+from imjoy.effects.processes.process import module_command
 from imjoy.engines import Condition, find_engine, stop_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from imjoy.effects.own_command import name_workspace
+from imjoy.effects.machine.own_command import name_workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 

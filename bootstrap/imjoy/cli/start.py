@@ -15,8 +15,8 @@ from click.core import ParameterSource
 
 from imjoy.cli.options import in_the_form_of_browsers, json_option, layout_options, not_empty
 from imjoy.context import Context
-from imjoy.effects.files import in_private_folder, is_exposed
-from imjoy.effects.process import module_command
+from imjoy.effects.disk.files import in_private_folder, is_exposed
+from imjoy.effects.processes.process import module_command
 from imjoy.launch import EngineProcess, ServeOptions, launch_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
@@ -354,7 +354,7 @@ def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineSta
 
 def _is_detached(layout: Layout) -> bool:
     """Tell whether the engine that was running already is one in the background, and no terminal's."""
-    from imjoy.effects.process import command_line, find_process
+    from imjoy.effects.processes.process import command_line, find_process
     from imjoy.engines import read_state
     from imjoy.launch import STOP_WITH_STDIN
 
@@ -422,7 +422,7 @@ def _present(
                 "modes. --workspace FOLDER chooses another one; `imjoy doctor` says more."
             )
     # What follows can wait until the person has read the above.
-    from imjoy.effects.browser import browser_at_hand, open_page
+    from imjoy.effects.machine.browser import browser_at_hand, open_page
 
     wanted = result.first_launch if open_browser is None else open_browser
     somebody_watches = sys.stdout.isatty() or open_browser

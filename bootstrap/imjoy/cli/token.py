@@ -9,7 +9,7 @@ import click
 from imjoy import render
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
-from imjoy.effects.clipboard import copy_text
+from imjoy.effects.machine.clipboard import copy_text
 from imjoy.engines import read_token, rotate_token
 from imjoy.model.errors import ExitCode
 from imjoy.model.results import ConnectionToken

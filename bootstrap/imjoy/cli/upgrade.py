@@ -12,7 +12,7 @@ from imjoy import render
 from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
-from imjoy.effects.home import typed_path
+from imjoy.effects.machine.home import typed_path
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.typed import typed_line

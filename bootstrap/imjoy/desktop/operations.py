@@ -235,7 +235,7 @@ def _record(prefix: Path, paths: Sequence[Path], gone: Sequence[Path] = ()) -> N
 
 
 def _write_shortcut(desktop: Desktop, prefix: Path) -> None:
-    from imjoy.effects.process import ask
+    from imjoy.effects.processes.process import ask
 
     [icon] = menu_entries(desktop)
     _write([icon], prefix)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.doctor.model import Machine
-from imjoy.effects.conda import conda_of_prefix, root_of, unwrapped
+from imjoy.effects.tools.conda import conda_of_prefix, root_of, unwrapped
 
 SHEBANG_BYTES = 512
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from imjoy.doctor.model import Machine, Repair
-from imjoy.effects.files import read_text, write_private
+from imjoy.effects.disk.files import read_text, write_private
 from imjoy.environments import ask_engine_code
 from imjoy.launch import ServeOptions, launch_engine
 from imjoy.model.errors import ImJoyError

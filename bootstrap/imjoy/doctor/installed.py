@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imjoy import PROJECT_URL
 from imjoy.doctor.model import Fix, Machine, Repair
-from imjoy.effects.process import module_command
+from imjoy.effects.processes.process import module_command
 from imjoy.model.install_line import install_line
 from imjoy.provision.receipt import read_receipt
 from imjoy.upgrade.origin import direct_url

@@ -25,7 +25,7 @@ from imjoy.doctor.model import (
     skip,
     warn,
 )
-from imjoy.effects.files import refusal
+from imjoy.effects.disk.files import refusal
 from imjoy.model.errors import ImJoyError
 
 TOTAL_SECONDS = 45.0

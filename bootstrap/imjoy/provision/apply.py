@@ -19,9 +19,9 @@ from pathlib import Path
 
 import imjoy
 from imjoy.context import Context
-from imjoy.effects.conda import write_wrapper
-from imjoy.effects.process import ask
-from imjoy.effects.removal import remove
+from imjoy.effects.disk.removal import remove
+from imjoy.effects.processes.process import ask
+from imjoy.effects.tools.conda import write_wrapper
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision import packages
 from imjoy.provision.conda_link import ensure_link, forget, is_link, remove_link
@@ -391,7 +391,7 @@ class Installation:
                 (kept / name).rename(root / name)
 
     def _download(self, title: str, url: str, target: Path, sha256: str) -> None:
-        from imjoy.effects.download import download
+        from imjoy.effects.network.download import download
 
         self._report(title, 0.0)
 
@@ -403,7 +403,7 @@ class Installation:
             download(url, target, sha256, report, hash_fix=fix)
 
     def _check_hash(self, file: Path, sha256: str, fix: str) -> None:
-        from imjoy.effects.download import file_sha256
+        from imjoy.effects.network.download import file_sha256
 
         found = file_sha256(file)
         if found != sha256.lower():

@@ -18,7 +18,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import imjoy
-from imjoy.effects.conda import (
+from imjoy.effects.machine.home import home_folder, typed_path
+from imjoy.effects.processes.process import ask
+from imjoy.effects.tools.conda import (
     CHANNEL_ALIAS,
     Conda,
     Settings,
@@ -26,8 +28,6 @@ from imjoy.effects.conda import (
     create_arguments,
     write_wrapper,
 )
-from imjoy.effects.home import home_folder, typed_path
-from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.conda_packages import Package, Work
 

@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from imjoy.effects.conda import ENVIRONMENT_NAME
-from imjoy.effects.removal import remove
+from imjoy.effects.disk.removal import remove
+from imjoy.effects.tools.conda import ENVIRONMENT_NAME
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.receipt import own_folder, read_receipt
 from imjoy.provision.record import read_pointer, read_state

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from imjoy.effects.download import download, file_sha256
+from imjoy.effects.network.download import download, file_sha256
 from imjoy.model.errors import ExitCode, ImJoyError
 
 HASH_FIX = "try again; if it stays so, a proxy or the mirror on the way is at fault"

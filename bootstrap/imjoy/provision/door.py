@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.terminal import NOBODY_VARIABLE
+from imjoy.effects.machine.terminal import NOBODY_VARIABLE
 
 ARGUMENTS_VARIABLE = "IMJOY_DOOR_ARGUMENTS"
 VARIABLES = (

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from imjoy.effects.lock import identity, is_running, lives
-from imjoy.effects.removal import remove
+from imjoy.effects.disk.lock import identity, is_running, lives
+from imjoy.effects.disk.removal import remove
 
 NAME = re.compile(r"\.?imjoy-door-(?P<machine>.+)-(?P<pid>[0-9]+)-[^-]+")
 USER_FILE = "planner"

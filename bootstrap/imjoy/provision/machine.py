@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imjoy.effects.files import is_litter, may_make_folders
-from imjoy.effects.pip_settings import with_pip_settings
-from imjoy.effects.process import ask
-from imjoy.effects.windows import takes_junctions
+from imjoy.effects.disk.files import is_litter, may_make_folders
+from imjoy.effects.machine.windows import takes_junctions
+from imjoy.effects.processes.process import ask
+from imjoy.effects.tools.pip_settings import with_pip_settings
 from imjoy.provision.conda_link import environment_of, is_left_over, is_link
 from imjoy.provision.installers import version_numbers
 from imjoy.provision.receipt import own_folder, read_receipt

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 from imjoy import __version__
 from imjoy.context import Context
-from imjoy.effects.browser import browser_at_hand
-from imjoy.effects.process import ask
-from imjoy.effects.streams import prepare_streams
-from imjoy.effects.terminal import StepLines, confirm, somebody_is_there, write
+from imjoy.effects.machine.browser import browser_at_hand
+from imjoy.effects.machine.streams import prepare_streams
+from imjoy.effects.machine.terminal import StepLines, confirm, somebody_is_there, write
+from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
 from imjoy.path.operations import tell

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from imjoy.effects.pip_settings import uv_options, uv_variables
+from imjoy.effects.tools.pip_settings import uv_options, uv_variables
 
 STARTER = """
 import sys

@@ -9,7 +9,7 @@ from typing import Literal
 
 from imjoy import FLOOR, __version__
 from imjoy.context import Context
-from imjoy.effects.conda import Conda, environment_of_imjoy, find_condas
+from imjoy.effects.tools.conda import Conda, environment_of_imjoy, find_condas
 from imjoy.model.results import Result
 from imjoy.provision.arguments import Wish
 from imjoy.provision.conda_link import environment_of, is_link
@@ -352,7 +352,7 @@ def _foreign_conda(plan: Plan, found: Found) -> Iterator[str]:
 
 def _reach(url: str) -> str:
     # Most installs ask no server, and without this one starts in half the time.
-    from imjoy.effects.http import reachable
+    from imjoy.effects.network.http import reachable
 
     return reachable(url, REACH_SECONDS)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from imjoy.effects import windows
+from imjoy.effects.machine import windows
 from imjoy.provision.installers import Distribution, PythonBuild
 from imjoy.provision.machine import Machine, PrefixFound, foreign_names
 

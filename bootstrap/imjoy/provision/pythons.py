@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy import FLOOR
-from imjoy.effects.developer_tools import is_unusable_stub
-from imjoy.effects.process import ask
+from imjoy.effects.processes.process import ask
+from imjoy.effects.tools.developer_tools import is_unusable_stub
 
 ASK_SECONDS = 5.0
 PREFERRED = ((3, 13), (3, 12), (3, 11), (3, 10))

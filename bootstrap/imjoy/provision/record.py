@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from imjoy.effects.files import may_make_folders
-from imjoy.effects.lock import InstallLock, refuse_when_locked
-from imjoy.effects.removal import InUse, remove
+from imjoy.effects.disk.files import may_make_folders
+from imjoy.effects.disk.lock import InstallLock, refuse_when_locked
+from imjoy.effects.disk.removal import InUse, remove
 
 SCHEMA = 1
 

@@ -14,7 +14,7 @@ from typing import Literal
 import imjoy
 from imjoy import PROJECT_URL
 from imjoy.context import Context
-from imjoy.effects.git import COMMIT, find_git, find_reference, resolve
+from imjoy.effects.tools.git import COMMIT, find_git, find_reference, resolve
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.door import Door
 from imjoy.provision.preflight import Finding

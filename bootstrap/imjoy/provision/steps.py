@@ -12,8 +12,8 @@ from typing import IO, Optional, TypedDict
 
 from imjoy.bug_report import redact
 from imjoy.context import Context
-from imjoy.effects.lock import InstallLock
-from imjoy.effects.supervised import Output, Supervised
+from imjoy.effects.disk.lock import InstallLock
+from imjoy.effects.processes.supervised import Output, Supervised
 from imjoy.model.errors import ExitCode
 from imjoy.model.texts import printable
 from imjoy.provision.machine import isolated

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from imjoy.context import Context
 from imjoy.desktop.operations import recorded_files_of_desktop, remove_recorded
-from imjoy.effects.lock import InstallLock
-from imjoy.effects.process import ask
-from imjoy.effects.removal import remove
+from imjoy.effects.disk.lock import InstallLock
+from imjoy.effects.disk.removal import remove
+from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import Result

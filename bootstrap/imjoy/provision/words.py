@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import imjoy
 from imjoy.context import Context
-from imjoy.effects.terminal import wrapped, write
+from imjoy.effects.machine.terminal import wrapped, write
 from imjoy.model.errors import ImJoyError
 from imjoy.model.texts import printable
 from imjoy.provision.door import Door

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.context import Context
-from imjoy.effects.conda import (
+from imjoy.effects.tools.conda import (
     OWN_CONDA,
     conda_of_prefix,
     download_arguments,
@@ -68,7 +68,7 @@ def find_base(origin: Origin) -> Base | None:
 
 
 def plan_base(base: Base, context: Context) -> BasePlan:
-    """Have conda say what it would change. Raises :class:`~imjoy.effects.process.CommandFailed`."""
+    """Have conda say what it would change. Raises :class:`~imjoy.effects.processes.process.CommandFailed`."""
     argv = [str(base.conda), *update_arguments(base.environment, base.names), "--dry-run", "--json"]
     environ = {**isolated(context.environ), **pins(base, context.environ)}
     said = context.run(argv, timeout=SOLVE_SECONDS, environ=environ, whole=True).output

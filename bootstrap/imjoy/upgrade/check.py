@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import Any, cast
 
 from imjoy.context import Context
-from imjoy.effects.files import read_json, write_private
+from imjoy.effects.disk.files import read_json, write_private
 from imjoy.model.layout import Layout
 from imjoy.upgrade.origin import Origin
 from imjoy.upgrade.plan import (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from imjoy.context import Context
-from imjoy.effects.process import module_command, spawn
+from imjoy.effects.processes.process import module_command, spawn
 from imjoy.model.layout import Layout
 
 SILENCING_VARIABLES = ("CI", "IMJOY_NO_UPDATE_CHECK")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.context import Context
-from imjoy.effects.process import command_line, find_process
+from imjoy.effects.processes.process import command_line, find_process
 from imjoy.engines import EngineState, engine_status, find_engine, stop_engine
 from imjoy.launch import launch_again
 from imjoy.model.errors import ImJoyError

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imjoy.context import Context
-from imjoy.effects.pip import module_arguments
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.processes.process import CommandFailed
+from imjoy.effects.tools.pip import module_arguments
 from imjoy.model.layout import Layout
 from imjoy.provision.machine import isolated
 from imjoy.upgrade.origin import NAME
@@ -73,14 +73,14 @@ def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
 
 
 def say_version(command: list[str], context: Context) -> str:
-    """Return what an imjoy says its version is. Raises :class:`~imjoy.effects.process.CommandFailed`."""
+    """Return what an imjoy says its version is. Raises :class:`~imjoy.effects.processes.process.CommandFailed`."""
     environ = isolated(context.environ)
     said = context.run([*command, "--version"], timeout=VERSION_SECONDS, environ=environ).output
     return said.strip().removeprefix(f"{NAME} ")
 
 
 def load_command(interpreter: Path, context: Context) -> None:
-    """Import what the ``imjoy`` command runs. Raises :class:`~imjoy.effects.process.CommandFailed`."""
+    """Import what the ``imjoy`` command runs. Raises :class:`~imjoy.effects.processes.process.CommandFailed`."""
     argv = [str(interpreter), "-I", "-c", ENTRY_POINT]
     context.run(argv, timeout=VERSION_SECONDS, environ=isolated(context.environ))
 

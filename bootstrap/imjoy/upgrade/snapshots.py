@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from imjoy.effects.files import read_json
+from imjoy.effects.disk.files import read_json
 from imjoy.upgrade.journal import link_or_copy
 
 MOST_KEPT = 2

@@ -17,9 +17,9 @@ from packaging.utils import canonicalize_name
 
 from imjoy import PROJECT_URL
 from imjoy.context import Context
-from imjoy.effects import git, pip
-from imjoy.effects.download import download
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.network.download import download
+from imjoy.effects.processes.process import CommandFailed
+from imjoy.effects.tools import git, pip
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.provision.apply import interpreter as interpreter_of

@@ -10,9 +10,9 @@ from typing import Literal
 
 from imjoy import PROJECT_URL
 from imjoy.context import Context
-from imjoy.effects import pip
-from imjoy.effects.git import COMMIT, find_reference
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.processes.process import CommandFailed
+from imjoy.effects.tools import pip
+from imjoy.effects.tools.git import COMMIT, find_reference
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.machine import isolated
 from imjoy.provision.source import find_source, split_ref

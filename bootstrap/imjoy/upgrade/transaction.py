@@ -15,7 +15,7 @@ from types import TracebackType
 
 from imjoy import __version__
 from imjoy.context import Context
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.processes.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.provision.receipt import Receipt, own_folder, read_receipt, write_receipt

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imjoy.effects.files import refusal
-from imjoy.effects.home import home_folder
+from imjoy.effects.disk.files import refusal
+from imjoy.effects.machine.home import home_folder
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
 
@@ -189,7 +189,7 @@ def _plan(
 def _lock(
     file: Path, options: argparse.Namespace, root: Path, environ: Mapping[str, str]
 ) -> dict[str, object]:
-    from imjoy.effects.conda_lock import PLATFORMS
+    from imjoy.effects.tools.conda_lock import PLATFORMS
     from imjoy_engine.environments.lockfile import lock_file_of, refuse_unlockable
     from imjoy_engine.environments.locking import lock_plugin
     from imjoy_engine.environments.old_pins import for_old_pins

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from imjoy.effects.conda import CHANNEL_ALIAS, conda_of_prefix, root_of
-from imjoy.effects.home import home_folder, typed_path
-from imjoy.effects.pip_settings import system_proxies
+from imjoy.effects.machine.home import home_folder, typed_path
+from imjoy.effects.tools.conda import CHANNEL_ALIAS, conda_of_prefix, root_of
+from imjoy.effects.tools.pip_settings import system_proxies
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 
 YES = ("true", "yes", "on", "1")

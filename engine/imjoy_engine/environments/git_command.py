@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from imjoy.effects.developer_tools import is_unusable_stub, tools_cure
+from imjoy.effects.tools.developer_tools import is_unusable_stub, tools_cure
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.redact import redact
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imjoy.effects.files import read_json
+from imjoy.effects.disk.files import read_json
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_settings import find_conda
 from imjoy_engine.environments.disk_use import bytes_of

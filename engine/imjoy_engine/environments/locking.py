@@ -12,10 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from imjoy.effects.conda_lock import require_conda_lock, solve
-from imjoy.effects.home import home_folder
-from imjoy.effects.pip_settings import uv_options
-from imjoy.effects.process import CommandFailed, run_command
+from imjoy.effects.machine.home import home_folder
+from imjoy.effects.processes.process import CommandFailed, run_command
+from imjoy.effects.tools.conda_lock import require_conda_lock, solve
+from imjoy.effects.tools.pip_settings import uv_options
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_env import match_specs
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from imjoy.effects.pip_settings import uv_options
+from imjoy.effects.tools.pip_settings import uv_options
 from imjoy_engine.environments.ages import month_of
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 from imjoy_engine.environments.existing.installed import normal_name

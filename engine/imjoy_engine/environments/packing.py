@@ -21,8 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import parse_wheel_filename
 
-from imjoy.effects.download import download
-from imjoy.effects.pip_settings import uv_options
+from imjoy.effects.network.download import download
+from imjoy.effects.tools.pip_settings import uv_options
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import old_pins
 from imjoy_engine.environments.conda_settings import read_conda_settings

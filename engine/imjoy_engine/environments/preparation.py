@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imjoy.effects.files import make_folders
+from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.prefix import places_of

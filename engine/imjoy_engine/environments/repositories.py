@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from imjoy.effects.files import is_litter
+from imjoy.effects.disk.files import is_litter
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.git_command import find_git, no_git

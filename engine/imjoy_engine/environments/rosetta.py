@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from imjoy.effects.process import ask
+from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.spec import this_platform
 

@@ -19,9 +19,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from imjoy.effects.awake import kept_awake
-from imjoy.effects.files import make_folders, read_json
-from imjoy.effects.windows import takes_long_names
+from imjoy.effects.disk.files import make_folders, read_json
+from imjoy.effects.machine.awake import kept_awake
+from imjoy.effects.machine.windows import takes_long_names
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter, remove_tree
 from imjoy_engine.environments.progress import Progress, Report

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from imjoy.effects.files import read_json
-from imjoy.effects.process import birth_of, find_process
+from imjoy.effects.disk.files import read_json
+from imjoy.effects.processes.process import birth_of, find_process
 from imjoy_engine.environments.prefix import MARKER_NAME
 
 USES_FOLDER = "uses"

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.home import home_folder
-from imjoy.effects.pip_settings import (
+from imjoy.effects.machine.home import home_folder
+from imjoy.effects.processes.process import ask
+from imjoy.effects.tools.pip_settings import (
     refuse_hashes,
     refuse_missing_constraint,
     system_proxies,
@@ -23,7 +24,6 @@ from imjoy.effects.pip_settings import (
     uv_options,
     uv_variables,
 )
-from imjoy.effects.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.existing.choice import HOST_NAME
 from imjoy_engine.environments.git_command import need_git_for

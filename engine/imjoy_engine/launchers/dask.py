@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imjoy.effects.addresses import LOOPBACK
+from imjoy.effects.network.addresses import LOOPBACK
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from . import Place, Resources

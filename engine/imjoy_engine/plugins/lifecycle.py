@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imjoy.effects.files import make_folders
+from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 
 from ..environments.existing.choice import Choice

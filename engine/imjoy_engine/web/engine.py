@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from imjoy import __version__
-from imjoy.effects.own_command import COMMAND_VARIABLE
+from imjoy.effects.machine.own_command import COMMAND_VARIABLE
 from imjoy.model.errors import ImJoyError
 
 from ..auth import bearer, proof, renewal_proof, same_secret

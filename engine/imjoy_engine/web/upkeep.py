@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from imjoy.effects.process import module_command, spawn
+from imjoy.effects.processes.process import module_command, spawn
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 

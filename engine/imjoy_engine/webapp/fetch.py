@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from imjoy.effects.http import certificates
-from imjoy.effects.npm import npm_registry
+from imjoy.effects.network.http import certificates
+from imjoy.effects.tools.npm import npm_registry
 from imjoy.model.errors import ExitCode, ImJoyError
 
 if sys.version_info >= (3, 11):

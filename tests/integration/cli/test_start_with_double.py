@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from imjoy.effects.process import birth_of
+from imjoy.effects.processes.process import birth_of
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 

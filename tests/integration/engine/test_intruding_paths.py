@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from imjoy.effects.process import birth_of
+from imjoy.effects.processes.process import birth_of
 
 from .conftest import RunningEngine, StartEngine
 from .knocking import SECONDS, ask, error_id, post

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from tests.kit.proxies import PATH, Proxy, free_port, start_proxy
 
-from imjoy.effects.tls import http_connection
+from imjoy.effects.network.tls import http_connection
 from imjoy_engine.client import EngineClient
 
 from .conftest import RunningEngine, StartEngine, plugin_source

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from imjoy.effects.tls import fingerprint, http_connection
+from imjoy.effects.network.tls import fingerprint, http_connection
 from imjoy.engines import Condition, find_engine, read_state
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout

@@ -15,7 +15,7 @@ import pytest
 from tests.kit.channel_server import ChannelServer
 from tests.kit.mirror import Mirror
 
-from imjoy.effects.lock import identity
+from imjoy.effects.disk.lock import identity
 
 from .conftest import NO_INDEX, OldHost
 

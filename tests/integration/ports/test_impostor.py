@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from imjoy.effects.process import birth_of
+from imjoy.effects.processes.process import birth_of
 from imjoy.model.layout import Layout
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")

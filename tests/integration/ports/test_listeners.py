@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from imjoy import listeners
-from imjoy.effects.listening import BindFailure
-from imjoy.effects.process import birth_of
+from imjoy.effects.network.listening import BindFailure
+from imjoy.effects.processes.process import birth_of
 from imjoy.listeners import find_listeners, port_holders, stop_listener
 from imjoy.model.errors import ImJoyError
 from imjoy.ports import try_bind

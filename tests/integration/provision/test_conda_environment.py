@@ -20,7 +20,7 @@ import rattler
 from tests.kit.channel_server import ChannelServer
 from tests.kit.locks import lock_of
 
-from imjoy.effects.conda import Conda, ask_conda
+from imjoy.effects.tools.conda import Conda, ask_conda
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.provision import conda_environment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.kit.mirror import Mirror
 
-from imjoy.effects.download import Patience, download, reachable
+from imjoy.effects.network.download import Patience, download, reachable
 from imjoy.model.errors import ImJoyError
 
 CONTENT = bytes(range(256)) * 2000

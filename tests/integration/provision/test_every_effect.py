@@ -17,7 +17,7 @@ from tests.kit.files import make_folder_link
 from tests.kit.miniconda import STAGES, write_installer
 from tests.kit.planner_faults import KILLED, ON_WINDOWS, PACKAGES, PYTHON
 
-from imjoy.effects.windows import takes_junctions
+from imjoy.effects.machine.windows import takes_junctions
 
 KINDS = ("kill", "stop", "full", "denied")
 # On Windows the double of Miniconda's installer is that of tests/windows, and each run takes a second.

@@ -77,7 +77,7 @@ def impatient() -> list[str]:
     lines = (
         "from functools import partial",
         "from imjoy import __main__",
-        "from imjoy.effects import download",
+        "from imjoy.effects.network import download",
         "download.Patience = partial(download.Patience, silence=1.0, attempts=1)",
         "raise SystemExit(__main__.main())",
     )

@@ -18,7 +18,7 @@ from tests.kit.upgrade_runs import wait_for
 from tests.kit.upgrades import broken_records
 
 from imjoy.context import Context
-from imjoy.effects.conda import write_wrapper
+from imjoy.effects.tools.conda import write_wrapper
 from imjoy.upgrade.base import Base, find_base, plan_base
 from imjoy.upgrade.origin import Origin
 

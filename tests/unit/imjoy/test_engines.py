@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.kit.files import is_private
 
-from imjoy.effects.process import birth_of
+from imjoy.effects.processes.process import birth_of
 from imjoy.engines import (
     Condition,
     engine_started,

@@ -26,8 +26,8 @@ PACKAGE = Path(imjoy.__file__).parent
 OTHER_PRINTERS = (
     "legacy",
     "provision",
-    "effects/terminal.py",
-    "effects/streams.py",
+    "effects/machine/terminal.py",
+    "effects/machine/streams.py",
     "cli/__init__.py",
     "__main__.py",
 )

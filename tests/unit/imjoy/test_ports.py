@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from imjoy.effects.listening import BindFailure
+from imjoy.effects.network.listening import BindFailure
 from imjoy.ports import first_free_port, try_bind
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")

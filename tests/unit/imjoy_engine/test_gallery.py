@@ -12,7 +12,7 @@ from threading import enumerate as enumerate_threads
 import pytest
 from tests.kit.manifest_server import MANIFEST, ManifestServer, manifest_server
 
-from imjoy.effects.files import write_private
+from imjoy.effects.disk.files import write_private
 from imjoy.model.errors import ImJoyError
 from imjoy_engine import gallery as module
 from imjoy_engine.gallery import PUBLIC_URL, Gallery, PublicList, PublicPlugin, read_manifest

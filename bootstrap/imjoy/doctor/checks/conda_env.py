@@ -12,8 +12,8 @@ from pathlib import Path
 from imjoy.doctor.condas import find_conda
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip
-from imjoy.effects.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME, OWN_CONDA
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.processes.process import CommandFailed
+from imjoy.effects.tools.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME, OWN_CONDA
 from imjoy.model.install_line import install_line
 from imjoy.provision.conda_link import environment_of
 from imjoy.provision.receipt import read_receipt

@@ -9,7 +9,7 @@ from pathlib import Path
 from imjoy.doctor.condas import find_conda
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
-from imjoy.effects.conda import OWN_CONDA, ask_conda
+from imjoy.effects.tools.conda import OWN_CONDA, ask_conda
 from imjoy.model.install_line import install_line
 
 CONDA_SECONDS = 18.0

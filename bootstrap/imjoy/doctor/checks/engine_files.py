@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
-from imjoy.effects.files import give_back, narrow, set_aside, whose
+from imjoy.effects.disk.files import give_back, narrow, set_aside, whose
 from imjoy.model.layout import Layout
 
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH

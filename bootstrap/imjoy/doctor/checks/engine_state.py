@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
-from imjoy.effects.files import set_aside
+from imjoy.effects.disk.files import set_aside
 from imjoy.engines import Condition, find_engine
 
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
-from imjoy.effects.access import others_of
-from imjoy.effects.files import give_back, keeps_modes, narrow, read_text, whose
+from imjoy.effects.disk.access import others_of
+from imjoy.effects.disk.files import give_back, keeps_modes, narrow, read_text, whose
 from imjoy.engines import rotate_token
 
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,128}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.effects.developer_tools import ACCEPT, INSTALL, tools_cure
-from imjoy.effects.git import find_git
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.processes.process import CommandFailed
+from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, tools_cure
+from imjoy.effects.tools.git import find_git
 
 
 def look(machine: Machine) -> Finding:

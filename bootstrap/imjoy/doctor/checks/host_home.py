@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, warn
-from imjoy.effects.files import in_private_folder
+from imjoy.effects.disk.files import in_private_folder
 
 LONGEST_PREFIX = 90
 """Scripts begin with the path of their Python in at most 127 bytes on Linux, less the 20 or so below the prefix."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imjoy.doctor.installed import reinstall_command
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, warn
-from imjoy.effects.process import ask
+from imjoy.effects.processes.process import ask
 
 ASK_SECONDS = 10.0
 TRANSLATED = ("/usr/sbin/sysctl", "-n", "sysctl.proc_translated")

@@ -8,7 +8,7 @@ from pathlib import Path
 from imjoy import FLOOR
 from imjoy.doctor.installed import reinstall_command
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.processes.process import CommandFailed
 
 PROBE_SECONDS = 10.0
 PROBE = "import sys; print('%d.%d.%d' % sys.version_info[:3])"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imjoy.doctor.condas import find_conda
 from imjoy.doctor.model import Check, Finding, Kind, Machine, skip
 from imjoy.doctor.network import reach
-from imjoy.effects.conda import ask_settings
+from imjoy.effects.tools.conda import ask_settings
 
 CONDA_SECONDS = 4.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imjoy.doctor.model import Check, Finding, Kind, Machine, ok
 from imjoy.doctor.network import reach
 from imjoy.doctor.webapp import CDN_URL, look_at_files
-from imjoy.effects.npm import npm_registry
+from imjoy.effects.tools.npm import npm_registry
 
 NPM_SECONDS = 3.0
 

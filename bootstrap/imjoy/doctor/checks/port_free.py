@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.effects.listening import BindFailure
+from imjoy.effects.network.listening import BindFailure
 from imjoy.engines import Condition, find_engine
 from imjoy.listeners import explain_nobody, find_listeners
 from imjoy.ports import first_free_port, try_bind

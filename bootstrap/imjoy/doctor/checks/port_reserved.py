@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok
-from imjoy.effects.listening import BindFailure
-from imjoy.effects.process import CommandFailed
+from imjoy.effects.network.listening import BindFailure
+from imjoy.effects.processes.process import CommandFailed
 from imjoy.ports import first_free_port, try_bind
 
 AIRPLAY_PORTS = (5000, 7000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.effects.addresses import HERE, ssh_tunnel
+from imjoy.effects.network.addresses import HERE, ssh_tunnel
 from imjoy.engines import find_engine
 
 

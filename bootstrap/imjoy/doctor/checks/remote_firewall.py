@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, Status, skip
-from imjoy.effects.addresses import HERE
+from imjoy.effects.network.addresses import HERE
 from imjoy.engines import find_engine, outside_url
 
 

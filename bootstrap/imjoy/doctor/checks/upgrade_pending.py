@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
-from imjoy.effects.files import set_aside
+from imjoy.effects.disk.files import set_aside
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.receipt import own_folder
 from imjoy.provision.record import refuse_when_busy

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imjoy.effects.conda import usual_roots
-from imjoy.effects.process import ask
+from imjoy.effects.processes.process import ask
+from imjoy.effects.tools.conda import usual_roots
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import environment_folders
 

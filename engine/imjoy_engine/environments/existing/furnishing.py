@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from imjoy.effects.process import ask
+from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.spec import BASE_REQUIREMENTS
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.process import ask
+from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 
 PROBE_SECONDS = 30.0

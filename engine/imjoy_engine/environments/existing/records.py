@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imjoy.effects.files import write_private
+from imjoy.effects.disk.files import write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 
 from .choice import HOST_NAME

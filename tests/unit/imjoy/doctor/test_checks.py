@@ -26,9 +26,9 @@ from imjoy.doctor.checks import engine_token, git_present
 from imjoy.doctor.checks.port_reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
-from imjoy.effects import developer_tools
-from imjoy.effects.conda import write_wrapper
-from imjoy.effects.process import CommandResult, birth_of
+from imjoy.effects.processes.process import CommandResult, birth_of
+from imjoy.effects.tools import developer_tools
+from imjoy.effects.tools.conda import write_wrapper
 from imjoy.model.errors import ImJoyError
 from imjoy.provision import receipt as receipts
 from imjoy.provision.receipt import Receipt

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.effects.lock import identity
+from imjoy.effects.disk.lock import identity
 from imjoy.provision.left_over import STARTING_SECONDS, note_user, places, sweep_doors
 
 HERE = platform.node()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.context import Context
-from imjoy.effects.process import Answer
+from imjoy.effects.processes.process import Answer
 from imjoy.provision import main as planner
 from imjoy.provision.arguments import Arguments
 from imjoy.provision.door import Door

@@ -9,7 +9,7 @@ import pytest
 from tests.kit.files import make_folder_link
 
 from imjoy.context import Context
-from imjoy.effects.conda import Conda
+from imjoy.effects.tools.conda import Conda
 from imjoy.provision.door import Door, find_door
 from imjoy.provision.machine import look_at_prefix
 from imjoy.provision.plan import Found, Plan, Wanted, look, make_plan

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.context import Context
-from imjoy.effects.files import write_private
+from imjoy.effects.disk.files import write_private
 from imjoy.upgrade import notifier
 from imjoy.upgrade.check import KEPT_SECONDS, remembered
 from imjoy.upgrade.origin import Origin

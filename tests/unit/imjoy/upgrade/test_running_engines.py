@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.kit.a_mac import FRAMEWORK
 
-from imjoy.effects.process import birth_of
+from imjoy.effects.processes.process import birth_of
 from imjoy.model.layout import Layout
 from imjoy.upgrade.running_engines import find_running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.effects.conda import CHANNEL_ALIAS, command_name
+from imjoy.effects.tools.conda import CHANNEL_ALIAS, command_name
 from imjoy_engine.environments.conda_settings import channel_urls, direct_hosts, read_conda_settings
 
 

@@ -17,6 +17,6 @@ def test_those_of_a_conda_that_homebrew_has_installed_are_found(
     root = tmp_path / "Caskroom" / "miniconda" / "base"
     for prefix in (root, root / "envs" / "cells", tmp_path / "micromamba" / "envs" / "worms"):
         (prefix / "conda-meta").mkdir(parents=True)
-    monkeypatch.setattr("imjoy.effects.conda.SYSTEM_FOLDERS", (str(root),))
+    monkeypatch.setattr("imjoy.effects.tools.conda.SYSTEM_FOLDERS", (str(root),))
     found = list(conda_prefixes({"HOME": str(tmp_path)}))
     assert {root, root / "envs" / "cells", tmp_path / "micromamba" / "envs" / "worms"} <= set(found)

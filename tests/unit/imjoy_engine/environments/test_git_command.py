@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.effects import developer_tools
-from imjoy.effects.developer_tools import ACCEPT, INSTALL, tools_cure
+from imjoy.effects.tools import developer_tools
+from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, tools_cure
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.repositories import ensure_repository
 from imjoy_engine.environments.spec import Repository

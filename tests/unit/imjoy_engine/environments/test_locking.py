@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imjoy.effects import conda_lock
+from imjoy.effects.tools import conda_lock
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.locking import _entry, _pip_part, _source, lock_plugin
 from imjoy_engine.environments.spec import EnvironmentSpec

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from imjoy.effects.process import birth_of
+from imjoy.effects.processes.process import birth_of
 
 SECRET = "s" * 64
 INSTANCE = "1" * 32

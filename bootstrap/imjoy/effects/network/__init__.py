@@ -1,0 +1,1 @@
+"""The network: downloads, web servers, addresses, and who listens where."""

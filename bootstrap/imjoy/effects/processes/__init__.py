@@ -1,0 +1,1 @@
+"""Processes: started, known again, and ended with us."""

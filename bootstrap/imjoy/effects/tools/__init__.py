@@ -1,0 +1,1 @@
+"""The programs that bring packages and sources, each asked in one module."""
