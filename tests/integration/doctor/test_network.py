@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.doctor import network
-from imjoy.doctor.checks.net_index import index_url
+from imjoy.doctor.checks.net.index import index_url
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.network import reach
 
@@ -214,7 +214,7 @@ def test_the_app_comes_from_the_registry_that_npm_is_set_to(
 def test_the_repository_is_asked_as_git_asks(
     look: Callable[..., Finding], remote: Callable[..., DoubleRemote], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from imjoy.doctor.checks import net_git
+    from imjoy.doctor.checks.net import git as net_git
 
     double = remote()
     monkeypatch.setattr(net_git, "PROJECT_URL", double.url)

@@ -1,1 +1,1 @@
-"""The checks: one module each, named after its id."""
+"""The checks: one module each, found by its id: ``host.home`` is ``host/home.py``."""

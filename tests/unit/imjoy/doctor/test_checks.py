@@ -22,8 +22,9 @@ from tests.kit.files import is_private, open_to_all
 
 from imjoy import __version__
 from imjoy.doctor import webapp
-from imjoy.doctor.checks import engine_token, git_present
-from imjoy.doctor.checks.port_reserved import excluded_ranges
+from imjoy.doctor.checks.engine import token as engine_token
+from imjoy.doctor.checks.git import present as git_present
+from imjoy.doctor.checks.port.reserved import excluded_ranges
 from imjoy.doctor.model import Finding, Machine, Status
 from imjoy.doctor.registry import all_checks, select
 from imjoy.effects.processes.process import CommandResult, birth_of
@@ -490,7 +491,7 @@ def test_conda_shell_init_fires_for_the_block_of_another_conda_and_for_a_dead_on
 def test_conda_shell_init_knows_the_file_of_each_shell(
     machine: MakeMachine, home: Path, tmp_path: Path
 ) -> None:
-    from imjoy.doctor.checks.conda_shell_init import rc_file
+    from imjoy.doctor.checks.conda.shell_init import rc_file
 
     assert rc_file(machine({"platform": "darwin"})) == home / ".bash_profile"
     assert rc_file(machine({"shell": "zsh"}, ZDOTDIR=str(tmp_path))) == tmp_path / ".zshrc"
@@ -831,7 +832,7 @@ def test_port_reserved_fires_for_whom_the_system_refuses_a_low_port() -> None:
         "import os\n"
         "from pathlib import Path\n"
         "from imjoy.context import Context\n"
-        "from imjoy.doctor.checks.port_reserved import CHECK\n"
+        "from imjoy.doctor.checks.port.reserved import CHECK\n"
         "from imjoy.doctor.model import Machine\n"
         "Path('/proc/sys/net/ipv4/ip_unprivileged_port_start').write_text('1024')\n"
         "context = Context(home=Path('/'), environ={})\n"

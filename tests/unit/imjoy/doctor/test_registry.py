@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.doctor.checks import host_mac
+from imjoy.doctor.checks.host import mac as host_mac
 from imjoy.doctor.model import GROUPS, Machine, Status
 from imjoy.doctor.registry import all_checks, our_checks, select
 from imjoy.model.errors import ImJoyError

@@ -11,7 +11,7 @@ from imjoy.provision.receipt import read_receipt
 from imjoy.upgrade.origin import belongs_to_system
 
 SHORT_COMMIT = 12
-PACKAGE = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[3]
 
 
 def look(machine: Machine) -> Finding:

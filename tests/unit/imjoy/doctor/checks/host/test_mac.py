@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imjoy.doctor.checks import host_mac
+from imjoy.doctor.checks.host import mac as host_mac
 from imjoy.doctor.model import Finding, Machine, Status
 
 resource = pytest.importorskip("resource")
