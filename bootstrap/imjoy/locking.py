@@ -15,7 +15,7 @@ from imjoy.context import Context
 from imjoy.effects.tools.conda_lock import render, require_conda_lock, solve
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.results import Result
-from imjoy.provision.source import is_checkout
+from imjoy.provision.facts.source import is_checkout
 
 SOURCE_NAME = "environment.yml"
 LOCK_NAME = "conda-lock.yml"

@@ -127,7 +127,7 @@ def standalone() -> Standalone:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a wheel of this checkout, built from a copy."""
-    from imjoy.provision.source import copy_checkout
+    from imjoy.provision.facts.source import copy_checkout
 
     folder = tmp_path_factory.mktemp("wheel")
     copy_checkout(ROOT, folder / "source")

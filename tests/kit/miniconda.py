@@ -203,7 +203,7 @@ def write_installer(file: Path, payload: Path, scripts: Sequence[str] = ()) -> N
 
 def installer_names() -> list[str]:
     """Return the names of the installers for Linux."""
-    from imjoy.provision.installers import NAMES, distribution
+    from imjoy.provision.facts.installers import NAMES, distribution
 
     return [
         installer.file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.provision.source import copy_checkout
+from imjoy.provision.facts.source import copy_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD_PYTHONS = ("2.7", "3.6", "3.7", "3.8", "3.9")

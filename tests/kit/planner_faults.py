@@ -29,10 +29,11 @@ from typing import Any
 
 from imjoy.effects.disk import removal
 from imjoy.effects.tools.conda import Conda
-from imjoy.provision import apply, main, plan, record, uninstall
+from imjoy.provision import apply, main, plan, uninstall
 from imjoy.provision.apply import Effect, Installation
-from imjoy.provision.pythons import this_python
-from imjoy.provision.receipt import Receipt, write_receipt
+from imjoy.provision.facts.pythons import this_python
+from imjoy.provision.records import record
+from imjoy.provision.records.receipt import Receipt, write_receipt
 
 ON_WINDOWS = sys.platform == "win32"
 PYTHON = "Scripts/python.exe" if ON_WINDOWS else "bin/python"

@@ -42,7 +42,9 @@ def test_no_workflow_waits_for_a_mac_that_is_no_more(file: Path) -> None:
 
 
 def test_both_kinds_of_mac_go_the_whole_way_with_a_distribution_that_has_builds_for_them() -> None:
-    installers = json.loads((ROOT / "bootstrap/imjoy/provision/installers.json").read_text(encoding="utf-8"))
+    installers = json.loads(
+        (ROOT / "bootstrap/imjoy/provision/facts/installers.json").read_text(encoding="utf-8")
+    )
     kinds = {}
     for run in on_macs():
         kind = "osx-64" if INTEL.fullmatch(run["system"]) else "osx-arm64"

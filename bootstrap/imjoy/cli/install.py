@@ -16,7 +16,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.path.operations import running_shell
 from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision.arguments import Arguments, parse
-from imjoy.provision.door import Door
+from imjoy.provision.facts.door import Door
 from imjoy.provision.finish import Installed, finish
 
 SECOND_HALF = "--finish"

@@ -15,7 +15,7 @@ import click
 from imjoy import PROJECT_URL, render
 from imjoy.model.errors import ExitCode
 from imjoy.provision.arguments import help_text
-from imjoy.provision.door import Door
+from imjoy.provision.facts.door import Door
 
 PLANNED = ("install", "uninstall")
 EXITS = {

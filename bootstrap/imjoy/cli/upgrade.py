@@ -17,7 +17,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.typed import typed_line
 from imjoy.provision.apply import interpreter, works
-from imjoy.provision.receipt import read_receipt
+from imjoy.provision.records.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
 from imjoy.upgrade.base import CONDA_FORGE
 from imjoy.upgrade.check import check, requirement

@@ -10,7 +10,7 @@ from imjoy import PROJECT_URL
 from imjoy.doctor.model import Fix, Machine, Repair
 from imjoy.effects.processes.process import module_command
 from imjoy.model.install_line import install_line
-from imjoy.provision.receipt import read_receipt
+from imjoy.provision.records.receipt import read_receipt
 from imjoy.upgrade.origin import direct_url
 
 NAME = "imjoy"

@@ -23,12 +23,12 @@ from imjoy.effects.disk.removal import remove
 from imjoy.effects.processes.process import ask
 from imjoy.effects.tools.conda import write_wrapper
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision import packages
-from imjoy.provision.conda_link import ensure_link, forget, is_link, remove_link
-from imjoy.provision.machine import foreign_names, isolated
+from imjoy.provision.facts.machine import foreign_names, isolated
+from imjoy.provision.facts.source import copy_checkout
 from imjoy.provision.plan import Plan
-from imjoy.provision.receipt import own_folder, parts_of, read_receipt
-from imjoy.provision.record import (
+from imjoy.provision.records.conda_link import ensure_link, forget, is_link, remove_link
+from imjoy.provision.records.receipt import own_folder, parts_of, read_receipt
+from imjoy.provision.records.record import (
     State,
     begin_record,
     forget_record,
@@ -40,9 +40,9 @@ from imjoy.provision.record import (
     state_folder,
     sweep_state_folder,
 )
-from imjoy.provision.source import copy_checkout
-from imjoy.provision.steps import Evidence, Report, StepFailed, Steps
-from imjoy.provision.timings import Took, measured
+from imjoy.provision.steps import packages
+from imjoy.provision.steps.commands import Evidence, Report, StepFailed, Steps
+from imjoy.provision.steps.timings import Took, measured
 
 CONDA_FOLDER = "conda"
 """Where Miniconda or Miniforge lives in a prefix: its base belongs to conda, and imjoy's environment is another."""
@@ -296,7 +296,7 @@ class Installation:
         self._step("making the environment", words)
 
     def _make_conda_environment(self) -> None:
-        from imjoy.provision.conda_environment import make_environment
+        from imjoy.provision.steps.conda_environment import make_environment
 
         if self.plan.conda is None:
             raise self._unrepairable()

@@ -9,7 +9,7 @@ from typing import Literal
 
 from imjoy import PROJECT_URL
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.door import Door
+from imjoy.provision.facts.door import Door
 
 Wish = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
 WISHES: tuple[Wish, ...] = ("auto", "miniconda", "miniforge", "existing", "venv")

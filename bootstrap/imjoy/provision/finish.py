@@ -22,7 +22,7 @@ from imjoy.model.project import TOKEN_VARIABLE
 from imjoy.model.results import Result
 from imjoy.path.operations import PathChanged, apply, tell
 from imjoy.path.shells import Place, ShellName, command_folders
-from imjoy.provision.receipt import Receipt, own_folder, write_receipt
+from imjoy.provision.records.receipt import Receipt, own_folder, write_receipt
 
 
 @dataclass(frozen=True)

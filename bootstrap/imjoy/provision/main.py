@@ -32,12 +32,12 @@ from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision import words
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.arguments import Arguments, check, help_text, parse
-from imjoy.provision.conda_link import environment_of
-from imjoy.provision.door import ARGUMENTS_VARIABLE, Door, find_door, without_door
-from imjoy.provision.left_over import note_user, places, sweep_doors
+from imjoy.provision.facts.door import ARGUMENTS_VARIABLE, Door, find_door, without_door
 from imjoy.provision.plan import Plan, Wanted, look, make_plan
-from imjoy.provision.record import read_state, refuse_when_busy
-from imjoy.provision.timings import Took, measured, shares
+from imjoy.provision.records.conda_link import environment_of
+from imjoy.provision.records.left_over import note_user, places, sweep_doors
+from imjoy.provision.records.record import read_state, refuse_when_busy
+from imjoy.provision.steps.timings import Took, measured, shares
 
 if TYPE_CHECKING:
     from imjoy.provision.uninstall import Uninstall

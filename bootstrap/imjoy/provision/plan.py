@@ -12,11 +12,17 @@ from imjoy.context import Context
 from imjoy.effects.tools.conda import Conda, environment_of_imjoy, find_condas
 from imjoy.model.results import Result
 from imjoy.provision.arguments import Wish
-from imjoy.provision.conda_link import environment_of, is_link
-from imjoy.provision.door import Door
-from imjoy.provision.installers import NAMES, Distribution, Installer, PythonBuild, distribution, python_build
-from imjoy.provision.machine import Machine, PrefixFound, look_at_machine, look_at_prefix
-from imjoy.provision.preflight import (
+from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.installers import (
+    NAMES,
+    Distribution,
+    Installer,
+    PythonBuild,
+    distribution,
+    python_build,
+)
+from imjoy.provision.facts.machine import Machine, PrefixFound, look_at_machine, look_at_prefix
+from imjoy.provision.facts.preflight import (
     IMJOY_MIB,
     PYTHON_MIB,
     VENV_MIB,
@@ -27,9 +33,10 @@ from imjoy.provision.preflight import (
     unsuited_build,
     unsuited_for_conda,
 )
-from imjoy.provision.pythons import Python, find_python
-from imjoy.provision.receipt import Receipt, read_receipt
-from imjoy.provision.source import Source, find_source
+from imjoy.provision.facts.pythons import Python, find_python
+from imjoy.provision.facts.source import Source, find_source
+from imjoy.provision.records.conda_link import environment_of, is_link
+from imjoy.provision.records.receipt import Receipt, read_receipt
 
 Kind = Literal["miniconda", "miniforge", "existing", "venv"]
 KINDS: tuple[Kind, ...] = ("miniconda", "miniforge", "existing", "venv")

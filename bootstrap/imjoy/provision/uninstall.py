@@ -18,8 +18,10 @@ from imjoy.model.layout import Layout
 from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
 from imjoy.provision.apply import Effect, interpreter, perform
-from imjoy.provision.caches import find_caches
-from imjoy.provision.conda_link import (
+from imjoy.provision.facts.caches import find_caches
+from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.machine import foreign_names, isolated
+from imjoy.provision.records.conda_link import (
     environment_of,
     forget,
     is_left_over,
@@ -27,10 +29,8 @@ from imjoy.provision.conda_link import (
     is_our_link,
     remove_link,
 )
-from imjoy.provision.door import Door
-from imjoy.provision.machine import foreign_names, isolated
-from imjoy.provision.receipt import own_folder, parts_of, read_receipt
-from imjoy.provision.record import (
+from imjoy.provision.records.receipt import own_folder, parts_of, read_receipt
+from imjoy.provision.records.record import (
     begin_record,
     forget_record,
     install_lock,

@@ -13,9 +13,9 @@ from imjoy.context import Context
 from imjoy.effects.machine.terminal import wrapped, write
 from imjoy.model.errors import ImJoyError
 from imjoy.model.texts import printable
-from imjoy.provision.door import Door
-from imjoy.provision.installers import NAMES
-from imjoy.provision.installers import distribution as table_of
+from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.installers import NAMES
+from imjoy.provision.facts.installers import distribution as table_of
 from imjoy.provision.plan import Plan
 
 if TYPE_CHECKING:

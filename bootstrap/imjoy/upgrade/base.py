@@ -17,9 +17,9 @@ from imjoy.effects.tools.conda import (
     root_of,
     update_arguments,
 )
-from imjoy.provision.machine import isolated
-from imjoy.provision.receipt import own_folder
-from imjoy.provision.steps import Steps
+from imjoy.provision.facts.machine import isolated
+from imjoy.provision.records.receipt import own_folder
+from imjoy.provision.steps.commands import Steps
 from imjoy.upgrade.journal import Journal, link_or_copy
 from imjoy.upgrade.origin import Origin
 from imjoy.upgrade.plan import Change
@@ -84,7 +84,7 @@ def plan_base(base: Base, context: Context) -> BasePlan:
 
 
 def fetch_base(plan: BasePlan, steps: Steps, context: Context) -> None:
-    """Fetch what conda will need into its cache. Raises :class:`~imjoy.provision.steps.StepFailed`."""
+    """Fetch what conda will need into its cache. Raises :class:`~imjoy.provision.steps.commands.StepFailed`."""
     base = plan.base
     command = [str(base.conda), *download_arguments(base.environment, base.names)]
     steps.run("fetching conda and pip", command, environ=pins(base, context.environ))

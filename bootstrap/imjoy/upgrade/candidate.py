@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.apply import interpreter
-from imjoy.provision.steps import Steps
+from imjoy.provision.steps.commands import Steps
 from imjoy.upgrade.journal import link_or_copy
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.package_files import (
@@ -55,7 +55,7 @@ def make_candidate(
     """Build a candidate in ``folder``: all that is installed, but ``layer`` in place of the distributions ``replaced``.
 
     ``direct_url`` says where imjoy comes from (PEP 610). Raises :class:`ImJoyError` ``upgrade.unrecorded``,
-    :class:`~imjoy.provision.steps.StepFailed` and ``OSError``.
+    :class:`~imjoy.provision.steps.commands.StepFailed` and ``OSError``.
     """
     python = str(origin.interpreter)
     steps.run("making the trial", [python, "-I", "-m", "venv", "--without-pip", str(folder)])

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.machine import BYTES_PER_MIB
+from imjoy.provision.facts.machine import BYTES_PER_MIB
 from imjoy.upgrade.origin import Origin
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 import imjoy
-from imjoy.provision.receipt import own_folder, read_receipt
+from imjoy.provision.records.receipt import own_folder, read_receipt
 
 NAME = "imjoy"
 Manager = Literal["pip", "pipx", "uv", "editable", "checkout", "system", "user"]

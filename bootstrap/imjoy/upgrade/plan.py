@@ -9,7 +9,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.install_line import install_line
 from imjoy.model.results import Result
 from imjoy.model.typed import typed_line, typed_word
-from imjoy.provision.source import split_ref
+from imjoy.provision.facts.source import split_ref
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.target import Target, is_older, is_pinned
 

@@ -11,7 +11,7 @@ from imjoy.context import Context
 from imjoy.effects.processes.process import CommandFailed
 from imjoy.effects.tools.pip import module_arguments
 from imjoy.model.layout import Layout
-from imjoy.provision.machine import isolated
+from imjoy.provision.facts.machine import isolated
 from imjoy.upgrade.origin import NAME
 
 VERSION_SECONDS = 60.0

@@ -23,8 +23,8 @@ from imjoy.effects.tools import git, pip
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.provision.apply import interpreter as interpreter_of
-from imjoy.provision.source import copy_checkout, is_checkout
-from imjoy.provision.steps import Report, Steps
+from imjoy.provision.facts.source import copy_checkout, is_checkout
+from imjoy.provision.steps.commands import Report, Steps
 from imjoy.upgrade.origin import NAME, Origin
 from imjoy.upgrade.target import Target
 
@@ -72,7 +72,7 @@ class Stage:
         """Fetch, build and lay out imjoy and what it needs that is not there yet.
 
         Raises :class:`ImJoyError` ``upgrade.stranger`` when it is not an imjoy of our kind,
-        :class:`~imjoy.provision.steps.StepFailed`, and what fetching raises.
+        :class:`~imjoy.provision.steps.commands.StepFailed`, and what fetching raises.
         """
         pip_command = self._pip()
         fetched = Fetched(self.folder, target.id)
@@ -104,7 +104,7 @@ class Stage:
     def prepare_pip(self) -> tuple[Path, dict[str, str]]:
         """Fetch and lay out the newest pip; return its layer, and its version by name: none when it is there already.
 
-        Raises :class:`~imjoy.provision.steps.StepFailed`.
+        Raises :class:`~imjoy.provision.steps.commands.StepFailed`.
         """
         pip_command, report = self._pip(), self.folder / "report.json"
         self._steps.run("asking for a newer pip", [*pip_command, *pip.newer_arguments("pip", report)])

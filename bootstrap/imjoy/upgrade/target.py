@@ -14,8 +14,8 @@ from imjoy.effects.processes.process import CommandFailed
 from imjoy.effects.tools import pip
 from imjoy.effects.tools.git import COMMIT, find_reference
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.machine import isolated
-from imjoy.provision.source import find_source, split_ref
+from imjoy.provision.facts.machine import isolated
+from imjoy.provision.facts.source import find_source, split_ref
 from imjoy.upgrade.origin import NAME, Origin, path_of
 
 Kind = Literal["git", "index", "wheel", "checkout"]

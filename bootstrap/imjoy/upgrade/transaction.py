@@ -18,9 +18,9 @@ from imjoy.context import Context
 from imjoy.effects.processes.process import CommandFailed
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.provision.receipt import Receipt, own_folder, read_receipt, write_receipt
-from imjoy.provision.record import install_lock
-from imjoy.provision.steps import Report, StepFailed, Steps
+from imjoy.provision.records.receipt import Receipt, own_folder, read_receipt, write_receipt
+from imjoy.provision.records.record import install_lock
+from imjoy.provision.steps.commands import Report, StepFailed, Steps
 from imjoy.signals import signals_held
 from imjoy.upgrade.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_base, plan_base
 from imjoy.upgrade.candidate import (

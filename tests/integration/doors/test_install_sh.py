@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.shell.macos import doubles
 
-from imjoy.provision.left_over import sweep_doors
+from imjoy.provision.records.left_over import sweep_doors
 
 from .conftest import BASH, ROOT, Machine, failure, nothing_runs, program, told, write_checkout
 

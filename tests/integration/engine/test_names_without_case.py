@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy.provision.record import begin_record, install_lock, read_state
+from imjoy.provision.records.record import begin_record, install_lock, read_state
 from imjoy_engine.environments.inventory import list_environments
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
 from imjoy_engine.environments.usage import note_running

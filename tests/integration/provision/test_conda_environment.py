@@ -23,8 +23,8 @@ from tests.kit.locks import lock_of
 from imjoy.effects.tools.conda import Conda, ask_conda
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.provision import conda_environment
-from imjoy.provision.conda_environment import locked_packages, make_environment, register
+from imjoy.provision.steps import conda_environment
+from imjoy.provision.steps.conda_environment import locked_packages, make_environment, register
 from imjoy_engine.certificates import certificate_for
 from imjoy_engine.environments.spec import this_platform
 from imjoy_engine.settings import Settings

@@ -17,7 +17,7 @@ from tests.integration.provision.doors import CACHES, DOORS, ROOT, command, cont
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
 
-from imjoy.provision.receipt import Receipt, write_receipt
+from imjoy.provision.records.receipt import Receipt, write_receipt
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
 

@@ -16,7 +16,7 @@ from tests.integration.provision.doors import ROOT, offer
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
 
-from imjoy.provision.receipt import own_folder
+from imjoy.provision.records.receipt import own_folder
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
 
@@ -189,7 +189,7 @@ def test_an_installer_that_is_not_the_right_one_is_never_run(
 ) -> None:
     (mirror.folder / "file").write_bytes(b"")
     for name in ("miniconda", "miniforge"):
-        from imjoy.provision.installers import distribution
+        from imjoy.provision.facts.installers import distribution
 
         for each in distribution(name).installers.values():
             (mirror.folder / each.file).write_text(f"#!/bin/sh\ntouch {home}/it-ran\n")
@@ -260,7 +260,7 @@ def test_what_is_in_the_way_has_an_id(arguments: list[str], id: str, home: Path)
 def test_a_prefix_where_conda_cannot_live_is_refused_with_a_better_one(
     name: str, home: Path, mirror: Mirror
 ) -> None:
-    from imjoy.provision.installers import distribution
+    from imjoy.provision.facts.installers import distribution
 
     for each in distribution("miniconda").installers.values():
         (mirror.folder / each.file).touch()

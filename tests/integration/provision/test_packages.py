@@ -15,8 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import imjoy
-from imjoy.provision import packages
 from imjoy.provision.apply import interpreter
+from imjoy.provision.steps import packages
 
 
 def wheel(folder: Path, name: str) -> Path:

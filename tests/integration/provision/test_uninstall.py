@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tests.integration.engine.test_existing_environments import make_venv, tree_hash
 
-from imjoy.provision.receipt import Receipt, write_receipt
-from imjoy.provision.record import begin_record, install_lock, mark_folder, note_folder, state_folder
+from imjoy.provision.records.receipt import Receipt, write_receipt
+from imjoy.provision.records.record import begin_record, install_lock, mark_folder, note_folder, state_folder
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="there the script uninstalls, not the command"

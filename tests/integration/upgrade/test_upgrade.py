@@ -26,7 +26,7 @@ from tests.kit.upgrade_runs import (
 )
 from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Kit, Machine, broken_records, installed_commit
 
-from imjoy.provision.record import install_lock
+from imjoy.provision.records.record import install_lock
 
 # Real installs, on machines that do much else.
 pytestmark = pytest.mark.timeout(600)

@@ -18,7 +18,7 @@ from imjoy import render
 from imjoy.cli import asking, interface
 from imjoy.cli.pictures import Thumbnail, picture_of, png_of
 from imjoy.model.errors import ImJoyError
-from imjoy.provision.steps import _show
+from imjoy.provision.steps.commands import _show
 from imjoy_engine.logs import PlainLines
 
 PACKAGE = Path(imjoy.__file__).parent

@@ -14,9 +14,9 @@ from imjoy.legacy import messages, ready
 from imjoy.model.errors import ExitCode
 from imjoy.model.install_line import install_line
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
-from imjoy.provision import receipt
-from imjoy.provision.conda_environment import RATTLER, locked_packages
-from imjoy.provision.source import CHECKOUT_PARTS
+from imjoy.provision.facts.source import CHECKOUT_PARTS
+from imjoy.provision.records import receipt
+from imjoy.provision.steps.conda_environment import RATTLER, locked_packages
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = ROOT / "bootstrap" / "imjoy" / "locks"

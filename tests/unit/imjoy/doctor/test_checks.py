@@ -31,8 +31,8 @@ from imjoy.effects.processes.process import CommandResult, birth_of
 from imjoy.effects.tools import developer_tools
 from imjoy.effects.tools.conda import write_wrapper
 from imjoy.model.errors import ImJoyError
-from imjoy.provision import receipt as receipts
-from imjoy.provision.receipt import Receipt
+from imjoy.provision.records import receipt as receipts
+from imjoy.provision.records.receipt import Receipt
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer

@@ -15,10 +15,10 @@ from imjoy.context import Context
 from imjoy.effects.processes.process import Answer
 from imjoy.provision import main as planner
 from imjoy.provision.arguments import Arguments
-from imjoy.provision.door import Door
+from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.source import Source
 from imjoy.provision.main import _Run, _signals_interrupt, main
 from imjoy.provision.plan import Plan
-from imjoy.provision.source import Source
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")

@@ -10,10 +10,10 @@ from tests.kit.files import make_folder_link
 
 from imjoy.context import Context
 from imjoy.effects.tools.conda import Conda
-from imjoy.provision.door import Door, find_door
-from imjoy.provision.machine import look_at_prefix
+from imjoy.provision.facts.door import Door, find_door
+from imjoy.provision.facts.machine import look_at_prefix
+from imjoy.provision.facts.pythons import Python
 from imjoy.provision.plan import Found, Plan, Wanted, look, make_plan
-from imjoy.provision.pythons import Python
 
 
 def plan_with_conda(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imjoy.context import Context
-from imjoy.provision.door import Door
+from imjoy.provision.facts.door import Door
 from imjoy.provision.uninstall import Uninstall, _effects
 
 

@@ -8,9 +8,9 @@ import pytest
 
 import imjoy
 from imjoy.context import Context
+from imjoy.provision.facts.preflight import Finding
+from imjoy.provision.facts.source import Source
 from imjoy.provision.plan import Plan
-from imjoy.provision.preflight import Finding
-from imjoy.provision.source import Source
 from imjoy.provision.uninstall import Uninstall
 from imjoy.provision.words import show_refusal, uninstall_lines
 

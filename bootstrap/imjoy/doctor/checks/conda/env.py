@@ -15,8 +15,8 @@ from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, s
 from imjoy.effects.processes.process import CommandFailed
 from imjoy.effects.tools.conda import CHANNEL_ARGUMENTS, ENVIRONMENT_NAME, OWN_CONDA
 from imjoy.model.install_line import install_line
-from imjoy.provision.conda_link import environment_of
-from imjoy.provision.receipt import read_receipt
+from imjoy.provision.records.conda_link import environment_of
+from imjoy.provision.records.receipt import read_receipt
 
 PYTHON_SECONDS = 15.0
 REINSTALL_SECONDS = 1800.0

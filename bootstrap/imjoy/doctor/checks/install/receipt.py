@@ -8,8 +8,8 @@ from imjoy.doctor.installed import receipt_of, reinstall_fix
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok, skip, warn
 from imjoy.model.install_line import install_line
 from imjoy.path.shells import command_folders
-from imjoy.provision.conda_link import environment_of
-from imjoy.provision.record import read_state, state_folder
+from imjoy.provision.records.conda_link import environment_of
+from imjoy.provision.records.record import read_state, state_folder
 
 
 def look(machine: Machine) -> Finding:

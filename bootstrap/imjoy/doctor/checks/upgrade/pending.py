@@ -10,8 +10,8 @@ from pathlib import Path
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
 from imjoy.effects.disk.files import set_aside
 from imjoy.model.errors import ImJoyError
-from imjoy.provision.receipt import own_folder
-from imjoy.provision.record import refuse_when_busy
+from imjoy.provision.records.receipt import own_folder
+from imjoy.provision.records.record import refuse_when_busy
 from imjoy.upgrade.journal import GUARD, JOURNAL, is_dead, recover, unreadable
 
 

@@ -16,8 +16,8 @@ from imjoy.effects.disk.lock import InstallLock
 from imjoy.effects.processes.supervised import Output, Supervised
 from imjoy.model.errors import ExitCode
 from imjoy.model.texts import printable
-from imjoy.provision.machine import isolated
-from imjoy.provision.timings import Took, measured
+from imjoy.provision.facts.machine import isolated
+from imjoy.provision.steps.timings import Took, measured
 
 STEP_SECONDS = 3600.0
 """No step may take longer; a slow disk and a slow network are well under it."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from imjoy.effects.machine import windows
-from imjoy.provision.installers import Distribution, PythonBuild
-from imjoy.provision.machine import Machine, PrefixFound, foreign_names
+from imjoy.provision.facts.installers import Distribution, PythonBuild
+from imjoy.provision.facts.machine import Machine, PrefixFound, foreign_names
 
 LONGEST_CONDA_PREFIX = 100
 """Linux reads 127 bytes of a script's first line, which holds the prefix and the interpreter's name."""

@@ -16,10 +16,10 @@ from imjoy.effects.disk.files import is_litter, may_make_folders
 from imjoy.effects.machine.windows import takes_junctions
 from imjoy.effects.processes.process import ask
 from imjoy.effects.tools.pip_settings import with_pip_settings
-from imjoy.provision.conda_link import environment_of, is_left_over, is_link
-from imjoy.provision.installers import version_numbers
-from imjoy.provision.receipt import own_folder, read_receipt
-from imjoy.provision.record import read_state
+from imjoy.provision.facts.installers import version_numbers
+from imjoy.provision.records.conda_link import environment_of, is_left_over, is_link
+from imjoy.provision.records.receipt import own_folder, read_receipt
+from imjoy.provision.records.record import read_state
 
 BYTES_PER_MIB = 1024**2
 ASK_SECONDS = 10

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.provision.installers import (
+from imjoy.provision.facts.installers import (
     NAMES,
     Name,
     distribution,
@@ -19,7 +19,7 @@ from imjoy.provision.installers import (
     version_numbers,
 )
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,12 +50,18 @@ def test_every_build_of_python_has_a_whole_hash_and_its_version_and_release_in_i
 
 def test_the_table_is_read_from_inside_a_wheel(tmp_path: Path) -> None:
     wheel = tmp_path / "imjoy.whl"
-    module = "provision/installers"
+    module = "provision/facts/installers"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name in ("__init__.py", "provision/__init__.py", f"{module}.py", f"{module}.json"):
+        for name in (
+            "__init__.py",
+            "provision/__init__.py",
+            "provision/facts/__init__.py",
+            f"{module}.py",
+            f"{module}.json",
+        ):
             archive.write(ROOT / "bootstrap" / "imjoy" / name, f"imjoy/{name}")
     asked = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from imjoy.provision.installers import python_build; "
+        "import sys; sys.path.insert(0, sys.argv[1]); from imjoy.provision.facts.installers import python_build; "
         "print(python_build('osx-64').sha256)"
     )
     done = subprocess.run(

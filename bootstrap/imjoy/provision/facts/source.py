@@ -16,8 +16,8 @@ from imjoy import PROJECT_URL
 from imjoy.context import Context
 from imjoy.effects.tools.git import COMMIT, find_git, find_reference, resolve
 from imjoy.model.errors import ImJoyError
-from imjoy.provision.door import Door
-from imjoy.provision.preflight import Finding
+from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.preflight import Finding
 
 Kind = Literal["checkout", "wheel", "git", "url", "unknown"]
 HOW_TO_NAME_ONE = "give a wheel, a checkout's folder or a git url: --from"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from imjoy.provision.installers import distribution
-from imjoy.provision.machine import Machine
-from imjoy.provision.preflight import misnamed_for_windows, unsuited
+from imjoy.provision.facts.installers import distribution
+from imjoy.provision.facts.machine import Machine
+from imjoy.provision.facts.preflight import misnamed_for_windows, unsuited
 
 LINUX = Machine(
     platform="linux-64",

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from imjoy.provision import machine
+from imjoy.provision.facts import machine
 
 
 @pytest.mark.parametrize(("translated", "built_for"), [("1", "osx-arm64"), ("0", "osx-64")])

@@ -29,7 +29,7 @@ from imjoy.effects.tools.conda import (
     write_wrapper,
 )
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.conda_packages import Package, Work
+from imjoy.provision.steps.conda_packages import Package, Work
 
 RATTLER = "py-rattler>=0.28,<0.29"
 """As in pyproject.toml; a test compares them."""
@@ -50,7 +50,7 @@ PIP_SECONDS = 60.0
 STARTER = """
 import os, sys
 sys.path += sys.argv[1:3]
-from imjoy.provision.conda_packages import main
+from imjoy.provision.steps.conda_packages import main
 code = main(sys.argv[3:])
 sys.stdout.flush()
 sys.stderr.flush()

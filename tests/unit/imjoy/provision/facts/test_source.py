@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imjoy.context import Context
-from imjoy.provision.door import Door
-from imjoy.provision.source import find_source
+from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.source import find_source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from imjoy.effects.disk.removal import remove
 from imjoy.effects.tools.conda import ENVIRONMENT_NAME
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.receipt import own_folder, read_receipt
-from imjoy.provision.record import read_pointer, read_state
+from imjoy.provision.records.receipt import own_folder, read_receipt
+from imjoy.provision.records.record import read_pointer, read_state
 
 
 def is_link(prefix: Path) -> bool:

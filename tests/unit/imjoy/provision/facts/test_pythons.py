@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.provision import pythons
-from imjoy.provision.pythons import ask_python, find_python, this_python
+from imjoy.provision.facts import pythons
+from imjoy.provision.facts.pythons import ask_python, find_python, this_python
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the doubles are shell scripts")
 LAST = "for last; do :; done; exec"

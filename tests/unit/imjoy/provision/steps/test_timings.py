@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imjoy.provision.timings import Took, shares
+from imjoy.provision.steps.timings import Took, shares
 
 
 def test_the_table_of_times_tells_imjoys_own_part() -> None:

@@ -24,7 +24,7 @@ from imjoy.effects.tools.pip_settings import uv_options, uv_variables
 STARTER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from imjoy.provision.packages import main
+from imjoy.provision.steps.packages import main
 sys.exit(main(sys.argv[2:]))
 """
 """What ``python -I -B -c`` runs, with the place of the package ``imjoy`` and :func:`main`'s arguments."""
