@@ -210,7 +210,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("or _LINE_PARTS.search(path)", ""),
         ("if bracket and not _EXTRAS.fullmatch(extras):", "if False:"),
     ),
-    f"{COMMAND}upgrade/journal.py": (
+    f"{COMMAND}upgrade/steps/journal.py": (
         ("            os.fsync(file.fileno())\n", ""),
         ("                os.fsync(folder)\n", "                pass\n"),
         ('        self._document["swapping"] = False\n', ""),
@@ -284,7 +284,7 @@ TESTS = {
     f"{ENGINE}plugins/manifest.py": f"{UNIT}plugins/test_manifest.py {UNIT}plugins/test_limits.py",
     f"{ENGINE}environments/spec_errors.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
     f"{ENGINE}environments/pip_spec_parser.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
-    f"{COMMAND}upgrade/journal.py": "tests/unit/imjoy/upgrade/test_journal.py",
+    f"{COMMAND}upgrade/steps/journal.py": "tests/unit/imjoy/upgrade/steps/test_journal.py",
     f"{COMMAND}path/block.py": "tests/unit/imjoy/path/test_block.py",
 }
 """Where each file's mistakes are to be noticed."""

@@ -19,9 +19,9 @@ from imjoy.model.typed import typed_line
 from imjoy.provision.apply import interpreter, works
 from imjoy.provision.records.receipt import read_receipt
 from imjoy.signals import signals_as_interrupt
-from imjoy.upgrade.base import CONDA_FORGE
 from imjoy.upgrade.check import check, requirement
-from imjoy.upgrade.origin import Origin, find_origin
+from imjoy.upgrade.facts.origin import Origin, find_origin
+from imjoy.upgrade.facts.target import Target, find_target, short
 from imjoy.upgrade.plan import (
     Available,
     Upgrade,
@@ -31,7 +31,7 @@ from imjoy.upgrade.plan import (
     refuse_foreign,
     refuse_pinned,
 )
-from imjoy.upgrade.target import Target, find_target, short
+from imjoy.upgrade.steps.base import CONDA_FORGE
 from imjoy.upgrade.transaction import Session
 
 UNCHANGED = "Nothing was changed."

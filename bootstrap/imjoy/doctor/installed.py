@@ -11,7 +11,7 @@ from imjoy.doctor.model import Fix, Machine, Repair
 from imjoy.effects.processes.process import module_command
 from imjoy.model.install_line import install_line
 from imjoy.provision.records.receipt import read_receipt
-from imjoy.upgrade.origin import direct_url
+from imjoy.upgrade.facts.origin import direct_url
 
 NAME = "imjoy"
 INSTALL_SECONDS = 1800.0

@@ -11,7 +11,8 @@ from typing import Any, cast
 from imjoy.context import Context
 from imjoy.effects.disk.files import read_json, write_private
 from imjoy.model.layout import Layout
-from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.facts.origin import Origin
+from imjoy.upgrade.facts.target import find_target
 from imjoy.upgrade.plan import (
     CHECKOUTS,
     Available,
@@ -20,7 +21,6 @@ from imjoy.upgrade.plan import (
     own_command,
     refuse_foreign,
 )
-from imjoy.upgrade.target import find_target
 
 KEPT_SECONDS = 24 * 3600.0
 

@@ -10,8 +10,8 @@ from imjoy.model.install_line import install_line
 from imjoy.model.results import Result
 from imjoy.model.typed import typed_line, typed_word
 from imjoy.provision.facts.source import split_ref
-from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.target import Target, is_older, is_pinned
+from imjoy.upgrade.facts.origin import NAME, Origin
+from imjoy.upgrade.facts.target import Target, is_older, is_pinned
 
 SCHEMA = 1
 CHECKOUTS = ("editable", "checkout")

@@ -22,15 +22,7 @@ from imjoy.provision.records.receipt import Receipt, own_folder, read_receipt, w
 from imjoy.provision.records.record import install_lock
 from imjoy.provision.steps.commands import Report, StepFailed, Steps
 from imjoy.signals import signals_held
-from imjoy.upgrade.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_base, plan_base
-from imjoy.upgrade.candidate import (
-    Candidate,
-    changed_outside,
-    entries_of,
-    make_candidate,
-    replaced_versions,
-)
-from imjoy.upgrade.disk_space import (
+from imjoy.upgrade.facts.disk_space import (
     DISK_FULL,
     DISK_FULL_WORDS,
     UNTOUCHED,
@@ -40,15 +32,23 @@ from imjoy.upgrade.disk_space import (
     refuse_unwritable,
     unwritable,
 )
-from imjoy.upgrade.journal import GUARD, recover, sweep
-from imjoy.upgrade.origin import NAME, Origin
+from imjoy.upgrade.facts.origin import NAME, Origin
+from imjoy.upgrade.facts.target import Target, is_older
 from imjoy.upgrade.plan import Action, Change, Upgrade
-from imjoy.upgrade.running_engines import find_running, start_again, stop_all
-from imjoy.upgrade.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
-from imjoy.upgrade.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
-from imjoy.upgrade.stage import Stage
-from imjoy.upgrade.swap import Swap
-from imjoy.upgrade.target import Target, is_older
+from imjoy.upgrade.steps.base import CONDA_FORGE, BaseChange, BasePlan, fetch_base, find_base, plan_base
+from imjoy.upgrade.steps.candidate import (
+    Candidate,
+    changed_outside,
+    entries_of,
+    make_candidate,
+    replaced_versions,
+)
+from imjoy.upgrade.steps.journal import GUARD, recover, sweep
+from imjoy.upgrade.steps.running_engines import find_running, start_again, stop_all
+from imjoy.upgrade.steps.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
+from imjoy.upgrade.steps.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
+from imjoy.upgrade.steps.stage import Stage
+from imjoy.upgrade.steps.swap import Swap
 
 LAST_LINES = 12
 

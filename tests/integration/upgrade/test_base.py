@@ -19,8 +19,8 @@ from tests.kit.upgrades import broken_records
 
 from imjoy.context import Context
 from imjoy.effects.tools.conda import write_wrapper
-from imjoy.upgrade.base import Base, find_base, plan_base
-from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.facts.origin import Origin
+from imjoy.upgrade.steps.base import Base, find_base, plan_base
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -206,7 +206,7 @@ def test_doctor_says_that_something_newer_is_there_and_asks_once_a_day(machine: 
 
 
 def test_doctor_puts_back_what_no_python_could(machine: Machine) -> None:
-    from imjoy.upgrade.journal import Journal
+    from imjoy.upgrade.steps.journal import Journal
 
     machine.upgrades.mkdir()
     script, saved = machine.prefix / "bin" / "something", machine.upgrades / "something"

@@ -12,7 +12,7 @@ from imjoy.context import Context
 from imjoy.effects.disk.files import write_private
 from imjoy.upgrade import notifier
 from imjoy.upgrade.check import KEPT_SECONDS, remembered
-from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.facts.origin import Origin
 from imjoy.upgrade.plan import Available
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.upgrade.origin import Manager, Origin
+from imjoy.upgrade.facts.origin import Manager, Origin
+from imjoy.upgrade.facts.target import ARCHIVE, Target, is_pinned, short
 from imjoy.upgrade.plan import command_for, is_newer, older_requirement, refuse_foreign, refuse_pinned
-from imjoy.upgrade.target import ARCHIVE, Target, is_pinned, short
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
 

@@ -8,7 +8,7 @@ from imjoy import __version__
 from imjoy.doctor.installed import Installed, find_installed, reinstall_command
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
 from imjoy.provision.records.receipt import read_receipt
-from imjoy.upgrade.origin import belongs_to_system
+from imjoy.upgrade.facts.origin import belongs_to_system
 
 SHORT_COMMIT = 12
 PACKAGE = Path(__file__).parents[3]

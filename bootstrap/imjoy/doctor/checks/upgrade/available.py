@@ -10,8 +10,8 @@ def look(machine: Machine) -> Finding:
     """Ask where imjoy came from; an answer of the last 24 hours will do."""
     # A fifth of what the doctor imports, and needed with a network only.
     from imjoy.upgrade.check import check, remembered
-    from imjoy.upgrade.origin import find_origin
-    from imjoy.upgrade.target import short
+    from imjoy.upgrade.facts.origin import find_origin
+    from imjoy.upgrade.facts.target import short
 
     origin = find_origin()
     if origin.manager in ("editable", "checkout"):

@@ -12,7 +12,7 @@ from imjoy.effects.disk.files import set_aside
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.records.receipt import own_folder
 from imjoy.provision.records.record import refuse_when_busy
-from imjoy.upgrade.journal import GUARD, JOURNAL, is_dead, recover, unreadable
+from imjoy.upgrade.steps.journal import GUARD, JOURNAL, is_dead, recover, unreadable
 
 
 def look(machine: Machine) -> Finding:

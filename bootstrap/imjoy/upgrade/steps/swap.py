@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from imjoy.upgrade.candidate import Candidate
-from imjoy.upgrade.journal import Journal, discard_below, exchange, link_or_copy, place
-from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.facts.origin import Origin
+from imjoy.upgrade.steps.candidate import Candidate
+from imjoy.upgrade.steps.journal import Journal, discard_below, exchange, link_or_copy, place
 
 
 class Swap:

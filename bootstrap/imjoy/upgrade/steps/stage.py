@@ -25,8 +25,8 @@ from imjoy.model.project import ENGINE_MODULE
 from imjoy.provision.apply import interpreter as interpreter_of
 from imjoy.provision.facts.source import copy_checkout, is_checkout
 from imjoy.provision.steps.commands import Report, Steps
-from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.target import Target
+from imjoy.upgrade.facts.origin import NAME, Origin
+from imjoy.upgrade.facts.target import Target
 
 PIP_SECONDS = 60.0
 MOST_COMMITS = 20

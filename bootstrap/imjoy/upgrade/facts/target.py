@@ -16,7 +16,7 @@ from imjoy.effects.tools.git import COMMIT, find_reference
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.facts.machine import isolated
 from imjoy.provision.facts.source import find_source, split_ref
-from imjoy.upgrade.origin import NAME, Origin, path_of
+from imjoy.upgrade.facts.origin import NAME, Origin, path_of
 
 Kind = Literal["git", "index", "wheel", "checkout"]
 ARCHIVE = re.compile(r"(?P<url>https?://.+)/archive/(?P<ref>.+)\.(zip|tar\.gz)")

@@ -20,9 +20,9 @@ from imjoy.effects.tools.conda import (
 from imjoy.provision.facts.machine import isolated
 from imjoy.provision.records.receipt import own_folder
 from imjoy.provision.steps.commands import Steps
-from imjoy.upgrade.journal import Journal, link_or_copy
-from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.facts.origin import Origin
 from imjoy.upgrade.plan import Change
+from imjoy.upgrade.steps.journal import Journal, link_or_copy
 
 CONDA_FORGE = "conda-forge"
 PINS_VARIABLE = "CONDA_PINNED_PACKAGES"

@@ -11,9 +11,9 @@ from pathlib import Path
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.apply import interpreter
 from imjoy.provision.steps.commands import Steps
-from imjoy.upgrade.journal import link_or_copy
-from imjoy.upgrade.origin import NAME, Origin
-from imjoy.upgrade.package_files import (
+from imjoy.upgrade.facts.origin import NAME, Origin
+from imjoy.upgrade.steps.journal import link_or_copy
+from imjoy.upgrade.steps.package_files import (
     copy_tree,
     files_in,
     installed_versions,

@@ -12,7 +12,7 @@ from imjoy.effects.processes.process import CommandFailed
 from imjoy.effects.tools.pip import module_arguments
 from imjoy.model.layout import Layout
 from imjoy.provision.facts.machine import isolated
-from imjoy.upgrade.origin import NAME
+from imjoy.upgrade.facts.origin import NAME
 
 VERSION_SECONDS = 60.0
 DOCTOR_SECONDS = 120.0

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from tests.kit.files import make_link
 
-from imjoy.upgrade import journal
-from imjoy.upgrade.journal import (
+from imjoy.upgrade.steps import journal
+from imjoy.upgrade.steps.journal import (
     GUARD,
     JOURNAL,
     MARK,
@@ -385,8 +385,8 @@ def test_a_live_swap_is_waited_for_and_not_for_ever(
 ) -> None:
     environment.begin()
     now = [0.0]
-    monkeypatch.setattr("imjoy.upgrade.journal.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("imjoy.upgrade.journal.time.sleep", lambda seconds: now.append(now.pop() + 1))
+    monkeypatch.setattr("imjoy.upgrade.steps.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("imjoy.upgrade.steps.journal.time.sleep", lambda seconds: now.append(now.pop() + 1))
     assert not recover(environment.home)
     assert now[0] > journal.PATIENCE_SECONDS
     environment.journal.abandon()

@@ -9,8 +9,8 @@ import pytest
 from imjoy import PROJECT_URL
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.upgrade.origin import Origin
-from imjoy.upgrade.target import find_target
+from imjoy.upgrade.facts.origin import Origin
+from imjoy.upgrade.facts.target import find_target
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
 

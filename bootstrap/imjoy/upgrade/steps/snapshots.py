@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from imjoy.effects.disk.files import read_json
-from imjoy.upgrade.journal import link_or_copy
+from imjoy.upgrade.steps.journal import link_or_copy
 
 MOST_KEPT = 2
 

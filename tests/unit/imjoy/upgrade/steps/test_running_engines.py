@@ -13,7 +13,7 @@ from tests.kit.a_mac import FRAMEWORK
 
 from imjoy.effects.processes.process import birth_of
 from imjoy.model.layout import Layout
-from imjoy.upgrade.running_engines import find_running
+from imjoy.upgrade.steps.running_engines import find_running
 
 WAITS = "import sys; print(flush=True); sys.stdin.read()"
 

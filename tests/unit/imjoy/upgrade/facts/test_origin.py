@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.provision.records.receipt import Receipt, write_receipt
-from imjoy.upgrade.origin import source_of
+from imjoy.upgrade.facts.origin import source_of
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
 

@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.upgrade.journal import link_or_copy, place
+from imjoy.upgrade.steps.journal import link_or_copy, place
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.facts.machine import BYTES_PER_MIB
-from imjoy.upgrade.origin import Origin
+from imjoy.upgrade.facts.origin import Origin
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL_WORDS = "No space left on device"

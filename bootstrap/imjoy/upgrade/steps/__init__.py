@@ -1,0 +1,1 @@
+"""The steps of an upgrade: staged, tried, swapped in under the journal, and the way back."""
