@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from playwright.sync_api import expect
 
 from .test_panes import OPEN, button
@@ -138,8 +139,16 @@ def test_a_name_that_is_taken_or_none_is_told(app: App) -> None:
     expect(app.page.get_by_role("alert")).to_contain_text("That is no name for a workspace.")
 
 
-def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine(page: Any, engine: Engine) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine_once(
+    page: Any, engine: Engine, exists: bool
+) -> None:
     source = (Path(__file__).parent / "plugins" / "Glass.imjoy.html").read_text("utf-8")
+    if exists:  # Another tab makes it just after this one looked.
+        url = f"{engine.url}/api/v1/workspaces"
+        headers = {"Authorization": f"Bearer {engine.token}"}
+        assert page.request.put(f"{url}/default", headers=headers).ok
+        page.route(url, lambda route: route.fulfill(json={"workspaces": []}), times=1)
     page.goto(engine.url)
     page.get_by_label("Connection token").wait_for()
     page.evaluate(
@@ -157,3 +166,23 @@ def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine(page: Any
     page.reload()
     expect(page.get_by_text("Drop a plugin here")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_a_plugin_that_two_tabs_load_is_kept_once(app: App) -> None:
+    other = app.page.context.new_page()
+    other.goto(app.page.url)
+    expect(other.get_by_role("button", name="Connected")).to_be_visible()
+    app.load("Glass")
+    other.get_by_test_id("plugin-file").set_input_files(
+        Path(__file__).parent / "plugins" / "Glass.imjoy.html"
+    )
+    expect(other.get_by_role("article", name="Glass")).to_contain_text("Ready")
+    other.close()
+    app.page.reload()
+    expect(app.card("Glass")).to_contain_text("Ready")
+    app.page.get_by_role("button", name="More for Glass").click()
+    app.page.get_by_role("menuitem", name="Remove").click()
+    expect(app.page.get_by_role("article")).to_have_count(0)
+    app.page.reload()
+    expect(app.page.get_by_text("Drop a plugin here")).to_be_visible()
+    expect(app.page.get_by_role("article")).to_have_count(0)

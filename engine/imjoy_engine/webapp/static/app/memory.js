@@ -50,6 +50,14 @@ export function rememberWorkspace(name) {
   localStorage.setItem(WORKSPACE, name);
 }
 
+const HANDED_OVER = ofHome("imjoy.handed-over");
+
+/** Whether a plugin that this browser kept before engines did was given to the engine. @param {string} plugin */
+export const wasHandedOver = (plugin) => keptFor(HANDED_OVER, plugin) !== null;
+
+/** @param {string} plugin */
+export const rememberHandedOver = (plugin) => keepFor(HANDED_OVER, plugin, true);
+
 const COMMAND = ofHome("imjoy.command");
 
 /** What a person types for `imjoy` where this engine was started, as it told at its last visit. */

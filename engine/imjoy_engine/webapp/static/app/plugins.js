@@ -11,7 +11,7 @@ import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
 import { openResult } from "./windows.js";
-import { forgetPlugin, keepPlugin, onEntered } from "./workspaces.js";
+import { forget, forgetPlugin, keepPlugin, onEntered } from "./workspaces.js";
 
 const { markRaw, nextTick } = Vue;
 /** The plugin with which other apps connect to an engine; this page can do that by itself. */
@@ -37,15 +37,16 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false, w
     }
     const tags = Array.isArray(config.tags) ? config.tags : [];
     const known = pluginNamed(config.name);
-    const kept = keepsTag && tags.find((tag) => tag === known?.tag);
-    const tag = kept || (tags.length > 1 ? await chooseTag(config.name, tags) : tags[0]);
+    const tagBefore = keepsTag && tags.find((tag) => tag === known?.tag);
+    const tag = tagBefore || (tags.length > 1 ? await chooseTag(config.name, tags) : tags[0]);
     if (tag === null) return null;
-    const plugin = { code: source, tag, origin: file, key: known?.template.key };
-    const key = await keepPlugin(plugin);
+    const { key, loaded } = known?.template || {};
+    const plugin = { code: source, tag, origin: file };
+    const kept = await keepPlugin({ ...plugin, name: config.name, key, loaded });
     rememberFile(state.workspace, config.name, null);
-    const card = cardFor(templateOf({ ...plugin, key }));
-    const loaded = load(card);
-    if (waits) await loaded;
+    const card = cardFor(templateOf({ ...plugin, ...kept }));
+    const loading = load(card);
+    if (waits) await loading;
     return card;
   } catch (error) {
     state.loadError = readable(error, `${file} could not be loaded.`);
@@ -143,31 +144,38 @@ export async function addEngine(url = "", why = "") {
   }
 }
 
-/** The plugins that this browser kept, before engines kept them: [{code, tag, origin}]. */
+/** The plugins that this browser kept, before engines kept them: [{name, code, tag, origin}]. */
 export async function formerPlugins() {
   const { rows } = await core.imjoy.pm.db.allDocs({ include_docs: true });
-  return rows.map(({ doc: { code, tag, origin } }) => ({ code, tag, origin })).filter(({ code }) => code);
+  return rows
+    .map(({ doc: { _id, code, tag, origin } }) => ({ name: _id, code, tag, origin }))
+    .filter(({ code }) => code);
 }
 
 /** Load what the engine keeps of the workspace. */
 export function followPlugins() {
   onEntered(({ plugins }) => {
+    const templates = new Map();
     for (const plugin of plugins) {
       try {
         const template = templateOf(plugin);
-        // Who was quick has loaded it already.
-        if (!pluginNamed(template.name)) load(cardFor(template));
+        // Of one name the newest is loaded; two tabs could keep two once.
+        const older = templates.get(template.name);
+        if (older) forget(older.key).catch((error) => addLog("", "app", error.message));
+        templates.set(template.name, template);
       } catch (error) {
         // One file of another time keeps nobody from the others.
         addLog("", "app", `${plugin.origin || "A plugin"} was not loaded. ${error.message || error}`);
       }
     }
+    // Who was quick has loaded it already.
+    for (const template of templates.values()) if (!pluginNamed(template.name)) load(cardFor(template));
   });
 }
 
 /** What a card begins with: the config that is in the file, and its code. */
-function templateOf({ key, code, tag, origin }) {
-  return { ...core.imjoy.pm.parsePluginCode(code, { tag, origin }), code, key };
+function templateOf({ key, loaded, code, tag, origin }) {
+  return { ...core.imjoy.pm.parsePluginCode(code, { tag, origin }), code, key, loaded };
 }
 
 export async function load(card) {

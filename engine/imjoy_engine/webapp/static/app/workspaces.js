@@ -2,13 +2,16 @@
 
 import { core, on } from "./core.js";
 import { readable } from "./errors.js";
-import { forgetFiles, home, moveFiles, rememberWorkspace } from "./memory.js";
+import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "./memory.js";
 import { saveFile } from "./saving.js";
 import { ask, showSnackbar, state } from "./state.js";
 
 export const DEFAULT = "default";
 const LAYOUT = "layout";
 const PLUGIN = /^p/;
+/** Where a plugin's key has the time at which it was loaded, as all had once. */
+const TIMED = /^p([0-9a-z]{9})/;
+const OLDEST = "p000000000";
 const FORMAT = 1;
 const MOST_NAMES = 100;
 /** For a change to be kept after it, which more changes may follow. */
@@ -30,7 +33,7 @@ export const onEntered = (handler) => listeners.push(handler);
 
 /**
  * Open the workspace when the engine is connected for the first time. `former` returns the plugins that this browser itself
- * kept before engines did.
+ * kept before engines did, by name: [{name, code, tag, origin}].
  */
 export function followWorkspace(former) {
   on("connected", async (url) => {
@@ -60,36 +63,70 @@ async function enter(former) {
   await listWorkspaces();
   const name = state.workspace;
   rememberWorkspace(name);
-  if (state.workspaces.includes(name)) return documentsOf(name);
-  if (name !== DEFAULT) {
+  if (name === DEFAULT) {
+    if (!state.workspaces.includes(name)) await makeDefault();
+    await handOver(await former());
+  } else if (!state.workspaces.includes(name)) {
     await ask("alert", { title: "Workspaces", text: `There is no workspace ${name}: it was renamed or deleted.` });
     goTo(DEFAULT);
     return { plugins: [], layout: null };
   }
-  await core.link.json("PUT", path(name));
+  return documentsOf(name);
+}
+
+async function makeDefault() {
+  try {
+    await core.link.json("PUT", path(DEFAULT));
+  } catch (error) {
+    // Another tab was quicker.
+    if (error.id !== "workspace.exists") throw error;
+  }
   await listWorkspaces();
-  const plugins = (await former()).map((plugin) => ({ ...plugin, key: newKey() }));
-  for (const plugin of plugins) await put(name, plugin.key, plugin);
-  return { plugins, layout: null };
+}
+
+/** Give the engine each of the plugins once; where that was interrupted, the next visit goes on. */
+async function handOver(plugins) {
+  for (const { name, ...plugin } of plugins) {
+    if (wasHandedOver(name)) continue;
+    // It is older than any that is there: of one name the newest is loaded.
+    await put(DEFAULT, `${OLDEST}${hashed(name)}`, { ...plugin, loaded: 0 });
+    rememberHandedOver(name);
+  }
 }
 
 export async function listWorkspaces() {
   state.workspaces = (await core.link.json("GET", "/api/v1/workspaces")).workspaces;
 }
 
-/** Return {layout, plugins} of a workspace. */
+/** Return {layout, plugins} of a workspace, the plugins as they were loaded. */
 async function documentsOf(name) {
   const { entries } = await core.link.json("GET", path(name));
   const found = { layout: null, plugins: [] };
   for (const { key } of entries) {
     if (key === LAYOUT) found.layout = await core.link.json("GET", path(name, key));
-    else if (PLUGIN.test(key)) found.plugins.push({ ...(await core.link.json("GET", path(name, key))), key });
+    else if (PLUGIN.test(key)) {
+      const plugin = await core.link.json("GET", path(name, key));
+      found.plugins.push({ ...plugin, key, loaded: plugin.loaded ?? timeOf(key) });
+    }
   }
+  found.plugins.sort((one, other) => one.loaded - other.loaded);
   return found;
 }
 
-async function put(name, key, { code, tag, origin }) {
-  await core.link.json("PUT", path(name, key), { code, tag, origin });
+const timeOf = (key) => parseInt(TIMED.exec(key)?.[1] || "0", 36);
+
+async function put(name, key, { code, tag, origin, loaded }) {
+  await core.link.json("PUT", path(name, key), { code, tag, origin, loaded });
+}
+
+/** The same in every tab and browser, so that a plugin is kept once. */
+const keyOf = (plugin) => `p${hashed(plugin)}`;
+
+/** FNV-1a of 64 bits: crypto.subtle is not there where the page comes over HTTP from another computer. */
+function hashed(text) {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return hash.toString(16).padStart(16, "0");
 }
 
 let lastKey = 0;
@@ -100,16 +137,22 @@ function newKey() {
   return `p${lastKey.toString(36).padStart(9, "0")}${crypto.getRandomValues(new Uint16Array(1))[0].toString(36)}`;
 }
 
-/** Keep a plugin for the next visit, in the place of one of the same key; returns its key. */
-export async function keepPlugin({ key = newKey(), ...plugin }) {
+/** Keep a plugin for the next visit, in the place of one of the same name; returns {key, loaded}. */
+export async function keepPlugin({ name, key, loaded = Date.now(), ...plugin }) {
   await entering;
-  await put(state.workspace, key, plugin);
-  return key;
+  const own = keyOf(name);
+  await put(state.workspace, own, { ...plugin, loaded });
+  if (key && key !== own) await forget(key);
+  return { key: own, loaded };
 }
 
-export async function forgetPlugin({ key }) {
-  if (key) await core.link.json("DELETE", path(state.workspace, key));
+/** Forget a plugin; another tab may have kept it since under the key of its name. */
+export async function forgetPlugin({ name, key }) {
+  for (const each of new Set([key, keyOf(name)])) if (each) await forget(each);
 }
+
+/** Forget one document. */
+export const forget = (key) => core.link.json("DELETE", path(state.workspace, key));
 
 let keptLayout = null;
 let layoutTimer = null;
