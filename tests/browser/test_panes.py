@@ -176,6 +176,28 @@ def test_a_window_comes_back_to_its_place_after_a_reload(windows: App) -> None:
     assert (box(window(app, "One")), box(window(app, "Two"))) == places
 
 
+def test_a_floating_window_stays_on_a_page_that_gets_smaller_and_goes_back_with_it(windows: App) -> None:
+    app = windows
+    app.page.get_by_role("tab", name="One").click()
+    button(app, "Pop out One").click()
+    heading = window(app, "One").locator(".mover")
+    for _ in range(12):
+        heading.press("ArrowRight")
+    before = box(window(app, "One"))
+    assert before["x"] > 900
+    app.page.set_viewport_size({"width": 900, "height": 400})
+    app.page.wait_for_function(
+        "([heading, width]) => heading.getBoundingClientRect().left < width",
+        arg=[heading.element_handle(), 900],
+    )
+    app.page.set_viewport_size({"width": 1280, "height": 800})
+    app.page.wait_for_function(
+        "([heading, x]) => heading.closest('.window').getBoundingClientRect().left === x",
+        arg=[heading.element_handle(), before["x"]],
+    )
+    assert box(window(app, "One")) == before
+
+
 def test_where_it_is_narrow_panes_are_stacked(windows: App) -> None:
     app = windows
     button(app, "Put Two to the right").click()

@@ -99,6 +99,34 @@ def test_a_workspace_is_renamed_with_its_files_and_deleted_without_them(app: App
     expect_workspace(app, "default")
 
 
+def test_a_rename_waits_for_what_is_being_saved(app: App) -> None:
+    create(app, "first")
+    app.page.get_by_role("button", name="Write my first plugin").click()
+    answer(app, "Write it", "Mine")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    app.page.route(lambda url: "/api/v1/files?" in url, hold)
+    save = app.page.get_by_role("button", name="Save", exact=True)
+    with app.page.expect_request(lambda request: request.method == "PUT"):
+        save.click()
+    menu(app).get_by_role("button", name="Rename").click()
+    renames: list[str] = []
+    app.page.on("request", lambda request: renames.append(request.url) if "/rename" in request.url else None)
+    answer(app, "Rename", "second")
+    expect(app.page.get_by_role("dialog")).to_have_count(0)
+    # More than a turn of the page passes before what is saved goes on.
+    app.page.evaluate("() => fetch('/healthz')")
+    assert renames == []
+    for route in held:
+        route.continue_()
+    expect_workspace(app, "second")
+    assert [file.name for file in (app.engine.workspace / "second").iterdir()] == ["Mine.imjoy.html"]
+    assert not (app.engine.workspace / "first").exists()
+
+
 def test_a_workspace_is_exported_to_one_file_and_imported_from_it(app: App, tmp_path: Path) -> None:
     create(app, "cells")
     app.load("Glass")

@@ -6,6 +6,7 @@ import { rememberFile } from "./memory.js";
 import { addPlugin, run } from "./plugins.js";
 import { ask, state } from "./state.js";
 import { openOwnWindow } from "./windows.js";
+import { noteWriting } from "./workspaces.js";
 
 const { reactive, watch } = Vue;
 const WATCH_MILLISECONDS = 1000;
@@ -113,7 +114,7 @@ async function written(files, { file: path, kept }, source) {
   const content = new Blob([source]);
   if (kept === null || !(await holds(path, kept))) {
     try {
-      await files.putFile({ path, overwrite: false }, content);
+      await noteWriting(files.putFile({ path, overwrite: false }, content));
       return true;
     } catch (error) {
       if (error.id !== "files.exists") throw error;
@@ -124,7 +125,7 @@ async function written(files, { file: path, kept }, source) {
         : "Another program has changed it since it was read or saved here.";
     if (!(await ask("confirm", { title: `Replace ${path}?`, text, action: "Replace it" }))) return false;
   }
-  await files.putFile({ path, overwrite: true }, content);
+  await noteWriting(files.putFile({ path, overwrite: true }, content));
   return true;
 }
 

@@ -15,7 +15,7 @@ import {
 import { state } from "./state.js";
 import { keepLayout, noteLayout, onEntered } from "./workspaces.js";
 
-const { computed, watch } = Vue;
+const { computed, reactive, watch } = Vue;
 
 /** The views that are always there. */
 const ALWAYS = { output: "Output", log: "Log" };
@@ -130,12 +130,18 @@ function raise(name) {
   if (!box.order || box.order < top) box.order = top + 1;
 }
 
-const onPage = (box) => withinReach(box, { width: innerWidth, height: innerHeight });
+const pageSize = () => ({ width: innerWidth, height: innerHeight });
+const page = reactive(pageSize());
+
+const onPage = (box) => ({ ...box, ...withinReach(box, page) });
+
+/** Where a floating window is drawn: where it was put, but with its heading on the page, however small that is now. */
+export const floatBox = (name) => state.floats[name] && onPage(state.floats[name]);
 
 /** Move a floating window, or resize it, by so many pixels; a part of its heading stays on the page. */
 export function moveFloat(name, dx, dy) {
-  const box = state.floats[name];
-  Object.assign(box, onPage({ ...box, x: box.x + dx, y: box.y + dy }));
+  const box = floatBox(name);
+  Object.assign(state.floats[name], onPage({ ...box, x: box.x + dx, y: box.y + dy }));
   raise(name);
 }
 
@@ -147,6 +153,7 @@ export function resizeFloat(name, dx, dy) {
 
 /** Take the layout that is kept for the workspace once the engine tells it, and keep it as it changes. */
 export function followLayout() {
+  window.addEventListener("resize", () => Object.assign(page, pageSize()));
   onEntered(({ layout }) => {
     restoreLayout(layout);
     watch(layoutNow, keepLayout, { deep: true });
@@ -161,8 +168,7 @@ function restoreLayout(kept) {
   first.tabs.unshift(...Object.keys(ALWAYS).filter((name) => !paneWith(panes, name)));
   first.shown ||= "output";
   Object.assign(state, { layout: panes, floats: {}, maximised: null, view: paneWith(panes, "output").shown });
-  // It may have been kept on a larger screen.
-  for (const [name, box] of readFloats(kept?.floats)) state.floats[name] = { ...box, ...onPage(box), order: 0 };
+  for (const [name, box] of readFloats(kept?.floats)) state.floats[name] = { ...box, order: 0 };
   noteLayout(layoutNow());
   for (const { name } of docked.value) placeWindow(name);
 }

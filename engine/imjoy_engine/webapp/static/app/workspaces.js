@@ -115,9 +115,18 @@ async function documentsOf(name) {
 
 const timeOf = (key) => parseInt(TIMED.exec(key)?.[1] || "0", 36);
 
-async function put(name, key, { code, tag, origin, loaded }) {
-  await core.link.json("PUT", path(name, key), { code, tag, origin, loaded });
+/** What is being written for the workspace that is open. */
+const writing = new Set();
+
+/** Have a rename wait for something that is being written; returns the same promise. */
+export function noteWriting(promise) {
+  const done = promise.catch(() => {}).finally(() => writing.delete(done));
+  writing.add(done);
+  return promise;
 }
+
+const put = (name, key, { code, tag, origin, loaded }) =>
+  noteWriting(core.link.json("PUT", path(name, key), { code, tag, origin, loaded }));
 
 /** The same in every tab and browser, so that a plugin is kept once. */
 const keyOf = (plugin) => `p${hashed(plugin)}`;
@@ -152,7 +161,7 @@ export async function forgetPlugin({ name, key }) {
 }
 
 /** Forget one document. */
-export const forget = (key) => core.link.json("DELETE", path(state.workspace, key));
+export const forget = (key) => noteWriting(core.link.json("DELETE", path(state.workspace, key)));
 
 let keptLayout = null;
 let layoutTimer = null;
@@ -210,6 +219,9 @@ export async function renameWorkspace(stopAll) {
   const name = await askName(`Rename ${state.workspace}`, "Rename", state.workspace);
   if (!name || name === state.workspace) return;
   await stopAll();
+  // To the old name it would not be kept, or bring the old folder back.
+  while (writing.size) await Promise.all(writing);
+  await sendLayout();
   await core.link.json("POST", `${path(state.workspace)}/rename`, { name });
   moveFiles(state.workspace, name);
   goTo(name);

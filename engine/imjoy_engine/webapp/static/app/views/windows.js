@@ -1,6 +1,6 @@
 // The windows that plugins opened, in panes or floating. Each stays where it is in the page: a frame that moves starts anew.
 
-import { moveFloat, paneShowing, putBack, resizeFloat } from "../panes.js";
+import { floatBox, moveFloat, paneShowing, putBack, resizeFloat } from "../panes.js";
 import { state } from "../state.js";
 import { closeWindow } from "../windows.js";
 import { boxStyle } from "./boxes.js";
@@ -18,7 +18,7 @@ const WindowView = {
   data: () => ({ grabbed: null }),
   computed: {
     float() {
-      return this.shown.isDialog ? undefined : state.floats[this.shown.name];
+      return this.shown.isDialog ? undefined : floatBox(this.shown.name);
     },
     placed() {
       return this.shown.isDialog || this.float ? undefined : paneShowing(this.shown.name);
