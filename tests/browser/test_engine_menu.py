@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 
-from imjoy.engines import stop_engine
+from imjoy.engines.running import stop_engine
 from imjoy.model.layout import Layout
 
 from .conftest import ENVIRONMENT_MILLISECONDS

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from imjoy.effects.network.tls import http_connection
-from imjoy.welcome import write_welcome_page
+from imjoy.engines.welcome import write_welcome_page
 
 from .conftest import CHROMIUM, CHROMIUM_FLAGS, App, Engine, StartEngine
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from imjoy.engines import rotate_token
+from imjoy.engines.running import rotate_token
 from imjoy.model.layout import Layout
 
 if TYPE_CHECKING:

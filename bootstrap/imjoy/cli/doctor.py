@@ -17,10 +17,10 @@ from imjoy.context import Context
 from imjoy.doctor.model import CheckResult, Examination, FixResult, Machine
 from imjoy.doctor.registry import all_checks, select
 from imjoy.doctor.runner import Look, examination, examine, judge, repair
+from imjoy.engines.ports import HIGHEST_PORT
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import DEFAULT_HOST, DEFAULT_PORT
-from imjoy.ports import HIGHEST_PORT
 
 WIDTH_WITHOUT_TERMINAL = 100
 # Checks and reports are over before that, mostly; a bar that only flashes up tells nothing.

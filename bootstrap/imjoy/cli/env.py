@@ -12,9 +12,9 @@ import click
 from imjoy import render
 from imjoy.cli.options import day_options, day_words, json_option, layout_options
 from imjoy.context import Context
-from imjoy.environments import ask_environments
+from imjoy.engines.command import ask_environments
+from imjoy.engines.plugin_runs import absolute_files
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.plugin_runs import absolute_files
 
 BYTES_PER_MB = 1_000_000
 PACK_SECONDS = 3600.0

@@ -10,8 +10,8 @@ from imjoy import render
 from imjoy.cli.options import day_options, day_words, json_option
 from imjoy.context import Context
 from imjoy.effects.machine.home import typed_path
-from imjoy.environments import ask_environments
-from imjoy.plugin_runs import absolute_files
+from imjoy.engines.command import ask_environments
+from imjoy.engines.plugin_runs import absolute_files
 
 SOLVE_SECONDS = 3600.0
 

@@ -9,7 +9,7 @@ import click
 from imjoy import render
 from imjoy.cli.options import layout_options
 from imjoy.context import Context
-from imjoy.logs import follow_log, tail_log
+from imjoy.engines.logs import follow_log, tail_log
 from imjoy.model.errors import ExitCode
 
 DEFAULT_LINES = 200

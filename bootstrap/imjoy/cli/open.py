@@ -11,10 +11,10 @@ from imjoy import render
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.effects.processes.process import module_command
-from imjoy.engines import Condition, find_engine, stop_engine
+from imjoy.engines.opening import Opened, open_app, show_failure
+from imjoy.engines.running import Condition, find_engine, stop_engine
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.opening import Opened, open_app, show_failure
 
 
 @click.command(name="open")

@@ -6,7 +6,7 @@ import sys
 
 from imjoy import render
 from imjoy.cli.asking import ask
-from imjoy.listeners import (
+from imjoy.engines.listeners import (
     Listener,
     PortHolders,
     engine_layout_of,
@@ -16,10 +16,10 @@ from imjoy.listeners import (
     refuse_protected,
     stop_listener,
 )
+from imjoy.engines.ports import first_free_port
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import DEFAULT_HOST
-from imjoy.ports import first_free_port
 
 
 def list_port(port: int, *, as_json: bool) -> int:
@@ -99,7 +99,7 @@ def next_port(error: ImJoyError, host: str, port: int, *, typed: bool) -> int:
 
 def stop_our_engine(host: str, port: int, layout: Layout) -> bool:
     """Stop what holds a port when it proves to be an engine of ours, of whichever workspace; tell whether it was."""
-    from imjoy.engines import stop_engine
+    from imjoy.engines.running import stop_engine
 
     for listener in find_listeners(port, host):
         engine = _our_engine(listener, layout)
@@ -114,7 +114,7 @@ def ask_for_port(error: ImJoyError, host: str, port: int, layout: Layout) -> int
 
     Raises ``error`` when the answer is to quit, or no answer.
     """
-    from imjoy.engines import stop_engine
+    from imjoy.engines.running import stop_engine
 
     holders = find_listeners(port, host)
     free = first_free_port(host, port + 1)
@@ -149,7 +149,7 @@ def _typed(pid: int, before: str = "") -> bool:
 
 
 def _our_engine(listener: Listener, layout: Layout) -> Layout | None:
-    from imjoy.engines import Condition, find_engine
+    from imjoy.engines.running import Condition, find_engine
 
     engine = engine_layout_of(listener, layout.prefix)
     if engine is None:

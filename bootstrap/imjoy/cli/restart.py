@@ -7,9 +7,9 @@ import click
 from imjoy import render
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
-from imjoy.engines import read_token
+from imjoy.engines.restarting import restart_engine
+from imjoy.engines.running import read_token
 from imjoy.model.errors import ExitCode
-from imjoy.restarting import restart_engine
 
 
 @click.command(name="restart")

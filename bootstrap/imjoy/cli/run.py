@@ -12,15 +12,15 @@ from imjoy.cli.interface import TerminalInterface
 from imjoy.cli.options import day_options, json_option, layout_options
 from imjoy.cli.pictures import protocol_of
 from imjoy.context import Context
-from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.plugin_runs import (
+from imjoy.engines.plugin_runs import (
     PluginRun,
     RunOptions,
     absolute_files,
     engine_for_a_run,
     run_passing_through,
 )
-from imjoy.signals import signals_as_interrupt
+from imjoy.engines.signals import signals_as_interrupt
+from imjoy.model.errors import ExitCode, ImJoyError
 
 RESOURCES = ("cpus", "gpus", "memory", "time")
 

@@ -17,7 +17,8 @@ from imjoy.cli.options import in_the_form_of_browsers, json_option, layout_optio
 from imjoy.context import Context
 from imjoy.effects.disk.files import in_private_folder, is_exposed
 from imjoy.effects.processes.process import module_command
-from imjoy.launch import EngineProcess, ServeOptions, launch_engine
+from imjoy.engines.launch import EngineProcess, ServeOptions, launch_engine
+from imjoy.engines.signals import StopSignals, signals_as_interrupt
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (
@@ -26,7 +27,6 @@ from imjoy.model.project import (
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_PORT,
 )
-from imjoy.signals import StopSignals, signals_as_interrupt
 
 if TYPE_CHECKING:
     from imjoy.model.results import EngineStarted
@@ -224,7 +224,7 @@ def command(
     if upgrade_first:
         _upgrade(options.layout, context, may_ask=conflict.may_ask, as_json=as_json)
     if replace_running:
-        from imjoy.engines import stop_engine
+        from imjoy.engines.running import stop_engine
 
         stop_engine(options.layout)
     with StopSignals(_tell) as signals:
@@ -276,7 +276,7 @@ class PortConflict:
     def restart_hung(self, error: ImJoyError, layout: Layout) -> None:
         """Stop an engine of ours that hangs, when the person agrees; raises ``error`` when not."""
         from imjoy.cli.asking import confirm
-        from imjoy.engines import stop_engine
+        from imjoy.engines.running import stop_engine
 
         if not self.may_ask:
             raise error
@@ -329,7 +329,7 @@ def _end(engine: EngineProcess) -> None:
 
 
 def _hung(layout: Layout) -> ImJoyError | None:
-    from imjoy.engines import Condition, find_engine
+    from imjoy.engines.running import Condition, find_engine
 
     sighting = find_engine(layout)
     if sighting.condition is not Condition.SILENT or sighting.state is None:
@@ -344,7 +344,7 @@ def _hung(layout: Layout) -> ImJoyError | None:
 
 def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineStarted:
     from imjoy import render
-    from imjoy.engines import engine_started
+    from imjoy.engines.running import engine_started
 
     with render.progress() as report:
         event = engine.wait_until_ready(report)
@@ -355,8 +355,8 @@ def _wait_until_ready(engine: EngineProcess, options: ServeOptions) -> EngineSta
 def _is_detached(layout: Layout) -> bool:
     """Tell whether the engine that was running already is one in the background, and no terminal's."""
     from imjoy.effects.processes.process import command_line, find_process
-    from imjoy.engines import read_state
-    from imjoy.launch import STOP_WITH_STDIN
+    from imjoy.engines.launch import STOP_WITH_STDIN
+    from imjoy.engines.running import read_state
 
     state = read_state(layout)
     process = find_process(state.pid, state.birth) if state is not None else None
@@ -393,7 +393,7 @@ def _report_end(engine: EngineProcess | None, signals: StopSignals, exit_code: i
     from imjoy.model.results import EngineEnded
 
     if exit_code != 0 and signals.because is None:
-        from imjoy.boot_failures import explain_boot
+        from imjoy.engines.boot_failures import explain_boot
 
         raise ImJoyError(
             "engine.crashed",
@@ -409,7 +409,7 @@ def _present(
     result: EngineStarted, layout: Layout, context: Context, *, open_browser: bool | None, as_json: bool
 ) -> None:
     from imjoy import render
-    from imjoy.engines import read_token
+    from imjoy.engines.running import read_token
 
     token = read_token(layout)
     if as_json:
@@ -427,8 +427,8 @@ def _present(
     wanted = result.first_launch if open_browser is None else open_browser
     somebody_watches = sys.stdout.isatty() or open_browser
     if wanted and somebody_watches and browser_at_hand(context.environ):
-        from imjoy.engines import connected_url
-        from imjoy.welcome import write_welcome_page
+        from imjoy.engines.running import connected_url
+        from imjoy.engines.welcome import write_welcome_page
 
         try:
             link = connected_url(layout)

@@ -7,7 +7,7 @@ import click
 from imjoy import render
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
-from imjoy.engines import stop_engine
+from imjoy.engines.running import stop_engine
 from imjoy.model.errors import ExitCode
 
 

@@ -10,7 +10,7 @@ from imjoy import render
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.effects.machine.clipboard import copy_text
-from imjoy.engines import read_token, rotate_token
+from imjoy.engines.running import read_token, rotate_token
 from imjoy.model.errors import ExitCode
 from imjoy.model.results import ConnectionToken
 

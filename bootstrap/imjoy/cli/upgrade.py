@@ -13,12 +13,12 @@ from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
 from imjoy.context import Context
 from imjoy.effects.machine.home import typed_path
+from imjoy.engines.signals import signals_as_interrupt
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.typed import typed_line
 from imjoy.provision.apply import interpreter, works
 from imjoy.provision.records.receipt import read_receipt
-from imjoy.signals import signals_as_interrupt
 from imjoy.upgrade.check import check, requirement
 from imjoy.upgrade.facts.origin import Origin, find_origin
 from imjoy.upgrade.facts.target import Target, find_target, short

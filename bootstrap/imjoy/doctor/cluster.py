@@ -6,7 +6,7 @@ import time
 
 from imjoy.doctor.model import CheckResult, Examination, Machine, Status, command_and_advice
 from imjoy.doctor.runner import examination
-from imjoy.environments import ask_engine_code
+from imjoy.engines.command import ask_engine_code
 
 # Mostly of a first environment, which has to be made before a node can look for it.
 TRIAL_SECONDS = 900.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from imjoy.doctor.model import Machine, Repair
 from imjoy.effects.disk.files import read_text, write_private
-from imjoy.environments import ask_engine_code
-from imjoy.launch import ServeOptions, launch_engine
+from imjoy.engines.command import ask_engine_code
+from imjoy.engines.launch import ServeOptions, launch_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import TOKEN_VARIABLE

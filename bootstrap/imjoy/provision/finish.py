@@ -15,7 +15,7 @@ from typing import cast
 from imjoy import __version__
 from imjoy.context import Context
 from imjoy.desktop.operations import add_entry, find_desktop
-from imjoy.launch import ServeOptions, launch_engine
+from imjoy.engines.launch import ServeOptions, launch_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import TOKEN_VARIABLE

@@ -217,7 +217,7 @@ def _remove_folder(folder: Path) -> None:
 def _running_engine(layout: Layout) -> str | None:
     """Return the url of the workspace's engine, where one runs and that can be known without the prefix's help."""
     with suppress(Exception):
-        from imjoy.engines import find_engine
+        from imjoy.engines.running import find_engine
 
         engine = find_engine(layout)
         return engine.state.url if engine.alive and engine.state else None
@@ -227,7 +227,7 @@ def _running_engine(layout: Layout) -> str | None:
 def _stop_engine(layout: Layout, context: Context) -> None:
     """Stop the workspace's engine, by what this Python has, else by the imjoy in the prefix, which may be broken."""
     try:
-        from imjoy.engines import find_engine, stop_engine
+        from imjoy.engines.running import find_engine, stop_engine
     except Exception:
         command = [
             str(interpreter(layout.prefix)),

@@ -16,12 +16,12 @@ from types import TracebackType
 from imjoy import __version__
 from imjoy.context import Context
 from imjoy.effects.processes.process import CommandFailed
+from imjoy.engines.signals import signals_held
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.provision.records.receipt import Receipt, own_folder, read_receipt, write_receipt
 from imjoy.provision.records.record import install_lock
 from imjoy.provision.steps.commands import Report, StepFailed, Steps
-from imjoy.signals import signals_held
 from imjoy.upgrade.facts.disk_space import (
     DISK_FULL,
     DISK_FULL_WORDS,

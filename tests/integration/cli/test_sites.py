@@ -16,7 +16,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from imjoy.engines import Condition, find_engine
+from imjoy.engines.running import Condition, find_engine
 from imjoy.model.layout import Layout
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")

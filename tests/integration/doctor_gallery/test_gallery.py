@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from imjoy.engines.ports import try_bind
 from imjoy.model.errors import ExitCode
-from imjoy.ports import try_bind
 
 from .conftest import InstalledMachine, findings
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from tests.kit.tunnel import Tunnel
 
-from imjoy.engines import Condition, find_engine
+from imjoy.engines.running import Condition, find_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.client import Connection, EngineClient

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import aiohttp
 import pytest
 
-from imjoy.engines import read_state, rotate_token
+from imjoy.engines.running import read_state, rotate_token
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.auth import proof, renewal_proof

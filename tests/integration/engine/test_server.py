@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from imjoy.engines import Condition, find_engine
+from imjoy.engines.running import Condition, find_engine
 from imjoy.model.layout import Layout
 
 from .conftest import RunningEngine, StartEngine

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from imjoy.effects.network.tls import fingerprint, http_connection
-from imjoy.engines import Condition, find_engine, read_state
+from imjoy.engines.running import Condition, find_engine, read_state
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.certificates import certificate_for

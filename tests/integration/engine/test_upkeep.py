@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from imjoy.engines import engine_status, stop_engine
+from imjoy.engines.running import engine_status, stop_engine
 from imjoy.model.layout import Layout
 
 from .conftest import RunningEngine, StartEngine

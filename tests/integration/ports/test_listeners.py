@@ -14,12 +14,12 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from imjoy import listeners
 from imjoy.effects.network.listening import BindFailure
 from imjoy.effects.processes.process import birth_of
-from imjoy.listeners import find_listeners, port_holders, stop_listener
+from imjoy.engines import listeners
+from imjoy.engines.listeners import find_listeners, port_holders, stop_listener
+from imjoy.engines.ports import try_bind
 from imjoy.model.errors import ImJoyError
-from imjoy.ports import try_bind
 
 from .conftest import (
     BECOME_NOBODY,
@@ -130,7 +130,7 @@ def test_a_number_that_was_given_to_another_process_is_left_alone(holder: StartH
 REUSE_A_NUMBER = """
 import subprocess, sys
 from pathlib import Path
-from imjoy.listeners import find_listeners, stop_listener
+from imjoy.engines.listeners import find_listeners, stop_listener
 
 CODE = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));" \
     "print(s.getsockname()[1], flush=True); sys.stdin.read()"

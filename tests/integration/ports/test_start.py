@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from imjoy.ports import try_bind
+from imjoy.engines.ports import try_bind
 
 from .conftest import BECOME_NOBODY, Holder, needs_root
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from imjoy.context import Context
 from imjoy.effects.processes.process import command_line, find_process
-from imjoy.engines import EngineState, engine_status, find_engine, stop_engine
-from imjoy.launch import launch_again
+from imjoy.engines.launch import launch_again
+from imjoy.engines.running import EngineState, engine_status, find_engine, stop_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
@@ -48,7 +48,7 @@ def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
 
 
 def stop_all(engines: Iterable[RunningEngine]) -> None:
-    """Stop engines in order, their plugins with them. Raises what :func:`~imjoy.engines.stop_engine` does."""
+    """Stop engines in order, their plugins with them. Raises what :func:`~imjoy.engines.running.stop_engine` does."""
     for each in engines:
         stop_engine(each.layout)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.cli import start
-from imjoy.launch import ServeOptions
+from imjoy.engines.launch import ServeOptions
 from imjoy.model.layout import Layout
 
 

@@ -766,7 +766,7 @@ def test_port_reserved_fires_for_airplay_and_for_excluded_ranges(machine: MakeMa
 def test_ports_below_1024_are_not_for_everybody() -> None:
     # In a process of its own: rights that are dropped do not come back.
     code = (
-        "import os, socket; from imjoy.ports import try_bind; try_bind('127.0.0.1', 0);"
+        "import os, socket; from imjoy.engines.ports import try_bind; try_bind('127.0.0.1', 0);"
         "os.setgid(65534); os.setuid(65534); print(try_bind('127.0.0.1', 81).value)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

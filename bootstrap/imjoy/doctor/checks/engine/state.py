@@ -6,7 +6,7 @@ import os
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
 from imjoy.effects.disk.files import set_aside
-from imjoy.engines import Condition, find_engine
+from imjoy.engines.running import Condition, find_engine
 
 
 def look(machine: Machine) -> Finding:
@@ -34,7 +34,7 @@ def look(machine: Machine) -> Finding:
 
 
 def _stop(machine: Machine) -> Repair:
-    from imjoy.engines import stop_engine
+    from imjoy.engines.running import stop_engine
 
     stop_engine(machine.layout)
     return Repair()

@@ -10,7 +10,7 @@ from pathlib import Path
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
 from imjoy.effects.disk.access import others_of
 from imjoy.effects.disk.files import give_back, keeps_modes, narrow, read_text, whose
-from imjoy.engines import rotate_token
+from imjoy.engines.running import rotate_token
 
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,128}")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

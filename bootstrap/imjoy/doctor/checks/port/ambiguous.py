@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.engines import read_state
-from imjoy.listeners import find_listeners
-from imjoy.ports import try_bind
+from imjoy.engines.listeners import find_listeners
+from imjoy.engines.ports import try_bind
+from imjoy.engines.running import read_state
 
 
 def look(machine: Machine) -> Finding:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
 from imjoy.effects.network.listening import BindFailure
-from imjoy.engines import Condition, find_engine
-from imjoy.listeners import explain_nobody, find_listeners
-from imjoy.ports import first_free_port, try_bind
+from imjoy.engines.listeners import explain_nobody, find_listeners
+from imjoy.engines.ports import first_free_port, try_bind
+from imjoy.engines.running import Condition, find_engine
 
 
 def look(machine: Machine) -> Finding:

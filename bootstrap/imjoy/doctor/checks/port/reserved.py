@@ -8,7 +8,7 @@ from pathlib import Path
 from imjoy.doctor.model import Check, Finding, Machine, fail, ok
 from imjoy.effects.network.listening import BindFailure
 from imjoy.effects.processes.process import CommandFailed
-from imjoy.ports import first_free_port, try_bind
+from imjoy.engines.ports import first_free_port, try_bind
 
 AIRPLAY_PORTS = (5000, 7000)
 FIRST_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")

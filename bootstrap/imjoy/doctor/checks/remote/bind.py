@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
 from imjoy.effects.network.addresses import HERE, ssh_tunnel
-from imjoy.engines import find_engine
+from imjoy.engines.running import find_engine
 
 
 def look(machine: Machine) -> Finding:

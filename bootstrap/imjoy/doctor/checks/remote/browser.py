@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
 from imjoy.effects.network.addresses import HERE
-from imjoy.engines import find_engine, outside_url
+from imjoy.engines.running import find_engine, outside_url
 from imjoy.model.project import APP_HOME
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, Status, skip
 from imjoy.effects.network.addresses import HERE
-from imjoy.engines import find_engine, outside_url
+from imjoy.engines.running import find_engine, outside_url
 
 
 def look(machine: Machine) -> Finding:

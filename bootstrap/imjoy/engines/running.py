@@ -18,11 +18,11 @@ from imjoy.effects.processes.process import (
     is_suspended,
     wait_for_end,
 )
+from imjoy.engines.ports import reachable_urls
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import ConnectionToken, EngineStarted, EngineStatus, EngineStopped
-from imjoy.ports import reachable_urls
 
 ANSWER_SECONDS = 3.0
 STOP_SECONDS = 20.0

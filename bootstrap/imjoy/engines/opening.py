@@ -11,11 +11,11 @@ from imjoy.context import Context
 from imjoy.effects.disk.files import write_private
 from imjoy.effects.machine.browser import browser_at_hand, open_page, open_window
 from imjoy.effects.machine.own_command import as_typed
-from imjoy.engines import connected_url, find_engine
+from imjoy.engines.restarting import none_runs
+from imjoy.engines.running import connected_url, find_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import Result
-from imjoy.restarting import none_runs
 
 LEADING = """<!doctype html>
 <html lang="en">

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
-from imjoy.launch import EngineProcess
+from imjoy.engines.launch import EngineProcess
 
 Cause = Literal["interrupted", "terminated"]
 SIGNALS = tuple(

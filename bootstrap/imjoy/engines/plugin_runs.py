@@ -13,8 +13,8 @@ from typing import IO, cast
 from imjoy.context import Context
 from imjoy.effects.machine.home import typed_path
 from imjoy.effects.processes.process import module_command, spawn
-from imjoy.engines import Condition, find_engine, read_token
-from imjoy.launch import Event, ServeOptions, launch_engine
+from imjoy.engines.launch import Event, ServeOptions, launch_engine
+from imjoy.engines.running import Condition, find_engine, read_token
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import (

@@ -124,7 +124,7 @@ class EngineProcess:
             elif kind in ("ready", "running"):
                 return event
         exit_code = self._process.wait()
-        from imjoy.boot_failures import explain_boot
+        from imjoy.engines.boot_failures import explain_boot
 
         failure = explain_boot(exit_code, self.last_words())
         raise ImJoyError(
@@ -194,7 +194,7 @@ class EngineProcess:
 def _pointing_to_the_doctor(error: ImJoyError) -> ImJoyError:
     """Return an error of the engine with a next step that helps where it has not even a log yet."""
     if error.id == "internal":
-        from imjoy.boot_failures import DOCTOR, known_cause
+        from imjoy.engines.boot_failures import DOCTOR, known_cause
 
         failure = known_cause(error.why)
         error.why, error.fix = (failure.why, failure.fix) if failure else (error.why, DOCTOR)

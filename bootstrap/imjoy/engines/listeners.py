@@ -27,11 +27,11 @@ from imjoy.effects.processes.process import (
     find_process,
     run_command,
 )
+from imjoy.engines.ports import try_bind
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.model.results import Result
-from imjoy.ports import try_bind
 
 if TYPE_CHECKING:
     import psutil
@@ -197,7 +197,7 @@ def refuse_protected(listener: Listener, port: int) -> None:
 def engine_layout_of(listener: Listener, prefix: Path) -> Layout | None:
     """Return the paths of the engine that a listener seems to be, by its command line; None for another program.
 
-    A seeming engine is proven by :func:`imjoy.engines.find_engine` with these paths.
+    A seeming engine is proven by :func:`imjoy.engines.running.find_engine` with these paths.
     """
     process = find_process(listener.pid, listener.birth)
     argv = command_line(process) if process else []

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from imjoy.context import Context
 from imjoy.effects.processes.process import command_line, find_process
-from imjoy.engines import engine_started, find_engine, stop_engine
-from imjoy.launch import launch_again
+from imjoy.engines.launch import launch_again
+from imjoy.engines.running import engine_started, find_engine, stop_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import EngineStarted

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.boot_failures import explain_boot
+from imjoy.engines.boot_failures import explain_boot
 
 
 def last_words(code: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from imjoy.effects.network.listening import BindFailure
-from imjoy.ports import first_free_port, try_bind
+from imjoy.engines.ports import first_free_port, try_bind
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.logs import follow_log, tail_log
+from imjoy.engines.logs import follow_log, tail_log
 from imjoy.model.errors import ImJoyError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.kit.files import is_private
 
-from imjoy.welcome import write_welcome_page
+from imjoy.engines.welcome import write_welcome_page
 
 TOKEN = "t" * 43
 

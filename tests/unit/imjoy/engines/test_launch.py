@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imjoy.launch import ServeOptions
+from imjoy.engines.launch import ServeOptions
 from imjoy.model.layout import Layout
 
 LAYOUT = Layout(Path("/p"), Path("/w"))

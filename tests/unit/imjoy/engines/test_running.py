@@ -10,7 +10,7 @@ import pytest
 from tests.kit.files import is_private
 
 from imjoy.effects.processes.process import birth_of
-from imjoy.engines import (
+from imjoy.engines.running import (
     Condition,
     engine_started,
     find_engine,
