@@ -53,9 +53,12 @@ def unpack(commit: str, folder: Path) -> Path:
 
 
 def environ(sources: Path) -> dict[str, str]:
-    """Return the variables that have Python take our packages from ``sources``."""
+    """Return the variables that have Python take our packages from ``sources``, and write their bytecode there.
+
+    An install has it too. Without, who has more sources would seem slower by the time that compiling them takes.
+    """
     path = os.pathsep.join(str(sources / each) for each in ("bootstrap", "engine"))
-    return {**os.environ, "PYTHONPATH": path, "IMJOY_ENGINE_TOKEN": TOKEN}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "", "IMJOY_ENGINE_TOKEN": TOKEN}
 
 
 @contextmanager
