@@ -16,28 +16,36 @@ HELP_OPTIONS = ("--help", "-h")
 HELP_VERB = "help"
 MAN_OPTION = "--man"
 DEFAULT_VERB = "start"
-# Verb: what it does. Its module has the same name and a command `command`.
-VERBS = {
-    "start": "Start the plugin engine (what `imjoy` alone does).",
-    "open": "Open the page of the running engine in the browser.",
-    "restart": "Stop the engine and start it again, with the options that it had.",
-    "stop": "Stop the engine and its plugins.",
-    "status": "Say whether an engine runs, where, and with which plugins.",
-    "plugins": "List the plugins that the engine runs.",
-    "token": "Print, copy or replace the connection token.",
-    "logs": "Print the engine's log.",
-    "run": "Run plugin files in the terminal, without a browser.",
-    "new": "Write a first plugin, to be changed.",
-    "env": "List, show, plan, lock, export and remove the environments of plugins.",
-    "lock": "Write down every package of a plugin's environment, for every platform.",
-    "doctor": "Find out what is wrong, and repair it.",
-    "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
-    "path": "Say how to put imjoy on PATH, or do it.",
-    "desktop": "Put ImJoy into the menu of the desktop, and start it at login.",
-    "completion": "Print what has a shell complete the arguments of imjoy.",
-    "install": "Make a folder with a Python, imjoy and what it needs, or repair it.",
-    "uninstall": "Remove what an install made.",
+# Folder: verb: what it does. A verb's module has its name and a command `command`.
+_FOLDERS = {
+    "engine": {
+        "start": "Start the plugin engine (what `imjoy` alone does).",
+        "open": "Open the page of the running engine in the browser.",
+        "restart": "Stop the engine and start it again, with the options that it had.",
+        "stop": "Stop the engine and its plugins.",
+        "status": "Say whether an engine runs, where, and with which plugins.",
+        "plugins": "List the plugins that the engine runs.",
+        "token": "Print, copy or replace the connection token.",
+        "logs": "Print the engine's log.",
+    },
+    "plugin": {
+        "run": "Run plugin files in the terminal, without a browser.",
+        "new": "Write a first plugin, to be changed.",
+        "env": "List, show, plan, lock, export and remove the environments of plugins.",
+        "lock": "Write down every package of a plugin's environment, for every platform.",
+    },
+    "installation": {
+        "doctor": "Find out what is wrong, and repair it.",
+        "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
+        "path": "Say how to put imjoy on PATH, or do it.",
+        "desktop": "Put ImJoy into the menu of the desktop, and start it at login.",
+        "completion": "Print what has a shell complete the arguments of imjoy.",
+        "install": "Make a folder with a Python, imjoy and what it needs, or repair it.",
+        "uninstall": "Remove what an install made.",
+    },
 }
+# Verb: what it does.
+VERBS = {verb: text for verbs in _FOLDERS.values() for verb, text in verbs.items()}
 
 
 def with_verb(args: list[str]) -> list[str]:
@@ -61,9 +69,10 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a verb."""
-        if cmd_name not in VERBS:
+        folder = next((folder for folder, verbs in _FOLDERS.items() if cmd_name in verbs), None)
+        if folder is None:
             return None
-        command = import_module(f"imjoy.cli.{cmd_name}").command
+        command = import_module(f"imjoy.cli.{folder}.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

@@ -154,7 +154,7 @@ def test_without_a_conda_there_is_no_lock(plugin: Path, imjoy: Imjoy) -> None:
 
 
 def test_conda_lock_is_imported_by_nothing_of_ours() -> None:
-    code = "import sys, imjoy.cli.lock, imjoy.locking, imjoy_engine.environments.locking; "
+    code = "import sys, imjoy.cli.plugin.lock, imjoy.locking, imjoy_engine.environments.locking; "
     code += "sys.exit('conda_lock' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

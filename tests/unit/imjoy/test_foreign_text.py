@@ -15,8 +15,9 @@ import pytest
 
 import imjoy
 from imjoy import render
-from imjoy.cli import asking, interface
-from imjoy.cli.pictures import Thumbnail, picture_of, png_of
+from imjoy.cli import asking
+from imjoy.cli.plugin import interface
+from imjoy.cli.plugin.pictures import Thumbnail, picture_of, png_of
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.steps.commands import _show
 from imjoy_engine.logs import PlainLines

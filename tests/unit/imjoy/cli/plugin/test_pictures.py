@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from imjoy import render
-from imjoy.cli.interface import TerminalInterface
-from imjoy.cli.pictures import PNG, SEQUENCES, Thumbnail, picture_of, png_of, protocol_of, thumbnail
+from imjoy.cli.plugin.interface import TerminalInterface
+from imjoy.cli.plugin.pictures import PNG, SEQUENCES, Thumbnail, picture_of, png_of, protocol_of, thumbnail
 from imjoy_engine import npy
 
 

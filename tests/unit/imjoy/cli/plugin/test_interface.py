@@ -9,7 +9,7 @@ import time
 import pytest
 
 from imjoy import render
-from imjoy.cli.interface import TerminalInterface, ask_dialog, dialog_fields
+from imjoy.cli.plugin.interface import TerminalInterface, ask_dialog, dialog_fields
 
 
 class Answers:

@@ -8,9 +8,9 @@ from typing import cast
 import click
 
 from imjoy import render
-from imjoy.cli.interface import TerminalInterface
 from imjoy.cli.options import day_options, json_option, layout_options
-from imjoy.cli.pictures import protocol_of
+from imjoy.cli.plugin.interface import TerminalInterface
+from imjoy.cli.plugin.pictures import protocol_of
 from imjoy.context import Context
 from imjoy.engines.plugin_runs import (
     PluginRun,

@@ -7,7 +7,7 @@ import json
 import click
 import pytest
 
-from imjoy.cli.run import _resources
+from imjoy.cli.plugin.run import _resources
 
 
 def test_resources_are_read() -> None:

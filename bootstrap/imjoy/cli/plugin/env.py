@@ -224,7 +224,7 @@ def lock(
     as_json: bool,
 ) -> None:
     """Write the lock of a plugin file: what `imjoy lock FILE` does."""
-    from imjoy.cli.lock import lock_plugin_file
+    from imjoy.cli.plugin.lock import lock_plugin_file
 
     day = day_words(as_of, today)
     lock_plugin_file(context, file, tag, platforms, output, day, as_json=as_json)

@@ -1,0 +1,1 @@
+"""Verbs about an engine: started, opened, stopped, asked."""

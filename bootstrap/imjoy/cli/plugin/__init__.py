@@ -1,0 +1,1 @@
+"""Verbs about plugins in a terminal, and their environments."""
