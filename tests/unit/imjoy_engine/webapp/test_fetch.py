@@ -22,6 +22,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.webapp import fetch
 from imjoy_engine.webapp.fetch import Package, PackageFile, ensure_webapp, library_files
 
+ROOT = Path(__file__).parents[4]
 CONTENT = b"export const answer = 42;\n"
 NOBODY = "http://127.0.0.1:9"
 """The discard port: nobody listens."""
@@ -34,6 +35,19 @@ def tarball(content: bytes) -> bytes:
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
     return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def test_the_types_that_the_page_is_checked_with_are_of_the_packages_that_it_has() -> None:
+    served = {package.name: package.version for package in fetch.pinned_packages()}
+    served["@vue/runtime-dom"] = served["vue"]
+    checked = json.loads((ROOT / "package.json").read_text("utf-8"))["devDependencies"]
+    typed = {
+        name: version
+        for name, version in checked.items()
+        if name.startswith(("@codemirror/", "@lezer/", "@vue/"))
+    }
+    assert typed
+    assert typed.items() <= served.items()
 
 
 class Mirror:

@@ -16,6 +16,7 @@ import { tags } from "@lezer/highlight";
 import { configureNesting, parser as html } from "@lezer/html";
 import { parser as python } from "@lezer/python";
 
+/** @param {Record<string, string>} attributes of a script element */
 const isPython = ({ lang }) => lang === "python";
 const pluginFile = new Language(
   defineLanguageFacet(),
@@ -52,8 +53,11 @@ const look = EditorView.theme({
 });
 
 /**
- * Show `text` in `place` to be edited; `changed(text)` is called with each change, and the functions of `keys` for their keys.
- * Returns {text(), replace(text), focus(), close()}.
+ * Show `text` in `place` to be edited; `changed` is called with each change, and the functions of `keys` for their keys.
+ *
+ * @param {HTMLElement} place
+ * @param {{text: string, label: string, changed: (text: string) => void, keys: import("@codemirror/view").KeyBinding[]}} options
+ * @returns {Code}
  */
 export function openCode(place, { text, label, changed, keys }) {
   // The page's policy lets no style element be made. In a tree of its own the editor's are sheets without one.

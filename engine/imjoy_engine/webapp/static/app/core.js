@@ -1,6 +1,7 @@
 // imjoy-core and the engines, first of all the one that serves this page: start, connect, lose, connect again.
 
 import { makeEngine } from "../engine/engine.js";
+import { EngineError, messageOf } from "../engine/errors.js";
 import { makeFileManager } from "../engine/files.js";
 import { readable } from "./errors.js";
 import * as memory from "./memory.js";
@@ -20,22 +21,75 @@ import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
 
 const { markRaw } = Vue;
 
-/** imjoy-core, once the page runs; `link`, `engine` and `files` of the engine that serves this page, while connected. */
+/** @typedef {ReturnType<typeof makeEngine>["engine"]} Engine */
+/** @typedef {ReturnType<typeof makeEngine>["link"]} Link */
+/** @typedef {ReturnType<typeof makeFileManager>} FileManager */
+/**
+ * @typedef {{engine: Engine, link: Link, files: FileManager, watch: WebSocket | null, instance: string}} Connection
+ *   `watch` hears that the engine stops, `instance` is of this start of it
+ */
+/**
+ * What is told of engines (by their urls) and plugins (by their names).
+ *
+ * @typedef {object} Events
+ * @property {[url: string]} connected
+ * @property {[url: string]} lost
+ * @property {[url: string, error: Error]} refused an engine besides our own takes its token no more
+ * @property {[name: string, error: Error | null]} ended
+ */
+
+/**
+ * imjoy-core, once the page runs; `link`, `engine` and `files` of the engine that serves this page, while connected.
+ *
+ * @type {{imjoy: ImJoy | null, link: Link | null, engine: Engine | null, files: FileManager | null}}
+ */
 export const core = { imjoy: null, link: null, engine: null, files: null };
 
-/** Every engine that is connected, by its url. */
+/** Every engine that is connected, by its url. @type {Map<string, Connection>} */
 const connections = new Map();
 
+/** @type {{[E in keyof Events]: ((...details: Events[E]) => void)[]}} */
 const listeners = { connected: [], lost: [], ended: [], refused: [] };
 
 /**
- * Call `handler` when an engine (its url) is `connected` or `lost`, when one besides our own has `refused` the token that it
- * took before (url, error), or a plugin has `ended` (name, error or null).
+ * Call `handler` whenever an event is told.
+ *
+ * @template {keyof Events} E
+ * @param {E} event
+ * @param {(...details: Events[E]) => void} handler
  */
 export function on(event, handler) {
   listeners[event].push(handler);
 }
 
+/** imjoy-core. Throws where the page has not started it yet. */
+export function startedImJoy() {
+  if (!core.imjoy) throw new Error("The page has not started yet.");
+  return core.imjoy;
+}
+
+/** The HTTP API of the engine that serves this page. Throws while that is not connected. */
+export function ownLink() {
+  if (!core.link) throw new Error("No engine is connected.");
+  return core.link;
+}
+
+/**
+ * The files of the engine that a plugin, or its card, runs on; without one, our own engine's. Throws where none is connected.
+ *
+ * @param {PlaceOfPlugin} [owner]
+ */
+export function filesOf(owner = {}) {
+  const connection = connectionOf(owner);
+  if (!connection) throw new Error("No engine is connected.");
+  return connection.files;
+}
+
+/**
+ * @template {keyof Events} E
+ * @param {E} event
+ * @param {Events[E]} details
+ */
 function tell(event, ...details) {
   listeners[event].forEach((handler) => handler(...details));
 }
@@ -46,7 +100,7 @@ function tell(event, ...details) {
  */
 function refuseBlobsAtOnce() {
   const put = IDBObjectStore.prototype.put;
-  IDBObjectStore.prototype.put = function (value, ...key) {
+  IDBObjectStore.prototype.put = function (/** @type {unknown} */ value, /** @type {IDBValidKey[]} */ ...key) {
     if (value instanceof Blob && this.name === "detect-blob-support") {
       throw new DOMException("no Blobs", "DataCloneError");
     }
@@ -54,7 +108,11 @@ function refuseBlobsAtOnce() {
   };
 }
 
-/** Start imjoy-core; `api` is what plugins may call of this page. */
+/**
+ * Start imjoy-core; `api` is what plugins may call of this page.
+ *
+ * @param {object} api
+ */
 export async function startCore(api) {
   refuseBlobsAtOnce();
   const imjoy = new imjoyCore.ImJoy({
@@ -78,7 +136,11 @@ export async function startCore(api) {
   imjoy.event_bus.off("engine_disconnected");
 }
 
-/** Connect with `token`; remembers it when it works, and returns whether it did. `state.engine` says how it went. */
+/**
+ * Connect with `token`; remembers it when it works, and returns whether it did. `state.engine` says how it went.
+ *
+ * @param {string} token
+ */
 export async function connect(token) {
   await disconnect();
   state.engine = { phase: "connecting", status: null, error: null };
@@ -86,7 +148,7 @@ export async function connect(token) {
     Object.assign(core, await attach(home, token));
   } catch (error) {
     state.engine = { phase: "disconnected", status: null, error: readable(error, "The engine refused.") };
-    if (error.status === 401) memory.forgetToken(token);
+    if (isRefusal(error)) memory.forgetToken(token);
     return false;
   }
   rememberToken(token);
@@ -104,7 +166,20 @@ export async function disconnect() {
   tell("lost", home);
 }
 
-/** Ask for the token again, at once, of an engine that took it and does so no more. */
+/**
+ * Whether an engine takes our token no more.
+ *
+ * @param {unknown} error
+ * @returns {error is EngineError}
+ */
+const isRefusal = (error) => error instanceof EngineError && error.status === 401;
+
+/**
+ * Ask for the token again, at once, of an engine that took it and does so no more.
+ *
+ * @param {string} url
+ * @param {Error} error
+ */
 async function refused(url, error) {
   const connection = connections.get(url);
   if (!connection) return;
@@ -124,24 +199,40 @@ export async function forgetToken() {
   await disconnect();
 }
 
-/** The url of an engine as we compare them: without what follows its path. */
+/**
+ * The url of an engine as we compare them: without what follows its path.
+ *
+ * @param {string} url
+ */
 function baseOf(url) {
   const { origin, pathname } = new URL(url);
   return origin + pathname.replace(/\/+$/, "");
 }
 
-/** Connect to an engine besides the one that serves this page, and have plugins run there from now on. */
+/**
+ * Connect to an engine besides the one that serves this page, and have plugins run there from now on. Throws where that fails.
+ *
+ * @param {{url: string, token: string}} engine
+ */
 export async function connectOther({ url, token }) {
   const place = baseOf(url);
-  if (place === home) return connect(token);
+  if (place === home) {
+    await connect(token);
+    return;
+  }
   if (connections.has(place)) await disconnectOther(place);
   await attach(place, token);
   state.others.push({ url: place, phase: "connected", error: null });
   state.preferred = place;
   rememberOther({ url: place, token });
-  return tell("connected", place);
+  tell("connected", place);
 }
 
+/**
+ * Leave an engine besides our own, and forget it.
+ *
+ * @param {string} url
+ */
 export async function disconnectOther(url) {
   forgetOther(url);
   state.others = state.others.filter((other) => other.url !== url);
@@ -157,19 +248,31 @@ export async function reconnectOthers() {
     try {
       await connectOther(other);
     } catch (error) {
-      addLog("", "app", `${other.url}: ${error.message}`);
+      addLog("", "app", `${other.url}: ${messageOf(error)}`);
     }
   }
   state.preferred = preferred;
 }
 
-/** The connection that a plugin's card, or a plugin of imjoy-core's, belongs to; where there is none, our own. */
+/** @typedef {{engineUrl?: string, engine?: {url: string} | null}} PlaceOfPlugin a card, or a plugin of imjoy-core's */
+
+/**
+ * The connection that a plugin's card, or a plugin of imjoy-core's, belongs to; where there is none, our own.
+ *
+ * @param {PlaceOfPlugin} owner
+ */
 export function connectionOf({ engineUrl, engine }) {
-  return connections.get(engineUrl || engine?.url) || connections.get(home);
+  return connections.get(engineUrl || engine?.url || home) || connections.get(home);
 }
 
+/** Whether an engine answers that plugins can be started on. */
 export const isConnected = () => phaseOf(state.preferred)?.phase === "connected" || state.engine.phase === "connected";
 
+/**
+ * @param {string} url
+ * @param {string} token
+ * @returns {Promise<Connection>}
+ */
 async function attach(url, token) {
   const { engine, link } = makeEngine({
     url,
@@ -186,18 +289,25 @@ async function attach(url, token) {
     state.command = status.command || "imjoy";
     memory.rememberCommand(state.command);
   }
-  await core.imjoy.em.register(engine);
+  const imjoy = startedImJoy();
+  await imjoy.em.register(engine);
   const files = makeFileManager({ link, name: engine.name, workspace: state.workspace });
-  await core.imjoy.fm.register(files);
+  await imjoy.fm.register(files);
+  /** @type {Connection} */
   const connection = { engine, link, files, watch: null, instance: status.instance };
   connections.set(url, connection);
   watch(url);
   return connection;
 }
 
-/** Hear at once that an engine stops or takes our token no more; what imjoy-core asks now and then tells the rest. */
+/**
+ * Hear at once that an engine stops or takes our token no more; what imjoy-core asks now and then tells the rest.
+ *
+ * @param {string} url
+ */
 function watch(url) {
   const connection = connections.get(url);
+  if (!connection) return;
   connection.watch = connection.link.watch((error, opened) => {
     if (connections.get(url) !== connection) return;
     if (opened) connection.watch = null;
@@ -205,15 +315,21 @@ function watch(url) {
   });
 }
 
+/** @param {string} url */
 async function detach(url) {
-  const { engine, files, watch } = connections.get(url);
+  const connection = connections.get(url);
+  if (!connection) return;
   connections.delete(url);
-  watch?.close(1000);
-  core.imjoy.fm.unregister(files);
-  await core.imjoy.em.unregister(engine);
+  connection.watch?.close(1000);
+  startedImJoy().fm.unregister(connection.files);
+  await startedImJoy().em.unregister(connection.engine);
 }
 
-/** What a person has said about where a plugin runs, as the engine takes it. */
+/**
+ * What a person has said about where a plugin runs, as the engine takes it.
+ *
+ * @param {string} name
+ */
 function chosen(name) {
   const env = environmentOf(name);
   const anyway = Boolean(pluginNamed(name)?.anyway);
@@ -221,15 +337,26 @@ function chosen(name) {
   return env === null ? {} : { env, anyway };
 }
 
-/** What a person has said that a plugin shall have of the cluster, where the engine has one. */
+/**
+ * What a person has said that a plugin shall have of the cluster, where the engine has one.
+ *
+ * @param {string} name
+ * @param {string} url
+ */
 function wanted(name, url) {
   const resources = url === home && state.engine.status?.cluster ? resourcesOf(name) : null;
   return resources ? { resources } : {};
 }
 
+/** @param {string} url */
 const phaseOf = (url) => (url === home ? state.engine : state.others.find((other) => other.url === url));
 
-/** Where native plugins run: on the engine that the person chose, else on any that answers. */
+/**
+ * Where native plugins run: on the engine that the person chose, else on any that answers.
+ *
+ * @param {PluginTemplate} config
+ * @param {(Engine & {connected?: boolean})[]} engines
+ */
 async function selectEngine(config, engines) {
   const usable = engines.filter(
     ({ pluginType, url }) => pluginType === config.type && phaseOf(url)?.phase === "connected",
@@ -241,19 +368,20 @@ async function selectEngine(config, engines) {
   return engine;
 }
 
+/** @param {string} url @returns {Observer} */
 const observerOf = (url) => ({
   ...observer,
 
   onStatus(status, error) {
     const place = phaseOf(url);
     if (!place) return;
-    if (error?.status === 401) {
+    if (isRefusal(error)) {
       refused(url, error);
       return;
     }
     const connection = connections.get(url);
     // One that stops and starts again in a moment is never seen to be gone.
-    const isAnother = Boolean(status && connection && connection.instance !== status.instance);
+    const isAnother = status && connection && connection.instance !== status.instance;
     if (isAnother) connection.instance = status.instance;
     if (place.phase === "connected" && isAnother) {
       tell("lost", url);
@@ -268,7 +396,7 @@ const observerOf = (url) => ({
       tell("connected", url);
     }
     if (status && connection && !connection.watch) watch(url);
-    if (status && url === home) place.status = status;
+    if (status && url === home) state.engine.status = status;
   },
 
   onStart(plugin, config) {
@@ -279,6 +407,7 @@ const observerOf = (url) => ({
   },
 });
 
+/** @type {Observer} */
 const observer = {
   onState(plugin, config) {
     const card = cardOf(plugin, config);
@@ -317,7 +446,12 @@ const observer = {
   },
 };
 
-/** The card of a plugin; null when another run of the same plugin has taken it over. */
+/**
+ * The card of a plugin; null when another run of the same plugin has taken it over.
+ *
+ * @param {PluginRecord} plugin
+ * @param {PluginConfig} config
+ */
 function cardOf(plugin, config) {
   const card = pluginNamed(config.name);
   return card && card.engineId === plugin.id ? card : null;

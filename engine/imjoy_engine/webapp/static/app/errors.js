@@ -6,6 +6,7 @@
  * @param {any} error
  * @param {string} what
  * @param {string} [id]
+ * @returns {Problem}
  */
 export function readable(error, what, id = "plugin.call-failed") {
   if (error && error.what) {

@@ -8,68 +8,83 @@ const LOG_LINES = 2000;
 const OUTPUT_ENTRIES = 200;
 const SNACKBAR_SECONDS = 5;
 
-export const state = reactive({
-  /** phase: `starting`, `disconnected`, `connecting`, `connected` or `lost` */
+/** @type {PageState} */
+const beginning = {
   engine: { phase: "starting", status: null, error: null },
-  /** what a person types for `imjoy` where the engine was started */
   command: knownCommand(),
-  /** engines besides: [{url, phase, error}] */
   others: [],
-  /** the url of the engine that plugins are started on */
   preferred: home,
   plugins: [],
-  /** what the person allowed web plugins: [{identity, kind, name}] */
   grants: [],
   output: [],
-  /** [{id, plugin, stream, time, text}], `time` in milliseconds */
   log: [],
   windows: [],
   dialogs: [],
   snackbar: null,
-  /** the name of the workspace that is open */
   workspace: wantedWorkspace(),
-  /** the names of all of them */
   workspaces: [],
-  /** the name of the view that was brought to the front last */
   view: "output",
-  /** where the views lie (layout.js), the windows that float, by name, and the view that has the whole page */
   layout: { tabs: ["output", "log"], shown: "output" },
   floats: {},
   maximised: null,
-  /** the tab that is being dragged, and where it would fall */
   dragged: null,
   loadError: null,
   loading: false,
-  /** of several files the one that is taken now: {name, number, count} */
   taking: null,
-  /** whether something is held over the page that could be dropped */
   dropping: false,
-});
+};
+
+/** @type {PageState} */
+export const state = reactive(beginning);
 
 let lastId = 0;
 const nextId = () => ++lastId;
 
+/**
+ * Show something at the top of the output, in the place of the oldest where there are too many.
+ *
+ * @param {Omit<OutputEntry, "id" | "time">} entry
+ */
 export function addOutput(entry) {
   state.output.unshift({ id: nextId(), time: new Date(), ...entry });
   state.output.length = Math.min(state.output.length, OUTPUT_ENTRIES);
 }
 
-/** What was written of each line that has no end yet, and the line, by plugin and stream. */
+/**
+ * What was written of each line that has no end yet, and the line, by plugin and stream.
+ *
+ * @type {Map<string, {written: string, line: LogLine}>}
+ */
 const unfinished = new Map();
+/** @param {string} plugin @param {string} stream */
 const keyOf = (plugin, stream) => JSON.stringify([plugin, stream]);
 
-/** Add whole lines to the log; `stream` is `stdout`, `stderr`, `engine` or `app`. */
+/**
+ * Add whole lines to the log; `stream` is `stdout`, `stderr`, `engine` or `app`.
+ *
+ * @param {string} plugin
+ * @param {string} stream
+ * @param {string} text
+ */
 export function addLog(plugin, stream, text) {
   unfinished.delete(keyOf(plugin, stream));
   writeLog(plugin, stream, String(text).replace(/\n?$/, "\n"));
 }
 
+/** Forget the log, also what of a line has not ended yet. */
 export function clearLog() {
   state.log.splice(0);
   unfinished.clear();
 }
 
-/** Add a piece of a stream to the log as a terminal does: a line goes on until it ends, a carriage return begins it anew. */
+/**
+ * Add a piece of a stream to the log as a terminal does: a line goes on until it ends, a carriage return begins it anew.
+ *
+ * @param {string} plugin
+ * @param {string} stream
+ * @param {string} text
+ * @param {number} [time] in milliseconds
+ */
 export function writeLog(plugin, stream, text, time = Date.now()) {
   const key = keyOf(plugin, stream);
   const pieces = text.split("\n");
@@ -82,38 +97,64 @@ export function writeLog(plugin, stream, text, time = Date.now()) {
   if (state.log.length > LOG_LINES) state.log.splice(0, state.log.length - LOG_LINES);
 }
 
+/**
+ * @param {string} key
+ * @param {Pick<LogLine, "plugin" | "stream" | "time">} about
+ * @param {string} piece
+ */
 function writeLine(key, about, piece) {
   let known = unfinished.get(key);
   if (!known) {
-    state.log.push({ id: nextId(), ...about, text: "" });
-    known = { written: "", line: state.log.at(-1) };
+    // The line that changes is the reactive one.
+    const at = state.log.push({ id: nextId(), ...about, text: "" }) - 1;
+    known = { written: "", line: state.log[at] };
     unfinished.set(key, known);
   }
-  const [, shown, end] = /([^\r]*)(\r*)$/.exec(known.written + piece);
+  const [, shown = "", end = ""] = /([^\r]*)(\r*)$/.exec(known.written + piece) || [];
   known.written = shown + end;
   known.line.text = shown;
 }
 
-let snackbarTimer = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let snackbarTimer;
 
+/**
+ * Show a sentence for a moment, in the place of the one before.
+ *
+ * @param {string} text
+ * @param {unknown} [seconds] as a plugin gave them
+ */
 export function showSnackbar(text, seconds) {
   clearTimeout(snackbarTimer);
   state.snackbar = text;
   snackbarTimer = setTimeout(() => (state.snackbar = null), (Number(seconds) || SNACKBAR_SECONDS) * 1000);
 }
 
-/** Show a dialog of `kind` and wait for its answer: what it passes to `done`, or null when it is dismissed. */
+/**
+ * Show a dialog of `kind` and wait for its answer: what it passes to `done`, or null when it is dismissed.
+ *
+ * @template {keyof Questions} K
+ * @param {K} kind
+ * @param {Questions[K][0]} details
+ * @returns {Promise<Questions[K][1] | null>}
+ */
 export function ask(kind, details) {
   return new Promise((resolve) => {
-    const dialog = reactive({ id: nextId(), kind, ...details });
-    dialog.done = markRaw((answer) => {
-      state.dialogs.splice(state.dialogs.indexOf(dialog), 1);
+    const id = nextId();
+    const done = markRaw((/** @type {Questions[K][1] | null} */ answer) => {
+      const at = state.dialogs.findIndex((dialog) => dialog.id === id);
+      if (at >= 0) state.dialogs.splice(at, 1);
       resolve(answer);
     });
-    state.dialogs.push(dialog);
+    state.dialogs.push({ ...details, id, kind, done });
   });
 }
 
+/**
+ * The card of a plugin, by its name.
+ *
+ * @param {string} name
+ */
 export function pluginNamed(name) {
   return state.plugins.find((plugin) => plugin.name === name);
 }

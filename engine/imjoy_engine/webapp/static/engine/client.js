@@ -95,7 +95,7 @@ export class Link {
     return this.json("GET", `/api/v1/template?name=${encodeURIComponent(name)}`);
   }
 
-  /** The list of public plugins. @returns {Promise<{url: string, time: number, why: string, plugins: object[]}>} */
+  /** The list of public plugins. @returns {Promise<PublicList>} */
   publicList() {
     return this.json("GET", "/api/v1/gallery", undefined, FETCH_MILLISECONDS);
   }

@@ -55,3 +55,11 @@ export async function refusal(response) {
  * @param {unknown} error
  */
 export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * The id of whatever was thrown; empty where it has none.
+ *
+ * @param {unknown} error
+ */
+export const idOf = (error) =>
+  typeof error === "object" && error && "id" in error && typeof error.id === "string" ? error.id : "";

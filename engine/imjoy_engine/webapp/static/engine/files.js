@@ -1,5 +1,7 @@
 // What imjoy-core is given: a file manager over the engine's files.
 
+/** @typedef {ReturnType<typeof makeFileManager>} FileManager */
+
 import { refusal } from "./errors.js";
 
 /**
