@@ -77,52 +77,35 @@ $Pythons = @{
 }
 # --- end of pythons
 
+# The planner's own help, that of imjoy install, tells more.
 function Write-Help {
-    Write-Output @'
+    Write-Output @"
 Installs imjoy, which runs native Python plugins for the ImJoy app.
 
-usage: powershell -ExecutionPolicy Bypass -File install.ps1 [options]
+usage: $Again [options]
                   [-- arguments for imjoy start]
 
-It makes one folder with a Python, conda and imjoy, and edits nothing else: no
-PATH (unless you say so), no other Python, no other conda.
-
-options:
-  -Prefix DIR    the folder (default: IMJOY_PREFIX, else ImJoyApp in your home)
+  -Prefix DIR         the folder that it makes (default: ImJoyApp in your home)
   -Distribution auto|miniconda|miniforge|existing|venv
-                 where its Python comes from (default: IMJOY_DISTRIBUTION, else
-                 auto: a conda that is here, else Miniconda, else Miniforge,
-                 else a Python: one that is here, or one that is fetched)
-  -From SOURCE   what to install: a checkout's folder, a wheel, or a git url
-                 (default: the checkout that this script stands in, else
-                 git+https://github.com/oeway/ImJoy-Engine)
-  -Mirror URL    where the installers of conda and the Python lie instead
-                 (default: IMJOY_MIRROR)
-  -Offline DIR   take the installer, the Python and all wheels from this folder
-  -Installer FILE -Sha256 HASH
-                 run this installer of Miniconda or Miniforge
-  -ModifyPath    also put imjoy on PATH for good: imjoy path --apply
-  -NoModifyPath  do not, and do not ask
-  -Desktop       also put ImJoy into the Start menu: imjoy desktop add
-  -NoDesktop     do not, and do not ask
-  -Start         afterwards start the engine and open the app in a browser
-  -Uninstall     take away what was installed, also when its Python is broken
-  -Yes           do not ask; take yes for an answer
-  -DryRun        look, print the plan, change nothing
-  -Json          print the plan or the result as JSON, on stdout
-  -Quiet         print errors and warnings only
-  -Verbose       show what the steps print
-  -Version       print the version of imjoy that this script belongs to
-  -Help          print this
+                      where its Python comes from
+  -From SOURCE        install a checkout's folder, a wheel, or a git url
+  -Mirror URL         where the installers of conda and the Python lie instead
+  -Offline DIR        take the installer, the Python and all wheels from there
+  -Installer FILE     run this installer of Miniconda or Miniforge
+  -Sha256 HASH        what that has to be
+  -ModifyPath         put imjoy on PATH for good; -NoModifyPath: do not ask
+  -Desktop            put ImJoy into the Start menu; -NoDesktop: do not ask
+  -Start              afterwards start the engine and open the app
+  -Uninstall          take away what was installed
+  -Yes                do not ask; take yes for an answer
+  -DryRun             look, print the plan, change nothing
+  -Json               print the plan or the result as JSON, on stdout
+  -Quiet, -Verbose    print errors and warnings only; show what the steps print
+  -Version, -Help     print the version; print this
 
-exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
-changed; 4 network needed and not there, nothing was changed; 6 a download is
-not what it should be; 7 another install is at work; 70 a bug of ours; 130
-interrupted.
-
-Run it again at any time: it finishes what was interrupted, repairs, brings up
-to date, or finds nothing to do.
-'@
+What each does, the variables and the exit codes:
+$ProjectUrl/blob/HEAD/docs/install.md
+"@
 }
 
 # An error that a person can act on. It is thrown, so that nothing here ends the session.

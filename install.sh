@@ -108,51 +108,32 @@ json_string() {
   printf '"%s"' "${text//[!\ -~]/?}"
 }
 
+# The planner's own help, that of imjoy install, tells more.
 print_help() {
   printf '%s\n' "Installs imjoy, which runs native Python plugins for the ImJoy app.
 
 usage: bash install.sh [options] [-- arguments for imjoy start]
 
-It makes one folder with a Python, conda and imjoy, and edits nothing else: no
-shell start-up file (unless you say so), no other Python, no other conda.
-
-options:
-  --prefix DIR   the folder (default: \$IMJOY_PREFIX, else ~/ImJoyApp)
+  --prefix DIR         the folder that it makes (default: ~/ImJoyApp)
   --distribution auto|miniconda|miniforge|existing|venv
-                 where its Python comes from (default: \$IMJOY_DISTRIBUTION, else
-                 auto: a conda that is here, else Miniconda, else Miniforge,
-                 else a Python: one that is here, or one that is fetched)
-  --from SOURCE  what to install: a checkout's folder, a wheel, or a git url
-                 (default: the checkout that this script stands in, else
-                 git+$PROJECT_URL)
-  --mirror URL   where the installers of conda and the Python lie instead
-                 (default: \$IMJOY_MIRROR)
-  --offline DIR  take the installer, the Python and all wheels from this folder
-  --installer FILE --sha256 HASH
-                 run this installer of Miniconda or Miniforge
-  --modify-path  also put imjoy on PATH for good: imjoy path --apply
-  --no-modify-path
-                 do not, and do not ask
-  --desktop      also put ImJoy into the desktop's menu: imjoy desktop add
-  --no-desktop   do not, and do not ask
-  --start        afterwards start the engine and open the app in a browser
-  --uninstall    take away what was installed, also when its Python is broken
-  --yes          do not ask; take yes for an answer
-  --dry-run      look, print the plan, change nothing
-  --json         print the plan or the result as JSON, on stdout
-  --quiet        print errors and warnings only
-  --verbose      show what the steps print
-  --version      print the version of imjoy that this script belongs to
-  --help         print this
+                       where its Python comes from
+  --from SOURCE        install a checkout's folder, a wheel, or a git url
+  --mirror URL         where the installers of conda and the Python lie instead
+  --offline DIR        take the installer, the Python and all wheels from there
+  --installer FILE     run this installer of Miniconda or Miniforge
+  --sha256 HASH        what that has to be
+  --modify-path        put imjoy on PATH for good; --no-modify-path: do not ask
+  --desktop            put ImJoy into the menu; --no-desktop: do not ask
+  --start              afterwards start the engine and open the app
+  --uninstall          take away what was installed
+  --yes                do not ask; take yes for an answer
+  --dry-run            look, print the plan, change nothing
+  --json               print the plan or the result as JSON, on stdout
+  --quiet, --verbose   print errors and warnings only; show what the steps print
+  --version, --help    print the version; print this
 
-exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
-changed; 4 network needed and not there, nothing was changed; 6 a download is
-not what it should be; 7 another install is at work; 70 a bug of ours; 130
-interrupted.
-
-It needs bash, and a Python $PLANNER_FLOOR or newer; where there is none it fetches one,
-for which it needs curl or wget. Run it again at any time: it finishes what was
-interrupted, repairs, brings up to date, or finds nothing to do."
+What each does, the variables and the exit codes:
+$PROJECT_URL/blob/HEAD/docs/install.md"
 }
 
 # --- options: those that a door has to know; the planner reads all of them, and says which are wrong -------------------

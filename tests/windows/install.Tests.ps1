@@ -63,7 +63,7 @@ BeforeAll {
 Describe 'what it says of itself' {
     It 'is its version and its help' {
         (Invoke-Script @('-Version')).Said | Should -Match '^imjoy \d'
-        (Invoke-Script @('-Help')).Said | Should -Match 'exit codes: 0 done'
+        (Invoke-Script @('-Help')).Said | Should -Match '-DryRun .*docs/install.md'
     }
 
     It 'is that something was typed wrong: <words>' -ForEach @(

@@ -78,7 +78,7 @@ changed; 4 network needed and not there, nothing was changed; 6 a download is
 not what it should be; 7 another install is at work; 70 a bug of ours; 130
 interrupted.
 """
-"""What ``install.sh --help`` prints, too, but for its last words on what the script needs."""
+"""``install.sh`` and ``install.ps1`` have a shorter one of their own, for when there is no Python."""
 
 UNINSTALL_HELP = """\
 Removes what an install made, and the blocks of `imjoy path --apply`.
