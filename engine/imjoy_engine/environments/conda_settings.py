@@ -61,6 +61,8 @@ def read_conda_settings(environ: Mapping[str, str], prefix: Path | None) -> Cond
     custom: dict[str, str] = {}
     # py-rattler knows variables, and not what is set in the system.
     of_system = {name[: -len("_PROXY")].lower(): url for name, url in system_proxies(environ).items()}
+    # What it excepts is asked of itself, host by host.
+    of_system.pop("no", None)
     proxies = dict(of_system)
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     caches: list[str] = []

@@ -7,10 +7,12 @@ files, then ``PIP_…`` variables; a later one replaces an earlier one.
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from configparser import Error as ConfigError
 from configparser import RawConfigParser
+from contextlib import suppress
 from pathlib import Path
 
 from imjoy.effects.machine.home import home_folder, typed_path
@@ -44,6 +46,8 @@ _INDEX_VARIABLES = frozenset(
     }
 )
 _PROXIES = frozenset({"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"})
+_NETWORK = re.compile(r"(?P<bytes>\d{1,3}(\.\d{1,3}){0,3})(/(?P<bits>\d{1,2})|\.\*)")
+_INTERNET_SETTINGS = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"
 _TRUSTED = (
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
@@ -144,14 +148,50 @@ def trust_variables(environ: Mapping[str, str]) -> dict[str, str]:
 def system_proxies(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies that are set in macOS's or Windows' own settings as variables, where no variable names one.
 
-    Browsers and pip obey those settings; uv, git and py-rattler know variables only.
+    Browsers and pip obey those settings; uv, git and py-rattler know variables only. Where these name a proxy, nobody
+    asks the system for what it excepts either, so ``NO_PROXY`` goes with them.
     """
     if sys.platform not in ("darwin", "win32") or any(name.upper() in _PROXIES for name in environ):
         return {}
     from urllib.request import getproxies
 
     found = {f"{scheme}_proxy".upper(): url for scheme, url in getproxies().items()}
-    return {name: url for name, url in found.items() if name in _PROXIES}
+    proxies = {name: url for name, url in found.items() if name in _PROXIES}
+    if not proxies or any(name.upper() == "NO_PROXY" for name in environ):
+        return proxies
+    return {**proxies, "NO_PROXY": no_proxy_of(_system_exceptions())}
+
+
+def no_proxy_of(patterns: Iterable[str]) -> str:
+    """Return for ``NO_PROXY`` what macOS and Windows except from a proxy, and what is always so: this machine.
+
+    ``*.institute`` is ``.institute`` there, ``169.254/16`` and ``10.*`` are networks with all their bytes. What has no
+    such form, like ``<local>`` and a ``*`` in the middle, is left out.
+    """
+    found = ["localhost", "127.0.0.1"]
+    for pattern in (each.strip().lower().partition("://")[2] or each.strip().lower() for each in patterns):
+        if network := _NETWORK.fullmatch(pattern):
+            numbers = network["bytes"].split(".")
+            padded = [*numbers, *["0"] * (4 - len(numbers))]
+            found.append(f"{'.'.join(padded)}/{network['bits'] or 8 * len(numbers)}")
+        elif pattern == "*" or not re.search(r"[*<>\s]", pattern.removeprefix("*.")):
+            found.append(pattern.removeprefix("*") if pattern != "*" else pattern)
+    return ",".join(dict.fromkeys(filter(None, found)))
+
+
+def _system_exceptions() -> list[str]:
+    """Return the patterns of hosts that are set in the system's own settings as asked without its proxy."""
+    with suppress(ImportError, OSError):
+        if sys.platform == "darwin":
+            from _scproxy import _get_proxy_settings
+
+            return list(_get_proxy_settings().get("exceptions", ()))
+        if sys.platform == "win32":
+            import winreg
+
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _INTERNET_SETTINGS) as key:
+                return str(winreg.QueryValueEx(key, "ProxyOverride")[0]).split(";")
+    return []
 
 
 def with_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from imjoy.effects.tools import pip_settings
 from imjoy.effects.tools.pip_settings import (
+    no_proxy_of,
     read_pip_settings,
     refuse_hashes,
     refuse_missing_constraint,
@@ -172,8 +173,35 @@ def test_the_proxies_of_the_system_s_settings_are_told_where_no_variable_names_o
     monkeypatch.setattr("urllib.request.getproxies", lambda: found)
     assert system_proxies(environ) == {}, "elsewhere there are none"
     monkeypatch.setattr("imjoy.effects.tools.pip_settings.sys.platform", "darwin")
-    assert system_proxies(environ) == {"HTTP_PROXY": "http://proxy:3128", "HTTPS_PROXY": "http://proxy:3128"}
+    monkeypatch.setattr("imjoy.effects.tools.pip_settings._system_exceptions", lambda: ["*.institute"])
+    proxies = {"HTTP_PROXY": "http://proxy:3128", "HTTPS_PROXY": "http://proxy:3128"}
+    assert system_proxies(environ) == {**proxies, "NO_PROXY": "localhost,127.0.0.1,.institute"}
+    assert system_proxies({**environ, "no_proxy": "mine"}) == proxies
     assert system_proxies({**environ, "https_proxy": "http://mine"}) == {}
+    found.clear()
+    assert system_proxies(environ) == {}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("*.Institute", ".institute"),
+        ("packages.institute", "packages.institute"),
+        ("https://packages.institute:8443", "packages.institute:8443"),
+        ("169.254/16", "169.254.0.0/16"),
+        ("10.*", "10.0.0.0/8"),
+        (" 192.168.* ", "192.168.0.0/16"),
+        ("192.168.1.7", "192.168.1.7"),
+        ("*", "*"),
+        ("<local>", ""),
+        ("*institute*", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_system_excepts_from_its_proxy_is_said_in_the_form_of_no_proxy(
+    pattern: str, said: str
+) -> None:
+    assert no_proxy_of([pattern]) == ",".join(filter(None, ["localhost", "127.0.0.1", said]))
 
 
 def test_no_setting_has_an_install_go_elsewhere(tmp_path: Path, environ: dict[str, str]) -> None:
