@@ -408,9 +408,7 @@ function Invoke-Planner {
     $file = Join-Path $Door.Folder 'arguments'
     [IO.File]::WriteAllText($file, ($Door.Words -join "`n"))
     $env:IMJOY_DOOR_ARGUMENTS = $file
-    $file = Join-Path $Door.Folder 'notices'
-    [IO.File]::WriteAllText($file, ($Door.Notices -join "`n"))
-    $env:IMJOY_DOOR_NOTICES = $file
+    if ($Door.Notices.Count -gt 0) { $env:IMJOY_DOOR_NOTICES = $Door.Notices -join "`n" }
     $python, $first = $Door.Python
     $first = @($first | Where-Object { $_ })
     & $python @first -I -B -c $HandOver $Door.Place install

@@ -38,18 +38,25 @@ GIVE_SOURCE="give a wheel, a checkout's folder or a git url: --from SOURCE"
 EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
 
-# A shell has what it starts beside itself ignore Ctrl-C; with a folder of ours to remove, that is how it was started.
+# Has the planner of a place do everything else, and removes our folder, even if that Python lies in it.
 HAND_OVER='
-import os, signal, sys
-if "IMJOY_DOOR_FOLDER" in os.environ:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.path.insert(0, sys.argv[1])
+import shutil, signal, sys
+_, folder, place, *words = sys.argv
+signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+sys.path.insert(0, place)
 sys.argv[0] = "imjoy"
 try:
+    for each in signals[1:]:
+        signal.signal(each, signal.default_int_handler)
     from imjoy.provision.main import main
+    code = main(words)
 except KeyboardInterrupt:
-    sys.exit(130)
-sys.exit(main(sys.argv[2:]))
+    code = 130
+for each in signals:
+    signal.signal(each, signal.SIG_IGN)
+if folder:
+    shutil.rmtree(folder, ignore_errors=True)
+sys.exit(code)
 '
 
 # Whether a wheel has a planner.
@@ -204,14 +211,6 @@ last_words() {
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in "") ;; "fatal: "*) WHY=$line && break ;; *) WHY=$line ;; esac
   done <"$FOLDER/said"
-}
-
-# stop SIGNAL: hand a signal on to the planner, which undoes; without one, be off. A terminal has told it of Ctrl-C.
-# shellcheck disable=SC2317 # called by name
-stop() {
-  [ -n "$PLANNER" ] || exit "$EXIT_INTERRUPTED"
-  SIGNALLED=yes
-  if [ "$1" != INT ] || ! { : </dev/tty; } 2>/dev/null; then kill -s "$1" "$PLANNER" 2>/dev/null || true; fi
 }
 
 # shellcheck disable=SC2317 # called by name
@@ -552,41 +551,23 @@ clone() {
 
 # --- handing over -----------------------------------------------------------------------------------------------------
 
-# hand_over OPTIONS...: without a folder to remove afterwards the planner takes our place.
+# hand_over OPTIONS...: the planner takes our place.
 hand_over() {
-  local status=127 answer
+  local IFS=$'\n'
+  [ -z "$FOLDER" ] || export IMJOY_DOOR_FOLDER=${IMJOY_DOOR_FOLDER:-$FOLDER}
+  [ ${#NOTICES[@]} -eq 0 ] || export IMJOY_DOOR_NOTICES="${NOTICES[*]}"
   # The process that the line was typed in; the planner asks which shell it is.
   export IMJOY_DOOR_SHELL=$PPID
-  set -- "$PYTHON" -I -B -c "$HAND_OVER" "$PLACE" install "$@"
-  if [ ${#NOTICES[@]} -gt 0 ]; then
-    own_folder
-    printf '%s\n' "${NOTICES[@]}" >"$FOLDER/notices"
-    export IMJOY_DOOR_NOTICES=$FOLDER/notices
-  fi
   # What follows in the pipe that this script came through is no answer to a question.
   [ -t 0 ] || exec </dev/null
-  [ -n "$FOLDER" ] || exec "$@"
-  export IMJOY_DOOR_FOLDER=${IMJOY_DOOR_FOLDER:-$FOLDER}
-  "$@" <&0 &
-  PLANNER=$! SIGNALLED=yes
-  while [ "$SIGNALLED" = yes ]; do
-    SIGNALLED=no answer=0
-    wait "$PLANNER" 2>/dev/null || answer=$?
-    # What a shell answers for one that it has told of before.
-    case $answer in -1 | 127 | 255) ;; *) status=$answer ;; esac
-  done
-  TOLD=yes
-  case $status in 129 | 143) status=$EXIT_INTERRUPTED ;; esac
-  exit "$status"
+  exec "$PYTHON" -I -B -c "$HAND_OVER" "$FOLDER" "$PLACE" install "$@"
 }
 
 main() {
   PREFIX=${IMJOY_PREFIX:-${HOME:+$HOME/ImJoyApp}} MIRROR=${IMJOY_MIRROR:-} SOURCE="" OFFLINE="" UNINSTALL=no ASKED=""
-  JSON=no QUIET=no TOLD=no NOTICES=() TRIED=() WATCH="" PLANNER="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
+  JSON=no QUIET=no TOLD=no NOTICES=() TRIED=() WATCH="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
   trap on_exit EXIT
-  trap 'stop INT' INT
-  trap 'stop TERM' TERM
-  trap 'stop HUP' HUP
+  trap 'exit "$EXIT_INTERRUPTED"' INT TERM HUP
   SYSTEM=$(uname -s 2>/dev/null) || SYSTEM=unknown
   # An old Python's imjoy has unpacked its own sources, and this script with them.
   [ "${IMJOY_DOOR:-}" = python ] || unset IMJOY_DOOR "${!IMJOY_DOOR_@}"

@@ -12,14 +12,11 @@ from pathlib import Path
 def main(words: list[str]) -> int:
     """Tell what came; with ``wait`` among the words, wait for Ctrl-C, take a second to undo, and end with 130."""
     handed = {name: value for name, value in os.environ.items() if name.startswith("IMJOY_DOOR")}
-    typed, notices = (
-        Path(handed[f"IMJOY_DOOR_{name}"]).read_text(encoding="utf-8").split("\n")
-        for name in ("ARGUMENTS", "NOTICES")
-    )
+    typed = Path(handed["IMJOY_DOOR_ARGUMENTS"]).read_text(encoding="utf-8").split("\n")
     told = {
         "verb": words,
         "typed": typed,
-        "notices": notices,
+        "notices": handed.get("IMJOY_DOOR_NOTICES", "").splitlines(),
         "handed": handed,
         "inside": sorted(each.name for each in Path(handed["IMJOY_DOOR_FOLDER"]).iterdir()),
         "place": sys.path[0],

@@ -322,8 +322,8 @@ class _Run:
             with suppress(OSError):
                 terminal = os.open("/dev/tty", os.O_RDONLY)
                 os.dup2(terminal, 0)
-        # A door waits to remove its folder, so that has to be done here, before this process becomes another.
-        if self._door.folder is not None and self._door.python is None:
+        # What removes the folder of a door at the end is this process, which becomes another.
+        if self._door.folder is not None:
             shutil.rmtree(self._door.folder, ignore_errors=True)
         os.execve(python, command, environ)
 

@@ -236,6 +236,12 @@ class Archive:
     sha256: str
 
 
+def bring(machine: Machine, server: Mirror, how: str, archive: Archive) -> None:
+    """Name the build that is to be fetched, and how the server behaves."""
+    machine.variables["IMJOY_PYTHON_URL"] = f"{server.url}/{how}/{archive.file.name}"
+    machine.variables["IMJOY_PYTHON_SHA256"] = archive.sha256
+
+
 @pytest.fixture
 def python_archive(tmp_path: Path) -> Archive:
     """Return an archive in the layout of python-build-standalone; its Python is a script that calls the running one."""

@@ -21,13 +21,12 @@ def main(words: list[str]) -> int:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, lambda number, frame: came.append(number))
     handed = {name: value for name, value in os.environ.items() if name.startswith("IMJOY_DOOR")}
-    notices = handed.get("IMJOY_DOOR_NOTICES")
     python = handed.get("IMJOY_DOOR_PYTHON")
     shell = Path("/proc", handed["IMJOY_DOOR_SHELL"], "comm")
     told = {
         "words": words,
         "handed": handed,
-        "notices": Path(notices).read_text(encoding="utf-8").splitlines() if notices else [],
+        "notices": handed.get("IMJOY_DOOR_NOTICES", "").splitlines(),
         "whole_python": bool(python and (Path(python) / "bin" / "python3").exists()),
         "shell": shell.read_text().strip() if shell.exists() else "",
         "place": sys.path[0],

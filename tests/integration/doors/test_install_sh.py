@@ -13,11 +13,23 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.kit.mirror import Mirror
 from tests.shell.macos import doubles
 
 from imjoy.provision.records.left_over import sweep_doors
 
-from .conftest import BASH, ROOT, Machine, failure, nothing_runs, program, told, write_checkout
+from .conftest import (
+    BASH,
+    ROOT,
+    Archive,
+    Machine,
+    bring,
+    failure,
+    nothing_runs,
+    program,
+    told,
+    write_checkout,
+)
 
 TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
 FLOOR_MESSAGE = "there is no Python 3.9 or newer here"
@@ -59,7 +71,7 @@ def test_what_a_door_before_this_one_left_in_the_environment_is_not_handed_on(
 
 
 def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_to_fetch_into(
-    machine: Machine, checkout: Path, script: Path
+    machine: Machine, checkout: Path, script: Path, server: Mirror, python_archive: Archive
 ) -> None:
     unpacked = machine.temporary / "of an old Python"
     unpacked.mkdir()
@@ -70,12 +82,11 @@ def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_
         "IMJOY_DOOR_ARCHIVE": "/up.zip",
     }
     machine.variables |= handed
-    machine.has("python3", "kill -SEGV $$")
-    machine.python("python3.12")
+    bring(machine, server, "ok", python_archive)
     said = told(machine.run(BASH, script, "--help", "--from", checkout))
     assert said["words"] == ["install", "--help", "--from", str(checkout)]
     assert {name: said["handed"][name] for name in handed} == handed
-    assert Path(said["handed"]["IMJOY_DOOR_NOTICES"]).parents[1] == unpacked
+    assert Path(said["handed"]["IMJOY_DOOR_PYTHON"]).parents[1] == unpacked
     assert list(unpacked.iterdir()) == []
 
 
@@ -464,18 +475,24 @@ def test_stopped_while_it_looks_for_a_python_it_leaves_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-@pytest.mark.parametrize("folder", [False, True], ids=["in the door's place", "beside a folder of the door"])
-def test_stopped_while_the_planner_runs_it_undoes_and_the_door_waits(
-    number: signal.Signals, folder: bool, machine: Machine, checkout: Path, script: Path
+@pytest.mark.parametrize(
+    "fetched", [False, True], ids=["by a Python that is here", "by one that was fetched"]
+)
+def test_stopped_while_the_planner_runs_it_undoes(
+    number: signal.Signals,
+    fetched: bool,
+    machine: Machine,
+    checkout: Path,
+    script: Path,
+    server: Mirror,
+    python_archive: Archive,
 ) -> None:
-    if folder:
-        machine.has("python3", "kill -SEGV $$")
-    machine.python("python3.12")
+    bring(machine, server, "ok", python_archive) if fetched else machine.python()
     machine.variables["DOUBLE"] = "undo"
-    with machine.start(BASH, script, "--from", checkout) as process:
+    with machine.start(BASH, script, "--quiet", "--from", checkout) as process:
         assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["notices"] or not folder
-        assert bool(machine.left()) == folder
+        assert json.loads(process.stdout.readline())["whole_python"] == fetched
+        assert bool(machine.left()) == fetched
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "undone after 1\n")
@@ -484,30 +501,34 @@ def test_stopped_while_the_planner_runs_it_undoes_and_the_door_waits(
 
 
 def test_killed_it_leaves_a_folder_that_the_next_run_knows(
-    machine: Machine, checkout: Path, script: Path
+    machine: Machine, checkout: Path, script: Path, server: Mirror, python_archive: Archive
 ) -> None:
-    machine.has("python3", "kill -SEGV $$")
-    machine.python("python3.12")
+    bring(machine, server, "ok", python_archive)
     machine.variables["DOUBLE"] = "undo"
     with machine.start(BASH, script, "--from", checkout) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
-        process.kill()
-        process.wait()
         [left] = [machine.temporary / each for each in machine.left()]
         os.utime(left, (0, 0))
-        os.killpg(process.pid, signal.SIGTERM)
+        sweep_doors([machine.temporary])
+        assert left.is_dir()
+        process.kill()
+        process.wait()
+        os.utime(left, (0, 0))
     sweep_doors([machine.temporary])
     assert machine.left() == []
 
 
-@pytest.mark.parametrize("folder", [False, True], ids=["in the door's place", "beside a folder of the door"])
+@pytest.mark.parametrize("fetched", [False, True], ids=["a Python that is here", "one that was fetched"])
 def test_ctrl_c_at_a_terminal_reaches_the_planner_once(
-    folder: bool, machine: Machine, checkout: Path, script: Path
+    fetched: bool,
+    machine: Machine,
+    checkout: Path,
+    script: Path,
+    server: Mirror,
+    python_archive: Archive,
 ) -> None:
-    if folder:
-        machine.has("python3", "kill -SEGV $$")
-    machine.python("python3.12")
+    bring(machine, server, "ok", python_archive) if fetched else machine.python()
     machine.variables["DOUBLE"] = "undo"
     done = machine.run(sys.executable, TERMINAL, '"words"', "^C", BASH, script, "--from", checkout)
     assert done.returncode == 130
@@ -515,28 +536,10 @@ def test_ctrl_c_at_a_terminal_reaches_the_planner_once(
     assert machine.left() == []
 
 
-def test_what_the_planner_starts_beside_a_folder_of_the_door_hears_ctrl_c(
-    machine: Machine, script: Path, checkout: Path, tmp_path: Path
-) -> None:
-    """A shell has what it starts beside itself ignore it."""
-    machine.has("python3", "kill -SEGV $$")
-    machine.python("python3.12")
-    main = checkout / "bootstrap" / "imjoy" / "provision" / "main.py"
-    main.write_text(
-        "import os\ndef main(words): os.execv('/bin/sh', ['sh', '-c', 'echo it runs; exec sleep 1000'])\n"
-    )
-    made = shutil.make_archive(str(tmp_path / "w"), "zip", checkout / "bootstrap")
-    wheel = shutil.move(made, tmp_path / "imjoy-9-py3-none-any.whl")
-    done = machine.run(sys.executable, TERMINAL, "it runs", "^C", BASH, script, "--from", wheel)
-    assert done.returncode == 130
-    assert machine.left() == []
-
-
-def test_no_temporary_folder_can_be_made(machine: Machine, script: Path, checkout: Path) -> None:
-    machine.has("python3", "kill -SEGV $$")
-    machine.python("python3.12")
+def test_no_temporary_folder_can_be_made(machine: Machine, script: Path) -> None:
+    machine.python()
     machine.has("mktemp", "exit 1")
-    done = machine.run(BASH, script, "--json", "--from", checkout)
+    done = machine.run(BASH, script, "--json", "--from", "https://nowhere.invalid/imjoy.zip")
     assert failure(done)["id"] == "prefix.unwritable"
 
 

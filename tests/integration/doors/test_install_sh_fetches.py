@@ -18,15 +18,9 @@ from tests.kit.forge import Forge, git
 from tests.kit.mirror import Mirror
 from tests.kit.standalone import Standalone
 
-from .conftest import BASH, ROOT, Archive, Machine, failure, nothing_runs, told
+from .conftest import BASH, ROOT, Archive, Machine, bring, failure, nothing_runs, told
 
 TERMINAL = ROOT / "tests" / "shell" / "at_a_terminal.py"
-
-
-def bring(machine: Machine, server: Mirror, how: str, archive: Archive) -> None:
-    """Name the build that is to be fetched, and how the server behaves."""
-    machine.variables["IMJOY_PYTHON_URL"] = f"{server.url}/{how}/{archive.file.name}"
-    machine.variables["IMJOY_PYTHON_SHA256"] = archive.sha256
 
 
 def only_with(tool: str, machine: Machine) -> None:

@@ -34,7 +34,7 @@ class Door:
 
     ``folder`` is a temporary one that the door removes; ``python`` a whole Python that it downloaded; ``source`` the
     source that it fetched, from ``archive`` where that was one; ``unreachable`` says why it got none; ``shell`` is the
-    shell that the line was typed in, or the number of its process.
+    shell that the line was typed in, or the number of its process; ``notices`` has a line for each.
     """
 
     name: str = ""
@@ -72,18 +72,10 @@ def find_door(environ: Mapping[str, str]) -> Door:
         archive=path("IMJOY_DOOR_ARCHIVE"),
         unreachable=environ.get("IMJOY_DOOR_UNREACHABLE", ""),
         shell=environ.get("IMJOY_DOOR_SHELL", ""),
-        notices=_notices(path("IMJOY_DOOR_NOTICES")),
+        notices=tuple(filter(None, environ.get("IMJOY_DOOR_NOTICES", "").splitlines())),
     )
 
 
 def without_door(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables without those of a door: what is started must not take itself for the planner."""
     return {name: value for name, value in environ.items() if name not in VARIABLES}
-
-
-def _notices(file: Path | None) -> tuple[str, ...]:
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace") if file is not None else ""
-    except OSError:
-        return ()
-    return tuple(line.strip() for line in text.splitlines() if line.strip())

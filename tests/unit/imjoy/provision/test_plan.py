@@ -103,9 +103,9 @@ def test_a_python_that_cannot_make_environments_is_told_with_what_it_lacks(home:
     assert problem.what in helped.notices
 
 
-def test_what_the_door_came_upon_is_in_the_plan(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "notices").write_text("/a/python3 did not start within 5 s\n\n/b/python3 does not start\n")
-    door = find_door({"IMJOY_DOOR": "install.sh", "IMJOY_DOOR_NOTICES": str(tmp_path / "notices")})
+def test_what_the_door_came_upon_is_in_the_plan(home: Path) -> None:
+    notices = "/a/python3 did not start within 5 s\n/b/python3 does not start"
+    door = find_door({"IMJOY_DOOR": "install.sh", "IMJOY_DOOR_NOTICES": notices})
     wanted = Wanted(home / "ImJoyApp", "venv")
     found = look(
         wanted,
