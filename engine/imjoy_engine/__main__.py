@@ -30,9 +30,8 @@ from imjoy.model.project import (
     TOKEN_VARIABLE,
 )
 from imjoy.user_site import look_there_last
-
-from .deferred import defer_aiohttp_client
-from .settings import SILENCE_SECONDS, Settings
+from imjoy_engine.deferred import defer_aiohttp_client
+from imjoy_engine.settings import SILENCE_SECONDS, Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -126,7 +125,7 @@ def say(event: str, document: Mapping[str, object]) -> None:
 
 def fetch_app(layout: Layout) -> None:
     """Make the app's files lie in the workspace; raises as ``ensure_webapp`` does."""
-    from .webapp.fetch import ensure_webapp
+    from imjoy_engine.webapp.fetch import ensure_webapp
 
     ensure_webapp(
         layout.webapp,
@@ -148,7 +147,7 @@ def fetch(layout: Layout) -> int:
 
 def try_cluster(layout: Layout) -> int:
     """Tell how a trivial job of the cluster fares; return the exit code."""
-    from .cluster_trial import try_cluster
+    from imjoy_engine.cluster_trial import try_cluster
 
     say("tried", {"links": asyncio.run(try_cluster(layout))})
     return 0
@@ -163,10 +162,10 @@ def serve(settings: Settings) -> int:
     try:
         defer_aiohttp_client()
         gc.disable()  # until we answer: nothing of what is imported can be given back, and looking takes 8 of 150 ms
-        from . import logs, server
+        from imjoy_engine import logs, server
 
         if settings.env:
-            from .environments.existing.records import ExistingEnvironments
+            from imjoy_engine.environments.existing.records import ExistingEnvironments
 
             ExistingEnvironments(settings.layout.existing_environments).get(settings.env)
         if settings.serve:
@@ -232,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
     look_there_last()
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["env"]:
-        from .environments.command import env_command
+        from imjoy_engine.environments.command import env_command
 
         return env_command(arguments[1:], os.environ)
     options = parser().parse_args(arguments)
@@ -244,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         return fetch(Layout(prefix=Path(), workspace=options.workspace.absolute()))
     # imjoy-rpc sends its log to standard output, which is for our lines, unless there is somebody else to take it.
     logging.getLogger().addHandler(logging.NullHandler())
-    from .run import run_command
+    from imjoy_engine.run import run_command
 
     return run_command(options, os.environ)
 

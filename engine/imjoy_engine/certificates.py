@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from imjoy.effects.disk.files import write_private
 from imjoy.effects.network.addresses import addresses_of
 from imjoy.model.errors import ExitCode, ImJoyError
-
-from .settings import Settings
+from imjoy_engine.settings import Settings
 
 if TYPE_CHECKING:
     from cryptography.x509 import GeneralName

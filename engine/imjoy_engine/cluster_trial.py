@@ -14,15 +14,14 @@ from aiohttp import web
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
-
-from .environments.store import EnvironmentStore
-from .launchers import Place, Resources, Start
-from .launchers.cluster import waiting_words
-from .launchers.cluster_settings import read_settings
-from .launchers.shared_folder import check_locks
-from .launchers.slurm import Slurm
-from .server import Nodes, answer, open_nodes
-from .web.nodes import add_node_route
+from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.launchers import Place, Resources, Start
+from imjoy_engine.launchers.cluster import waiting_words
+from imjoy_engine.launchers.cluster_settings import read_settings
+from imjoy_engine.launchers.shared_folder import check_locks
+from imjoy_engine.launchers.slurm import Slurm
+from imjoy_engine.server import Nodes, answer, open_nodes
+from imjoy_engine.web.nodes import add_node_route
 
 QUEUE_SECONDS = 60.0
 END_SECONDS = 30.0

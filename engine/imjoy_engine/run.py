@@ -25,14 +25,13 @@ from imjoy.effects.machine.home import typed_path
 from imjoy.effects.machine.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
-
-from . import npy
-from .client import Connection, EngineClient
-from .plugins.encoding import read_plugin_text
-from .terminal_api import TerminalApi
+from imjoy_engine import npy
+from imjoy_engine.client import Connection, EngineClient
+from imjoy_engine.plugins.encoding import read_plugin_text
+from imjoy_engine.terminal_api import TerminalApi
 
 if TYPE_CHECKING:
-    from .plugins.manifest import PluginFile
+    from imjoy_engine.plugins.manifest import PluginFile
 
 CLIENT_NAME = "imjoy run"
 ARRAY_FOLDER = "arrays"
@@ -254,7 +253,7 @@ async def started(
 async def ask_config(file: Path, answers: Answers) -> object:
     """Ask for what the ``ui`` of the plugin in ``file`` describes, as the app does before ``run()``; return it."""
     # A client that is not asked needs no reader of plugin files.
-    from .plugins.manifest import parse_plugin
+    from imjoy_engine.plugins.manifest import parse_plugin
 
     source = await asyncio.to_thread(read_plugin_text, file)
     manifest = parse_plugin(source, file=file.name).manifest
@@ -267,7 +266,7 @@ async def ask_config(file: Path, answers: Answers) -> object:
 
 
 def _lock_of(file: Path, tag: str | None) -> str:
-    from .environments.lockfile import lock_file_of
+    from imjoy_engine.environments.lockfile import lock_file_of
 
     lock = lock_file_of(file, tag)
     try:
@@ -296,7 +295,7 @@ async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError, *, 
 
 def _interface(client: EngineClient, file: Path, answers: Answers, values: Values) -> dict[str, Any]:
     def plugin() -> PluginFile:
-        from .plugins.manifest import parse_plugin
+        from imjoy_engine.plugins.manifest import parse_plugin
 
         return parse_plugin(read_plugin_text(file), file=file.name)
 

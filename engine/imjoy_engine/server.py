@@ -30,24 +30,23 @@ from imjoy.effects.network.listening import BindFailure, CannotListen, listen, o
 from imjoy.effects.processes.process import birth_of
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-
-from .auth import Gate, ensure_token
-from .environments.store import EnvironmentStore
-from .launchers.local import LocalLauncher
-from .plugins.lifecycle import PluginContext
-from .plugins.registry import Registry
-from .settings import Settings
-from .web.app import build_app, build_node_app, build_worker_app
-from .web.context import Context
-from .web.files import FILES
-from .web.proxied import Proxies
+from imjoy_engine.auth import Gate, ensure_token
+from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.launchers.local import LocalLauncher
+from imjoy_engine.plugins.lifecycle import PluginContext
+from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.settings import Settings
+from imjoy_engine.web.app import build_app, build_node_app, build_worker_app
+from imjoy_engine.web.context import Context
+from imjoy_engine.web.files import FILES
+from imjoy_engine.web.proxied import Proxies
 
 if TYPE_CHECKING:
     import ssl
 
-    from .certificates import Certificate
-    from .launchers.cluster import BackEnd, ClusterLauncher, Door
-    from .launchers.cluster_settings import ClusterSettings
+    from imjoy_engine.certificates import Certificate
+    from imjoy_engine.launchers.cluster import BackEnd, ClusterLauncher, Door
+    from imjoy_engine.launchers.cluster_settings import ClusterSettings
 
 MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser that misbehaves
 # OPEN_MAX of xnu, bsd/sys/syslimits.h: macOS may refuse more, whatever it says that the limit is.
@@ -212,7 +211,7 @@ def _allow_many_files() -> None:
 def _certificate(settings: Settings) -> Certificate | None:
     if not settings.tls and settings.certfile is None:
         return None
-    from .certificates import certificate_for
+    from imjoy_engine.certificates import certificate_for
 
     return certificate_for(settings)
 
@@ -319,8 +318,8 @@ class Nodes:
 
 async def _nodes_for(settings: Settings) -> Nodes:
     """Look whether the cluster is there, and listen for nodes. Raises ImJoyError ``cluster.…`` or ``host.unknown``."""
-    from .launchers.cluster_settings import read_settings
-    from .launchers.shared_folder import check_locks
+    from imjoy_engine.launchers.cluster_settings import read_settings
+    from imjoy_engine.launchers.shared_folder import check_locks
 
     wanted = read_settings(settings.layout.cluster_file)
     make_folders(settings.layout.environments)
@@ -337,12 +336,12 @@ async def _nodes_for(settings: Settings) -> Nodes:
 def _back_end(settings: Settings, wanted: ClusterSettings) -> BackEnd:
     kind, _, target = settings.cluster.partition("=")
     if kind == "slurm":
-        from .launchers.slurm import Slurm
-        from .launchers.slurm_steps import JOB_VARIABLE, SlurmSteps
+        from imjoy_engine.launchers.slurm import Slurm
+        from imjoy_engine.launchers.slurm_steps import JOB_VARIABLE, SlurmSteps
 
         kind_of_slurm = SlurmSteps if JOB_VARIABLE in os.environ else Slurm
         return kind_of_slurm(os.environ, wanted.options, str(settings.workspace))
-    from .launchers.dask import Dask
+    from imjoy_engine.launchers.dask import Dask
 
     if wanted.options:
         raise ImJoyError(
@@ -357,9 +356,9 @@ def _back_end(settings: Settings, wanted: ClusterSettings) -> BackEnd:
 
 def open_nodes(wanted: ClusterSettings, layout: Layout, back_end: BackEnd) -> Nodes:
     """Listen for nodes, with a certificate made for this time. Raises ImJoyError ``host.unknown`` or ``port.taken``."""
-    from .certificates import passing_certificate
-    from .launchers.cluster import ClusterLauncher, Door, Lines
-    from .launchers.cluster_settings import offer
+    from imjoy_engine.certificates import passing_certificate
+    from imjoy_engine.launchers.cluster import ClusterLauncher, Door, Lines
+    from imjoy_engine.launchers.cluster_settings import offer
 
     host = wanted.host or socket.gethostname()
     certificate = passing_certificate([host], layout.private)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .worker.absent import WINDOW_TYPE, WITHOUT_APP
+from imjoy_engine.worker.absent import WINDOW_TYPE, WITHOUT_APP
 
 if TYPE_CHECKING:
-    from .plugins.manifest import PluginFile
-    from .run import Answers, Values
+    from imjoy_engine.plugins.manifest import PluginFile
+    from imjoy_engine.run import Answers, Values
 
 CLIENT = "`imjoy run`"
 TOLD = (

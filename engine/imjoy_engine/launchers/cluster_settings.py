@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
-
-from . import Resources
+from imjoy_engine.launchers import Resources
 
 if TYPE_CHECKING:
-    from ..plugins.manifest import Manifest
+    from imjoy_engine.plugins.manifest import Manifest
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -24,9 +24,8 @@ from urllib.parse import urlsplit
 
 from imjoy.effects.network.addresses import LOOPBACK
 from imjoy.model.errors import ExitCode, ImJoyError
-
-from . import Place, Resources
-from .cluster import Ending
+from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers.cluster import Ending
 
 CONNECT_SECONDS = 10.0
 # So long a task may be under way before it counts as one that waits.

@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from imjoy.model.errors import ExitCode, ImJoyError
-
-from . import Place, Resources
-from .cluster import Ending
-from .local import INHERITED_VARIABLES
+from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers.cluster import Ending
+from imjoy_engine.launchers.local import INHERITED_VARIABLES
 
 COMMAND_SECONDS = 20.0
 CANCEL_SECONDS = 10.0

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imjoy.model.errors import ImJoyError
-
-from . import Place, Resources
-from .cluster import Ending
-from .slurm import MIB, Slurm
+from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers.cluster import Ending
+from imjoy_engine.launchers.slurm import MIB, Slurm
 
 JOB_VARIABLE = "SLURM_JOB_ID"
 # So long a step may take to begin before it counts as one that waits.

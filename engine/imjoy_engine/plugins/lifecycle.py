@@ -20,21 +20,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
-
-from ..environments.existing.choice import Choice
-from ..environments.spec import EnvironmentSpec
-from ..environments.store import EnvironmentStore, Progress
-from ..environments.usage import note_running, note_use
-from ..launchers import Ended, Launcher, Place, Resources, Start, Worker
-from .events import EventLog
-from .output import Lines, OutputDecoder
+from imjoy_engine.environments.existing.choice import Choice
+from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.store import EnvironmentStore, Progress
+from imjoy_engine.environments.usage import note_running, note_use
+from imjoy_engine.launchers import Ended, Launcher, Place, Resources, Start, Worker
+from imjoy_engine.plugins.events import EventLog
+from imjoy_engine.plugins.output import Lines, OutputDecoder
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from ..launchers.cluster_settings import ClusterSettings
-    from ..web.socket import Socket
-    from .manifest import Manifest, Script
+    from imjoy_engine.launchers.cluster_settings import ClusterSettings
+    from imjoy_engine.plugins.manifest import Manifest, Script
+    from imjoy_engine.web.socket import Socket
 
 log = logging.getLogger("imjoy.engine.plugins")
 
@@ -326,7 +325,7 @@ class Plugin:
                 )
                 self.say(f"What it was to have of a cluster means nothing here: {why}.")
             return Resources()
-        from ..launchers.cluster_settings import wish_of
+        from imjoy_engine.launchers.cluster_settings import wish_of
 
         gpu = self.request.environment.gpu
         return wish_of(self.request.manifest, settings, self.request.resources, gpus=gpu.limit if gpu else 0)
@@ -365,7 +364,7 @@ class Plugin:
 
         if spec.needs_work_folder or spec.gpu is not None:
             # Few plugins do, and the others start sooner without this import.
-            from ..environments.preparation import prepare
+            from imjoy_engine.environments.preparation import prepare
 
             prepared = await prepare(
                 spec,
@@ -391,8 +390,8 @@ class Plugin:
         if choice is None:
             return None
         # Most plugins run in environments of ours.
-        from ..environments.existing.records import ExistingEnvironments
-        from ..environments.existing.use import use_existing
+        from imjoy_engine.environments.existing.records import ExistingEnvironments
+        from imjoy_engine.environments.existing.use import use_existing
 
         environments = ExistingEnvironments(self._context.existing_environments)
         return use_existing(choice, self.request.manifest.name, spec, environments, os.environ, self.say)

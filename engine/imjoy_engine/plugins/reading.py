@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imjoy.model.errors import ImJoyError
-
-from ..environments.existing.choice import Choice
-from ..environments.spec import EnvironmentSpec
-from .lifecycle import PluginRequest
-from .limits import MAX_LOCK_CHARACTERS, check_length
+from imjoy_engine.environments.existing.choice import Choice
+from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.plugins.lifecycle import PluginRequest
+from imjoy_engine.plugins.limits import MAX_LOCK_CHARACTERS, check_length
 
 if TYPE_CHECKING:
-    from .manifest import Manifest, PluginFile
+    from imjoy_engine.plugins.manifest import Manifest, PluginFile
 
 DEFAULT_WORKSPACE = "default"
 MAX_LABEL_CHARACTERS = 1_000
@@ -139,8 +138,8 @@ class _Unpickler(pickle.Unpickler):
     """Makes nothing but what a request is made of."""
 
     def find_class(self, module: str, name: str) -> Any:
-        from ..environments import spec
-        from . import manifest
+        from imjoy_engine.environments import spec
+        from imjoy_engine.plugins import manifest
 
         known = {
             Choice,
@@ -203,12 +202,12 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
     plugin = _plugin_file(body, file)
     manifest = plugin.manifest.with_tag(_text(body, "tag", "") or None)
     # The engine is up sooner without the words of pip, conda and git.
-    from ..environments.planning import plan_environment
+    from imjoy_engine.environments.planning import plan_environment
 
     environment = plan_environment(manifest, manifest.tag, as_of=_day(body))
     if lock := _text(body, "lock", ""):
         # Few plugins come with one.
-        from ..environments.lockfile import locked
+        from imjoy_engine.environments.lockfile import locked
 
         check_length("lock", lock, MAX_LOCK_CHARACTERS, file=file)
         environment = locked(environment, lock)
@@ -252,7 +251,7 @@ def _choice(
     wanted = body.get("env")
     if wanted == "" or (wanted is None and not spec.activates and not default_env):
         return None
-    from ..environments.existing.records import ExistingEnvironments
+    from imjoy_engine.environments.existing.records import ExistingEnvironments
 
     environments = ExistingEnvironments(existing)
     if wanted is not None:
@@ -270,14 +269,14 @@ def _day(body: Mapping[str, object]) -> str | None:
     """Return the day of which a person wants the packages; None where they leave that to the plugin's age."""
     if body.get("as_of") is None:
         return None
-    from ..environments.ages import checked_date
+    from imjoy_engine.environments.ages import checked_date
 
     return checked_date(_text(body, "as_of", ""))
 
 
 def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:
     # 4 ms that start-up does not need.
-    from .manifest import from_config, parse_plugin
+    from imjoy_engine.plugins.manifest import from_config, parse_plugin
 
     source, config, script = body.get("source"), body.get("config"), body.get("script")
     if isinstance(source, str):

@@ -8,8 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from imjoy.model.errors import ImJoyError
-
-from .lifecycle import Plugin, PluginContext, PluginRequest
+from imjoy_engine.plugins.lifecycle import Plugin, PluginContext, PluginRequest
 
 KEPT_ENDED = 50
 

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 
 from imjoy import __version__
-
-from ..plugins.reading import PluginReader
-from . import engine, gallery, named_workspaces, plugins, shown, upkeep
-from .bodies import MAX_BODY_BYTES
-from .classic import add_classic_routes
-from .context import API, CONTEXT, Context
-from .files import FILES, add_file_routes
-from .guard import add_cors_headers, guard
-from .pages import add_page_routes
+from imjoy_engine.plugins.reading import PluginReader
+from imjoy_engine.web import engine, gallery, named_workspaces, plugins, shown, upkeep
+from imjoy_engine.web.bodies import MAX_BODY_BYTES
+from imjoy_engine.web.classic import add_classic_routes
+from imjoy_engine.web.context import API, CONTEXT, Context
+from imjoy_engine.web.files import FILES, add_file_routes
+from imjoy_engine.web.guard import add_cors_headers, guard
+from imjoy_engine.web.pages import add_page_routes
 
 if TYPE_CHECKING:
-    from ..files import WorkspaceFiles
-    from ..launchers.cluster import ClusterLauncher
+    from imjoy_engine.files import WorkspaceFiles
+    from imjoy_engine.launchers.cluster import ClusterLauncher
 
 DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 
@@ -130,7 +129,7 @@ def build_worker_app(context: Context) -> web.Application:
 
 def build_node_app(context: Context, cluster: ClusterLauncher, files: WorkspaceFiles) -> web.Application:
     """Return what answers the nodes of a cluster, and their workers."""
-    from .nodes import add_node_route, add_signed_routes
+    from imjoy_engine.web.nodes import add_node_route, add_signed_routes
 
     app = _guarded(context, WORKER_ROUTES)
     add_node_route(app, cluster)

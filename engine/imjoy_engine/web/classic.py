@@ -17,9 +17,8 @@ from aiohttp import hdrs, web
 
 from imjoy import __version__
 from imjoy.model.errors import ImJoyError
-
-from ..settings import Settings
-from .context import CONTEXT
+from imjoy_engine.settings import Settings
+from imjoy_engine.web.context import CONTEXT
 
 log = logging.getLogger("imjoy.engine.web")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from ..auth import Gate
-from ..plugins.registry import Registry
-from ..settings import Settings
-from .proxied import Proxies
+from imjoy_engine.auth import Gate
+from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.settings import Settings
+from imjoy_engine.web.proxied import Proxies
 
 API = "/api/v1"
 

@@ -13,12 +13,11 @@ from aiohttp import hdrs, web
 from imjoy import __version__
 from imjoy.effects.machine.own_command import COMMAND_VARIABLE
 from imjoy.model.errors import ImJoyError
-
-from ..auth import bearer, proof, renewal_proof, same_secret
-from ..logs import log_error
-from .context import CONTEXT
-from .guard import answer_late, take_stored_token
-from .relay import REPLACED, STOPPING, hold_socket
+from imjoy_engine.auth import bearer, proof, renewal_proof, same_secret
+from imjoy_engine.logs import log_error
+from imjoy_engine.web.context import CONTEXT
+from imjoy_engine.web.guard import answer_late, take_stored_token
+from imjoy_engine.web.relay import REPLACED, STOPPING, hold_socket
 
 NONCE = re.compile(r"[0-9a-f]{16,64}")
 

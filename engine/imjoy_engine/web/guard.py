@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 
 from imjoy.model.errors import ImJoyError
-
-from ..auth import stored_token
-from .context import API, CONTEXT, Context
-from .errors import error_response
+from imjoy_engine.auth import stored_token
+from imjoy_engine.web.context import API, CONTEXT, Context
+from imjoy_engine.web.errors import error_response
 
 log = logging.getLogger("imjoy.engine.web")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from ..auth import bearer
-from ..files import WorkspaceFiles
-from ..launchers.cluster import NODE_SUBPROTOCOL, ClusterLauncher
-from .context import API
-from .files import FILES, SIGNED_ROUTES
-from .socket import Socket
+from imjoy_engine.auth import bearer
+from imjoy_engine.files import WorkspaceFiles
+from imjoy_engine.launchers.cluster import NODE_SUBPROTOCOL, ClusterLauncher
+from imjoy_engine.web.context import API
+from imjoy_engine.web.files import FILES, SIGNED_ROUTES
+from imjoy_engine.web.socket import Socket
 
 LAUNCHER = web.AppKey("launcher", ClusterLauncher)
 

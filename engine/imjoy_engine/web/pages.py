@@ -16,9 +16,8 @@ from pathlib import Path
 from aiohttp import web
 
 from imjoy import __version__
-
-from ..settings import Settings
-from .proxied import Proxies
+from imjoy_engine.settings import Settings
+from imjoy_engine.web.proxied import Proxies
 
 STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
 EXAMPLES = STATIC.parent / "examples"
@@ -138,7 +137,9 @@ def add_page_routes(
         return web.Response(text=source, content_type="text/html", headers=headers)
 
     async def show_library(request: web.Request) -> web.StreamResponse:
-        from ..webapp.fetch import library_files  # as below: not at start-up, of which it would be 5 ms
+        from imjoy_engine.webapp.fetch import (
+            library_files,  # as below: not at start-up, of which it would be 5 ms
+        )
 
         path = library_files(libraries).get(request.match_info["name"])
         if path is None:
@@ -213,8 +214,8 @@ def engine_frame_source(root: Path) -> tuple[str, str]:
 
 
 def _engine_plugin_scripts(root: Path, wrap: Callable[[str], str]) -> list[str]:
-    from ..webapp.bundle import bundle
-    from ..webapp.fetch import ensure_webapp, library_files
+    from imjoy_engine.webapp.bundle import bundle
+    from imjoy_engine.webapp.fetch import ensure_webapp, library_files
 
     ensure_webapp(root, lambda text, done, total: None, environ=os.environ)
     fetched = library_files(root)
@@ -226,7 +227,7 @@ def _engine_plugin_scripts(root: Path, wrap: Callable[[str], str]) -> list[str]:
 @functools.cache
 def app_source() -> tuple[str, str]:
     """Return ``app.html`` with the places of its modules, and their SHA-256 as policies name it."""
-    from ..webapp.fetch import import_map
+    from imjoy_engine.webapp.fetch import import_map
 
     source = (STATIC / "app.html").read_text("utf-8").replace("/* IMPORTS */", json.dumps(import_map()))
     # A browser learns of a module from the one that imports it: named here, it asks for all of them at once.
@@ -252,7 +253,7 @@ def _policy_hash(script: str) -> str:
 
 def frame_source(root: Path) -> str:
     """Return ``frame.html`` with its scripts inside it; ``root`` is where packages are kept."""
-    from ..webapp.fetch import library_files
+    from imjoy_engine.webapp.fetch import library_files
 
     library = library_files(root)["imjoy-rpc.min.js"].read_text("utf-8")
     return _with_scripts("frame.html", [library, (STATIC / "frame.js").read_text("utf-8")])

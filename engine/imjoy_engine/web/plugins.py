@@ -13,15 +13,14 @@ from aiohttp.http import WSMsgType
 
 from imjoy.model.errors import ImJoyError
 from imjoy.new_plugin import SUFFIX, plugin_source
-
-from ..auth import bearer, same_secret
-from ..plugins.events import Event
-from ..plugins.lifecycle import DONE, Plugin
-from ..plugins.reading import PluginReader
-from .bodies import MAX_BODY_BYTES, read_pieces
-from .context import CONTEXT
-from .relay import REPLACED, Limits, hold_socket, serve_client, serve_worker
-from .socket import Socket
+from imjoy_engine.auth import bearer, same_secret
+from imjoy_engine.plugins.events import Event
+from imjoy_engine.plugins.lifecycle import DONE, Plugin
+from imjoy_engine.plugins.reading import PluginReader
+from imjoy_engine.web.bodies import MAX_BODY_BYTES, read_pieces
+from imjoy_engine.web.context import CONTEXT
+from imjoy_engine.web.relay import REPLACED, Limits, hold_socket, serve_client, serve_worker
+from imjoy_engine.web.socket import Socket
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 MAX_GRACE_SECONDS = 600.0

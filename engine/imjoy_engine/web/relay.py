@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.http import WSMessage, WSMsgType
 
-from ..plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
-from ..plugins.registry import Registry
-from .socket import Socket
+from imjoy_engine.plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
+from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.web.socket import Socket
 
 log = logging.getLogger("imjoy.engine.web")
 

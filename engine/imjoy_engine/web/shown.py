@@ -6,8 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from ..shown import ShownPages
-from .context import CONTEXT
+from imjoy_engine.shown import ShownPages
+from imjoy_engine.web.context import CONTEXT
 
 
 def _pages(request: web.Request) -> ShownPages:

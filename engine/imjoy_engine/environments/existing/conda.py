@@ -14,8 +14,7 @@ from imjoy.effects.processes.process import ask
 from imjoy.effects.tools.conda import usual_roots
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import environment_folders
-
-from .probe import outside_variables
+from imjoy_engine.environments.existing.probe import outside_variables
 
 ACTIVATION_SECONDS = 30.0
 BASE_NAME = "base"

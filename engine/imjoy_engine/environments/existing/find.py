@@ -11,11 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .conda import BASE_NAME, conda_prefixes, home_folder, is_root, python_of
-from .installed import conda_packages, installed_packages
-from .probe import OLDEST_PYTHON
-from .records import ExistingEnvironments
-from .sizes import sizes_of
+from imjoy_engine.environments.existing.conda import (
+    BASE_NAME,
+    conda_prefixes,
+    home_folder,
+    is_root,
+    python_of,
+)
+from imjoy_engine.environments.existing.installed import conda_packages, installed_packages
+from imjoy_engine.environments.existing.probe import OLDEST_PYTHON
+from imjoy_engine.environments.existing.records import ExistingEnvironments
+from imjoy_engine.environments.existing.sizes import sizes_of
 
 SIZE_SECONDS = 0.3
 """How long sizes are counted: the whole of `imjoy env find` should take less than a second."""

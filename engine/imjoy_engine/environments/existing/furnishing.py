@@ -19,12 +19,11 @@ from packaging.requirements import Requirement
 
 from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ImJoyError
+from imjoy_engine.environments.existing.fit import contains
+from imjoy_engine.environments.existing.installed import normal_name
+from imjoy_engine.environments.existing.probe import outside_variables
+from imjoy_engine.environments.existing.records import ExistingEnvironment
 from imjoy_engine.environments.spec import BASE_REQUIREMENTS
-
-from .fit import contains
-from .installed import normal_name
-from .probe import outside_variables
-from .records import ExistingEnvironment
 
 COMPILE_SECONDS = 120.0
 # The module of each project. websockets is not copied: the worker can do without it.

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imjoy.model.errors import ImJoyError
-
-from .choice import HOST_NAME
-from .records import ExistingEnvironments
-from .sizes import sizes_of
+from imjoy_engine.environments.existing.choice import HOST_NAME
+from imjoy_engine.environments.existing.records import ExistingEnvironments
+from imjoy_engine.environments.existing.sizes import sizes_of
 
 SIZE_SECONDS = 1.0
 

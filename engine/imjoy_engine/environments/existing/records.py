@@ -18,10 +18,9 @@ from typing import Any
 
 from imjoy.effects.disk.files import write_private
 from imjoy.model.errors import ExitCode, ImJoyError
-
-from .choice import HOST_NAME
-from .installed import changes, conda_packages, installed_packages
-from .probe import probe
+from imjoy_engine.environments.existing.choice import HOST_NAME
+from imjoy_engine.environments.existing.installed import changes, conda_packages, installed_packages
+from imjoy_engine.environments.existing.probe import probe
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 CHANGES_SHOWN = 6
@@ -191,7 +190,7 @@ class ExistingEnvironments:
 def _examine(
     name: str, python: Path, environ: Mapping[str, str], conda_prefix: Path | None
 ) -> ExistingEnvironment:
-    from .conda import activation_variables
+    from imjoy_engine.environments.existing.conda import activation_variables
 
     found = probe(python, environ)
     is_conda = conda_prefix is not None or (found.prefix / "conda-meta").is_dir()

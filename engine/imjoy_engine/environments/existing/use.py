@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from imjoy_engine.environments.existing.choice import Choice
+from imjoy_engine.environments.existing.fit import lacks_of, refusal, usual_but_missing
+from imjoy_engine.environments.existing.furnishing import packages_to_bring, worker_packages
+from imjoy_engine.environments.existing.records import ExistingEnvironment, ExistingEnvironments
 from imjoy_engine.environments.spec import EnvironmentSpec
-
-from .choice import Choice
-from .fit import lacks_of, refusal, usual_but_missing
-from .furnishing import packages_to_bring, worker_packages
-from .records import ExistingEnvironment, ExistingEnvironments
 
 PACKAGES_FOLDER = "worker-packages"
 NUMBA_FOLDER = "numba"
