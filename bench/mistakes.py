@@ -155,7 +155,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("            _write(prefix / MARKER_NAME, json.dumps(content, indent=1))\n", ""),
         ("why=redact(str(error)),", "why=str(error),"),
     ),
-    f"{ENGINE}plugins/manifest.py": (
+    f"{ENGINE}plugin_files/manifest.py": (
         ("or not _are_python_options(options)", ""),
         ('elif "/" in name or "\\\\" in name:', 'elif "/" in name:'),
         ("    check_fields(config, file=file)\n", ""),
@@ -281,7 +281,7 @@ TESTS = {
     f"{ENGINE}web/relay.py": f"{UNIT}test_gate.py {UNIT}web/test_relay.py",
     f"{ENGINE}worker/wire.py": f"{UNIT}test_gate.py {UNIT}worker/test_wire.py",
     f"{ENGINE}environments/store.py": f"{UNIT}environments/test_store.py",
-    f"{ENGINE}plugins/manifest.py": f"{UNIT}plugins/test_manifest.py {UNIT}plugins/test_limits.py",
+    f"{ENGINE}plugin_files/manifest.py": f"{UNIT}plugins/test_manifest.py {UNIT}plugins/test_limits.py",
     f"{ENGINE}environments/spec_errors.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
     f"{ENGINE}environments/pip_spec_parser.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
     f"{COMMAND}upgrade/steps/journal.py": "tests/unit/imjoy/upgrade/steps/test_journal.py",

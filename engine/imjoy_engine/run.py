@@ -27,11 +27,11 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from imjoy_engine import npy
 from imjoy_engine.client import Connection, EngineClient
-from imjoy_engine.plugins.encoding import read_plugin_text
+from imjoy_engine.plugin_files.encoding import read_plugin_text
 from imjoy_engine.terminal_api import TerminalApi
 
 if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import PluginFile
+    from imjoy_engine.plugin_files.manifest import PluginFile
 
 CLIENT_NAME = "imjoy run"
 ARRAY_FOLDER = "arrays"
@@ -253,7 +253,7 @@ async def started(
 async def ask_config(file: Path, answers: Answers) -> object:
     """Ask for what the ``ui`` of the plugin in ``file`` describes, as the app does before ``run()``; return it."""
     # A client that is not asked needs no reader of plugin files.
-    from imjoy_engine.plugins.manifest import parse_plugin
+    from imjoy_engine.plugin_files.manifest import parse_plugin
 
     source = await asyncio.to_thread(read_plugin_text, file)
     manifest = parse_plugin(source, file=file.name).manifest
@@ -295,7 +295,7 @@ async def _cause(following: asyncio.Task[dict[str, Any]], error: ImJoyError, *, 
 
 def _interface(client: EngineClient, file: Path, answers: Answers, values: Values) -> dict[str, Any]:
     def plugin() -> PluginFile:
-        from imjoy_engine.plugins.manifest import parse_plugin
+        from imjoy_engine.plugin_files.manifest import parse_plugin
 
         return parse_plugin(read_plugin_text(file), file=file.name)
 

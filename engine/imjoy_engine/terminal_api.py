@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imjoy_engine.worker.absent import WINDOW_TYPE, WITHOUT_APP
 
 if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import PluginFile
+    from imjoy_engine.plugin_files.manifest import PluginFile
     from imjoy_engine.run import Answers, Values
 
 CLIENT = "`imjoy run`"

@@ -17,7 +17,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
 
 if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import Manifest
+    from imjoy_engine.plugin_files.manifest import Manifest
 
 SECONDS_PER_DAY = 86400.0
 ACTIONS = (
@@ -175,7 +175,7 @@ def _plan(
 ) -> dict[str, object]:
     from imjoy_engine.environments.old_pins import for_old_pins
     from imjoy_engine.environments.planning import plan_environment
-    from imjoy_engine.environments.redact import redact
+    from imjoy_engine.processes.redact import redact
 
     manifest = _manifest(file, options.tag)
     spec = plan_environment(manifest, manifest.tag, as_of=_day(options))
@@ -219,8 +219,8 @@ def _lock(
 
 
 def _manifest(file: Path, tag: str | None) -> Manifest:
-    from imjoy_engine.plugins.encoding import read_plugin_text
-    from imjoy_engine.plugins.manifest import parse_plugin
+    from imjoy_engine.plugin_files.encoding import read_plugin_text
+    from imjoy_engine.plugin_files.manifest import parse_plugin
 
     try:
         source = read_plugin_text(file)

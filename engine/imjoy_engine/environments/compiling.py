@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from imjoy_engine.environments.guarded_process import GUARD_SCRIPT
 from imjoy_engine.environments.venv_env import build_variables
+from imjoy_engine.processes.guarded_process import GUARD_SCRIPT
 from imjoy_engine.worker.family import kill_group
 
 # A plugin that has waited for its environment starts first.

@@ -17,12 +17,10 @@ from typing import Any
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.conda_settings import CondaSettings, channel_urls, direct_hosts, find_conda
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL, SUPPORTED_PYTHONS
-from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.package_cache import changed_packages
 from imjoy_engine.environments.pip_part import PipPart
 from imjoy_engine.environments.prefix import interpreter_of, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.rosetta import INTEL, ensure_rosetta, has_another
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.targets import virtual_packages
@@ -33,6 +31,8 @@ from imjoy_engine.environments.venv_env import (
     build_variables,
     install_packages,
 )
+from imjoy_engine.processes.guarded_process import run_guarded
+from imjoy_engine.processes.redact import redact
 
 BUILD_SECONDS = 3600.0
 SOLVE_SECONDS = 300.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from imjoy_engine.environments.inventory import Environment
-from imjoy_engine.environments.redact import redact
+from imjoy_engine.processes.redact import redact
 
 
 def environment_file(environment: Environment) -> str:

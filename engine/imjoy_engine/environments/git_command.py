@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imjoy.effects.tools.developer_tools import is_unusable_stub, tools_cure
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.redact import redact
+from imjoy_engine.processes.redact import redact
 
 
 async def find_git(environ: Mapping[str, str]) -> tuple[str, str]:

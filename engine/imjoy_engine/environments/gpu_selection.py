@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.spec import GpuWish, this_platform
+from imjoy_engine.processes.guarded_process import run_guarded
 
 LOOK_SECONDS = 15.0
 VARIABLE = "CUDA_VISIBLE_DEVICES"

@@ -20,10 +20,10 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_env import match_specs
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 from imjoy_engine.environments.lockfile import ANSWERS, digest_of, refuse_unlockable
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.environments.targets import UV_PLATFORMS
 from imjoy_engine.environments.venv_env import build_variables, find_uv
+from imjoy_engine.processes.redact import redact
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -24,11 +24,11 @@ from imjoy.effects.tools.pip_settings import uv_options
 from imjoy_engine.environments.ages import month_of
 from imjoy_engine.environments.conda_spec_parser import DEFAULT_CHANNEL
 from imjoy_engine.environments.existing.installed import normal_name
-from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.spec import BASE_REQUIREMENTS, EnvironmentSpec, this_platform
 from imjoy_engine.environments.targets import UV_PLATFORMS
 from imjoy_engine.environments.venv_env import build_variables, find_uv, network_is_down
+from imjoy_engine.processes.guarded_process import run_guarded
 
 ASK_SECONDS = 120.0
 NEWEST_FIRST = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.7", "3.6")

@@ -26,11 +26,9 @@ from imjoy.effects.tools.pip_settings import uv_options
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments import old_pins
 from imjoy_engine.environments.conda_settings import read_conda_settings
-from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.old_pins import host_python
 from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Report
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec, LockedPackage, this_platform
 from imjoy_engine.environments.store import EnvironmentStore
 from imjoy_engine.environments.targets import UV_PLATFORMS, wheel_tags
@@ -41,7 +39,9 @@ from imjoy_engine.environments.venv_env import (
     network_is_down,
     uv_version,
 )
-from imjoy_engine.plugins.manifest import PluginFile, parse_plugin
+from imjoy_engine.plugin_files.manifest import PluginFile, parse_plugin
+from imjoy_engine.processes.guarded_process import run_guarded
+from imjoy_engine.processes.redact import redact
 
 PACK_NAME = "pack.json"
 WHEELS, CONDA, PLUGINS = "wheels", "conda", "plugins"

@@ -34,7 +34,7 @@ from imjoy_engine.environments.spec import (
 from imjoy_engine.environments.spec_errors import SpecErrors
 
 if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import Manifest
+    from imjoy_engine.plugin_files.manifest import Manifest
 
 # First words that make a text of several words a command, not a list of packages.
 _COMMAND = re.compile(

@@ -17,8 +17,8 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.prefix import places_of
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.processes.redact import redact
 
 if TYPE_CHECKING:
     from imjoy_engine.environments.store import EnvironmentStore
@@ -94,7 +94,7 @@ def _with_files(spec: EnvironmentSpec, work_dir: Path) -> EnvironmentSpec:
     import yaml
 
     from imjoy_engine.environments.planning import add_environment_file
-    from imjoy_engine.plugins.manifest_config import WRONG_VALUES
+    from imjoy_engine.plugin_files.manifest_config import WRONG_VALUES
 
     for file in spec.files:
         path = below(work_dir, file)
@@ -174,8 +174,8 @@ async def _run_command(
     say: Callable[[str], None],
 ) -> None:
     """Run one ``cmd:`` with the system's shell, the environment's programs first on PATH, for ``COMMAND_SECONDS``."""
-    from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
     from imjoy_engine.environments.venv_env import build_variables
+    from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
 
     say(f"$ {redact(command)}")
     lines: list[str] = []

@@ -10,12 +10,12 @@ from imjoy.effects.disk.files import is_litter
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.folders import below
 from imjoy_engine.environments.git_command import find_git, no_git
-from imjoy_engine.environments.guarded_process import run_guarded
 from imjoy_engine.environments.prefix import remove_tree
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import Repository
 from imjoy_engine.environments.venv_env import build_variables
+from imjoy_engine.processes.guarded_process import run_guarded
+from imjoy_engine.processes.redact import redact
 
 CLONE_SECONDS = 1800.0
 UPDATE_SECONDS = 60.0

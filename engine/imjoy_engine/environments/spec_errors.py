@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.redact import redact
+from imjoy_engine.processes.redact import redact
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from imjoy.effects.machine.windows import takes_long_names
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
+from imjoy_engine.processes.redact import redact
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -27,10 +27,10 @@ from imjoy.effects.tools.pip_settings import (
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.existing.choice import HOST_NAME
 from imjoy_engine.environments.git_command import need_git_for
-from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.launchers.local import INHERITED_VARIABLES
+from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
 
 BUILD_SECONDS = 3600.0
 START_SECONDS = 20.0

@@ -13,7 +13,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.launchers import Resources
 
 if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import Manifest
+    from imjoy_engine.plugin_files.manifest import Manifest
 
 if sys.version_info >= (3, 11):
     import tomllib

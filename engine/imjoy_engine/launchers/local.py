@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
-from imjoy_engine.child import Child
 from imjoy_engine.environments.prefix import places_of
 from imjoy_engine.launchers import Ended, Start, Watcher
+from imjoy_engine.processes.child import Child
 
 if TYPE_CHECKING:
-    from imjoy_engine.job import Job
+    from imjoy_engine.processes.job import Job
 
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 4.0
@@ -119,7 +119,7 @@ def _new_job() -> Job | None:
     """Return what ends everything that a worker starts, where processes have no supervisor."""
     if sys.platform != "win32":
         return None
-    from imjoy_engine.job import Job
+    from imjoy_engine.processes.job import Job
 
     return Job()
 

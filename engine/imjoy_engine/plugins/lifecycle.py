@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from imjoy_engine.launchers.cluster_settings import ClusterSettings
-    from imjoy_engine.plugins.manifest import Manifest, Script
+    from imjoy_engine.plugin_files.manifest import Manifest, Script
     from imjoy_engine.web.socket import Socket
 
 log = logging.getLogger("imjoy.engine.plugins")

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.existing.choice import Choice
 from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.plugin_files.limits import MAX_LOCK_CHARACTERS, check_length
 from imjoy_engine.plugins.lifecycle import PluginRequest
-from imjoy_engine.plugins.limits import MAX_LOCK_CHARACTERS, check_length
 
 if TYPE_CHECKING:
-    from imjoy_engine.plugins.manifest import Manifest, PluginFile
+    from imjoy_engine.plugin_files.manifest import Manifest, PluginFile
 
 DEFAULT_WORKSPACE = "default"
 MAX_LABEL_CHARACTERS = 1_000
@@ -139,7 +139,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         from imjoy_engine.environments import spec
-        from imjoy_engine.plugins import manifest
+        from imjoy_engine.plugin_files import manifest
 
         known = {
             Choice,
@@ -276,7 +276,7 @@ def _day(body: Mapping[str, object]) -> str | None:
 
 def _plugin_file(body: Mapping[str, object], file: str) -> PluginFile:
     # 4 ms that start-up does not need.
-    from imjoy_engine.plugins.manifest import from_config, parse_plugin
+    from imjoy_engine.plugin_files.manifest import from_config, parse_plugin
 
     source, config, script = body.get("source"), body.get("config"), body.get("script")
     if isinstance(source, str):

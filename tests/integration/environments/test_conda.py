@@ -25,7 +25,7 @@ from imjoy_engine.environments.preparation import prepare
 from imjoy_engine.environments.progress import Progress
 from imjoy_engine.environments.spec import EnvironmentSpec
 from imjoy_engine.environments.store import EnvironmentStore
-from imjoy_engine.plugins.manifest import parse_plugin
+from imjoy_engine.plugin_files.manifest import parse_plugin
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer

@@ -22,7 +22,7 @@ from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.progress import Progress
 from imjoy_engine.environments.spec import EnvironmentSpec, this_platform
 from imjoy_engine.environments.venv_env import find_uv
-from imjoy_engine.plugins.manifest import from_config
+from imjoy_engine.plugin_files.manifest import from_config
 
 pytestmark = pytest.mark.skipif(
     this_platform() != "linux-64", reason="the wheels of this test are for linux-64"

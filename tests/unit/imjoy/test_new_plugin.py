@@ -8,7 +8,7 @@ import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy.new_plugin import make_plugin
-from imjoy_engine.plugins.manifest import parse_plugin
+from imjoy_engine.plugin_files.manifest import parse_plugin
 
 
 @pytest.mark.parametrize("name", ["Cells", "Count cells 2", "Zählen", "Cells.imjoy.html"])

@@ -12,7 +12,7 @@ from imjoy_engine.environments.existing.installed import changes, conda_packages
 from imjoy_engine.environments.existing.records import ExistingEnvironment
 from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.plugins.manifest import from_config
+from imjoy_engine.plugin_files.manifest import from_config
 
 pytestmark = pytest.mark.usefixtures("here_and_on_a_mac")
 

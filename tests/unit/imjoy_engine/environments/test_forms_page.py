@@ -12,7 +12,7 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.planning import plan_environment
 from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT
-from imjoy_engine.plugins.manifest import from_config
+from imjoy_engine.plugin_files.manifest import from_config
 
 ROOT = Path(__file__).resolve().parents[4]
 PAGE = ROOT / "docs" / "forms.md"

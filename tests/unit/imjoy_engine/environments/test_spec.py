@@ -21,7 +21,7 @@ from imjoy_engine.environments.spec import (
     Repository,
 )
 from imjoy_engine.environments.spec_errors import SpecErrors
-from imjoy_engine.plugins.manifest import from_config
+from imjoy_engine.plugin_files.manifest import from_config
 
 
 def plan(requirements: object = None, env: object = None, **fields: object) -> EnvironmentSpec:

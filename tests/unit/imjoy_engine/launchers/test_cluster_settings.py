@@ -9,7 +9,7 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.launchers import Resources
 from imjoy_engine.launchers.cluster_settings import ClusterSettings, offer, read_settings, wish_of
-from imjoy_engine.plugins.manifest import Manifest, parse_plugin
+from imjoy_engine.plugin_files.manifest import Manifest, parse_plugin
 
 WHOLE = """
 options = ["--partition=gpu", "-A=lab"]

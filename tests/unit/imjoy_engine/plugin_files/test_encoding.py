@@ -7,7 +7,7 @@ import codecs
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.plugins.encoding import plugin_text
+from imjoy_engine.plugin_files.encoding import plugin_text
 
 TEXT = '<config lang="json">\n{"name": "Zählen 細胞"}\n</config>\n'
 

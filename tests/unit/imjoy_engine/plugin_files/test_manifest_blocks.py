@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.plugins.manifest_blocks import RAW_KINDS, de_indent, read_blocks
+from imjoy_engine.plugin_files.manifest_blocks import RAW_KINDS, de_indent, read_blocks
 
 HOSTILE_CHARACTERS = 500_000
 

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from imjoy_engine.child import Child
-from imjoy_engine.environments.redact import redact
+from imjoy_engine.processes.child import Child
+from imjoy_engine.processes.redact import redact
 from imjoy_engine.worker.family import kill_group
 
 # Without its guard nobody finds what has got away from the command, so a guard on a busy machine gets its time.

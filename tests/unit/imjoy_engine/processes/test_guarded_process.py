@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy_engine.environments import compiling, guarded_process
-from imjoy_engine.environments.guarded_process import TIMED_OUT, run_guarded
+from imjoy_engine.environments import compiling
+from imjoy_engine.processes import guarded_process
+from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
 from imjoy_engine.worker import family
 
 # Starts a process that lives for long in the way that is asked for, tells its number, and holds our output.
@@ -111,7 +112,7 @@ def test_a_command_ends_with_whoever_wanted_it(way: str, tmp_path: Path) -> None
     told = tmp_path / "pid"
     program = (
         "import asyncio, os, pathlib, sys\n"
-        "from imjoy_engine.environments.guarded_process import run_guarded\n"
+        "from imjoy_engine.processes.guarded_process import run_guarded\n"
         "told = pathlib.Path(sys.argv[1])\n"
         "def tell(line):\n"
         "    told.write_text(line)\n"

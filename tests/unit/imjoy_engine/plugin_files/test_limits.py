@@ -17,10 +17,10 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.conda_spec_parser import parse_conda_spec
 from imjoy_engine.environments.pip_spec_parser import parse_pip_spec
-from imjoy_engine.environments.redact import redact
 from imjoy_engine.environments.spec_errors import SpecErrors
-from imjoy_engine.plugins.limits import FIELD_CHARACTERS, MAX_ENTRIES
+from imjoy_engine.plugin_files.limits import FIELD_CHARACTERS, MAX_ENTRIES
 from imjoy_engine.plugins.reading import read_body
+from imjoy_engine.processes.redact import redact
 
 DOCS = Path(__file__).parents[4] / "docs"
 NOTICEABLE_SECONDS = 0.02

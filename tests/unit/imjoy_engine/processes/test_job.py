@@ -8,8 +8,8 @@ import sys
 import psutil
 import pytest
 
-from imjoy_engine.job import Job
 from imjoy_engine.launchers.local import CREATE_SUSPENDED
+from imjoy_engine.processes.job import Job
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only Windows has job objects")
 SECONDS = 20
@@ -49,7 +49,9 @@ def test_what_was_made_suspended_goes_on_and_ends_with_its_job_and_with_all_that
 
 
 def test_what_a_process_in_its_own_job_started_ends_with_it_and_its_exit_code_stays() -> None:
-    program = f"from imjoy_engine.job import Job\njob = Job()\njob.take_us()\n{STARTER}\nsys.exit(7)"
+    program = (
+        f"from imjoy_engine.processes.job import Job\njob = Job()\njob.take_us()\n{STARTER}\nsys.exit(7)"
+    )
     with start(program) as process:
         stray = told(process)
         process.communicate(b"go\n", timeout=SECONDS)

@@ -9,8 +9,8 @@ from math import isfinite
 from typing import NoReturn
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.plugins.limits import MAX_YAML_CHARACTERS
-from imjoy_engine.plugins.manifest_blocks import Block
+from imjoy_engine.plugin_files.limits import MAX_YAML_CHARACTERS
+from imjoy_engine.plugin_files.manifest_blocks import Block
 
 MAX_CONFIG_CHARACTERS = 1 << 20
 # YAML aliases let a short text stand for an endless one; no real config comes near these.
@@ -153,7 +153,7 @@ def _load_yaml(block: Block, file: str) -> object:
     # Hardly any plugin is written in YAML, and the import takes as long as a worker's hand-shake.
     import yaml
 
-    from imjoy_engine.plugins.bounded_yaml import BoundedLoader
+    from imjoy_engine.plugin_files.bounded_yaml import BoundedLoader
 
     try:
         return yaml.load(block.text, Loader=BoundedLoader)

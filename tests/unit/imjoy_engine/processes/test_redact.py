@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imjoy_engine.environments.redact import redact
+from imjoy_engine.processes.redact import redact
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.plugins.manifest_blocks import Block
-from imjoy_engine.plugins.manifest_config import (
+from imjoy_engine.plugin_files.manifest_blocks import Block
+from imjoy_engine.plugin_files.manifest_config import (
     MAX_CONFIG_CHARACTERS,
     compare_versions,
     plain_config,

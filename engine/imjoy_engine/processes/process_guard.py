@@ -61,7 +61,7 @@ def run_windows(command: list[str]) -> int:
     import subprocess
 
     sys.path.append(PACKAGES)
-    from imjoy_engine.job import Job
+    from imjoy_engine.processes.job import Job
 
     job = Job()
     job.take_us()

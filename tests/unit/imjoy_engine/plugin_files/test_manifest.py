@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.plugins.limits import MAX_SCRIPT_CHARACTERS
-from imjoy_engine.plugins.manifest import (
+from imjoy_engine.plugin_files.limits import MAX_SCRIPT_CHARACTERS
+from imjoy_engine.plugin_files.manifest import (
     MAX_NAME_CHARACTERS,
     Manifest,
     PluginFile,
@@ -358,7 +358,7 @@ def test_no_file_raises_anything_but_an_imjoy_error(text: str) -> None:
 def test_reading_plugins_needs_no_heavy_import() -> None:
     heavy = ("yaml", "asyncio", "aiohttp", "packaging", "filelock", "uv", "hypothesis")
     code = (
-        "import sys; import imjoy_engine.plugins.manifest, imjoy_engine.environments.spec; "
+        "import sys; import imjoy_engine.plugin_files.manifest, imjoy_engine.environments.spec; "
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

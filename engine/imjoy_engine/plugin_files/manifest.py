@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.plugins.limits import MAX_SCRIPT_CHARACTERS, check_fields, check_length
-from imjoy_engine.plugins.manifest_blocks import Block, read_blocks
-from imjoy_engine.plugins.manifest_config import compare_versions, plain_config, read_config
+from imjoy_engine.plugin_files.limits import MAX_SCRIPT_CHARACTERS, check_fields, check_length
+from imjoy_engine.plugin_files.manifest_blocks import Block, read_blocks
+from imjoy_engine.plugin_files.manifest_config import compare_versions, plain_config, read_config
 
 PLUGIN_TYPE = "native-python"
 OLD_PLUGIN_TYPE = "pyworker"

@@ -1,0 +1,1 @@
+"""A plugin's file: read as data, bounded, as one document."""
