@@ -23,8 +23,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from imjoy_engine.environments.spec import BASE_REQUIREMENTS, EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.specs.spec import BASE_REQUIREMENTS, EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.kit.channel import CondaChannel

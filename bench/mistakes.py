@@ -132,7 +132,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
             "",
         ),
     ),
-    f"{ENGINE}environments/store.py": (
+    f"{ENGINE}environments/store/store.py": (
         ("if self.ready(spec) is None:\n                    await", "if True:\n                    await"),
         ("        if self._freeze:\n", "        if False:\n"),
         ("map(redact, wanted_packages(spec))", "wanted_packages(spec)"),
@@ -191,7 +191,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ('block.attributes.get("lang", "python")) == "python"', 'block.attributes.get("lang", "python"))'),
         ("            chosen.by_tag(field, chosen.tag)\n", "            pass\n"),
     ),
-    f"{ENGINE}environments/spec_errors.py": (
+    f"{ENGINE}environments/specs/spec_errors.py": (
         ('redact(f"{self._place} has', '(f"{self._place} has'),
         (
             'redact(f"{self._place} asks for {what:.300}, which this engine does not provide.")',
@@ -204,7 +204,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("if self.in_config else self.file\n\n", "if not self.in_config else self.file\n\n"),
         ('"{self.field}"\' if self.in_config else self.file\n', '"{self.field}"\'\n'),
     ),
-    f"{ENGINE}environments/pip_spec_parser.py": (
+    f"{ENGINE}environments/specs/pip_spec_parser.py": (
         ('if "${" in text or', "if"),
         ('if "${" in path or', "if"),
         ("or _LINE_PARTS.search(path)", ""),
@@ -273,6 +273,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 
+SPECS = f"{UNIT}environments/specs/test_spec.py {UNIT}processes/test_redact.py"
 TESTS = {
     f"{ENGINE}auth.py": f"{UNIT}test_gate.py {UNIT}test_auth.py",
     f"{ENGINE}web/guard.py": f"{UNIT}test_gate.py {INTEGRATION}test_intruding_requests.py",
@@ -280,10 +281,10 @@ TESTS = {
     f"{ENGINE}plugins/lifecycle.py": f"{UNIT}test_gate.py",
     f"{ENGINE}web/relay.py": f"{UNIT}test_gate.py {UNIT}web/test_relay.py",
     f"{ENGINE}worker/wire.py": f"{UNIT}test_gate.py {UNIT}worker/test_wire.py",
-    f"{ENGINE}environments/store.py": f"{UNIT}environments/test_store.py",
-    f"{ENGINE}plugin_files/manifest.py": f"{UNIT}plugins/test_manifest.py {UNIT}plugins/test_limits.py",
-    f"{ENGINE}environments/spec_errors.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
-    f"{ENGINE}environments/pip_spec_parser.py": f"{UNIT}environments/test_spec.py {UNIT}environments/test_redact.py",
+    f"{ENGINE}environments/store/store.py": f"{UNIT}environments/store/test_store.py",
+    f"{ENGINE}plugin_files/manifest.py": f"{UNIT}plugin_files/test_manifest.py {UNIT}plugin_files/test_limits.py",
+    f"{ENGINE}environments/specs/spec_errors.py": SPECS,
+    f"{ENGINE}environments/specs/pip_spec_parser.py": SPECS,
     f"{COMMAND}upgrade/steps/journal.py": "tests/unit/imjoy/upgrade/steps/test_journal.py",
     f"{COMMAND}path/block.py": "tests/unit/imjoy/path/test_block.py",
 }

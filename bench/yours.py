@@ -21,8 +21,8 @@ from typing import Any
 
 from imjoy.model.layout import Layout
 from imjoy_engine.client import EngineClient
+from imjoy_engine.environments.builders.venv_env import build_venv
 from imjoy_engine.environments.existing.records import ExistingEnvironments
-from imjoy_engine.environments.venv_env import build_venv
 
 TOKEN = "a-token-of-the-benchmark"
 SOURCE = """

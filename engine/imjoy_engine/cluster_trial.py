@@ -14,7 +14,7 @@ from aiohttp import web
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.store.store import EnvironmentStore
 from imjoy_engine.launchers import Place, Resources, Start
 from imjoy_engine.launchers.cluster import waiting_words
 from imjoy_engine.launchers.cluster_settings import read_settings

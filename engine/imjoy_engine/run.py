@@ -266,7 +266,7 @@ async def ask_config(file: Path, answers: Answers) -> object:
 
 
 def _lock_of(file: Path, tag: str | None) -> str:
-    from imjoy_engine.environments.lockfile import lock_file_of
+    from imjoy_engine.environments.specs.lockfile import lock_file_of
 
     lock = lock_file_of(file, tag)
     try:

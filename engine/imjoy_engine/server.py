@@ -31,7 +31,7 @@ from imjoy.effects.processes.process import birth_of
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.auth import Gate, ensure_token
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.store.store import EnvironmentStore
 from imjoy_engine.launchers.local import LocalLauncher
 from imjoy_engine.plugins.lifecycle import PluginContext
 from imjoy_engine.plugins.registry import Registry

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.kit import slurm as kit
 from tests.kit.slurm import Slurm
 
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.store.store import EnvironmentStore
 
 from .conftest import App, Engine, StartEngine
 

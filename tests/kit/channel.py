@@ -34,7 +34,7 @@ WINDOWS_PARTS = ("DLLs", "Lib")
 
 def sub_platform() -> str:
     """Return conda's name of this platform."""
-    from imjoy_engine.environments.spec import this_platform
+    from imjoy_engine.environments.specs.spec import this_platform
 
     return this_platform()
 

@@ -103,9 +103,9 @@ def _act_on_existing(options: argparse.Namespace, layout: Layout, environ: Mappi
 
 
 def _pack_or_unpack(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]) -> None:
-    from imjoy_engine.environments.packing import pack, unpack
     from imjoy_engine.environments.progress import Progress
-    from imjoy_engine.environments.store import EnvironmentStore
+    from imjoy_engine.environments.store.packing import pack, unpack
+    from imjoy_engine.environments.store.store import EnvironmentStore
 
     def report(progress: Progress) -> None:
         sys.stderr.write(f"{progress.text}\n")
@@ -135,7 +135,7 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
         for name in options.names:
             _say("result", {"lock": _lock(Path(name), options, root, environ)})
         return
-    from imjoy_engine.environments import inventory
+    from imjoy_engine.environments.store import inventory
 
     if options.action == "list":
         from imjoy_engine.environments.existing.inventory import list_existing
@@ -154,7 +154,7 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
             if options.action == "show":
                 _say("result", {"environment": environment.as_json()})
             elif options.action == "export":
-                from imjoy_engine.environments.exporting import environment_file
+                from imjoy_engine.environments.store.exporting import environment_file
 
                 _say("result", {"file": environment_file(environment)})
             else:
@@ -163,7 +163,7 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
 
 
 def _day(options: argparse.Namespace) -> str | None:
-    from imjoy_engine.environments.ages import checked_date
+    from imjoy_engine.environments.specs.ages import checked_date
 
     if options.today:
         return ""
@@ -173,8 +173,8 @@ def _day(options: argparse.Namespace) -> str | None:
 def _plan(
     file: Path, options: argparse.Namespace, root: Path, environ: Mapping[str, str]
 ) -> dict[str, object]:
-    from imjoy_engine.environments.old_pins import for_old_pins
-    from imjoy_engine.environments.planning import plan_environment
+    from imjoy_engine.environments.builders.old_pins import for_old_pins
+    from imjoy_engine.environments.specs.planning import plan_environment
     from imjoy_engine.processes.redact import redact
 
     manifest = _manifest(file, options.tag)
@@ -190,10 +190,10 @@ def _lock(
     file: Path, options: argparse.Namespace, root: Path, environ: Mapping[str, str]
 ) -> dict[str, object]:
     from imjoy.effects.tools.conda_lock import PLATFORMS
-    from imjoy_engine.environments.lockfile import lock_file_of, refuse_unlockable
-    from imjoy_engine.environments.locking import lock_plugin
-    from imjoy_engine.environments.old_pins import for_old_pins
-    from imjoy_engine.environments.planning import plan_environment
+    from imjoy_engine.environments.builders.locking import lock_plugin
+    from imjoy_engine.environments.builders.old_pins import for_old_pins
+    from imjoy_engine.environments.specs.lockfile import lock_file_of, refuse_unlockable
+    from imjoy_engine.environments.specs.planning import plan_environment
 
     manifest = _manifest(file, options.tag)
     specs = [

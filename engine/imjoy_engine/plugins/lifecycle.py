@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.existing.choice import Choice
-from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore, Progress
-from imjoy_engine.environments.usage import note_running, note_use
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore, Progress
+from imjoy_engine.environments.store.usage import note_running, note_use
 from imjoy_engine.launchers import Ended, Launcher, Place, Resources, Start, Worker
 from imjoy_engine.plugins.events import EventLog
 from imjoy_engine.plugins.output import Lines, OutputDecoder
@@ -364,7 +364,7 @@ class Plugin:
 
         if spec.needs_work_folder or spec.gpu is not None:
             # Few plugins do, and the others start sooner without this import.
-            from imjoy_engine.environments.preparation import prepare
+            from imjoy_engine.environments.builders.preparation import prepare
 
             prepared = await prepare(
                 spec,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.existing.choice import Choice
-from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.plugin_files.limits import MAX_LOCK_CHARACTERS, check_length
 from imjoy_engine.plugins.lifecycle import PluginRequest
 
@@ -138,7 +138,7 @@ class _Unpickler(pickle.Unpickler):
     """Makes nothing but what a request is made of."""
 
     def find_class(self, module: str, name: str) -> Any:
-        from imjoy_engine.environments import spec
+        from imjoy_engine.environments.specs import spec
         from imjoy_engine.plugin_files import manifest
 
         known = {
@@ -202,12 +202,12 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
     plugin = _plugin_file(body, file)
     manifest = plugin.manifest.with_tag(_text(body, "tag", "") or None)
     # The engine is up sooner without the words of pip, conda and git.
-    from imjoy_engine.environments.planning import plan_environment
+    from imjoy_engine.environments.specs.planning import plan_environment
 
     environment = plan_environment(manifest, manifest.tag, as_of=_day(body))
     if lock := _text(body, "lock", ""):
         # Few plugins come with one.
-        from imjoy_engine.environments.lockfile import locked
+        from imjoy_engine.environments.specs.lockfile import locked
 
         check_length("lock", lock, MAX_LOCK_CHARACTERS, file=file)
         environment = locked(environment, lock)
@@ -269,7 +269,7 @@ def _day(body: Mapping[str, object]) -> str | None:
     """Return the day of which a person wants the packages; None where they leave that to the plugin's age."""
     if body.get("as_of") is None:
         return None
-    from imjoy_engine.environments.ages import checked_date
+    from imjoy_engine.environments.specs.ages import checked_date
 
     return checked_date(_text(body, "as_of", ""))
 

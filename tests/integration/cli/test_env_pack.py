@@ -137,8 +137,8 @@ def test_what_is_no_pack_or_a_broken_one_or_for_elsewhere_is_refused(tmp_path: P
     (tmp_path / "plugins" / "Edges.imjoy.html").write_text(PLUGIN)
     entry: dict[str, object] = {"file": "Edges.imjoy.html", "name": "Edges", "tag": "", "python": None}
     entry |= {"conda": [], "pip": ["six==1.0 --hash=sha256:00"]}
-    from imjoy_engine.environments.old_pins import host_python
-    from imjoy_engine.environments.spec import this_platform
+    from imjoy_engine.environments.builders.old_pins import host_python
+    from imjoy_engine.environments.specs.spec import this_platform
 
     content = {"format": 1, "platform": this_platform(), "python": host_python(), "plugins": [entry]}
     (tmp_path / "pack.json").write_text(json.dumps(content))

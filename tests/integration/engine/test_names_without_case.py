@@ -10,9 +10,9 @@ import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.records.record import begin_record, install_lock, read_state
-from imjoy_engine.environments.inventory import list_environments
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
-from imjoy_engine.environments.usage import note_running
+from imjoy_engine.environments.store.inventory import list_environments
+from imjoy_engine.environments.store.usage import note_running
 from imjoy_engine.files import WorkspaceFiles
 
 

@@ -15,9 +15,9 @@ import pytest
 BUILDER_SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from imjoy_engine.environments import venv_env
-from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.builders import venv_env
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore
 
 real_build = venv_env.build_venv
 

@@ -19,11 +19,11 @@ import psutil
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments import compiling, venv_env
+from imjoy_engine.environments.builders import compiling, venv_env
 from imjoy_engine.environments.prefix import MARKER_NAME
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.specs.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore
 
 WriteWheel = Callable[..., Path]
 StartBuilder = Callable[..., "subprocess.Popen[str]"]

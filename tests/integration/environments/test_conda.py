@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.environments import conda_env
-from imjoy_engine.environments.inventory import collect
-from imjoy_engine.environments.planning import plan_environment
+from imjoy_engine.environments.builders import conda_env
+from imjoy_engine.environments.builders.preparation import prepare
 from imjoy_engine.environments.prefix import MARKER_NAME
-from imjoy_engine.environments.preparation import prepare
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.specs.planning import plan_environment
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store.inventory import collect
+from imjoy_engine.environments.store.store import EnvironmentStore
 from imjoy_engine.plugin_files.manifest import parse_plugin
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_downloads_are_told_in_bytes(
 def test_an_old_python_gets_a_worker_that_runs_there(
     store: EnvironmentStore, channel: ChannelServer, version: str
 ) -> None:
-    from imjoy_engine.environments.spec import BASE_REQUIREMENTS
+    from imjoy_engine.environments.specs.spec import BASE_REQUIREMENTS
 
     if not channel.channel.has_python(version):
         pytest.skip(f"Python {version} is not installed (pyenv)")
@@ -239,8 +239,8 @@ def test_a_builder_killed_with_9_leaves_nothing_that_looks_ready_and_the_cache_u
     spec = conda("3.11", "small")
     code = (
         "import asyncio, sys; from pathlib import Path;"
-        "from imjoy_engine.environments.spec import EnvironmentSpec;"
-        "from imjoy_engine.environments.store import EnvironmentStore;"
+        "from imjoy_engine.environments.specs.spec import EnvironmentSpec;"
+        "from imjoy_engine.environments.store.store import EnvironmentStore;"
         "spec = EnvironmentSpec('3.11', (), channels=('conda-forge',), conda=('small',));"
         "tell = lambda progress: print(progress.phase, flush=True);"
         f"asyncio.run(EnvironmentStore(Path({str(root)!r}), freeze=False).ensure(spec, tell))"

@@ -14,8 +14,8 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.certificates import certificate_for
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore
 from imjoy_engine.settings import Settings
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from imjoy.cli import main
 from imjoy.model.layout import Layout
 from imjoy_engine.environments.prefix import MARKER_NAME
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
-from imjoy_engine.environments.usage import note_use
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore
+from imjoy_engine.environments.store.usage import note_use
 
 if TYPE_CHECKING:
     from tests.kit.channel_server import ChannelServer

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments import old_pins
-from imjoy_engine.environments.old_pins import for_old_pins, pins_of
-from imjoy_engine.environments.planning import plan_environment
+from imjoy_engine.environments.builders import old_pins
+from imjoy_engine.environments.builders.old_pins import for_old_pins, pins_of
+from imjoy_engine.environments.builders.venv_env import find_uv
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec, this_platform
-from imjoy_engine.environments.venv_env import find_uv
+from imjoy_engine.environments.specs.planning import plan_environment
+from imjoy_engine.environments.specs.spec import EnvironmentSpec, this_platform
 from imjoy_engine.plugin_files.manifest import from_config
 
 pytestmark = pytest.mark.skipif(

@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.environments import preparation
-from imjoy_engine.environments.preparation import Prepared, prepare
+from imjoy_engine.environments.builders import preparation
+from imjoy_engine.environments.builders.preparation import Prepared, prepare
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec, GpuWish, Repository
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.specs.spec import EnvironmentSpec, GpuWish, Repository
+from imjoy_engine.environments.store.store import EnvironmentStore
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
 posix = pytest.mark.skipif(os.name != "posix", reason="commands for a POSIX shell")

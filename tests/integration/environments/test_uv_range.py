@@ -15,10 +15,10 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments import venv_env
+from imjoy_engine.environments.builders import venv_env
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.spec import EnvironmentSpec
-from imjoy_engine.environments.store import EnvironmentStore
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store.store import EnvironmentStore
 
 # As it was before a test's own index of wheels was set.
 INDEX = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}

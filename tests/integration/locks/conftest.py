@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.kit.channel_server import ChannelServer
 
-from imjoy_engine.environments.spec import this_platform
+from imjoy_engine.environments.specs.spec import this_platform
 
 OTHER_PLATFORM = "osx-arm64"
 Imjoy = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -12,7 +12,7 @@ import yaml
 from tests.kit.channel_server import ChannelServer
 from tests.kit.old_hosts import make_repository
 
-from imjoy_engine.environments.spec import this_platform
+from imjoy_engine.environments.specs.spec import this_platform
 
 from .conftest import OTHER_PLATFORM, Imjoy
 

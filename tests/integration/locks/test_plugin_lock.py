@@ -13,8 +13,8 @@ import pytest
 import yaml
 from tests.kit.channel_server import ChannelServer
 
-from imjoy_engine.environments.lockfile import lock_file_of
-from imjoy_engine.environments.spec import this_platform
+from imjoy_engine.environments.specs.lockfile import lock_file_of
+from imjoy_engine.environments.specs.spec import this_platform
 
 from .conftest import OTHER_PLATFORM, Imjoy, mirror_platform
 
@@ -154,7 +154,7 @@ def test_without_a_conda_there_is_no_lock(plugin: Path, imjoy: Imjoy) -> None:
 
 
 def test_conda_lock_is_imported_by_nothing_of_ours() -> None:
-    code = "import sys, imjoy.cli.plugin.lock, imjoy.locking, imjoy_engine.environments.locking; "
+    code = "import sys, imjoy.cli.plugin.lock, imjoy.locking, imjoy_engine.environments.builders.locking; "
     code += "sys.exit('conda_lock' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -26,7 +26,7 @@ from imjoy.model.layout import Layout
 from imjoy.provision.steps import conda_environment
 from imjoy.provision.steps.conda_environment import locked_packages, make_environment, register
 from imjoy_engine.certificates import certificate_for
-from imjoy_engine.environments.spec import this_platform
+from imjoy_engine.environments.specs.spec import this_platform
 from imjoy_engine.settings import Settings
 
 pytestmark = pytest.mark.skipif(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments.venv_env import build_variables, find_uv
+from imjoy_engine.environments.builders.venv_env import build_variables, find_uv
 
 ROOT = Path(__file__).resolve().parents[3]
 # The oldest system of each that is promised (docs/dependencies.md), in uv's words.

@@ -13,8 +13,8 @@ from pathlib import Path
 from imjoy.effects.processes.process import ask
 from imjoy.effects.tools.conda import usual_roots
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.environments.conda_settings import environment_folders
 from imjoy_engine.environments.existing.probe import outside_variables
+from imjoy_engine.environments.specs.conda_settings import environment_folders
 
 ACTIVATION_SECONDS = 30.0
 BASE_NAME = "base"

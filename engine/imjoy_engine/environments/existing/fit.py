@@ -12,10 +12,10 @@ from packaging.version import InvalidVersion, Version
 
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.typed import typed_line
-from imjoy_engine.environments.conda_spec_parser import SUPPORTED_PYTHONS
 from imjoy_engine.environments.existing.installed import normal_name
 from imjoy_engine.environments.existing.records import ExistingEnvironment
-from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.specs.conda_spec_parser import SUPPORTED_PYTHONS
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.processes.redact import redact
 
 # One package under several names: who has any of them has what a plugin imports.

@@ -23,7 +23,7 @@ from imjoy_engine.environments.existing.fit import contains
 from imjoy_engine.environments.existing.installed import normal_name
 from imjoy_engine.environments.existing.probe import outside_variables
 from imjoy_engine.environments.existing.records import ExistingEnvironment
-from imjoy_engine.environments.spec import BASE_REQUIREMENTS
+from imjoy_engine.environments.specs.spec import BASE_REQUIREMENTS
 
 COMPILE_SECONDS = 120.0
 # The module of each project. websockets is not copied: the worker can do without it.

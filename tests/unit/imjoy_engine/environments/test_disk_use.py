@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments import disk_use, inventory
+from imjoy_engine.environments import disk_use
 from imjoy_engine.environments.existing.sizes import sizes_of
+from imjoy_engine.environments.store import inventory
 
 EINVAL = -1
 

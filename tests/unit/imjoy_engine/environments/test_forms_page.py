@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.planning import plan_environment
-from imjoy_engine.environments.spec import DEFAULT_ENVIRONMENT
+from imjoy_engine.environments.specs.planning import plan_environment
+from imjoy_engine.environments.specs.spec import DEFAULT_ENVIRONMENT
 from imjoy_engine.plugin_files.manifest import from_config
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -9,9 +9,9 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from imjoy_engine.environments.builders.preparation import _run_command, commands_done
 from imjoy_engine.environments.prefix import places_of
-from imjoy_engine.environments.preparation import _run_command, commands_done
-from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.launchers.local import plugin_environment
 
 CONDA = ("", "\\Library\\mingw-w64\\bin", "\\Library\\usr\\bin", "\\Library\\bin", "\\Scripts", "\\bin")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imjoy_engine.environments.conda_env import _virtual_packages
-from imjoy_engine.environments.spec import this_platform
+from imjoy_engine.environments.builders.conda_env import _virtual_packages
+from imjoy_engine.environments.specs.spec import this_platform
 
 rattler = pytest.importorskip("rattler", reason="py-rattler is not installed")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.conda_spec_parser import parse_conda_spec
-from imjoy_engine.environments.pip_spec_parser import parse_pip_spec
-from imjoy_engine.environments.spec_errors import SpecErrors
+from imjoy_engine.environments.specs.conda_spec_parser import parse_conda_spec
+from imjoy_engine.environments.specs.pip_spec_parser import parse_pip_spec
+from imjoy_engine.environments.specs.spec_errors import SpecErrors
 from imjoy_engine.plugin_files.limits import FIELD_CHARACTERS, MAX_ENTRIES
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.processes.redact import redact

@@ -358,7 +358,7 @@ def test_no_file_raises_anything_but_an_imjoy_error(text: str) -> None:
 def test_reading_plugins_needs_no_heavy_import() -> None:
     heavy = ("yaml", "asyncio", "aiohttp", "packaging", "filelock", "uv", "hypothesis")
     code = (
-        "import sys; import imjoy_engine.plugin_files.manifest, imjoy_engine.environments.spec; "
+        "import sys; import imjoy_engine.plugin_files.manifest, imjoy_engine.environments.specs.spec; "
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

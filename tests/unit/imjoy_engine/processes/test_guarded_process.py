@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy_engine.environments import compiling
+from imjoy_engine.environments.builders import compiling
 from imjoy_engine.processes import guarded_process
 from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
 from imjoy_engine.worker import family

@@ -17,8 +17,8 @@ from imjoy.effects.machine import awake
 from imjoy.model.project import TOKEN_VARIABLE, URL_VARIABLE
 from imjoy_engine import run
 from imjoy_engine.client import EngineClient
-from imjoy_engine.environments import store
-from imjoy_engine.environments.spec import EnvironmentSpec
+from imjoy_engine.environments.specs.spec import EnvironmentSpec
+from imjoy_engine.environments.store import store
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the double is a script of the shell")
 

@@ -1,0 +1,1 @@
+"""Builds environments: the interpreters, packages and repositories that a normal form names."""
