@@ -69,7 +69,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("frame-ancestors 'none'", "frame-ancestors *"),
         ("    if not gate.origin_is_allowed(origin, host):", "    if False:"),
     ),
-    f"{ENGINE}web/plugins.py": (
+    f"{ENGINE}web/routes/plugins.py": (
         ("or plugin is None or plugin.final", "or plugin is None"),
         ("not same_secret(expected.encode(), given) or", ""),
     ),
@@ -275,12 +275,12 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
 
 SPECS = f"{UNIT}environments/specs/test_spec.py {UNIT}processes/test_redact.py"
 TESTS = {
-    f"{ENGINE}auth.py": f"{UNIT}test_gate.py {UNIT}test_auth.py",
-    f"{ENGINE}web/guard.py": f"{UNIT}test_gate.py {INTEGRATION}test_intruding_requests.py",
-    f"{ENGINE}web/plugins.py": f"{UNIT}test_gate.py",
-    f"{ENGINE}plugins/lifecycle.py": f"{UNIT}test_gate.py",
-    f"{ENGINE}web/relay.py": f"{UNIT}test_gate.py {UNIT}web/test_relay.py",
-    f"{ENGINE}worker/wire.py": f"{UNIT}test_gate.py {UNIT}worker/test_wire.py",
+    f"{ENGINE}auth.py": f"{UNIT}web/test_gate.py {UNIT}test_auth.py",
+    f"{ENGINE}web/guard.py": f"{UNIT}web/test_gate.py {INTEGRATION}test_intruding_requests.py",
+    f"{ENGINE}web/routes/plugins.py": f"{UNIT}web/test_gate.py",
+    f"{ENGINE}plugins/lifecycle.py": f"{UNIT}web/test_gate.py",
+    f"{ENGINE}web/relay.py": f"{UNIT}web/test_gate.py {UNIT}web/test_relay.py",
+    f"{ENGINE}worker/wire.py": f"{UNIT}web/test_gate.py {UNIT}worker/test_wire.py",
     f"{ENGINE}environments/store/store.py": f"{UNIT}environments/store/test_store.py",
     f"{ENGINE}plugin_files/manifest.py": f"{UNIT}plugin_files/test_manifest.py {UNIT}plugin_files/test_limits.py",
     f"{ENGINE}environments/specs/spec_errors.py": SPECS,

@@ -31,7 +31,7 @@ CLUSTER_MODULES = (
     "launchers/shared_folder.py",
     "launchers/slurm.py",
     "launchers/slurm_steps.py",
-    "web/nodes.py",
+    "web/routes/nodes.py",
     "worker/node.py",
 )
 SETTLE_SECONDS = 1.0

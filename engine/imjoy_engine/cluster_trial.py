@@ -21,7 +21,7 @@ from imjoy_engine.launchers.cluster_settings import read_settings
 from imjoy_engine.launchers.shared_folder import check_locks
 from imjoy_engine.launchers.slurm import Slurm
 from imjoy_engine.server import Nodes, answer, open_nodes
-from imjoy_engine.web.nodes import add_node_route
+from imjoy_engine.web.routes.nodes import add_node_route
 
 QUEUE_SECONDS = 60.0
 END_SECONDS = 30.0

@@ -38,8 +38,8 @@ from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.settings import Settings
 from imjoy_engine.web.app import build_app, build_node_app, build_worker_app
 from imjoy_engine.web.context import Context
-from imjoy_engine.web.files import FILES
 from imjoy_engine.web.proxied import Proxies
+from imjoy_engine.web.routes.files import FILES
 
 if TYPE_CHECKING:
     import ssl

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from imjoy_engine.web.pages import app_modules
+from imjoy_engine.web.routes.pages import app_modules
 
 from .conftest import ENVIRONMENT_MILLISECONDS
 

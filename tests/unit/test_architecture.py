@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 import grimp
 import pytest
 
-from imjoy_engine.web.pages import STATIC
+from imjoy_engine.web.routes.pages import STATIC
 
 IMPORT = re.compile(r'^(?:import|export)\b[^"]*?\bfrom "(\.[^"]+)";|\bimport\("(\.[^"]+)"\)', re.MULTILINE)
 

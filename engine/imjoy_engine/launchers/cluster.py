@@ -29,8 +29,8 @@ from aiohttp import WSMsgType
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.launchers import Ended, Place, Resources, Start, Watcher
 from imjoy_engine.launchers.local import INHERITED_VARIABLES, SET_VARIABLES
+from imjoy_engine.sockets.socket import Socket
 from imjoy_engine.web.relay import Ear
-from imjoy_engine.web.socket import Socket
 
 NODE_SUBPROTOCOL = "imjoy.node.v1"
 NODE_URL_VARIABLE = "IMJOY_NODE_URL"

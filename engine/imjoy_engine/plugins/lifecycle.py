@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from imjoy_engine.launchers.cluster_settings import ClusterSettings
     from imjoy_engine.plugin_files.manifest import Manifest, Script
-    from imjoy_engine.web.socket import Socket
+    from imjoy_engine.sockets.socket import Socket
 
 log = logging.getLogger("imjoy.engine.plugins")
 

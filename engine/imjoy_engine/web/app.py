@@ -12,13 +12,13 @@ from aiohttp import web
 
 from imjoy import __version__
 from imjoy_engine.plugins.reading import PluginReader
-from imjoy_engine.web import engine, gallery, named_workspaces, plugins, shown, upkeep
 from imjoy_engine.web.bodies import MAX_BODY_BYTES
-from imjoy_engine.web.classic import add_classic_routes
 from imjoy_engine.web.context import API, CONTEXT, Context
-from imjoy_engine.web.files import FILES, add_file_routes
 from imjoy_engine.web.guard import add_cors_headers, guard
-from imjoy_engine.web.pages import add_page_routes
+from imjoy_engine.web.routes import engine, gallery, named_workspaces, plugins, shown, upkeep
+from imjoy_engine.web.routes.classic import add_classic_routes
+from imjoy_engine.web.routes.files import FILES, add_file_routes
+from imjoy_engine.web.routes.pages import add_page_routes
 
 if TYPE_CHECKING:
     from imjoy_engine.files import WorkspaceFiles
@@ -129,7 +129,7 @@ def build_worker_app(context: Context) -> web.Application:
 
 def build_node_app(context: Context, cluster: ClusterLauncher, files: WorkspaceFiles) -> web.Application:
     """Return what answers the nodes of a cluster, and their workers."""
-    from imjoy_engine.web.nodes import add_node_route, add_signed_routes
+    from imjoy_engine.web.routes.nodes import add_node_route, add_signed_routes
 
     app = _guarded(context, WORKER_ROUTES)
     add_node_route(app, cluster)

@@ -17,7 +17,7 @@ from aiohttp.http import WSMessage, WSMsgType
 
 from imjoy_engine.plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
 from imjoy_engine.plugins.registry import Registry
-from imjoy_engine.web.socket import Socket
+from imjoy_engine.sockets.socket import Socket
 
 log = logging.getLogger("imjoy.engine.web")
 

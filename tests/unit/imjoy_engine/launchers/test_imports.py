@@ -16,7 +16,7 @@ def test_an_engine_without_a_cluster_imports_nothing_of_one() -> None:
     assert not loaded & {
         *ours,
         "imjoy_engine.cluster_trial",
-        "imjoy_engine.web.nodes",
+        "imjoy_engine.web.routes.nodes",
         "distributed",
         "dask",
         "cryptography",

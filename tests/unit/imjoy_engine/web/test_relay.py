@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from imjoy_engine.plugins.lifecycle import DONE, ENDED, Link, Plugin
 from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.sockets.socket import FRAME_BYTES, Socket
 from imjoy_engine.web.relay import (
     LOST,
     PINGS_BEFORE_SILENCE,
@@ -26,7 +27,6 @@ from imjoy_engine.web.relay import (
     serve_client,
     serve_worker,
 )
-from imjoy_engine.web.socket import FRAME_BYTES, Socket
 
 LIMIT = 200
 SECONDS = 20

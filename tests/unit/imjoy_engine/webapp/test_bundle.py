@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.web.pages import STATIC
+from imjoy_engine.web.routes.pages import STATIC
 from imjoy_engine.webapp.bundle import bundle
 
 NODE = shutil.which("node")

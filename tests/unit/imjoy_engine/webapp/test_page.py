@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.web.pages import STATIC
+from imjoy_engine.web.routes.pages import STATIC
 from imjoy_engine.webapp import fetch
 
 NODE = shutil.which("node")

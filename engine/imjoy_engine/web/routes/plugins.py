@@ -17,10 +17,10 @@ from imjoy_engine.auth import bearer, same_secret
 from imjoy_engine.plugins.events import Event
 from imjoy_engine.plugins.lifecycle import DONE, Plugin
 from imjoy_engine.plugins.reading import PluginReader
+from imjoy_engine.sockets.socket import Socket
 from imjoy_engine.web.bodies import MAX_BODY_BYTES, read_pieces
 from imjoy_engine.web.context import CONTEXT
 from imjoy_engine.web.relay import REPLACED, Limits, hold_socket, serve_client, serve_worker
-from imjoy_engine.web.socket import Socket
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 MAX_GRACE_SECONDS = 600.0

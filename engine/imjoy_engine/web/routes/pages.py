@@ -19,7 +19,7 @@ from imjoy import __version__
 from imjoy_engine.settings import Settings
 from imjoy_engine.web.proxied import Proxies
 
-STATIC = Path(__file__).resolve().parent.parent / "webapp" / "static"
+STATIC = Path(__file__).resolve().parents[2] / "webapp" / "static"
 EXAMPLES = STATIC.parent / "examples"
 PLUGIN_FILE = "imjoy-engine.imjoy.html"
 ENGINE_FRAME = "engine-frame.html"

@@ -7,9 +7,9 @@ from aiohttp import hdrs, web
 from imjoy_engine.auth import bearer
 from imjoy_engine.files import WorkspaceFiles
 from imjoy_engine.launchers.cluster import NODE_SUBPROTOCOL, ClusterLauncher
+from imjoy_engine.sockets.socket import Socket
 from imjoy_engine.web.context import API
-from imjoy_engine.web.files import FILES, SIGNED_ROUTES
-from imjoy_engine.web.socket import Socket
+from imjoy_engine.web.routes.files import FILES, SIGNED_ROUTES
 
 LAUNCHER = web.AppKey("launcher", ClusterLauncher)
 

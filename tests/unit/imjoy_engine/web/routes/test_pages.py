@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from imjoy.model.layout import Layout
 from imjoy_engine.auth import Gate
 from imjoy_engine.settings import Settings
-from imjoy_engine.web.pages import add_page_routes, engine_plugin_source
+from imjoy_engine.web.routes.pages import add_page_routes, engine_plugin_source
 from imjoy_engine.webapp.fetch import pinned_packages
 
 Client = TestClient[web.Request, web.Application]

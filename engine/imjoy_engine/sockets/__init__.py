@@ -1,0 +1,1 @@
+"""The engine's end of a WebSocket, for pages, workers and nodes alike."""
