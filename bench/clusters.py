@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imjoy_engine.client import Connection, EngineClient
 from imjoy_engine.environments.store.store import EnvironmentStore
+from imjoy_engine.terminal.client import Connection, EngineClient
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.kit import slurm as kit

@@ -30,7 +30,7 @@ import numpy
 import psutil
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
-from imjoy_engine.client import Connection, EngineClient
+from imjoy_engine.terminal.client import Connection, EngineClient
 
 MIB = 1 << 20
 KIB = 1 << 10

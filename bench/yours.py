@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from imjoy.model.layout import Layout
-from imjoy_engine.client import EngineClient
 from imjoy_engine.environments.builders.venv_env import build_venv
 from imjoy_engine.environments.existing.records import ExistingEnvironments
+from imjoy_engine.terminal.client import EngineClient
 
 TOKEN = "a-token-of-the-benchmark"
 SOURCE = """

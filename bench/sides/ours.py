@@ -6,7 +6,7 @@ from typing import Any
 
 from driver import Driver, main
 
-from imjoy_engine.client import Connection, EngineClient
+from imjoy_engine.terminal.client import Connection, EngineClient
 
 PLUGIN = """<config lang="json">
 {"name": "Bench", "type": "native-python", "version": "0.1.0", "api_version": "0.1.8"}

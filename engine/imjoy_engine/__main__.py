@@ -162,7 +162,8 @@ def serve(settings: Settings) -> int:
     try:
         defer_aiohttp_client()
         gc.disable()  # until we answer: nothing of what is imported can be given back, and looking takes 8 of 150 ms
-        from imjoy_engine import logs, server
+        from imjoy_engine import server
+        from imjoy_engine.workspace import logs
 
         if settings.env:
             from imjoy_engine.environments.existing.records import ExistingEnvironments
@@ -243,7 +244,7 @@ def main(argv: list[str] | None = None) -> int:
         return fetch(Layout(prefix=Path(), workspace=options.workspace.absolute()))
     # imjoy-rpc sends its log to standard output, which is for our lines, unless there is somebody else to take it.
     logging.getLogger().addHandler(logging.NullHandler())
-    from imjoy_engine.run import run_command
+    from imjoy_engine.terminal.run import run_command
 
     return run_command(options, os.environ)
 

@@ -18,8 +18,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.gallery import Gallery
 from imjoy_engine.webapp.fetch import ensure_webapp
+from imjoy_engine.workspace.gallery import Gallery
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_FLAGS = [

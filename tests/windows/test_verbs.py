@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from imjoy_engine.client import EngineClient
+from imjoy_engine.terminal.client import EngineClient
 from tests.windows.conftest import EXAMPLES, Done, Windows, wait_for
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from imjoy_engine.web.routes.files import FILES, add_file_routes
 from imjoy_engine.web.routes.pages import add_page_routes
 
 if TYPE_CHECKING:
-    from imjoy_engine.files import WorkspaceFiles
     from imjoy_engine.launchers.cluster import ClusterLauncher
+    from imjoy_engine.workspace.files import WorkspaceFiles
 
 DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from imjoy_engine.client import Connection, EngineClient
 from imjoy_engine.environments.store.store import EnvironmentStore
+from imjoy_engine.terminal.client import Connection, EngineClient
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = [str(ROOT / "bootstrap"), str(ROOT / "engine")]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule, run_state_machine_as_test
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.client import Connection
+from imjoy_engine.terminal.client import Connection
 
 from .conftest import RunningEngine, serve
 from .holding import SETTLE_SECONDS, comes_back_to, held

@@ -21,7 +21,7 @@ from tests.kit.tunnel import Tunnel
 from imjoy.engines.running import Condition, find_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
-from imjoy_engine.client import Connection, EngineClient
+from imjoy_engine.terminal.client import Connection, EngineClient
 
 from .conftest import RunningEngine, StartEngine, new_workspace, serve
 from .holding import nothing_kept
@@ -137,7 +137,7 @@ def test_a_client_that_slept_for_long_finds_its_call_ended(start_engine: StartEn
     program = """
 import asyncio, sys
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.client import EngineClient
+from imjoy_engine.terminal.client import EngineClient
 
 async def main(url, token, plugin):
     connection = await EngineClient(url, token).connect(plugin, {}, timeout=30)

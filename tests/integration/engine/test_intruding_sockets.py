@@ -306,7 +306,7 @@ def test_nothing_secret_stands_in_a_command_line_a_log_or_a_plugin_s_environment
     engine = start_engine("--tls", "--debug", env={"IMJOY_ENGINE_TOKEN": "a-token-of-this-very-test"})
     state = json.loads((engine.workspace / ".imjoy" / "engine.json").read_text())
     key = (engine.workspace / ".imjoy" / "tls" / "key.pem").read_text().splitlines()[1]
-    from imjoy_engine.client import EngineClient
+    from imjoy_engine.terminal.client import EngineClient
 
     client = EngineClient(engine.url, engine.token, state["certificate"])
 

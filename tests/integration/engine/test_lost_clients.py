@@ -21,7 +21,7 @@ QUICK = ("--silence", "0.9", "--force-quit-timeout", "0.5")
 ECHO = "import os\napi.export({'echo': lambda value: value, 'pid': os.getpid})"
 UPLOADER = """
 import asyncio, sys
-from imjoy_engine.client import EngineClient
+from imjoy_engine.terminal.client import EngineClient
 
 async def main(url, token, plugin):
     connection = await EngineClient(url, token).connect(plugin, {}, timeout=30)

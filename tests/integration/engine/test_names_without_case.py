@@ -13,7 +13,7 @@ from imjoy.provision.records.record import begin_record, install_lock, read_stat
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of
 from imjoy_engine.environments.store.inventory import list_environments
 from imjoy_engine.environments.store.usage import note_running
-from imjoy_engine.files import WorkspaceFiles
+from imjoy_engine.workspace.files import WorkspaceFiles
 
 
 def imjoy(*words: object) -> str:

@@ -15,7 +15,7 @@ import pytest
 from tests.kit.proxies import PATH, Proxy, free_port, start_proxy
 
 from imjoy.effects.network.tls import http_connection
-from imjoy_engine.client import EngineClient
+from imjoy_engine.terminal.client import EngineClient
 
 from .conftest import RunningEngine, StartEngine, plugin_source
 

@@ -23,9 +23,9 @@ from tests.kit import slurm as kit
 from tests.kit.slurm import NODES, Slurm
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.client import EngineClient
 from imjoy_engine.launchers import Resources
 from imjoy_engine.launchers.slurm import Slurm as BackEnd
+from imjoy_engine.terminal.client import EngineClient
 from imjoy_engine.worker.websocket import SocketRefused, open_socket
 
 from .conftest import ROOT, RunningEngine, StartEngine, plugin_source

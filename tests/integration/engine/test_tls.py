@@ -22,8 +22,8 @@ from imjoy.engines.running import Condition, find_engine, read_state
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.certificates import certificate_for
-from imjoy_engine.client import EngineClient
 from imjoy_engine.settings import Settings
+from imjoy_engine.terminal.client import EngineClient
 
 from .conftest import RunningEngine, StartEngine, plugin_source
 

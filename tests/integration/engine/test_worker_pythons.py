@@ -14,10 +14,10 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine import server
-from imjoy_engine.client import EngineClient
 from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.environments.store.store import Progress
 from imjoy_engine.settings import Settings
+from imjoy_engine.terminal.client import EngineClient
 
 from .conftest import plugin_source
 

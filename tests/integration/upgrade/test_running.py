@@ -10,7 +10,7 @@ from tests.integration.engine.conftest import plugin_source
 from tests.integration.upgrade.terminal import Terminal
 from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Machine, installed_commit
 
-from imjoy_engine.client import EngineClient
+from imjoy_engine.terminal.client import EngineClient
 
 pytestmark = pytest.mark.timeout(600)
 IDLE = "class Plugin:\n    def setup(self):\n        pass\n\napi.export(Plugin())\n"

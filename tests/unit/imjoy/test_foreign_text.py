@@ -20,7 +20,7 @@ from imjoy.cli.plugin import interface
 from imjoy.cli.plugin.pictures import Thumbnail, picture_of, png_of
 from imjoy.model.errors import ImJoyError
 from imjoy.provision.steps.commands import _show
-from imjoy_engine.logs import PlainLines
+from imjoy_engine.workspace.logs import PlainLines
 
 PACKAGE = Path(imjoy.__file__).parent
 # The planner has a printer of its own (with the standard library alone), and the first version's words are its own.

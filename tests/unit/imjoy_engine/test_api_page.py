@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from imjoy_engine.terminal_api import ABSENT, FILE_PICKERS, IGNORED, TerminalApi
+from imjoy_engine.terminal.api import ABSENT, FILE_PICKERS, IGNORED, TerminalApi
 from imjoy_engine.worker.absent import WITHOUT_APP
 from imjoy_engine.worker.plugin_api import local_api
 

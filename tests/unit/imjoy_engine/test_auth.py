@@ -23,7 +23,7 @@ from imjoy_engine.auth import (
     same_secret,
     stored_token,
 )
-from imjoy_engine.files import WorkspaceFiles
+from imjoy_engine.workspace.files import WorkspaceFiles
 
 TOKEN = "t" * 43
 

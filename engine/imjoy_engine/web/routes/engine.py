@@ -14,10 +14,10 @@ from imjoy import __version__
 from imjoy.effects.machine.own_command import COMMAND_VARIABLE
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.auth import bearer, proof, renewal_proof, same_secret
-from imjoy_engine.logs import log_error
 from imjoy_engine.web.context import CONTEXT
 from imjoy_engine.web.guard import answer_late, take_stored_token
 from imjoy_engine.web.relay import REPLACED, STOPPING, hold_socket
+from imjoy_engine.workspace.logs import log_error
 
 NONCE = re.compile(r"[0-9a-f]{16,64}")
 

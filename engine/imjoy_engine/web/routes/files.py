@@ -12,10 +12,10 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import API
 from imjoy_engine.web.proxied import Proxies
+from imjoy_engine.workspace.files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
 
 DEFAULT_WORKSPACE = "default"
 CHUNK_BYTES = 1 << 20

@@ -12,9 +12,9 @@ from typing import TypeVar
 from aiohttp import web
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.gallery import Gallery
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import CONTEXT
+from imjoy_engine.workspace.gallery import Gallery
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ import asyncio
 from aiohttp import web
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.named_workspaces import NamedWorkspaces
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import CONTEXT
+from imjoy_engine.workspace.named_workspaces import NamedWorkspaces
 
 
 def _workspaces(request: web.Request) -> NamedWorkspaces:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from imjoy_engine.auth import bearer
-from imjoy_engine.files import WorkspaceFiles
 from imjoy_engine.launchers.cluster import NODE_SUBPROTOCOL, ClusterLauncher
 from imjoy_engine.sockets.socket import Socket
 from imjoy_engine.web.context import API
 from imjoy_engine.web.routes.files import FILES, SIGNED_ROUTES
+from imjoy_engine.workspace.files import WorkspaceFiles
 
 LAUNCHER = web.AppKey("launcher", ClusterLauncher)
 

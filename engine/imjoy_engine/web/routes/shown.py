@@ -6,8 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from imjoy_engine.shown import ShownPages
 from imjoy_engine.web.context import CONTEXT
+from imjoy_engine.workspace.shown import ShownPages
 
 
 def _pages(request: web.Request) -> ShownPages:

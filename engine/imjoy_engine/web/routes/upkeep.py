@@ -14,8 +14,8 @@ from aiohttp import web
 from imjoy.effects.processes.process import module_command, spawn
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
-from imjoy_engine.logs import last_records
 from imjoy_engine.web.context import CONTEXT
+from imjoy_engine.workspace.logs import last_records
 
 LOG_RECORDS = 500
 EXAMINATION_SECONDS = 90.0  # its own checks have 20 s each, most of them side by side

@@ -15,7 +15,7 @@ import pytest
 from imjoy import render
 from imjoy.cli.plugin.interface import TerminalInterface
 from imjoy.cli.plugin.pictures import PNG, SEQUENCES, Thumbnail, picture_of, png_of, protocol_of, thumbnail
-from imjoy_engine import npy
+from imjoy_engine.terminal import npy
 
 
 def saved(folder: Path, dtype: str, shape: tuple[int, ...], *values: float) -> dict[str, object]:

@@ -15,10 +15,10 @@ import pytest
 
 from imjoy.effects.machine import awake
 from imjoy.model.project import TOKEN_VARIABLE, URL_VARIABLE
-from imjoy_engine import run
-from imjoy_engine.client import EngineClient
 from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.environments.store import store
+from imjoy_engine.terminal import run
+from imjoy_engine.terminal.client import EngineClient
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the double is a script of the shell")
 

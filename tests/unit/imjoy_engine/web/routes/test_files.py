@@ -15,9 +15,9 @@ from aiohttp import web
 from yarl import URL
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.files import PARTIAL_SUFFIX
 from imjoy_engine.web.errors import error_response
 from imjoy_engine.web.routes.files import add_file_routes
+from imjoy_engine.workspace.files import PARTIAL_SUFFIX
 
 MAX_UPLOAD_BYTES = 5_000_000
 

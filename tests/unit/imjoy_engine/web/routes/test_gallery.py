@@ -10,8 +10,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.gallery import PublicList
 from imjoy_engine.web.routes import gallery as module
+from imjoy_engine.workspace.gallery import PublicList
 
 
 class Slow:

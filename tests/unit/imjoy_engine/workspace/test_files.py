@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.files import MAX_URL_SECONDS, PARTIAL_SUFFIX, WorkspaceFiles, windows_path
+from imjoy_engine.workspace.files import MAX_URL_SECONDS, PARTIAL_SUFFIX, WorkspaceFiles, windows_path
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file names and links of POSIX systems")
 

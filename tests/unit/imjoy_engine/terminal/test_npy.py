@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imjoy_engine import npy
+from imjoy_engine.terminal import npy
 
 numpy = pytest.importorskip("numpy")
 

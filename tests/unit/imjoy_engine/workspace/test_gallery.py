@@ -14,8 +14,8 @@ from tests.kit.manifest_server import MANIFEST, ManifestServer, manifest_server
 
 from imjoy.effects.disk.files import write_private
 from imjoy.model.errors import ImJoyError
-from imjoy_engine import gallery as module
-from imjoy_engine.gallery import PUBLIC_URL, Gallery, PublicList, PublicPlugin, read_manifest
+from imjoy_engine.workspace import gallery as module
+from imjoy_engine.workspace.gallery import PUBLIC_URL, Gallery, PublicList, PublicPlugin, read_manifest
 
 RAW = "https://raw.example.org/team/plugins/master/manifest.imjoy.json"
 

@@ -9,7 +9,7 @@ import pytest
 
 WAITING_FOR_ANSWERS = """
 import asyncio
-from imjoy_engine.run import Answers
+from imjoy_engine.terminal.run import Answers
 
 async def wait():
     number, answer = Answers().expect()

@@ -11,7 +11,7 @@ from imjoy_engine.worker.absent import WINDOW_TYPE, WITHOUT_APP
 
 if TYPE_CHECKING:
     from imjoy_engine.plugin_files.manifest import PluginFile
-    from imjoy_engine.run import Answers, Values
+    from imjoy_engine.terminal.run import Answers, Values
 
 CLIENT = "`imjoy run`"
 TOLD = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.run import PNG, Values
+from imjoy_engine.terminal.run import PNG, Values
 
 ARRAY = {"_rtype": "ndarray", "_rvalue": b"\x01\x02", "_rshape": (2,), "_rdtype": "uint8"}
 

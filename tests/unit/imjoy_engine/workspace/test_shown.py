@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine import shown
-from imjoy_engine.shown import Entry, ShownPages
+from imjoy_engine.workspace import shown
+from imjoy_engine.workspace.shown import Entry, ShownPages
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from unittest.mock import Mock
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine import named_workspaces
-from imjoy_engine.named_workspaces import NamedWorkspaces
-from imjoy_engine.shown import Entry
+from imjoy_engine.workspace import named_workspaces
+from imjoy_engine.workspace.named_workspaces import NamedWorkspaces
+from imjoy_engine.workspace.shown import Entry
 
 
 @pytest.fixture

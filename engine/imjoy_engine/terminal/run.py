@@ -25,10 +25,10 @@ from imjoy.effects.machine.home import typed_path
 from imjoy.effects.machine.streams import own_input
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import CERTIFICATE_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
-from imjoy_engine import npy
-from imjoy_engine.client import Connection, EngineClient
 from imjoy_engine.plugin_files.encoding import read_plugin_text
-from imjoy_engine.terminal_api import TerminalApi
+from imjoy_engine.terminal import npy
+from imjoy_engine.terminal.api import TerminalApi
+from imjoy_engine.terminal.client import Connection, EngineClient
 
 if TYPE_CHECKING:
     from imjoy_engine.plugin_files.manifest import PluginFile
