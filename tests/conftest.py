@@ -15,6 +15,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.kit.isolation import is_shared, move_to
+
 pytest_plugins = ["tests.kit.a_mac", "tests.kit.fixtures"]
 
 # How long an example takes is the machine's matter, not a property of the code.
@@ -29,23 +31,8 @@ for ignored in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
-ROOT = Path(__file__).resolve().parents[1]
-REAL_HOME = Path.home()
 LEAK_GRACE_SECONDS = 10
 """An engine may give a plugin five seconds to end."""
-# They decide where tools keep caches or settings, or whether a browser opens; tests set what they need.
-SETTINGS_OF_THE_MACHINE = (
-    "BROWSER",
-    "CI",
-    "DISPLAY",
-    "FORCE_COLOR",
-    "IMJOY_ENGINE_TOKEN",
-    "IMJOY_PREFIX",
-    "IMJOY_WORKSPACE",
-    "NO_COLOR",
-    "WAYLAND_DISPLAY",
-)
-
 
 FAILED = pytest.StashKey[bool]()
 
@@ -67,25 +54,7 @@ def home(
     It is deleted, as an install takes 500 MB of it, unless the test failed.
     """
     folder = tmp_path_factory.mktemp("home")
-    for name in ("HOME", "USERPROFILE"):
-        monkeypatch.setenv(name, str(folder))
-    for name, part in (
-        ("XDG_CONFIG_HOME", ".config"),
-        ("XDG_DATA_HOME", ".local/share"),
-        ("XDG_STATE_HOME", ".local/state"),
-        ("APPDATA", "AppData/Roaming"),
-        ("LOCALAPPDATA", "AppData/Local"),
-    ):
-        monkeypatch.setenv(name, str(folder / part))
-    for name in SETTINGS_OF_THE_MACHINE:
-        monkeypatch.delenv(name, raising=False)
-    packages = [str(ROOT / "bootstrap"), str(ROOT / "engine")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(packages))
-    # The caches of pip, uv, npm and pyenv stay the machine's: they hold nothing of the person's, and cost minutes.
-    monkeypatch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR", str(REAL_HOME / ".cache" / "uv")))
-    monkeypatch.setenv("PIP_CACHE_DIR", os.environ.get("PIP_CACHE_DIR", str(REAL_HOME / ".cache" / "pip")))
-    monkeypatch.setenv("NPM_CONFIG_CACHE", os.environ.get("NPM_CONFIG_CACHE", str(REAL_HOME / ".npm")))
-    monkeypatch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT", str(REAL_HOME / ".pyenv")))
+    move_to(folder, monkeypatch)
     yield folder
     if not request.node.stash.get(FAILED, False):
         shutil.rmtree(folder, ignore_errors=True)
@@ -131,9 +100,10 @@ def processes_of(home: Path, before: frozenset[int]) -> list[psutil.Process]:
 
 
 def is_ours(process: psutil.Process) -> bool:
-    """Whether we, or what we started, have started a process."""
+    """Whether we, or what we started, have started a process, and not for several tests."""
     try:
-        return os.getpid() in (each.pid for each in process.parents())
+        parents = [each.pid for each in process.parents()]
+        return os.getpid() in parents and not is_shared(process.pid, *parents)
     except (psutil.Error, OSError):
         return False
 

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
+from tests.kit.isolation import move_to, shared
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.webapp.fetch import ensure_webapp
@@ -140,14 +141,32 @@ def engine(start_engine: StartEngine) -> Engine:
     return start_engine("--serve")
 
 
-@pytest.fixture
-def browser() -> Iterator[Any]:
+@contextmanager
+def start_playwright(home: Path) -> Iterator[Playwright]:
+    """Start what drives browsers, to all of which ``home`` is the home; skip where there is none to drive."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patch:
+            move_to(home, patch)
+            playwright = running.enter_context(sync_playwright())
+        yield playwright
+
+
+# As long as it is there no test may have an asyncio loop of its own: so it ends with the file.
+@pytest.fixture(scope="module")
+def playwright(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playwright]:
+    """What starts browsers."""
+    with shared(start_playwright(tmp_path_factory.mktemp("home-of-browsers"))) as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A Chromium for all tests of a file; each has a profile of its own in it."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Playwright, expect
 from tests.kit import slurm as kit
 from tests.kit.slurm import Slurm
 
 from imjoy_engine.environments.store.store import EnvironmentStore
 
-from .conftest import App, Engine, StartEngine
+from .conftest import CHROMIUM, CHROMIUM_FLAGS, App, Engine, StartEngine, start_playwright
 
 pytestmark = pytest.mark.skipif(bool(kit.why_not()), reason=kit.why_not())
 PLUGIN = """
@@ -31,6 +31,21 @@ class Far:
 api.export(Far())
 </script>
 """
+
+
+@pytest.fixture
+def playwright(slurm: Slurm, home: Path) -> Iterator[Playwright]:
+    """What starts browsers, on the login node."""
+    with start_playwright(home) as playwright:
+        yield playwright
+
+
+@pytest.fixture
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A Chromium on the login node."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

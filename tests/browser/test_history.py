@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import run
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Playwright, expect
 
 from imjoy.effects.network.tls import http_connection
 from imjoy.engines.welcome import write_welcome_page
@@ -21,17 +22,17 @@ from .conftest import CHROMIUM, CHROMIUM_FLAGS, App, Engine, StartEngine
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
     """Return the folder of a browser's profile, which stays when the browser has closed."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
     return tmp_path / "profile"
 
 
 @pytest.fixture
-def open_profile(profile: Path) -> Iterator[Any]:
-    """Return a function that opens the profile in a browser with a window's history file, which it closes again."""
-    with sync_playwright() as playwright:
-        yield lambda: playwright.chromium.launch_persistent_context(
-            profile, executable_path=CHROMIUM, args=CHROMIUM_FLAGS, ignore_https_errors=True
+def open_profile(profile: Path, playwright: Playwright) -> Iterator[Any]:
+    """Return a function that opens the profile in a browser with a window's history file, and close what is open."""
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(
+            playwright.chromium.launch_persistent_context(
+                profile, executable_path=CHROMIUM, args=CHROMIUM_FLAGS, ignore_https_errors=True
+            )
         )
 
 

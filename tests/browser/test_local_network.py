@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 from imjoy_engine.certificates import passing_certificate
 from imjoy_engine.webapp.fetch import library_files
@@ -91,20 +91,17 @@ def profile_options() -> dict[str, object]:
 
 
 @pytest.fixture
-def browser(site: Site) -> Iterator[Any]:
+def browser(site: Site, playwright: Playwright) -> Iterator[Browser]:
     """A Chromium to which the app's ports are on the internet, and which enforces what Chrome does since 142."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
     public = ",".join(f"127.0.0.1:{port}=public" for port in site.ports)
     flags = [
         "--enable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets,LocalNetworkAccessForSubframeNavigations",
         f"--ip-address-space-overrides={public}",
         "--host-resolver-rules=MAP localhost 127.0.0.1",
     ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

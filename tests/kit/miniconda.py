@@ -15,6 +15,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,7 +149,10 @@ def changed_files(root: Path) -> list[str]:
 
 def make_base(folder: Path, channel: CondaChannel, packages: Path, python: str) -> Miniconda:
     """Install Python, pip and the double of conda into ``folder``, from the channel; ``packages`` is a cache."""
-    asyncio.run(_install(folder, channel, packages, ["python=" + python, f"conda={CONDA_VERSION}"]))
+    installing = _install(folder, channel, packages, ["python=" + python, f"conda={CONDA_VERSION}"])
+    # In a thread, as in this one a loop may run: Playwright's.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, installing).result()
     (folder / "CACHEDIR.TAG").unlink()  # conda writes none
     # The base is kept for later runs, whose channel is another folder; an installer's records name where it was built.
     for record in (folder / "conda-meta").glob("*.json"):
