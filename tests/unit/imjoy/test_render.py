@@ -133,7 +133,7 @@ class Terminal(io.StringIO):
         return True
 
 
-PATH = f"/home/ada/{'a-rather-long-name-of-a-folder/' * 3}engine.log"
+PATH = str(Path(f"/home/ada/{'a-rather-long-name-of-a-folder/' * 3}engine.log"))
 PROSE = (
     f"Some words that are long enough to be broken, then {PATH} and as many words after it, until the end."
 )
