@@ -413,6 +413,8 @@ function Invoke-Planner {
     $first = @($first | Where-Object { $_ })
     & $python @first -I -B -c $HandOver $Door.Place install
     $Door.Code = $LASTEXITCODE
+    # STATUS_CONTROL_C_EXIT: Ctrl-C came before Python could hear it.
+    if ($Door.Code -eq -1073741510) { $Door.Code = $ExitCodes.Interrupted }
     if ($Door.Code -eq 93) { Stop-Door 'source.not_imjoy' $ExitCodes.Refused "$($Door.Place) is not imjoy, or an imjoy of before 0.12" '' 'give a wheel, a checkout''s folder or a git url: -From SOURCE' }
 }
 
@@ -432,6 +434,24 @@ function Invoke-Door([string]$Here) {
     }
     Find-Source $Here
     Invoke-Planner
+}
+
+# Takes away what is temporary, and gives back what was set. Safe to repeat.
+function Close-Door {
+    # A scanner may hold a file for a moment.
+    foreach ($folder in $Door.Folders) {
+        for ($attempt = 1; $attempt -le 5 -and (Test-Path -LiteralPath $folder); $attempt++) {
+            Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+            if (Test-Path -LiteralPath $folder) { Start-Sleep -Milliseconds 200 }
+        }
+    }
+    Set-Environment $kept
+    [Net.ServicePointManager]::SecurityProtocol = $protocols
+    if ($encoding) { try { [Console]::OutputEncoding = $encoding } catch { $null = $_ } }
+    $global:LASTEXITCODE = $Door.Code
+    # After Ctrl-C nothing below runs. What was started for this script alone ends with its code.
+    $line = "$([Environment]::GetCommandLineArgs())"
+    if ($file -and $Door.Code -eq $ExitCodes.Interrupted -and $line -match ' [-/]fi?l?e? ' -and $line -notmatch ' [-/]noe') { $Host.SetShouldExit($Door.Code) }
 }
 
 function Invoke-Main {
@@ -472,20 +492,10 @@ function Invoke-Main {
             Stop-Door 'host.system' $ExitCodes.Refused 'this script knows Windows, and this is another system' '' "curl -fsSL $ProjectUrl/raw/HEAD/install.sh | bash"
         } else { Invoke-Door $(if ($file) { Split-Path -Parent $file } else { '' }) }
     } catch { Write-Failure $_ } finally {
-        # Ctrl-C comes here too, and only here. A scanner may hold a file for a moment.
-        foreach ($folder in $Door.Folders) {
-            for ($attempt = 1; $attempt -le 5 -and (Test-Path -LiteralPath $folder); $attempt++) {
-                Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
-                if (Test-Path -LiteralPath $folder) { Start-Sleep -Milliseconds 200 }
-            }
-        }
-        Set-Environment $kept
-        [Net.ServicePointManager]::SecurityProtocol = $protocols
-        if ($encoding) { try { [Console]::OutputEncoding = $encoding } catch { $encoding = $null } }
-        $global:LASTEXITCODE = $Door.Code
-        # After Ctrl-C nothing below runs. What was started for this script alone ends with its code.
-        $line = "$([Environment]::GetCommandLineArgs())"
-        if ($file -and $Door.Code -eq $ExitCodes.Interrupted -and $line -match ' [-/]fi?l?e? ' -and $line -notmatch ' [-/]noe') { $Host.SetShouldExit($Door.Code) }
+        # Ctrl-C comes here too, and only here. It may do so late, as the planner hears it as well and may have ended by
+        # then; that ends the first clean-up, and cannot end the second.
+        $closed = $false
+        try { Close-Door; $closed = $true } finally { if (-not $closed) { $Door.Code = $ExitCodes.Interrupted; Close-Door } }
     }
     # Where there is no file, as under iex, leaving would close the window of whoever typed the line.
     if ($file) { exit $Door.Code }

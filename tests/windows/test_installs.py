@@ -98,6 +98,16 @@ def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
         undone.unlink(missing_ok=True)
 
 
+def test_ctrl_c_that_comes_when_the_planner_has_ended_leaves_nothing_and_ends_with_130(
+    windows: Windows, double: str, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    terminal = on_terminal("pwsh", *windows.door(), "-From", double, "-Start", "--", "hold")
+    terminal.expect("the planner is gone")
+    terminal.type("\x03")
+    assert terminal.wait() == 130, terminal.text
+    assert not doors_left(windows)
+
+
 STEPS = {
     "the lock": ".JoyApp.imjoy/lock/owner",
     "the installer at work": "JoyApp/conda/.installer.info",
