@@ -32,7 +32,7 @@ Fixtures, for every test (``tests/kit/fixtures.py``):
     A server for the folder ``mirror.folder`` that misbehaves as the first part of the path says; see
     :mod:`tests.kit.mirror`.
 ``wheel``
-    A wheel of this checkout, built once a session.
+    A wheel of this checkout, built once a run.
 
 ``python -m tests.kit FOLDER`` makes the installers and the channel in a folder, for the tests of the shell.
 """

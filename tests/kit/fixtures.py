@@ -17,6 +17,7 @@ from tests.kit.channel import CondaChannel
 from tests.kit.channel_server import ChannelServer
 from tests.kit.miniconda import CONDA_VERSION, Miniconda
 from tests.kit.mirror import Mirror
+from tests.kit.once import made_once
 from tests.kit.standalone import Standalone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,9 +128,12 @@ def standalone() -> Standalone:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a wheel of this checkout, built from a copy."""
+    return made_once(tmp_path_factory, "wheel", _build_wheel)
+
+
+def _build_wheel(folder: Path) -> Path:
     from imjoy.provision.facts.source import copy_checkout
 
-    folder = tmp_path_factory.mktemp("wheel")
     copy_checkout(ROOT, folder / "source")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(folder / "source")],

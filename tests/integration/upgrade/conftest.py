@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.kit.forge import Forge
+from tests.kit.once import made_once
 from tests.kit.upgrades import Kit, Machine, make_kit, make_machine
 
 
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """Return what all machines are copied from."""
-    return make_kit(tmp_path_factory.mktemp("upgrades") / "kit")
+    return made_once(tmp_path_factory, "kit-of-upgrades", make_kit)
 
 
 @pytest.fixture
