@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from filelock import FileLock, Timeout
 
 from imjoy import __version__
+from imjoy.effects.disk.file_lock import FileLock, take_lock
 from imjoy.effects.disk.files import ensure_private_folder, give_back, make_folders, whose, write_private
 from imjoy.effects.machine.streams import own_input
 from imjoy.effects.network.addresses import HERE, LOOPBACK
@@ -143,18 +143,9 @@ def claim_workspace(settings: Settings) -> FileLock:
     try:
         make_folders(settings.workspace)
         ensure_private_folder(settings.layout.private)
-        lock = FileLock(settings.layout.engine_lock_file, mode=0o600)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ImJoyError(
-            "engine.running",
-            "An engine serves this workspace already.",
-            why=f"{settings.workspace} is locked.",
-            fix="imjoy status",
-            exit_code=ExitCode.LOCKED,
-        ) from None
-    except (OSError, NotImplementedError) as error:  # the latter is filelock's word for no locks
-        if isinstance(error, NotImplementedError) or error.errno in NO_LOCKS:
+        lock = take_lock(settings.layout.engine_lock_file)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
             raise ImJoyError(
                 "workspace.no-locks",
                 f"The disk of the workspace {settings.workspace} keeps no locks.",
@@ -168,6 +159,14 @@ def claim_workspace(settings: Settings) -> FileLock:
             f"{whose(settings.layout.private)}".rstrip(),
             fix=give_back(settings.workspace) or "imjoy doctor --fix\nimjoy start --workspace FOLDER",
         ) from error
+    if lock is None:
+        raise ImJoyError(
+            "engine.running",
+            "An engine serves this workspace already.",
+            why=f"{settings.workspace} is locked.",
+            fix="imjoy status",
+            exit_code=ExitCode.LOCKED,
+        )
     return lock
 
 

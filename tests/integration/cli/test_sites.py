@@ -143,7 +143,7 @@ def test_a_user_without_name_and_home_is_told_what_is_missing(tmp_path: Path) ->
     tree = Path("/var/tmp") / f"imjoy-{os.getpid()}"
     try:
         shutil.copytree(Path(__file__).resolve().parents[3] / "bootstrap", tree / "packages")
-        for name in ("click", "packaging", "psutil", "filelock"):
+        for name in ("click", "packaging", "psutil"):
             shutil.copytree(Path(sysconfig.get_path("purelib")) / name, tree / "packages" / name)
         (tree / "w").mkdir()
         (tree / "w").chmod(0o777)

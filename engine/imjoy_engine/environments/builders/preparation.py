@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imjoy.effects.disk.file_lock import take_lock
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import places_of
@@ -220,15 +221,10 @@ async def _run_command(
 @asynccontextmanager
 async def _alone(locks: Path, what: str) -> AsyncIterator[None]:
     """Let no other plugin, of this engine or of another one, do the same at once; ``locks`` is where the lock lies."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(locks / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.lock")
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            break
-        except Timeout:
-            await asyncio.sleep(WAIT_POLL_SECONDS)
+    file = locks / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.lock"
+    # Of the file the system tells only whether it can be locked now.
+    while (lock := take_lock(file)) is None:  # noqa: ASYNC110
+        await asyncio.sleep(WAIT_POLL_SECONDS)
     try:
         yield
     finally:

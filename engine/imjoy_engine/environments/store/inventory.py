@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imjoy.effects.disk.file_lock import take_lock
 from imjoy.effects.disk.files import read_json
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.builders.pip_part import PIP_PARTS
@@ -98,13 +99,9 @@ async def remove_environment(
     Raises:
         ImJoyError: ``env.in-use`` when a process runs in it, or builds it.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(root / f"{environment.id}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _in_use(environment, "It is being built.") from None
+    lock = take_lock(root / f"{environment.id}.lock")
+    if lock is None:
+        raise _in_use(environment, "It is being built.")
     try:
         if environment.in_use:
             raise _in_use(environment, "A plugin runs in it.")

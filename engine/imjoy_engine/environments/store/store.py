@@ -19,17 +19,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from imjoy.effects.disk.file_lock import FileLock, take_lock
 from imjoy.effects.disk.files import make_folders, read_json
 from imjoy.effects.machine.awake import kept_awake
 from imjoy.effects.machine.windows import takes_long_names
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.prefix import MARKER_NAME, interpreter_of, ready_interpreter, remove_tree
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.specs.spec import DEFAULT_ENVIRONMENT, EnvironmentSpec
 from imjoy_engine.processes.redact import redact
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
+    from imjoy_engine.environments.specs.spec import EnvironmentSpec
 
 __all__ = ["EnvironmentStore", "Progress"]
 
@@ -167,6 +167,8 @@ class EnvironmentStore:
 
     async def prepare_default(self, report: Report) -> Path:
         """Build the environment of plugins that ask for nothing; raises as ``ensure`` does."""
+        from imjoy_engine.environments.specs.spec import DEFAULT_ENVIRONMENT
+
         return await self.ensure(DEFAULT_ENVIRONMENT, report)
 
     async def _build(self, spec: EnvironmentSpec, report: Report, fill: Fill | None) -> Path:
@@ -198,25 +200,18 @@ class EnvironmentStore:
             ) from error
         return interpreter_of(prefix)
 
-    async def _lock(self, spec: EnvironmentSpec, news: Path, report: Report) -> BaseFileLock | None:
+    async def _lock(self, spec: EnvironmentSpec, news: Path, report: Report) -> FileLock | None:
         """Become the builder, or return None when another process has made the environment ready meanwhile."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(news.with_suffix(".lock"))
         last = None
-        while True:
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                heard = _read_progress(news)
-                if heard != last and heard is not None:
-                    report(heard)
-                last = heard
-                await asyncio.sleep(WAIT_POLL_SECONDS)
-                if self.ready(spec):
-                    return None
-            else:
-                return lock
+        while (lock := take_lock(news.with_suffix(".lock"))) is None:
+            heard = _read_progress(news)
+            if heard != last and heard is not None:
+                report(heard)
+            last = heard
+            await asyncio.sleep(WAIT_POLL_SECONDS)
+            if self.ready(spec):
+                return None
+        return lock
 
     async def _build_locked(
         self, spec: EnvironmentSpec, prefix: Path, report: Report, fill: Fill | None
