@@ -125,13 +125,15 @@ def say(event: str, document: Mapping[str, object]) -> None:
 
 def fetch_app(layout: Layout) -> None:
     """Make the app's files lie in the workspace; raises as ``ensure_webapp`` does."""
-    from imjoy_engine.webapp.fetch import ensure_webapp
+    from imjoy_engine.webapp.fetch import ensure_webapp, library_files
+    from imjoy_engine.webapp.verified import note_verified
 
     ensure_webapp(
         layout.webapp,
         lambda text, done, total: say("progress", {"text": text, "done": done, "total": total}),
         environ=os.environ,
     )
+    note_verified(layout.webapp, library_files(layout.webapp).values())
 
 
 def fetch(layout: Layout) -> int:
@@ -170,7 +172,10 @@ def serve(settings: Settings) -> int:
 
             ExistingEnvironments(settings.layout.existing_environments).get(settings.env)
         if settings.serve:
-            fetch_app(settings.layout)
+            from imjoy_engine.webapp.verified import is_verified
+
+            if not is_verified(settings.layout.webapp):
+                fetch_app(settings.layout)
 
         def announce(ready: server.Ready) -> None:
             logs.set_up(settings.layout.log_file, settings.debug)

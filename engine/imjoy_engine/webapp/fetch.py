@@ -12,18 +12,16 @@ import io
 import os
 import re
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from imjoy.effects.network.http import certificates
-from imjoy.effects.tools.npm import npm_registry
 from imjoy.model.errors import ExitCode, ImJoyError
+
+from imjoy_engine.webapp.verified import PACKAGES_FILE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -79,7 +77,7 @@ class Package:
 @cache
 def pinned_packages() -> tuple[Package, ...]:
     """Return the packages of ``packages.toml``."""
-    document = tomllib.loads((Path(__file__).parent / "packages.toml").read_text("utf-8"))
+    document = tomllib.loads(PACKAGES_FILE.read_text("utf-8"))
     return tuple(
         Package(
             name=entry["name"],
@@ -121,6 +119,8 @@ def ensure_webapp(root: Path, report: Report, *, environ: Mapping[str, str], cdn
     wanted = [package for package in pinned_packages() if not _is_complete(package, root)]
     if not wanted:
         return
+    from imjoy.effects.tools.npm import npm_registry
+
     registry = npm_registry(environ)
     for package in wanted:
         contents = _download(package, registry, cdn, report, environ)
@@ -152,6 +152,8 @@ def _is_complete(package: Package, root: Path) -> bool:
 def _trust_the_system(session: requests.Session, environ: Mapping[str, str]) -> None:
     """Have https trust what this system, or a variable, trusts, besides what requests carries; as pip and uv do."""
     from requests.adapters import HTTPAdapter
+
+    from imjoy.effects.network.http import certificates
 
     trusted = certificates(environ)
 
@@ -196,6 +198,8 @@ def _download(
 def _from_registry(
     session: requests.Session, package: Package, registry: str, report: Report
 ) -> dict[str, bytes]:
+    from urllib.parse import quote
+
     metadata = session.get(
         f"{registry}/{quote(package.name, safe='@')}",
         # What is needed to install, which is a small part of all that it knows.
@@ -219,6 +223,8 @@ def _from_registry(
 
 
 def _unpack(package: Package, tarball: bytes) -> dict[str, bytes]:
+    import tarfile
+
     contents = {}
     with tarfile.open(fileobj=io.BytesIO(tarball), mode="r:gz") as archive:
         for file in package.files:
