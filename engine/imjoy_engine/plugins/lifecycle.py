@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.existing.choice import Choice
-from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.environments.store.store import EnvironmentStore, Progress
 from imjoy_engine.environments.store.usage import note_running, note_use
 from imjoy_engine.launchers import Ended, Launcher, Place, Resources, Start, Worker
@@ -31,6 +29,8 @@ from imjoy_engine.plugins.output import Lines, OutputDecoder
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from imjoy_engine.environments.existing.choice import Choice
+    from imjoy_engine.environments.specs.spec import EnvironmentSpec
     from imjoy_engine.launchers.cluster_settings import ClusterSettings
     from imjoy_engine.plugin_files.manifest import Manifest, Script
     from imjoy_engine.sockets.socket import Socket

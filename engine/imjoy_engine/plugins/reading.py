@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.existing.choice import Choice
-from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.plugin_files.limits import MAX_LOCK_CHARACTERS, check_length
 from imjoy_engine.plugins.lifecycle import PluginRequest
 
 if TYPE_CHECKING:
+    from imjoy_engine.environments.existing.choice import Choice
+    from imjoy_engine.environments.specs.spec import EnvironmentSpec
     from imjoy_engine.plugin_files.manifest import Manifest, PluginFile
 
 DEFAULT_WORKSPACE = "default"
@@ -138,6 +138,7 @@ class _Unpickler(pickle.Unpickler):
     """Makes nothing but what a request is made of."""
 
     def find_class(self, module: str, name: str) -> Any:
+        from imjoy_engine.environments.existing.choice import Choice
         from imjoy_engine.environments.specs import spec
         from imjoy_engine.plugin_files import manifest
 
@@ -251,6 +252,7 @@ def _choice(
     wanted = body.get("env")
     if wanted == "" or (wanted is None and not spec.activates and not default_env):
         return None
+    from imjoy_engine.environments.existing.choice import Choice
     from imjoy_engine.environments.existing.records import ExistingEnvironments
 
     environments = ExistingEnvironments(existing)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imjoy.model.errors import ExitCode, ImJoyError
-
 from imjoy_engine.webapp.verified import PACKAGES_FILE
 
 if sys.version_info >= (3, 11):

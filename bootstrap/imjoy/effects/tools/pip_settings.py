@@ -10,8 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from configparser import Error as ConfigError
-from configparser import RawConfigParser
 from contextlib import suppress
 from pathlib import Path
 
@@ -212,11 +210,17 @@ def read_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return pip's options for installing, by their long names without dashes in front."""
     settings: dict[str, str] = {}
     for path in _pip_config_files(environ):
-        parser = RawConfigParser()
+        # pip itself will complain when it is used; uv can do without
         try:
-            parser.read(path, encoding="utf-8")
-        except (ConfigError, UnicodeDecodeError, OSError):
-            continue  # pip itself will complain when it is used; uv can do without
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        from configparser import Error as ConfigError  # most people have no such file
+        from configparser import RawConfigParser
+
+        parser = RawConfigParser()
+        with suppress(ConfigError):
+            parser.read_string(text, str(path))
         for section in _SECTIONS:
             if parser.has_section(section):
                 settings.update((_option(name), value) for name, value in parser.items(section))

@@ -7,19 +7,23 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict
 from threading import Thread
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.workspace.gallery import Gallery
+
+if TYPE_CHECKING:
+    from imjoy_engine.workspace.gallery import Gallery
 
 T = TypeVar("T")
 
 
 def _gallery(request: web.Request) -> Gallery:
+    from imjoy_engine.workspace.gallery import Gallery  # few sessions look at it
+
     return Gallery(request.app[CONTEXT].settings.layout.gallery_file)
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.workspace.named_workspaces import NamedWorkspaces
+
+if TYPE_CHECKING:
+    from imjoy_engine.workspace.named_workspaces import NamedWorkspaces
 
 
 def _workspaces(request: web.Request) -> NamedWorkspaces:
+    from imjoy_engine.workspace.named_workspaces import (
+        NamedWorkspaces,  # the page asks, not whoever starts an engine
+    )
+
     settings = request.app[CONTEXT].settings
     return NamedWorkspaces(settings.layout.named_workspaces, settings.workspace)
 

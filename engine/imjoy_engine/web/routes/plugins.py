@@ -12,7 +12,6 @@ from aiohttp import hdrs, web
 from aiohttp.http import WSMsgType
 
 from imjoy.model.errors import ImJoyError
-from imjoy.new_plugin import SUFFIX, plugin_source
 from imjoy_engine.auth import bearer, same_secret
 from imjoy_engine.plugins.events import Event
 from imjoy_engine.plugins.lifecycle import DONE, Plugin
@@ -37,6 +36,8 @@ async def start_plugin(request: web.Request) -> web.Response:
 
 async def show_template(request: web.Request) -> web.Response:
     """Hand out the file of a new plugin, as `imjoy new` writes it."""
+    from imjoy.new_plugin import SUFFIX, plugin_source
+
     name, source = plugin_source(request.query.get("name", ""))
     return web.json_response({"file": f"{name}{SUFFIX}", "source": source})
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.workspace.shown import ShownPages
+
+if TYPE_CHECKING:
+    from imjoy_engine.workspace.shown import ShownPages
 
 
 def _pages(request: web.Request) -> ShownPages:
+    from imjoy_engine.workspace.shown import ShownPages  # the page asks, not whoever starts an engine
+
     return ShownPages(request.app[CONTEXT].settings.layout.shown)
 
 
