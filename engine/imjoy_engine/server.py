@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -368,18 +368,36 @@ def open_nodes(wanted: ClusterSettings, layout: Layout, back_end: BackEnd) -> No
     return Nodes(wanted, launcher, listener, certificate, door, (host,), offered)
 
 
+class Runner(web.AppRunner):
+    """Answers, in TLS with ``tls``, by :class:`Tls` in the place of asyncio's own."""
+
+    def __init__(self, app: web.Application, tls: ssl.SSLContext | None) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            keepalive_timeout=IDLE_SECONDS,
+            auto_decompress=False,
+        )
+        self._tls = tls
+
+    @property
+    def server(self) -> Any:
+        """What makes a protocol for each connection."""
+        server, tls = super().server, self._tls
+        if server is None or tls is None:
+            return server
+        from imjoy_engine.worker.tls import Tls
+
+        return lambda: Tls(server(), tls)
+
+
 async def answer(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> web.AppRunner:
     """Begin to answer what comes to ``listener``; the runner's ``cleanup`` ends it."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        keepalive_timeout=IDLE_SECONDS,
-        auto_decompress=False,
-    )
+    runner = Runner(app, tls)
     await runner.setup()
-    await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=tls).start()
+    await web.SockSite(runner, listener, backlog=BACKLOG).start()
     return runner
 
 

@@ -176,7 +176,7 @@ class ClientSocket(asyncio.Protocol):
     def connection_lost(self, error: Optional[Exception]) -> None:
         """Report the end."""
         if not self.opened.done():
-            self.opened.set_exception(SocketRefused(0))
+            self.opened.set_exception(error or SocketRefused(0))
         if not self.closed.done():
             self.closed.set_result(self._close)
 
@@ -275,13 +275,19 @@ async def _connect(
     url: str, secret: str, subprotocol: str, tls: Any, silence: Optional[float]
 ) -> ClientSocket:
     address = parse_uri(url)
-    _, socket = await asyncio.get_event_loop().create_connection(
-        lambda: ClientSocket(url, secret, subprotocol, silence), address.host, address.port, ssl=tls
+    socket = ClientSocket(url, secret, subprotocol, silence)
+    protocol: asyncio.Protocol = socket
+    if tls is not None:
+        from .tls import Tls
+
+        protocol = Tls(socket, tls, address.host)
+    transport, _ = await asyncio.get_event_loop().create_connection(
+        lambda: protocol, address.host, address.port
     )
     try:
         await asyncio.wait([socket.opened])
     except asyncio.CancelledError:
-        socket.abort()
+        transport.abort()
         raise
     socket.opened.result()
     return socket

@@ -64,6 +64,16 @@ def test_plugins_run_over_https_with_big_arrays_and_their_workers_stay_on_loopba
             assert await connection.call("echo", [1, "two"]) == [1, "two"]
             content = bytes(range(256)) * (3 << 12)
             assert bytes(await connection.call("echo", content)) == content
+            # A file is sent otherwise than what the engine makes up, and asked for twice on one connection.
+            (engine.workspace / "default" / "numbers.bin").write_bytes(content)
+            signed = await client.request(
+                "POST", "/api/v1/files/url", {"path": "numbers.bin", "workspace": "default"}
+            )
+            files = http_connection(engine.url, certificate_of(engine), timeout=20)
+            for _ in range(2):
+                files.request("GET", urlsplit(signed["url"]).path)
+                assert files.getresponse().read() == content
+            files.close()
             process = psutil.Process(engine.process.pid)
             listening = [each.laddr for each in process.net_connections("tcp") if each.status == "LISTEN"]
             assert sorted(address.ip for address in listening) == ["127.0.0.1", "127.0.0.1"]

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import API
+from imjoy_engine.web.file_response import FileResponse
 from imjoy_engine.web.proxied import Proxies
 from imjoy_engine.workspace.files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
 
@@ -40,7 +41,7 @@ class FileSettings(Protocol):
     def max_upload(self) -> int: ...
 
 
-class _PlainFile(web.FileResponse):
+class _PlainFile(FileResponse):
     """A file as it is; aiohttp would send NAME.gz, if there is one and the client takes gzip, in the place of NAME."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from imjoy import __version__
 from imjoy_engine.settings import Settings
+from imjoy_engine.web.file_response import FileResponse
 from imjoy_engine.web.proxied import Proxies
 
 STATIC = Path(__file__).resolve().parents[2] / "webapp" / "static"
@@ -293,7 +294,7 @@ def _file(path: Path, policy: str) -> web.StreamResponse:
     content_type = content_type or "application/octet-stream"
     if content_type.startswith("text/"):
         content_type += "; charset=utf-8"
-    return web.FileResponse(
+    return FileResponse(
         path,
         headers={
             **_EVERY_PAGE,
