@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.environments.store.store import EnvironmentStore
 from imjoy_engine.terminal.client import Connection, EngineClient
 
@@ -226,7 +227,8 @@ def engine(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(environ or {})},
+        # As ``imjoy start`` has it.
+        env={**ALLOCATOR_VARIABLES, **os.environ, **(environ or {})},
     )
     assert process.stdin is not None and process.stdout is not None
     try:

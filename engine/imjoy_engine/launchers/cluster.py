@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from aiohttp import WSMsgType
 
 from imjoy.model.errors import ImJoyError
+from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.launchers import Ended, Place, Resources, Start, Watcher
 from imjoy_engine.launchers.local import INHERITED_VARIABLES, SET_VARIABLES
 from imjoy_engine.sockets.socket import Socket
@@ -270,7 +271,7 @@ class ClusterWorker:
                 {
                     "type": "start",
                     "options": list(self._start.options),
-                    "variables": {**SET_VARIABLES, **self._start.variables},
+                    "variables": {**ALLOCATOR_VARIABLES, **SET_VARIABLES, **self._start.variables},
                     "inherited": sorted(INHERITED_VARIABLES),
                     "work_dir": str(self._start.work_dir),
                 }
