@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,7 @@ LOOKS, LOOK_AGAIN_SECONDS = 6, 0.25
 TAKE_BACK_SECONDS, TAKE_BACK_TRIES = 5.0, 120
 MIB = 1 << 20
 JOB_ID = re.compile(r"^\d+$")
+SUBMITTED = re.compile(r"^(\d+)(?:;\S*)?$")  # sbatch(1), --parsable
 QUEUE_FORMAT = "%i|%T|%r|%N|%S|%e|%b"
 ENDED_BY = {
     "TIMEOUT": "cluster.time",
@@ -125,9 +127,9 @@ class Slurm:
         try:
             environ = {**self._of_jobs, **variables}
             said = await self._run(*words, *self._options, *wish.extra, text=script, environ=environ)
-            # A banner of the site may stand before it.
-            job = said.strip().splitlines()[-1].split(";")[0] if said.strip() else ""
-            if not JOB_ID.match(job):
+            # Where sbatch is a script of the site's, a banner may stand before it and more behind it.
+            jobs = [found[1] for line in said.splitlines() if (found := SUBMITTED.match(line.strip()))]
+            if not jobs:
                 raise CommandRefused(f"sbatch names no job: {said.strip()[:500]!r}")
         except CommandRefused as error:
             await self._take_back(job_name)
@@ -137,7 +139,7 @@ class Slurm:
                 why=str(error),
                 fix="Ask for what the cluster has: partition and account in cluster.toml, resources in the plugin.",
             ) from error
-        return job
+        return jobs[-1]
 
     async def _take_back(self, job_name: str) -> None:
         """Cancel a job that may be in the queue; in a while, where the controller does not answer."""
@@ -216,6 +218,7 @@ class Slurm:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=self._environ if environ is None else environ,
+                start_new_session=True,
             )
         except OSError as error:
             raise CommandRefused(f"{words[0]}: {error.strerror}") from error
@@ -225,7 +228,9 @@ class Slurm:
             raise CommandRefused(f"{words[0]} did not answer within {COMMAND_SECONDS:g} s") from None
         finally:
             if process.returncode is None:
-                process.kill()
+                # A script of the site's in its place has children, which hold our pipes.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode != 0:
             lines = complaints.decode(errors="replace").strip().splitlines() or [

@@ -618,6 +618,8 @@ def clock_that_starts_with(pipe: Path) -> Callable[[Awaitable[object], float], A
         ("", "names no job"),
         ("echo 'sbatch: error: Socket timed out' >&2; exit 1", "Socket timed out"),
         ("exec sleep 600", "did not answer within"),
+        # What the site's own script waits for holds our pipes, and ends with it.
+        ("sleep 600; echo late", "did not answer within"),
     ],
 )
 def test_a_job_that_sbatch_takes_and_does_not_name_is_taken_back(
