@@ -234,6 +234,13 @@ class ClusterWorker:
                 f"Its time on {place.node} is up in {max(1, round(left / 60))} min: save what is to be kept."
             )
 
+    async def look_whether_cancelled(self) -> None:
+        """End it where its job has left the queue as somebody cancelled it: Dask ends nothing that runs."""
+        ending = await self._launcher.back_end.explain(self.job)
+        if ending.id and not self.has_ended:
+            self._finish(Ended(None, self._launcher.error_of(self._start.name, self.job, ending)))
+            await self._send({"type": "signal", "signal": "KILL"})
+
     async def serve(self, socket: Socket) -> None:
         """Talk with the node until its worker has ended, or nothing is heard of it any more."""
         self._socket = socket
@@ -443,6 +450,8 @@ class ClusterLauncher:
             if places is not None:
                 for worker in asked:
                     worker.take_place(places.get(worker.job))
+                    if worker.connected and worker.job not in places:
+                        await worker.look_whether_cancelled()
 
     def _where(self, job: str) -> str:
         return f"{self.back_end.name} job {job}"

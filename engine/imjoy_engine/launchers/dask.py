@@ -39,6 +39,7 @@ class _Task:
     future: Any
     name: str
     wants_gpu: bool
+    connection: Any
     since: float = field(default_factory=time.monotonic)
 
 
@@ -140,7 +141,7 @@ class Dask:
                 why=str(error),
                 fix="Look whether Dask runs.",
             ) from error
-        self._tasks[key] = _Task(future, name, bool(wish.gpus))
+        self._tasks[key] = _Task(future, name, bool(wish.gpus), self._client.scheduler_comm)
         return key
 
     async def look(self) -> Mapping[str, Place] | None:
@@ -171,6 +172,9 @@ class Dask:
         if status == "error":
             return Ending("", status, str(await task.future.exception())[:500], 0)
         if status in ("cancelled", "lost"):
+            if self._client.scheduler_comm is not task.connection:
+                # Its client takes all its tasks for cancelled then; they may well run.
+                return Ending("", status, "the connection to the scheduler was lost", 0)
             return Ending("cluster.cancelled", status, f"the task is {status}", 0)
         return Ending("", status, f"the task is {status}", 0)
 

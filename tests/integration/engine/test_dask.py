@@ -344,6 +344,41 @@ def test_the_page_s_lines_about_dask_are_followed_word_by_word(workspace: Path, 
     assert "Dask job imjoy-" in json.dumps(ran)
 
 
+def cancel_from_outside(cluster: Cluster, key: str) -> None:
+    """Cancel a task as somebody else does."""
+    code = (
+        "import sys, distributed\n"
+        "with distributed.Client(sys.argv[1]) as other:\n"
+        "    other.cancel([distributed.Future(sys.argv[2], other)], force=True)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, cluster.address, key], timeout=60, check=True, capture_output=True
+    )
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["one that runs", "one that waits"])
+def test_a_task_that_somebody_cancels_is_named_and_its_process_ends(
+    start: Callable[..., RunningEngine], cluster: Cluster, play: Play, runs: bool
+) -> None:
+    engine = start()
+
+    async def scenario() -> None:
+        # No worker has a GPU.
+        plugin = await engine.start(PLUGIN, resources={} if runs else {"gpus": 1})
+        connection = await engine.client.connect(plugin["id"], {}, timeout=60) if runs else None
+        async for kind, data in engine.client.events(plugin["id"]):
+            if kind == "state" and data["place"] and (data["state"] == "ready" or not runs):
+                break
+        await asyncio.to_thread(cancel_from_outside, cluster, data["place"]["job"])
+        ended = await engine.final(plugin["id"])
+        assert (ended["state"], ended["error"]["id"]) == ("failed", "cluster.cancelled")
+        if connection is not None:
+            assert gone(ended["pid"])
+            await connection.close()
+
+    play(scenario())
+
+
 def test_a_worker_that_dies_takes_no_plugin_with_it_and_its_task_is_not_run_twice(
     start: Callable[..., RunningEngine], cluster: Cluster, play: Play
 ) -> None:
