@@ -1,8 +1,8 @@
 // What the page's modules are given: the libraries' globals, and the shapes that they pass on.
 
-import type { Part as FormPart } from "./imjoy_engine/webapp/static/app/fields.js";
-import type { Box, Part as Layout, Side } from "./imjoy_engine/webapp/static/app/layout.js";
-import type { Cluster, Wishes } from "./imjoy_engine/webapp/static/app/resources.js";
+import type { Part as FormPart } from "./imjoy_engine/webapp/static/app/plugins/fields.js";
+import type { Box, Part as Layout, Side } from "./imjoy_engine/webapp/static/app/layout/layout.js";
+import type { Cluster, Wishes } from "./imjoy_engine/webapp/static/app/plugins/resources.js";
 import type { Link } from "./imjoy_engine/webapp/static/engine/client.js";
 import type { EngineError } from "./imjoy_engine/webapp/static/engine/errors.js";
 import type { FileManager } from "./imjoy_engine/webapp/static/engine/files.js";
@@ -495,7 +495,7 @@ declare global {
         /** the tab that is being dragged, and where it would fall */
         dragged: {
             name: string;
-            target: { pane: import("./imjoy_engine/webapp/static/app/layout.js").Pane; side: Side; box: Box } | null;
+            target: { pane: import("./imjoy_engine/webapp/static/app/layout/layout.js").Pane; side: Side; box: Box } | null;
         } | null;
         loadError: Problem | null;
         loading: boolean;

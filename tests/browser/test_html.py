@@ -98,7 +98,7 @@ def test_markdown_is_shown_as_such_and_never_as_html(app: App, axe: str) -> None
 def test_windows_of_the_kinds_html_and_markdown_show_them(app: App) -> None:
     app.page.evaluate(
         """async () => {
-            const { openWindow } = await import("/static/app/windows.js");
+            const { openWindow } = await import("/static/app/layout/windows.js");
             await openWindow(null, { type: "imjoy/html", name: "Page", data: { source: "<h1>Hello</h1>" } });
             await openWindow(null, { type: "imjoy/markdown", name: "Text", data: { source: "## Hello" } });
         }"""

@@ -16,7 +16,7 @@ WINDOW = """
 <window><div class="imjoy"><p id="text">text</p><button class="primary">Go</button></div></window>
 """
 OPEN = """async () => {
-    const { openWindow } = await import("/static/app/windows.js");
+    const { openWindow } = await import("/static/app/layout/windows.js");
     await openWindow(null, { type: "Pane", name: "Pane" });
 }"""
 

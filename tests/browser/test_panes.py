@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .conftest import App
 
 OPEN = """async (names) => {
-    const { openWindow } = await import("/static/app/windows.js");
+    const { openWindow } = await import("/static/app/layout/windows.js");
     for (const name of names) await openWindow(null, { type: "imjoy/generic", name, data: `this is ${name}` });
 }"""
 

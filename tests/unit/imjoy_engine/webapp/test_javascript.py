@@ -255,7 +255,7 @@ def test_a_traceback_is_told_by_its_last_line() -> None:
     ],
 )
 def test_a_config_gets_an_api_version_that_can_be_taken_apart(config: str, wanted: str) -> None:
-    changed = evaluate("app/parse.js", f"m.withVersion({json.dumps(config)})")
+    changed = evaluate("app/plugins/parse.js", f"m.withVersion({json.dumps(config)})")
     assert isinstance(changed, str)
     assert re.sub(r"^<config[^>]*>|</config>$", "", changed) == wanted
 
@@ -290,7 +290,7 @@ GIST = "0123456789abcdef0123456789abcdef"
     ],
 )
 def test_the_file_behind_the_address_of_its_page_is_found(shown: str, file: str) -> None:
-    assert evaluate("app/addresses.js", f"m.fileAddress({json.dumps(shown)})") == file
+    assert evaluate("app/plugins/addresses.js", f"m.fileAddress({json.dumps(shown)})") == file
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_the_file_behind_the_address_of_its_page_is_found(shown: str, file: str)
     ],
 )
 def test_a_page_of_many_files_is_told(address: str, is_folder: bool) -> None:
-    assert evaluate("app/addresses.js", f"m.isFolderPage({json.dumps(address)})") == is_folder
+    assert evaluate("app/plugins/addresses.js", f"m.isFolderPage({json.dumps(address)})") == is_folder
 
 
 def test_commands_in_a_sentence_are_those_that_work_where_the_engine_was_started() -> None:
@@ -326,7 +326,7 @@ def test_what_stands_between_backticks_is_code() -> None:
 
 
 def test_records_of_text_and_numbers_are_a_table() -> None:
-    found = evaluate("app/tables.js", "m.tableOf([{a: 1, b: 'x'}, {a: null, c: true}])")
+    found = evaluate("app/results/tables.js", "m.tableOf([{a: 1, b: 'x'}, {a: null, c: true}])")
     assert found == {"columns": ["a", "b", "c"], "rows": [[1, "x", None], [None, None, True]]}
 
 
@@ -334,14 +334,20 @@ def test_records_of_text_and_numbers_are_a_table() -> None:
     "value", ["[]", "[1]", "[{a: [1]}]", "[{a: {}}]", "{a: 1}", "[{a: 1}, null]", "[{_rtype: 'x'}]"]
 )
 def test_anything_else_is_none(value: str) -> None:
-    assert evaluate("app/tables.js", f"m.tableOf({value})") is None
+    assert evaluate("app/results/tables.js", f"m.tableOf({value})") is None
 
 
 def test_a_column_is_sorted_by_size_with_what_is_missing_last() -> None:
     rows = "[[10], [null], [9], [NaN], [-1]]"
-    assert evaluate("app/tables.js", f"m.sorted({rows}, 0, false)") == [[-1], [9], [10], [None], [None]]
-    assert evaluate("app/tables.js", f"m.sorted({rows}, 0, true)")[:3] == [[10], [9], [-1]]  # type: ignore[index]
-    assert evaluate("app/tables.js", "m.sorted([['cell 10'], ['cell 9']], 0, false)") == [
+    assert evaluate("app/results/tables.js", f"m.sorted({rows}, 0, false)") == [
+        [-1],
+        [9],
+        [10],
+        [None],
+        [None],
+    ]
+    assert evaluate("app/results/tables.js", f"m.sorted({rows}, 0, true)")[:3] == [[10], [9], [-1]]  # type: ignore[index]
+    assert evaluate("app/results/tables.js", "m.sorted([['cell 10'], ['cell 9']], 0, false)") == [
         ["cell 9"],
         ["cell 10"],
     ]
@@ -349,7 +355,9 @@ def test_a_column_is_sorted_by_size_with_what_is_missing_last() -> None:
 
 def test_csv_quotes_what_has_to_be_quoted() -> None:
     table = "{columns: ['a', 'b,c'], rows: [[1.5, 'x\"y'], [null, 'two\\nlines']]}"
-    assert evaluate("app/tables.js", f"m.toCsv({table})") == 'a,"b,c"\r\n1.5,"x""y"\r\n,"two\nlines"\r\n'
+    assert (
+        evaluate("app/results/tables.js", f"m.toCsv({table})") == 'a,"b,c"\r\n1.5,"x""y"\r\n,"two\nlines"\r\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -394,7 +402,7 @@ CLUSTER = {
 def test_what_a_plugin_asks_of_a_cluster_is_said(config: object, tag: str, text: str) -> None:
     wishes = f"m.wishesOf({json.dumps(config)}, {json.dumps(tag)}, {json.dumps(CLUSTER)})"
     assert (
-        evaluate("app/resources.js", f"m.wishesText({wishes}, {json.dumps(CLUSTER)})")
+        evaluate("app/plugins/resources.js", f"m.wishesText({wishes}, {json.dumps(CLUSTER)})")
         == f"Asks SLURM for {text}"
     )
 
@@ -402,14 +410,19 @@ def test_what_a_plugin_asks_of_a_cluster_is_said(config: object, tag: str, text:
 def test_a_cluster_is_asked_for_no_more_than_it_knows() -> None:
     cluster = json.dumps({"name": "Dask", "default": {"gpus": 0}, "maximum": {}})
     wishes = f"m.wishesOf({{resources: {{cpus: 2, time: '2 h'}}}}, '', {cluster})"
-    assert evaluate("app/resources.js", f"m.wishesText({wishes}, {cluster})") == "Asks Dask for what there is"
-    assert evaluate("app/resources.js", f"m.wishFields({wishes}, {cluster}).map(({{ id }}) => id)") == [
-        "gpus"
-    ]
+    assert (
+        evaluate("app/plugins/resources.js", f"m.wishesText({wishes}, {cluster})")
+        == "Asks Dask for what there is"
+    )
+    assert evaluate(
+        "app/plugins/resources.js", f"m.wishFields({wishes}, {cluster}).map(({{ id }}) => id)"
+    ) == ["gpus"]
 
 
 def test_the_fields_have_the_maximum_in_units_that_people_write() -> None:
-    fields = evaluate("app/resources.js", f"m.wishFields({{cpus: 1, memory: ''}}, {json.dumps(CLUSTER)})")
+    fields = evaluate(
+        "app/plugins/resources.js", f"m.wishFields({{cpus: 1, memory: ''}}, {json.dumps(CLUSTER)})"
+    )
     assert fields == [
         {
             "id": "cpus",
@@ -426,10 +439,10 @@ def test_the_fields_have_the_maximum_in_units_that_people_write() -> None:
 
 def test_only_what_a_plugin_does_not_ask_for_by_itself_is_asked_for_in_its_place() -> None:
     own = "{cpus: 1, memory: '2 GB', time: '2 h'}"
-    assert evaluate("app/resources.js", f"m.changes({{cpus: 2, memory: ' 2 GB', time: ''}}, {own})") == {
-        "cpus": 2
-    }
-    assert evaluate("app/resources.js", f"m.changes({own}, {own})") is None
+    assert evaluate(
+        "app/plugins/resources.js", f"m.changes({{cpus: 2, memory: ' 2 GB', time: ''}}, {own})"
+    ) == {"cpus": 2}
+    assert evaluate("app/plugins/resources.js", f"m.changes({own}, {own})") is None
 
 
 @pytest.mark.parametrize(
@@ -443,7 +456,10 @@ def test_only_what_a_plugin_does_not_ask_for_by_itself_is_asked_for_in_its_place
     ],
 )
 def test_a_plugin_that_stays_on_the_engine_s_machine_is_known(where: object, stays: bool) -> None:
-    assert evaluate("app/resources.js", f"m.staysOnEngine({{where: {json.dumps(where)}}}, 'CPU')") is stays
+    assert (
+        evaluate("app/plugins/resources.js", f"m.staysOnEngine({{where: {json.dumps(where)}}}, 'CPU')")
+        is stays
+    )
 
 
 def text(said: str) -> dict[str, str]:
@@ -452,7 +468,7 @@ def text(said: str) -> dict[str, str]:
 
 def markdown(said: str) -> object:
     """Return how Markdown is read."""
-    return evaluate("app/markdown.js", f"m.readMarkdown({json.dumps(said)})")
+    return evaluate("app/results/markdown.js", f"m.readMarkdown({json.dumps(said)})")
 
 
 def test_markdown_is_read_block_by_block() -> None:
@@ -536,22 +552,24 @@ def test_markdown_in_a_line_is_data_and_never_html(said: str, inline: object) ->
 )
 def test_markdown_that_begins_everything_and_ends_nothing_is_read_at_once(piece: str) -> None:
     code = f"m.readMarkdown({json.dumps(piece)}.repeat(20000)).length > 0"
-    assert evaluate("app/markdown.js", code) is True
+    assert evaluate("app/results/markdown.js", code) is True
 
 
 def test_markdown_of_any_length_is_read_to_a_bound() -> None:
-    assert evaluate("app/markdown.js", "m.readMarkdown('a\\n'.repeat(200_000)).length") == 1
+    assert evaluate("app/results/markdown.js", "m.readMarkdown('a\\n'.repeat(200_000)).length") == 1
     assert (
-        evaluate("app/markdown.js", "m.readMarkdown('a'.repeat(3_000_000))[0].inline[0].text.length")
+        evaluate("app/results/markdown.js", "m.readMarkdown('a'.repeat(3_000_000))[0].inline[0].text.length")
         == 500_001
     )
 
 
 def test_docs_are_what_the_file_says_of_its_plugin() -> None:
     file = '<docs lang="markdown">\n# A\n</docs>\n<config lang="json">{}</config>'
-    assert evaluate("app/markdown.js", f"m.docsOf({json.dumps(file)})") == "# A"
+    assert evaluate("app/results/markdown.js", f"m.docsOf({json.dumps(file)})") == "# A"
     template = "<docs>[TODO: write documentation for this plugin.]</docs>"
-    assert evaluate("app/markdown.js", f"[m.docsOf({json.dumps(template)}), m.docsOf('<config>')]") == [
+    assert evaluate(
+        "app/results/markdown.js", f"[m.docsOf({json.dumps(template)}), m.docsOf('<config>')]"
+    ) == [
         "",
         "",
     ]

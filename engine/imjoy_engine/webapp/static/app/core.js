@@ -15,8 +15,8 @@ import {
   rememberToken,
   resourcesOf,
 } from "./memory.js";
-import { tolerant } from "./parse.js";
-import { gated, permitStart, restoreGrants } from "./permissions.js";
+import { tolerant } from "./plugins/parse.js";
+import { gated, permitStart, restoreGrants } from "./plugins/permissions.js";
 import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
 
 const { markRaw } = Vue;

@@ -1,18 +1,18 @@
 // The page begins here.
 
-import { appApi } from "./api.js";
-import { followEngine, followPlugins, formerPlugins } from "./plugins.js";
+import { appApi } from "./plugins/api.js";
+import { followEngine, followPlugins, formerPlugins } from "./plugins/plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
-import { followDrops } from "./drops.js";
-import { followFiles } from "./editors.js";
+import { followDrops } from "./results/drops.js";
+import { followFiles } from "./plugins/editors.js";
 import { readable } from "./errors.js";
-import { followOutput } from "./keeping.js";
+import { followOutput } from "./results/keeping.js";
 import { knownTokens } from "./memory.js";
-import { followLayout } from "./panes.js";
+import { followLayout } from "./layout/panes.js";
 import { state } from "./state.js";
 import { AppView } from "./views/app.js";
-import { followWindows } from "./windows.js";
-import { followWorkspace } from "./workspaces.js";
+import { followWindows } from "./layout/windows.js";
+import { followWorkspace } from "./layout/workspaces.js";
 
 async function begin() {
   const known = knownTokens();

@@ -216,12 +216,12 @@ export const rememberEnvironment = (plugin, environment) => keepFor(ENVIRONMENTS
  * What a person wants a plugin to have of the cluster in place of what it asks for; null when they have not said.
  *
  * @param {string} plugin
- * @returns {import("./resources.js").Wishes | null}
+ * @returns {import("./plugins/resources.js").Wishes | null}
  */
 export const resourcesOf = (plugin) => keptFor(RESOURCES, plugin);
 
 /**
  * @param {string} plugin
- * @param {import("./resources.js").Wishes | null} resources
+ * @param {import("./plugins/resources.js").Wishes | null} resources
  */
 export const rememberResources = (plugin, resources) => keepFor(RESOURCES, plugin, resources);

@@ -27,6 +27,7 @@ globalThis.page = {
   core: {},
   connectionOf: () => ({ files }),
   rememberFile: () => {},
+  noteWriting: (promise) => promise,
   state: { plugins: [], workspace: "default" },
   async addPlugin(source) {
     loaded.push(source);
@@ -47,11 +48,13 @@ globalThis.page = {
 
 const stub = `export const { ${Object.keys(globalThis.page)} } = globalThis.page;`;
 const hooks = `export const resolve = (name, context, next) =>
-  context.parentURL?.endsWith("/app/editors.js") && name !== "./errors.js"
+  context.parentURL?.endsWith("/app/plugins/editors.js") && name !== "../errors.js"
     ? { url: ${JSON.stringify(`data:text/javascript,${encodeURIComponent(stub)}`)}, shortCircuit: true }
     : next(name, context);`;
 register(`data:text/javascript,${encodeURIComponent(hooks)}`);
-const { editPlugin, openFromWorkspace, save, saveAndRun } = await import(`${process.env.STATIC}/app/editors.js`);
+const { editPlugin, openFromWorkspace, save, saveAndRun } = await import(
+  `${process.env.STATIC}/app/plugins/editors.js`
+);
 
 /** Edit a plugin that was loaded when its file held `code`; now it holds `now`. */
 async function edit(path, now, code = now) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { parseFields, readLiteral } = await import(`${process.env.STATIC}/app/fields.js`);
+const { parseFields, readLiteral } = await import(`${process.env.STATIC}/app/plugins/fields.js`);
 
 const fieldsOf = (ui) => parseFields({ ui }).map(({ field }) => field);
 

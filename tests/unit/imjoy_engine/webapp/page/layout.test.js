@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const { arrange, bounded, paneOf, panesOf, paneWith, place, readFloats, readLayout, targetAt, withinReach } =
-  await import(`${process.env.STATIC}/app/layout.js`);
+  await import(`${process.env.STATIC}/app/layout/layout.js`);
 
 const open = (...names) => new Set(names);
 const beside = () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { asArray, describe } = await import(`${process.env.STATIC}/app/values.js`);
+const { asArray, describe } = await import(`${process.env.STATIC}/app/results/values.js`);
 
 const ndarray = (dtype, shape, values) => ({
   _rtype: "ndarray",

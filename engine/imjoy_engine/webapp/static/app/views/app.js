@@ -1,17 +1,17 @@
 // The page as a whole: header, the plugins on the left, what they say and show on the right.
 
-import { arranged, paneShowing } from "../panes.js";
+import { arranged, paneShowing } from "../layout/panes.js";
 import { state } from "../state.js";
-import { boxStyle } from "./boxes.js";
+import { boxStyle } from "./panes/boxes.js";
 import { ConnectView } from "./connect.js";
 import { DialogsView } from "./dialogs.js";
 import { EngineView } from "./engine.js";
-import { LogView } from "./log.js";
-import { OutputView } from "./output.js";
-import { PluginsView } from "./plugins.js";
-import { SeamsView } from "./seams.js";
-import { TabsView } from "./tabs.js";
-import { WindowsView } from "./windows.js";
+import { LogView } from "./results/log.js";
+import { OutputView } from "./results/output.js";
+import { PluginsView } from "./plugins/plugins.js";
+import { SeamsView } from "./panes/seams.js";
+import { TabsView } from "./panes/tabs.js";
+import { WindowsView } from "./panes/windows.js";
 import { WorkspacesView } from "./workspaces.js";
 
 export const AppView = {

@@ -1,10 +1,10 @@
 // The dialogs that plugins and the page ask questions in. `state.dialogs` is the stack of open ones.
 
-import { chooseFiles } from "../inputs.js";
+import { chooseFiles } from "../results/inputs.js";
 import { state } from "../state.js";
-import { AboutView } from "./about.js";
+import { AboutView } from "./plugins/about.js";
 import { FilesView } from "./files.js";
-import { GalleryView } from "./gallery.js";
+import { GalleryView } from "./plugins/gallery.js";
 import { DoctorView, EngineLogView, TokenView } from "./upkeep.js";
 
 const FieldView = {

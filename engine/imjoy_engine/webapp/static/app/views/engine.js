@@ -3,8 +3,8 @@
 import { core, disconnect, disconnectOther, forgetToken } from "../core.js";
 import { readable } from "../errors.js";
 import { home } from "../memory.js";
-import { revoke } from "../permissions.js";
-import { addEngine } from "../plugins.js";
+import { revoke } from "../plugins/permissions.js";
+import { addEngine } from "../plugins/plugins.js";
 import { ask, showSnackbar, state } from "../state.js";
 
 const SENTENCES = {

@@ -1,6 +1,6 @@
 // The workspace that is open, and behind its name the others and what can be done with them.
 
-import { stop } from "../plugins.js";
+import { stop } from "../plugins/plugins.js";
 import { state } from "../state.js";
 import {
   attempt,
@@ -12,7 +12,7 @@ import {
   importWorkspace,
   listWorkspaces,
   renameWorkspace,
-} from "../workspaces.js";
+} from "../layout/workspaces.js";
 
 const stopAll = () => Promise.all(state.plugins.map(stop));
 

@@ -1,11 +1,11 @@
 // A person's own files: dropped or picked, kept in the workspace, shown where they are pictures, and run on by plugins.
 
-import { connectionOf } from "./core.js";
-import { readable } from "./errors.js";
-import { fromNpy } from "./images/formats.js";
-import { fromTiff } from "./images/tiff.js";
-import { showView } from "./panes.js";
-import { addOutput, ask, state } from "./state.js";
+import { connectionOf } from "../core.js";
+import { readable } from "../errors.js";
+import { fromNpy } from "../images/formats.js";
+import { fromTiff } from "../images/tiff.js";
+import { showView } from "../layout/panes.js";
+import { addOutput, ask, state } from "../state.js";
 import { asArray } from "./values.js";
 
 const { markRaw } = Vue;

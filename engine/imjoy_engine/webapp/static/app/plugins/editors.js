@@ -1,12 +1,12 @@
 // Plugins that are written here: each in a tab, its file in the workspace, where other programs may change it too.
 
-import { connectionOf, core } from "./core.js";
-import { readable } from "./errors.js";
-import { rememberFile } from "./memory.js";
+import { connectionOf, core } from "../core.js";
+import { readable } from "../errors.js";
+import { rememberFile } from "../memory.js";
 import { addPlugin, run } from "./plugins.js";
-import { ask, state } from "./state.js";
-import { openOwnWindow } from "./windows.js";
-import { noteWriting } from "./workspaces.js";
+import { ask, state } from "../state.js";
+import { openOwnWindow } from "../layout/windows.js";
+import { noteWriting } from "../layout/workspaces.js";
 
 const { reactive, watch } = Vue;
 const WATCH_MILLISECONDS = 1000;

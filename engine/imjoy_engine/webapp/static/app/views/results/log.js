@@ -1,6 +1,6 @@
 // Every line that plugins and the engine wrote, when, and a way to find one.
 
-import { clearLog, state } from "../state.js";
+import { clearLog, state } from "../../state.js";
 
 /** What may be shown alone, by its name: the streams that belong to it. */
 const KINDS = {

@@ -1,9 +1,9 @@
 // An array as a picture: contrast, colours, planes, zoom to the pixel, the value under the cursor, and files of it.
 
-import { saveFile } from "../saving.js";
-import { toNpy, toTiff } from "../images/formats.js";
-import { colouring, measure, paint, pictureOf, scaleBar, shortNumber, TABLE_NAMES } from "../images/picture.js";
-import { showSnackbar } from "../state.js";
+import { saveFile } from "../../results/saving.js";
+import { toNpy, toTiff } from "../../images/formats.js";
+import { colouring, measure, paint, pictureOf, scaleBar, shortNumber, TABLE_NAMES } from "../../images/picture.js";
+import { showSnackbar } from "../../state.js";
 
 const { markRaw } = Vue;
 const MOST_SCALE = 64;

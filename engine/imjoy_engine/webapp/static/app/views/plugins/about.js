@@ -1,7 +1,7 @@
 // What a plugin is: what its file says of it, as Markdown, and its source.
 
-import { docsOf, readMarkdown } from "../markdown.js";
-import { MarkdownView } from "./markdown.js";
+import { docsOf, readMarkdown } from "../../results/markdown.js";
+import { MarkdownView } from "../results/markdown.js";
 
 export const AboutView = {
   components: { MarkdownView },

@@ -1,9 +1,9 @@
 // Output and log survive a reload: the engine keeps what this page showed. A run does not, so the page asks first.
 
-import { newClientId } from "../engine/client.js";
-import { pack, Reader } from "../engine/wire.js";
-import { core, on } from "./core.js";
-import { state } from "./state.js";
+import { newClientId } from "../../engine/client.js";
+import { pack, Reader } from "../../engine/wire.js";
+import { core, on } from "../core.js";
+import { state } from "../state.js";
 
 const { markRaw, watch } = Vue;
 

@@ -1,11 +1,11 @@
 // Plugins to choose from: those that come with imjoy, which need no network, and those that a public list names.
 
 import { fileAddress } from "./addresses.js";
-import { startedImJoy, ownLink } from "./core.js";
-import { readable } from "./errors.js";
-import { home } from "./memory.js";
+import { startedImJoy, ownLink } from "../core.js";
+import { readable } from "../errors.js";
+import { home } from "../memory.js";
 import { addPlugin } from "./plugins.js";
-import { ask, state } from "./state.js";
+import { ask, state } from "../state.js";
 
 /** The one to begin with. */
 export const FIRST = "Waves";

@@ -1,10 +1,10 @@
 // The plugins: load one, and a card for each.
 
-import { addFiles } from "../drops.js";
-import { editPlugin, newPlugin, openFromWorkspace, toggleWatch } from "../editors.js";
-import { FIRST, loadExample, openGallery } from "../gallery.js";
-import { home, NEWEST } from "../memory.js";
-import { placeText } from "../places.js";
+import { addFiles } from "../../results/drops.js";
+import { editPlugin, newPlugin, openFromWorkspace, toggleWatch } from "../../plugins/editors.js";
+import { FIRST, loadExample, openGallery } from "../../plugins/gallery.js";
+import { home, NEWEST } from "../../memory.js";
+import { placeText } from "../../plugins/places.js";
 import {
   addPluginFromUrl,
   chooseEnvironment,
@@ -14,12 +14,12 @@ import {
   remove,
   run,
   stop,
-} from "../plugins.js";
-import { staysOnEngine, wishesOf, wishesText } from "../resources.js";
-import { matching } from "../search.js";
-import { ask, state } from "../state.js";
-import { MenuView } from "./menu.js";
-import { ProblemView } from "./problem.js";
+} from "../../plugins/plugins.js";
+import { staysOnEngine, wishesOf, wishesText } from "../../plugins/resources.js";
+import { matching } from "../../results/search.js";
+import { ask, state } from "../../state.js";
+import { MenuView } from "../menu.js";
+import { ProblemView } from "../problem.js";
 
 const STATES = {
   waiting: "Waiting for the engine",

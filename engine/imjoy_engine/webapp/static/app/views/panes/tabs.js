@@ -1,12 +1,12 @@
 // The bar over a pane: a tab for each view in it, and what can be done with the one that is shown. A tab is dragged to
 // another pane, or to a side of one.
 
-import { chooseInputs } from "../inputs.js";
-import { clearOutput } from "../keeping.js";
-import { targetAt } from "../layout.js";
-import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../panes.js";
-import { state } from "../state.js";
-import { closeWindow } from "../windows.js";
+import { chooseInputs } from "../../results/inputs.js";
+import { clearOutput } from "../../results/keeping.js";
+import { targetAt } from "../../layout/layout.js";
+import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../../layout/panes.js";
+import { state } from "../../state.js";
+import { closeWindow } from "../../layout/windows.js";
 import { boxStyle } from "./boxes.js";
 
 /** A press that moves less than this is a click. */

@@ -1,6 +1,6 @@
 // What a plugin returned, as something to show: {kind: "none" | "text" | "html" | "markdown" | "drawing" | "array" | "table" | "record" | "data", …}.
 
-import { pictureOf } from "./images/picture.js";
+import { pictureOf } from "../images/picture.js";
 import { tableOf } from "./tables.js";
 
 const ITEMS_SHOWN = 64;

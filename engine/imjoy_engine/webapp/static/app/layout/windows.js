@@ -1,9 +1,9 @@
 // Windows that plugins open: imjoy-core announces them on its bus, the page shows them as tabs or dialogs.
 
-import { core } from "./core.js";
+import { core } from "../core.js";
 import { freeName, leaveWindow, placeWindow, showView } from "./panes.js";
-import { state } from "./state.js";
-import { describe } from "./values.js";
+import { state } from "../state.js";
+import { describe } from "../results/values.js";
 
 const { markRaw, nextTick } = Vue;
 

@@ -1,10 +1,10 @@
 // The workspaces of the app, by name: which plugins are loaded in each, and where its windows lie. The engine keeps them.
 
-import { core, on } from "./core.js";
-import { readable } from "./errors.js";
-import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "./memory.js";
-import { saveFile } from "./saving.js";
-import { ask, showSnackbar, state } from "./state.js";
+import { core, on } from "../core.js";
+import { readable } from "../errors.js";
+import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../memory.js";
+import { saveFile } from "../results/saving.js";
+import { ask, showSnackbar, state } from "../state.js";
 
 export const DEFAULT = "default";
 const LAYOUT = "layout";

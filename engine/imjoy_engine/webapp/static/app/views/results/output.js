@@ -1,10 +1,10 @@
 // What plugins returned and said, the newest first.
 
-import { dataOf } from "../inputs.js";
-import { run } from "../plugins.js";
-import { state } from "../state.js";
-import { describe } from "../values.js";
-import { ProblemView } from "./problem.js";
+import { dataOf } from "../../results/inputs.js";
+import { run } from "../../plugins/plugins.js";
+import { state } from "../../state.js";
+import { describe } from "../../results/values.js";
+import { ProblemView } from "../problem.js";
 import { ValueView } from "./value.js";
 
 const descriptions = new WeakMap();

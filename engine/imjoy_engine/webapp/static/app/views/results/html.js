@@ -1,8 +1,8 @@
 // What a plugin returned as HTML, as itself: in a frame that the engine serves with a policy of its own, which does not reach
 // this page and fetches nothing.
 
-import { home } from "../memory.js";
-import { saveFile } from "../saving.js";
+import { home } from "../../memory.js";
+import { saveFile } from "../../results/saving.js";
 
 const LEAST_PIXELS = 48;
 const MOST_PIXELS = 800;

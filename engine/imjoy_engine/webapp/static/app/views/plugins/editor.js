@@ -1,6 +1,6 @@
 // A plugin's file to be edited: saved to the workspace, and run.
 
-import { save, saveAndRun } from "../editors.js";
+import { save, saveAndRun } from "../../plugins/editors.js";
 
 export const EditorView = {
   props: { editor: Object },
@@ -31,7 +31,7 @@ export const EditorView = {
     const { editor } = this;
     const pressed = (act) => () => (act(), true);
     try {
-      const { openCode } = await import("../coding.js");
+      const { openCode } = await import("../../plugins/coding.js");
       editor.code = Vue.markRaw(
         openCode(this.$refs.code, {
           text: editor.text,

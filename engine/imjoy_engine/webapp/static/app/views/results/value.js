@@ -1,6 +1,6 @@
 // A value: text, numbers, an array with its shape and, where it is one, as a picture.
 
-import { readMarkdown } from "../markdown.js";
+import { readMarkdown } from "../../results/markdown.js";
 import { DrawingView } from "./drawing.js";
 import { HtmlView } from "./html.js";
 import { ImageView } from "./image.js";

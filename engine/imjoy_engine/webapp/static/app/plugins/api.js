@@ -1,12 +1,12 @@
 // The app's side of the plugin API: what `api.alert`, `api.showDialog` and the like do on this page.
 // imjoy-core puts the plugin that calls before the arguments.
 
-import { connectionOf, core } from "./core.js";
+import { connectionOf, core } from "../core.js";
 import { parseFields, withoutTags } from "./fields.js";
 import { syncCards } from "./plugins.js";
-import { saveFile } from "./saving.js";
-import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "./state.js";
-import { openWindow } from "./windows.js";
+import { saveFile } from "../results/saving.js";
+import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "../state.js";
+import { openWindow } from "../layout/windows.js";
 
 /** Before this version of the API, a native plugin got the path itself from a file dialog. */
 const PATH_OBJECTS_SINCE = [0, 1, 6];

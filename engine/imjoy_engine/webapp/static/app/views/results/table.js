@@ -1,7 +1,7 @@
 // Records as a table, sorted by a press on a column's name, and saved as CSV.
 
-import { saveFile } from "../saving.js";
-import { sorted, toCsv } from "../tables.js";
+import { saveFile } from "../../results/saving.js";
+import { sorted, toCsv } from "../../results/tables.js";
 
 const MOST_ROWS = 500;
 

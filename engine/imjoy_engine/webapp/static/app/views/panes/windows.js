@@ -1,11 +1,11 @@
 // The windows that plugins opened, in panes or floating. Each stays where it is in the page: a frame that moves starts anew.
 
-import { floatBox, moveFloat, paneShowing, putBack, resizeFloat } from "../panes.js";
-import { state } from "../state.js";
-import { closeWindow } from "../windows.js";
+import { floatBox, moveFloat, paneShowing, putBack, resizeFloat } from "../../layout/panes.js";
+import { state } from "../../state.js";
+import { closeWindow } from "../../layout/windows.js";
 import { boxStyle } from "./boxes.js";
-import { EditorView } from "./editor.js";
-import { ValueView } from "./value.js";
+import { EditorView } from "../plugins/editor.js";
+import { ValueView } from "../results/value.js";
 
 const KEY_PIXELS = 24;
 /** Floating windows lie over the panes, and under what the page asks. */

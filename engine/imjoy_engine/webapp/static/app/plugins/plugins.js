@@ -1,17 +1,17 @@
 // The plugins on the page: load, run, stop, forget.
 
-import { completeUrl } from "../engine/client.js";
+import { completeUrl } from "../../engine/client.js";
 import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
-import { connectionOf, connectOther, core, isConnected, on } from "./core.js";
-import { readable } from "./errors.js";
+import { connectionOf, connectOther, core, isConnected, on } from "../core.js";
+import { readable } from "../errors.js";
 import { parseFields } from "./fields.js";
-import { environmentOf, fileOf, rememberEnvironment, rememberFile, rememberResources, resourcesOf } from "./memory.js";
-import { showView } from "./panes.js";
+import { environmentOf, fileOf, rememberEnvironment, rememberFile, rememberResources, resourcesOf } from "../memory.js";
+import { showView } from "../layout/panes.js";
 import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";
-import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "./state.js";
-import { openResult } from "./windows.js";
-import { forget, forgetPlugin, keepPlugin, onEntered } from "./workspaces.js";
+import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../state.js";
+import { openResult } from "../layout/windows.js";
+import { forget, forgetPlugin, keepPlugin, onEntered } from "../layout/workspaces.js";
 
 const { markRaw, nextTick } = Vue;
 /** The plugin with which other apps connect to an engine; this page can do that by itself. */
