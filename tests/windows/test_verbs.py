@@ -348,7 +348,7 @@ def test_the_menu_and_the_login_start_it_until_told_otherwise(windows: Windows) 
     run("autostart", "on")
     state = run()
     assert state["menu"] and state["autostart"] and all(each.exists() for each in files), state
-    assert {each.suffix for each in files} == {".ico", ".lnk"}
+    assert {each.suffix for each in files} == {".ico", ".txt", ".lnk"}
     run("remove")
     run("autostart", "off")
     state = run()

@@ -73,12 +73,17 @@ class Entry:
 
 
 def menu_entries(desktop: Desktop) -> list[Entry]:
-    """Return the files of the menu entry; on Windows, where it is a shortcut that Windows writes, its icon."""
+    """Return the files of the menu entry; on Windows, whose shortcut Windows writes, what belongs to that."""
     if desktop.system == "darwin":
         return _application(desktop)
     if desktop.system == "win32":
         local = Path(desktop.environ.get("LOCALAPPDATA") or desktop.home / "AppData" / "Local")
-        return [Entry(local / NAME / "imjoy.ico", ico(desktop.icon))]
+        # What a shortcut starts only Windows can read, so it is written down beside the icon.
+        starts = f"exec {shlex.quote(desktop.program[0])}\n"
+        return [
+            Entry(local / NAME / "imjoy.ico", ico(desktop.icon)),
+            Entry(local / NAME / "starts.txt", starts.encode()),
+        ]
     icon = desktop.data / "icons" / "hicolor" / f"{ICON_PIXELS}x{ICON_PIXELS}" / "apps" / "imjoy.png"
     lines = [
         "[Desktop Entry]",

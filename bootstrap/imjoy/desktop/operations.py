@@ -33,6 +33,10 @@ RECORD_NAME = "desktop-entries"
 """In ``<prefix>/.imjoy``: the files and folders that were made, one a line, the folders behind what lies in them."""
 RUN_KEY = "Software\\Microsoft\\Windows\\CurrentVersion\\Run"
 TOOL_SECONDS = 30.0
+TELLING = ("imjoy.desktop", "imjoy", "starts.txt")
+"""The files of a menu entry that say what it starts."""
+TOLD_OF = ("imjoy.png", "imjoy.icns", "Info.plist", "imjoy.ico", "ImJoy.lnk")
+"""Those that go and stay with them."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,8 @@ def _own(prefix: Path) -> tuple[Path, ...]:
     """Return what was made for a prefix, without the entries that start another one now, and those entries' icons."""
     recorded = _recorded(prefix)
     others = {each for each in recorded if _starts_another(each, prefix)}
-    if any(each.name in ("imjoy.desktop", "imjoy") for each in others):
-        others.update(each for each in recorded if each.name in ("imjoy.png", "imjoy.icns", "Info.plist"))
+    if any(each.name in TELLING for each in others):
+        others.update(each for each in recorded if each.name in TOLD_OF)
     return tuple(each for each in recorded if each not in others)
 
 
@@ -148,8 +152,11 @@ def _starts_another(path: Path, prefix: Path) -> bool:
     # Without a command of its own a prefix is started by a Python, which may be anywhere.
     try:
         program = Path(started_program(path.read_bytes()))
-        named = program.parts[-2:] == ("bin", "imjoy") and program.is_file()
-        return named and program.parent.parent.resolve() != prefix.resolve()
+        started = program.parent if program.name == "pythonw.exe" else program.parent.parent
+        if started.name == "Scripts":
+            started = started.parent
+        named = program.name == "pythonw.exe" or program.parts[-2:] == ("bin", "imjoy")
+        return named and program.is_file() and started.resolve() != prefix.resolve()
     except OSError:
         return False
 
@@ -237,8 +244,8 @@ def _record(prefix: Path, paths: Sequence[Path], gone: Sequence[Path] = ()) -> N
 def _write_shortcut(desktop: Desktop, prefix: Path) -> None:
     from imjoy.effects.processes.process import ask
 
-    [icon] = menu_entries(desktop)
-    _write([icon], prefix)
+    icon, *_ = entries = menu_entries(desktop)
+    _write(entries, prefix)
     file = shortcut_file(desktop)
     try:
         made = _make_folder(file.parent)

@@ -99,7 +99,8 @@ def test_the_shortcut_and_the_run_key_of_windows_quote_what_has_blanks() -> None
 
 
 def test_the_icon_of_windows_lies_where_there_is_a_folder_without_an_install_too() -> None:
-    [icon] = menu_entries(desktop("win32"))
+    icon, starts = menu_entries(desktop("win32"))
+    assert started_program(starts.content) == desktop("win32").program[0]
     assert icon.path == Path("/home/ada/AppData/Local/ImJoy/imjoy.ico")
 
 

@@ -11,20 +11,33 @@ from imjoy.desktop.entries import Desktop
 from imjoy.desktop.operations import add_entry, recorded_files_of_desktop, remove_recorded, set_autostart
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows writes its shortcut itself")
+PROGRAMS = {"linux": "bin/imjoy", "darwin": "bin/imjoy", "win32": "Scripts/pythonw.exe"}
+
+
+@pytest.fixture(autouse=True)
+def powershell_double(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have a double of PowerShell write the shortcut."""
+
+    def write(*_: object, **__: object) -> None:
+        next(tmp_path.glob("AppData/Roaming/**/Programs")).joinpath("ImJoy.lnk").write_bytes(b"L")
+
+    monkeypatch.setattr("imjoy.effects.processes.process.ask", write)
 
 
 def put_in(prefix: Path, system: str) -> list[Path]:
     """Make a prefix, put it into the menu and have it start at login; return the files of that."""
-    command = prefix / "bin" / "imjoy"
+    command = prefix / PROGRAMS[system]
     command.parent.mkdir(parents=True)
     command.touch()
     (prefix / ".imjoy").mkdir()
     desktop = Desktop(prefix.parent, {}, system, (str(command),), (), b"\x89PNG")
     made = add_entry(desktop, prefix, dry_run=False).files
+    if system == "win32":
+        return [*made]  # at login a value of the registry starts it
     return [*made, *set_autostart(desktop, prefix, on=True, dry_run=False).files]
 
 
-@pytest.mark.parametrize("system", ["linux", "darwin"])
+@pytest.mark.parametrize("system", PROGRAMS)
 def test_what_another_prefix_has_written_over_is_not_removed(system: str, tmp_path: Path) -> None:
     first, second = tmp_path / "First", tmp_path / "First 2"
     put_in(first, system)
@@ -36,10 +49,10 @@ def test_what_another_prefix_has_written_over_is_not_removed(system: str, tmp_pa
     assert not any(each.exists() or each.is_symlink() for each in files)
 
 
-@pytest.mark.parametrize("system", ["linux", "darwin"])
+@pytest.mark.parametrize("system", PROGRAMS)
 def test_what_starts_a_prefix_that_is_gone_is_removed(system: str, tmp_path: Path) -> None:
     put_in(tmp_path / "First", system)
     files = put_in(tmp_path / "Second", system)
-    (tmp_path / "Second" / "bin" / "imjoy").unlink()
+    (tmp_path / "Second" / PROGRAMS[system]).unlink()
     remove_recorded(tmp_path / "First")
     assert not any(each.exists() or each.is_symlink() for each in files)
