@@ -100,11 +100,13 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("    finally:\n        link.drained.set()\n", "    finally:\n        pass\n"),
         ("ENDED if close is DONE else close", "close"),
+        ("message.type is WSMsgType.TEXT else DONE", "message.type is WSMsgType.CLOSE else DONE"),
+    ),
+    f"{ENGINE}sockets/keep_alive.py": (
         ("quiet = 0 if self._heard or not self._listening else quiet + 1", "quiet = quiet + 1"),
         ("quiet = 0 if self._heard or not self._listening", "quiet = 0 if self._heard"),
         ("elif message.type is not WSMsgType.PONG:", "else:"),
         ("                if self._socket.broken:\n                    return LOST\n", ""),
-        ("message.type is WSMsgType.TEXT else DONE", "message.type is WSMsgType.CLOSE else DONE"),
     ),
     f"{ENGINE}worker/wire.py": (
         ("MAX_BUFFERS = 1 << 16", "MAX_BUFFERS = 1000 << 16"),
@@ -280,6 +282,7 @@ TESTS = {
     f"{ENGINE}web/routes/plugins.py": f"{UNIT}web/test_gate.py",
     f"{ENGINE}plugins/lifecycle.py": f"{UNIT}web/test_gate.py",
     f"{ENGINE}web/relay.py": f"{UNIT}web/test_gate.py {UNIT}web/test_relay.py",
+    f"{ENGINE}sockets/keep_alive.py": f"{UNIT}web/test_relay.py",
     f"{ENGINE}worker/wire.py": f"{UNIT}web/test_gate.py {UNIT}worker/test_wire.py",
     f"{ENGINE}environments/store/store.py": f"{UNIT}environments/store/test_store.py",
     f"{ENGINE}plugin_files/manifest.py": f"{UNIT}plugin_files/test_manifest.py {UNIT}plugin_files/test_limits.py",

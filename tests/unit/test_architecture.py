@@ -27,6 +27,25 @@ def test_no_modules_import_each_other_in_a_circle(imports: grimp.ImportGraph) ->
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def test_no_packages_import_each_other_in_a_circle(imports: grimp.ImportGraph) -> None:
+    # A module that lies in no package below the two is one of its own.
+    packages = {each for each in imports.modules if each.count(".") == 1 and imports.find_children(each)}
+
+    def package_of(module: str) -> str:
+        outer = ".".join(module.split(".")[:2])
+        return outer if outer in packages else module
+
+    needs: dict[str, set[str]] = {}
+    for module in imports.modules:
+        known = {package_of(each) for each in imports.find_modules_directly_imported_by(module)}
+        needs.setdefault(package_of(module), set()).update(known - {package_of(module)})
+    assert needs["imjoy_engine.web"] >= {"imjoy_engine.plugins", "imjoy_engine.sockets"}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
 @pytest.mark.parametrize(
     ("room", "may_know"),
     [
@@ -34,6 +53,8 @@ def test_no_modules_import_each_other_in_a_circle(imports: grimp.ImportGraph) ->
         ("imjoy.effects", ["imjoy.effects", "imjoy.model"]),
         ("imjoy.legacy", ["imjoy.legacy"]),
         ("imjoy_engine.worker", ["imjoy_engine.worker"]),
+        ("imjoy_engine.plugin_files", ["imjoy_engine.plugin_files", "imjoy.model"]),
+        ("imjoy_engine.sockets", ["imjoy_engine.sockets"]),
     ],
 )
 def test_a_room_at_the_bottom_knows_no_other(

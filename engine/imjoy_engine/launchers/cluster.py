@@ -29,9 +29,9 @@ from aiohttp import WSMsgType
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.launchers import Ended, Place, Resources, Start, Watcher
-from imjoy_engine.launchers.local import INHERITED_VARIABLES, SET_VARIABLES
+from imjoy_engine.processes.variables import INHERITED_VARIABLES, SET_VARIABLES
+from imjoy_engine.sockets.keep_alive import KeepAlive
 from imjoy_engine.sockets.socket import Socket
-from imjoy_engine.web.relay import Ear
 
 NODE_SUBPROTOCOL = "imjoy.node.v1"
 NODE_URL_VARIABLE = "IMJOY_NODE_URL"
@@ -244,9 +244,9 @@ class ClusterWorker:
     async def serve(self, socket: Socket) -> None:
         """Talk with the node until its worker has ended, or nothing is heard of it any more."""
         self._socket = socket
-        ear = Ear(socket, SILENCE_SECONDS)
-        listening = asyncio.ensure_future(self._listen(ear))
-        silence = asyncio.ensure_future(ear.wait_for_silence())
+        peer = KeepAlive(socket, SILENCE_SECONDS)
+        listening = asyncio.ensure_future(self._listen(peer))
+        silence = asyncio.ensure_future(peer.wait_for_silence())
         try:
             await asyncio.wait({listening, silence}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -255,9 +255,9 @@ class ClusterWorker:
         if not self._ended.done():
             await self._lost()
 
-    async def _listen(self, ear: Ear) -> None:
+    async def _listen(self, peer: KeepAlive) -> None:
         while True:
-            message = await ear.receive()
+            message = await peer.receive()
             if message.type is WSMsgType.BINARY and message.data[:1] in (b"\x01", b"\x02"):
                 self._watcher.output("stdout" if message.data[0] == 1 else "stderr", message.data[1:])
             elif message.type is WSMsgType.TEXT:

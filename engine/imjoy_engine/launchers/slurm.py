@@ -16,7 +16,7 @@ from dataclasses import replace
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.launchers import Place, Resources
 from imjoy_engine.launchers.cluster import Ending
-from imjoy_engine.launchers.local import INHERITED_VARIABLES
+from imjoy_engine.processes.variables import INHERITED_VARIABLES
 
 COMMAND_SECONDS = 20.0
 CANCEL_SECONDS = 10.0

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
@@ -25,6 +25,7 @@ from imjoy_engine.environments.store.usage import note_running, note_use
 from imjoy_engine.launchers import Ended, Launcher, Place, Resources, Start, Worker
 from imjoy_engine.plugins.events import EventLog
 from imjoy_engine.plugins.output import Lines, OutputDecoder
+from imjoy_engine.sockets.close import DONE, ENDED, Close
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -124,17 +125,6 @@ class PluginContext:
     def for_plugin(self, manifest: Manifest) -> PluginContext:
         """Return what a plugin needs where it is to run."""
         return self.on_engine if self.on_engine is not None and manifest.stays_on_engine else self
-
-
-class Close(NamedTuple):
-    """A WebSocket close code and its reason."""
-
-    code: int
-    reason: str
-
-
-DONE = Close(1000, "")
-ENDED = Close(4410, "the plugin has ended")
 
 
 class Link:

@@ -12,7 +12,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
-    from imjoy_engine.plugins.lifecycle import Close
+    from imjoy_engine.sockets.close import Close
 
 FRAME_BYTES = 1 << 20
 CLOSE_SECONDS = 2.0

@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.http import WSMessage, WSMsgType
 
-from imjoy_engine.plugins.lifecycle import DONE, ENDED, Close, Link, Plugin, PluginState
+from imjoy_engine.plugins.lifecycle import Link, Plugin, PluginState
 from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.sockets.close import DONE, ENDED, Close
+from imjoy_engine.sockets.keep_alive import LOST, SILENT, KeepAlive
 from imjoy_engine.sockets.socket import Socket
 
 log = logging.getLogger("imjoy.engine.web")
 
 SUBPROTOCOL = "imjoy.v1"
-SILENT = 4408
 GONE_SECONDS = 4.0
 REPLACED_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
@@ -30,9 +31,7 @@ EXIT_SECONDS = 2.0
 HELD_CLOSE_SECONDS = 0.5
 LAST = 0
 MORE = 1
-PINGS_BEFORE_SILENCE = 3
 
-LOST = Close(1000, "its connection broke")
 REPLACED = Close(4401, "the connection token was replaced")
 STOPPING = Close(1001, "the engine stops")
 
@@ -46,63 +45,6 @@ class Limits(NamedTuple):
     silence: float
 
 
-class Ear:
-    """Receives from a client, and notices when it has gone without a word: a laptop that sleeps, a cable, a tunnel.
-
-    Its socket is one without ``autoping``.
-    """
-
-    def __init__(self, socket: Socket, silence: float) -> None:
-        self._socket = socket
-        self._silence = silence
-        self._listening = False
-        self._heard = False
-
-    async def receive(self) -> WSMessage:
-        """Return the next message that is neither ping nor pong."""
-        self._listening = True
-        try:
-            while True:
-                message = await self._socket.receive()
-                self._heard = True
-                if message.type is WSMsgType.PING:
-                    await self._socket.pong(message.data)
-                elif message.type is not WSMsgType.PONG:
-                    return message
-        finally:
-            self._listening = False
-
-    async def _ping(self) -> None:
-        # It may have gone before we were told.
-        with contextlib.suppress(ConnectionError):
-            await self._socket.ping()
-
-    async def wait_for_silence(self) -> Close:
-        """Ping now and then; return how to close when nothing has come for the seconds of silence, or can come.
-
-        A client that was killed while we do not listen, as its plugin takes no more, is found by the pings that its
-        system refuses; one whose machine has gone by what :meth:`Socket.give_up_after` set.
-        """
-        interval = self._silence / PINGS_BEFORE_SILENCE
-        quiet = 0
-        pinging = asyncio.ensure_future(self._ping())
-        try:
-            while quiet < PINGS_BEFORE_SILENCE:
-                self._heard = False
-                # A client that takes nothing any more blocks a ping too. To cancel it would cancel, in aiohttp, whoever
-                # else waits to send.
-                if pinging.done():
-                    pinging = asyncio.ensure_future(self._ping())
-                await asyncio.sleep(interval)
-                if self._socket.broken:
-                    return LOST
-                # While its plugin takes no more, we do not listen, and hear no answer either.
-                quiet = 0 if self._heard or not self._listening else quiet + 1
-        finally:
-            pinging.cancel()
-        return Close(SILENT, f"nothing was heard of this client for {self._silence:g} s")
-
-
 async def hold_socket(
     request: web.Request, silence: float, endings: Callable[[Socket], Mapping[Awaitable[object], Close]]
 ) -> Socket:
@@ -110,10 +52,10 @@ async def hold_socket(
     socket = Socket(SUBPROTOCOL, autoping=False)
     await socket.prepare(request)
     socket.give_up_after(silence)
-    ear = Ear(socket, silence)
+    peer = KeepAlive(socket, silence)
     waits: dict[asyncio.Future[object], Close] = {
-        asyncio.ensure_future(ear.receive()): DONE,
-        asyncio.ensure_future(ear.wait_for_silence()): DONE,
+        asyncio.ensure_future(peer.receive()): DONE,
+        asyncio.ensure_future(peer.wait_for_silence()): DONE,
         **{asyncio.ensure_future(each): close for each, close in endings(socket).items()},
     }
     close = DONE
@@ -174,9 +116,9 @@ async def serve_client(
     link = Link(socket)
     link_id = await plugin.add_link(link)
     done = asyncio.ensure_future(link.done.wait())
-    ear = Ear(socket, limits.silence)
-    passing = asyncio.ensure_future(_client_to_worker(link, ear.receive, limits.message))
-    silence = asyncio.ensure_future(ear.wait_for_silence())
+    peer = KeepAlive(socket, limits.silence)
+    passing = asyncio.ensure_future(_client_to_worker(link, peer.receive, limits.message))
+    silence = asyncio.ensure_future(peer.wait_for_silence())
     barred = asyncio.ensure_future(replaced.wait())
     either: set[asyncio.Future[Any]] = {done, passing, silence, barred}
     try:

@@ -29,8 +29,8 @@ from imjoy_engine.environments.builders.git_command import need_git_for
 from imjoy_engine.environments.existing.choice import HOST_NAME
 from imjoy_engine.environments.prefix import interpreter_of
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.launchers.local import INHERITED_VARIABLES
 from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
+from imjoy_engine.processes.variables import INHERITED_VARIABLES
 
 BUILD_SECONDS = 3600.0
 START_SECONDS = 20.0

@@ -14,8 +14,9 @@ from aiohttp.http import WSMsgType
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.auth import bearer, same_secret
 from imjoy_engine.plugins.events import Event
-from imjoy_engine.plugins.lifecycle import DONE, Plugin
+from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.reading import PluginReader
+from imjoy_engine.sockets.close import DONE
 from imjoy_engine.sockets.socket import Socket
 from imjoy_engine.web.bodies import MAX_BODY_BYTES, read_pieces
 from imjoy_engine.web.context import CONTEXT

@@ -14,19 +14,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imjoy_engine.plugins.lifecycle import DONE, ENDED, Link, Plugin
+from imjoy_engine.plugins.lifecycle import Link, Plugin
 from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.sockets.close import DONE, ENDED
+from imjoy_engine.sockets.keep_alive import LOST, PINGS_BEFORE_SILENCE, SILENT, KeepAlive
 from imjoy_engine.sockets.socket import FRAME_BYTES, Socket
-from imjoy_engine.web.relay import (
-    LOST,
-    PINGS_BEFORE_SILENCE,
-    SILENT,
-    Ear,
-    Limits,
-    pass_frames,
-    serve_client,
-    serve_worker,
-)
+from imjoy_engine.web.relay import Limits, pass_frames, serve_client, serve_worker
 
 LIMIT = 200
 SECONDS = 20
@@ -261,7 +254,7 @@ def test_a_client_has_one_worker_and_hears_all_that_it_said_before_it_ended() ->
     asyncio.run(scenario())
 
 
-class DoubleEar(DoubleSocket):
+class DoubleKeepAlive(DoubleSocket):
     """In the place of a socket whose client may be silent: it counts pings, and gives what it is told to."""
 
     broken = False
@@ -291,12 +284,12 @@ class DoubleEar(DoubleSocket):
 @pytest.mark.parametrize("listens", [True, False], ids=["answers", "is not listened to"])
 def test_a_client_that_answers_or_is_not_listened_to_is_not_silent(listens: bool) -> None:
     async def scenario() -> None:
-        socket = DoubleEar()
+        socket = DoubleKeepAlive()
         socket.answers = listens
         # Long enough for an answer on a machine that has much else to do.
-        ear = Ear(cast("Socket", socket), 0.6)
-        hearing = asyncio.ensure_future(ear.receive() if listens else asyncio.sleep(3600))
-        waiting = asyncio.ensure_future(ear.wait_for_silence())
+        peer = KeepAlive(cast("Socket", socket), 0.6)
+        hearing = asyncio.ensure_future(peer.receive() if listens else asyncio.sleep(3600))
+        waiting = asyncio.ensure_future(peer.wait_for_silence())
         pinged = asyncio.ensure_future(socket.pinged.wait())
         await asyncio.wait({waiting, pinged}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
         assert pinged.done()
@@ -309,11 +302,11 @@ def test_a_client_that_answers_or_is_not_listened_to_is_not_silent(listens: bool
 
 def test_a_client_of_which_nothing_is_heard_is_silent_and_one_whose_connection_broke_is_lost() -> None:
     async def scenario(*, broken: bool) -> Any:
-        socket = DoubleEar()
+        socket = DoubleKeepAlive()
         socket.broken = broken
-        ear = Ear(cast("Socket", socket), 0.03)
-        hearing = asyncio.ensure_future(ear.receive())
-        close = await asyncio.wait_for(ear.wait_for_silence(), SECONDS)
+        peer = KeepAlive(cast("Socket", socket), 0.03)
+        hearing = asyncio.ensure_future(peer.receive())
+        close = await asyncio.wait_for(peer.wait_for_silence(), SECONDS)
         hearing.cancel()
         return close
 
@@ -323,10 +316,10 @@ def test_a_client_of_which_nothing_is_heard_is_silent_and_one_whose_connection_b
 
 def test_pings_are_answered_and_no_more_than_pongs_are_they_messages() -> None:
     async def scenario() -> None:
-        socket = DoubleEar()
+        socket = DoubleKeepAlive()
         for kind in (WSMsgType.PONG, WSMsgType.PING, WSMsgType.BINARY):
             socket.coming.put_nowait(WSMessage(kind, b"\x00", None))
-        message = await asyncio.wait_for(Ear(cast("Socket", socket), 1.0).receive(), SECONDS)
+        message = await asyncio.wait_for(KeepAlive(cast("Socket", socket), 1.0).receive(), SECONDS)
         assert message.type is WSMsgType.BINARY
         assert socket.pongs == 1
 

@@ -1,0 +1,73 @@
+"""Whether the other side of a WebSocket is still there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp.http import WSMessage, WSMsgType
+
+from imjoy_engine.sockets.close import Close
+from imjoy_engine.sockets.socket import Socket
+
+SILENT = 4408
+PINGS_BEFORE_SILENCE = 3
+
+LOST = Close(1000, "its connection broke")
+
+
+class KeepAlive:
+    """Receives from a client, and notices when it has gone without a word: a laptop that sleeps, a cable, a tunnel.
+
+    Its socket is one without ``autoping``.
+    """
+
+    def __init__(self, socket: Socket, silence: float) -> None:
+        self._socket = socket
+        self._silence = silence
+        self._listening = False
+        self._heard = False
+
+    async def receive(self) -> WSMessage:
+        """Return the next message that is neither ping nor pong."""
+        self._listening = True
+        try:
+            while True:
+                message = await self._socket.receive()
+                self._heard = True
+                if message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
+                elif message.type is not WSMsgType.PONG:
+                    return message
+        finally:
+            self._listening = False
+
+    async def _ping(self) -> None:
+        # It may have gone before we were told.
+        with contextlib.suppress(ConnectionError):
+            await self._socket.ping()
+
+    async def wait_for_silence(self) -> Close:
+        """Ping now and then; return how to close when nothing has come for the seconds of silence, or can come.
+
+        A client that was killed while we do not listen, as its plugin takes no more, is found by the pings that its
+        system refuses; one whose machine has gone by what :meth:`Socket.give_up_after` set.
+        """
+        interval = self._silence / PINGS_BEFORE_SILENCE
+        quiet = 0
+        pinging = asyncio.ensure_future(self._ping())
+        try:
+            while quiet < PINGS_BEFORE_SILENCE:
+                self._heard = False
+                # A client that takes nothing any more blocks a ping too. To cancel it would cancel, in aiohttp, whoever
+                # else waits to send.
+                if pinging.done():
+                    pinging = asyncio.ensure_future(self._ping())
+                await asyncio.sleep(interval)
+                if self._socket.broken:
+                    return LOST
+                # While its plugin takes no more, we do not listen, and hear no answer either.
+                quiet = 0 if self._heard or not self._listening else quiet + 1
+        finally:
+            pinging.cancel()
+        return Close(SILENT, f"nothing was heard of this client for {self._silence:g} s")
