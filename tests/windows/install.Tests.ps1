@@ -63,7 +63,7 @@ BeforeAll {
 Describe 'what it says of itself' {
     It 'is its version and its help' {
         (Invoke-Script @('-Version')).Said | Should -Match '^imjoy \d'
-        (Invoke-Script @('-Help')).Said | Should -Match '-DryRun .*docs/install.md'
+        (Invoke-Script @('-Help')).Said | Should -Match '(?s)-DryRun .*docs/install\.md'
     }
 
     It 'is that something was typed wrong: <words>' -ForEach @(
