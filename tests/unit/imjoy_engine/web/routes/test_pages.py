@@ -96,6 +96,41 @@ def test_the_app_says_where_its_modules_are_and_its_policy_knows_what_it_says(la
     ask(Settings(layout, serve=True), asking)
 
 
+def test_the_app_asks_for_the_largest_scripts_first_and_for_all_its_modules_at_once(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        page = await (await client.get("/")).text()
+        modules = re.findall('rel="modulepreload" href="([^"]+)"', page)
+        assert len(modules) > 50
+        assert page.index("imjoy-core.min.js") < page.index("modulepreload") < page.index("main.js")
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_a_small_file_is_asked_for_again_only_when_it_has_changed(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        first = await client.get("/static/app/main.js")
+        tag = first.headers["ETag"]
+        assert tag.startswith('"')
+        again = await client.get("/static/app/main.js", headers={"If-None-Match": tag})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", tag)
+        assert again.headers["Cache-Control"] == "no-cache"
+        changed = await client.get("/static/app/main.js", headers={"If-None-Match": '"another"'})
+        assert (changed.status, await changed.read()) == (200, await first.read())
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_a_part_of_a_small_file_can_be_had(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        whole = await (await client.get("/static/app/main.js")).read()
+        part = await client.get("/static/app/main.js", headers={"Range": "bytes=1-4"})
+        assert (part.status, await part.read()) == (206, whole[1:5])
+        head = await client.head("/static/app/main.js")
+        assert (head.status, head.headers["Content-Length"]) == (200, str(len(whole)))
+
+    ask(Settings(layout, serve=True), asking)
+
+
 def test_the_frame_of_web_plugins_has_an_origin_of_its_own_and_asks_for_nothing(layout: Layout) -> None:
     async def asking(client: Client) -> None:
         response = await client.get("/frame.html")
