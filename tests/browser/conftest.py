@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,42 @@ def start_engine(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def engine(start_engine: StartEngine) -> Engine:
     """An engine that serves the app."""
     return start_engine("--serve")
+
+
+@dataclass
+class Stranger:
+    """Somebody else's server; ``heard`` is what has been said to it, with "" for a connection alone."""
+
+    url: str
+    heard: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = Stranger(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+        def listen() -> None:
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    if done.is_set():
+                        return
+                    connection.settimeout(1)
+                    found.heard.append("")
+                    with suppress(OSError):
+                        found.heard[-1] = connection.recv(1024).partition(b"\r\n")[0].decode("latin-1")
+                        connection.sendall(
+                            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        )
+
+        done = threading.Event()
+        listener = threading.Thread(target=listen)
+        listener.start()
+        yield found
+        done.set()
+        socket.create_connection(server.getsockname()).close()
+        listener.join()
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
+from .conftest import PATIENCE_MILLISECONDS
 from .test_accessibility import axe, violations  # noqa: F401 (axe is a fixture)
 from .test_reload import kept
 
 if TYPE_CHECKING:
-    from .conftest import App, Seen
+    from .conftest import App, Seen, Stranger
 
 SHOW = """async (result) => {
     const { addOutput } = await import("/static/app/state.js");
@@ -50,9 +52,39 @@ REACHES = """<!doctype html>
 </html>"""
 NAMES = ("storage", "cookies", "page", "leading", "popup", "engine", "network", "image")
 
+# How a page may try to get to another one, or to that one's server: a word for it, and its HTML.
+LEADS = {
+    "refresh": '<meta http-equiv="refresh" content="0;url=STRANGER/refresh">',
+    "script": "<script>location.href = 'STRANGER/script'</script>",
+    "self": "<script>open('STRANGER/self', '_self')</script>",
+    "parent": "<script>open('STRANGER/parent', '_parent')</script>",
+    "window": "<script>open('STRANGER/window')</script>",
+    "link": "<a href='STRANGER/link'></a><script>document.querySelector('a').click()</script>",
+    "base": "<base href='STRANGER/base/'><script>location.href = 'page'</script>",
+    "form": "<form action='STRANGER/form'></form><script>document.forms[0].submit()</script>",
+    "frame": "<iframe src='STRANGER/frame'></iframe>",
+    "frame of its own": "<iframe srcdoc='<script>location.href = `STRANGER/own`</script>'></iframe>",
+    "blob": "<script>location.href = URL.createObjectURL(new Blob("
+    "['<script>location.href = `STRANGER/blob`</' + 'script>'], { type: 'text/html' }))</script>",
+    "again": "<script>onload = () => { document.open();"
+    "document.write('<meta http-equiv=refresh content=0;url=STRANGER/again><script>setTimeout(() =>"
+    " parent.postMessage({ height: 700 }, `*`), 500)</' + 'script>'); document.close() }</script>",
+    "ahead": "<link rel=preconnect href='STRANGER'><link rel=prefetch href='STRANGER/ahead'>",
+}
+WEBRTC = """<!doctype html><p id="found"></p><script>
+  let found = "refused";
+  try {
+    new RTCPeerConnection({ iceServers: [{ urls: "stun:localhost:9" }] });
+    found = "REACHED";
+  } catch (error) {
+    document.title = error.message;
+  }
+  document.getElementById("found").textContent = found;
+</script>"""
+
 
 def frame(app: App) -> Any:
-    return app.page.frame_locator("figure.html iframe")
+    return app.page.frame_locator("figure.html iframe").frame_locator("iframe")
 
 
 def test_html_runs_its_scripts_and_reaches_neither_token_nor_engine_nor_network(app: App, seen: Seen) -> None:
@@ -71,6 +103,72 @@ def test_html_runs_its_scripts_and_reaches_neither_token_nor_engine_nor_network(
         app.page.get_by_role("button", name="Save as HTML").click()
     assert waiting.value.suggested_filename == "report.html"
     assert Path(waiting.value.path()).read_text("utf-8").startswith("<!doctype html>")
+
+
+def led(how: str, stranger: Stranger) -> str:
+    """A page that tries to get to the stranger's, and, where it is still there afterwards, grows to 600 pixels."""
+    stays = (
+        "<p></p><script>setTimeout(() => document.querySelector('p').style.height = '600px', 500)</script>"
+    )
+    return f"<!doctype html><html>{stays}{LEADS[how].replace('STRANGER', stranger.url)}</html>"
+
+
+def at_rest(app: App, outer: Any) -> None:
+    """Wait until what is shown has stayed where it was, or is the browser's page that says that it refused."""
+    # What is not to be seen is not drawn, and does not tell its height.
+    outer.frame_element().scroll_into_view_if_needed()
+    deadline = time.monotonic() + PATIENCE_MILLISECONDS / 1000
+    while True:
+        inner = outer.child_frames
+        if inner and inner[0].url.startswith("chrome-error:"):
+            return
+        if outer.frame_element().evaluate("(element) => element.clientHeight") >= 600:
+            return
+        assert time.monotonic() < deadline, [each.url for each in inner]
+        app.page.wait_for_timeout(50)
+
+
+def test_html_leads_its_frame_to_no_other_page_and_connects_to_no_server(
+    app: App, stranger: Stranger
+) -> None:
+    for how in LEADS:
+        app.page.evaluate(SHOW, led(how, stranger))
+    figures = app.page.locator("figure.html > iframe")
+    expect(figures).to_have_count(len(LEADS))
+    for figure in figures.element_handles():
+        at_rest(app, figure.content_frame())
+    app.page.evaluate("(url) => fetch(`${url}/last`, { mode: 'no-cors' })", stranger.url)
+    assert stranger.heard == ["GET /last HTTP/1.1"]
+
+
+def test_html_has_no_webrtc(app: App) -> None:
+    app.page.evaluate(SHOW, WEBRTC)
+    expect(frame(app).locator("#found")).to_have_text("refused")
+
+
+def test_where_a_link_of_html_leads_is_shown_and_opens_a_tab_of_nobody_s(
+    app: App,
+    stranger: Stranger,
+    axe: str,  # noqa: F811
+) -> None:
+    links = f"<a href='{stranger.url}/paper'>paper</a> <a href='#end'>end</a> <a href='javascript:1'>none</a>"
+    app.page.evaluate(
+        SHOW, f"<!doctype html><p>{links}</p><div style='height: 3000px'></div><p id=end>The end</p>"
+    )
+    frame(app).get_by_role("link", name="none").click()
+    frame(app).get_by_role("link", name="end").click()
+    expect(frame(app).get_by_text("The end")).to_be_in_viewport()
+    expect(app.page.locator("figure.html .link")).to_have_count(0)
+    frame(app).get_by_role("link", name="paper").click()
+    link = app.page.locator("figure.html .link a")
+    expect(link).to_have_text(f"{stranger.url}/paper")
+    assert stranger.heard == []
+    assert violations(app.page, axe) == []
+    with app.page.context.expect_page() as opened:
+        link.click()
+    opened.value.wait_for_load_state()
+    assert opened.value.evaluate("() => [opener, document.referrer]") == [None, ""]
+    assert "GET /paper HTTP/1.1" in stranger.heard
 
 
 @pytest.mark.parametrize("text", ["a < b > c", "<- left", "<div> alone", "<unknown>x</unknown>"])

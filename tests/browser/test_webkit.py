@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from .conftest import ENVIRONMENT_MILLISECONDS, PATIENCE_MILLISECONDS, PLUGINS, Engine, StartEngine
+from .conftest import ENVIRONMENT_MILLISECONDS, PATIENCE_MILLISECONDS, PLUGINS, Engine, StartEngine, Stranger
+from .test_html import LEADS, led
 
 DRIVER, SCREEN = shutil.which("WebKitWebDriver"), shutil.which("Xvfb")
 BROWSERS = sorted(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"))
@@ -168,3 +169,24 @@ def test_a_page_without_the_token_asks_for_it(webkit: WebKit, start_engine: Star
     webkit.type("input[type=password]", engine.token)
     webkit.press("Connect")
     webkit.text("body", "Connected")
+
+
+def test_html_that_a_plugin_returned_gets_to_no_other_page(
+    webkit: WebKit, engine: Engine, stranger: Stranger
+) -> None:
+    webkit.open(f"{engine.url}/#token={engine.token}")
+    webkit.text("body", "Connected")
+    # That WebKit connects ahead of a request docs/security.md says.
+    pages = {how: led(how, stranger) for how in LEADS if how != "ahead"}
+    webkit.wait_for(
+        "if (window.shows) return true; window.shows = true;"
+        "import('/static/app/state.js').then(({ addOutput }) => { for (const [plugin, result] of"
+        f" Object.entries({json.dumps(pages)}))"
+        " addOutput({ plugin, kind: 'result', seconds: 1, value: Vue.markRaw({ result }) }); });"
+    )
+    webkit.wait_for(
+        "const shown = [...document.querySelectorAll('figure.html > iframe')];"
+        "shown.find((each) => each.clientHeight < 600)?.scrollIntoView();"
+        f"return shown.length === {len(pages)} && shown.every((each) => each.clientHeight >= 600);"
+    )
+    assert stranger.heard == []

@@ -10,7 +10,7 @@ import json
 import mimetypes
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -68,13 +68,18 @@ _FRAME_POLICY = (
     "font-src * data:; connect-src * data: blob:; worker-src data: blob:; frame-src * data: blob:"
 )
 
-# HTML that a plugin returned: it may be a page of scripts, such as a plot, and fetches nothing. It may lead its frame
-# to another page, which no policy of its own forbids.
+# HTML that a plugin returned: it may be a page of scripts, such as a plot, and fetches nothing. No policy of its own
+# forbids a page to lead its frame to another one, but that of the page around it does: so it is in a frame of a frame.
 _HTML_POLICY = (
     "sandbox allow-scripts; default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    "frame-src 'none'; "
     "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; media-src data: blob:; "
     "font-src data:"
 )
+
+# A policy says nothing of WebRTC, nor of the host that a browser connects to ahead of a request. This forbids both, in
+# browsers that know it.
+_HTML_HEADERS = {"Connection-Allowlist": "()", "X-DNS-Prefetch-Control": "off"}
 
 # It is told the url of an engine, which may be another one.
 _ENGINE_FRAME_POLICY = (
@@ -167,7 +172,7 @@ def add_page_routes(
             continue
         get("/", show_app)
         get("/frame.html", show_frame)
-        get("/html-frame.html", _page("html-frame.html", _HTML_POLICY))
+        get("/html-frame.html", _page("html-frame.html", _HTML_POLICY, _HTML_HEADERS))
         get("/examples/", list_examples)
         get("/examples/{path:.+}", _folder(EXAMPLES, _SOURCE_POLICY))
         get("/lib/{name}", show_library)
@@ -182,9 +187,11 @@ async def _to_the_folder(request: web.Request) -> web.StreamResponse:
     raise web.HTTPPermanentRedirect(f"{request.path.rpartition('/')[2]}/")
 
 
-def _page(name: str, policy: str) -> Handler:
+def _page(name: str, policy: str, headers: Mapping[str, str] | None = None) -> Handler:
     async def show(request: web.Request) -> web.StreamResponse:
-        return _file(STATIC / name, policy)
+        response = _file(STATIC / name, policy)
+        response.headers.update(headers or {})
+        return response
 
     return show
 

@@ -144,6 +144,18 @@ def test_the_frame_of_web_plugins_has_an_origin_of_its_own_and_asks_for_nothing(
     ask(Settings(layout, serve=True), asking)
 
 
+def test_what_shows_a_plugin_s_html_lets_it_go_nowhere(layout: Layout) -> None:
+    async def asking(client: Client) -> None:
+        response = await client.get("/html-frame.html")
+        policy = response.headers["Content-Security-Policy"]
+        assert "frame-src 'none'" in policy
+        assert "sandbox allow-scripts;" in policy
+        assert response.headers["Connection-Allowlist"] == "()"
+        assert response.headers["X-DNS-Prefetch-Control"] == "off"
+
+    ask(Settings(layout, serve=True), asking)
+
+
 def test_without_serve_the_page_says_how_to_connect_and_needs_no_package(tmp_path: Path) -> None:
     async def asking(client: Client) -> None:
         response = await client.get("/")

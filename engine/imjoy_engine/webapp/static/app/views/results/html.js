@@ -1,27 +1,34 @@
 // What a plugin returned as HTML, as itself: in a frame that the engine serves with a policy of its own, which does not reach
-// this page and fetches nothing.
+// this page, fetches nothing and goes nowhere. Where a link in it leads is shown here, for the person to follow.
 
 import { home } from "../../memory.js";
 import { saveFile } from "../../results/saving.js";
 
 const LEAST_PIXELS = 48;
 const MOST_PIXELS = 800;
+const MOST_LINK_CHARACTERS = 2000;
+const SCHEMES = ["http:", "https:", "mailto:"];
+
+/** The address that a frame says a link in it leads to, or "" where it is none that is followed. */
+function addressOf(link) {
+  if (typeof link !== "string" || link.length > MOST_LINK_CHARACTERS || !URL.canParse(link)) return "";
+  const { protocol, href } = new URL(link);
+  return SCHEMES.includes(protocol) ? href : "";
+}
 
 export const HtmlView = {
   /** `name` is what a file of it is called. */
   props: { html: String, name: String },
   setup: () => ({ address: `${home}/html-frame.html` }),
-  data: () => ({ height: LEAST_PIXELS }),
+  data: () => ({ height: LEAST_PIXELS, link: "" }),
   methods: {
-    /** Once: what the frame shows later, such as the page behind a link, is not told it. */
     loaded() {
-      if (this.told) return;
-      this.told = true;
       this.$refs.frame.contentWindow.postMessage({ html: this.html }, "*");
     },
     heard({ source, data }) {
-      if (source !== this.$refs.frame?.contentWindow || !(data?.height > 0)) return;
-      this.height = Math.min(MOST_PIXELS, Math.max(LEAST_PIXELS, Math.ceil(data.height)));
+      if (source !== this.$refs.frame?.contentWindow) return;
+      if (data?.height > 0) this.height = Math.min(MOST_PIXELS, Math.max(LEAST_PIXELS, Math.ceil(data.height)));
+      if (data?.link) this.link = addressOf(data.link);
     },
     save() {
       saveFile(new Blob([this.html], { type: "text/html" }), `${this.name || "page"}.html`);
@@ -37,6 +44,8 @@ export const HtmlView = {
     <figure class="value html">
       <iframe ref="frame" :src="address" sandbox="allow-scripts" :title="name || 'What a plugin returned'"
         :style="{ height: height + 'px' }" @load="loaded"></iframe>
+      <p v-if="link" class="link" role="status">This link leads to
+        <a :href="link" target="_blank" rel="noopener noreferrer">{{ link }}</a></p>
       <div class="row"><button type="button" @click="save">Save as HTML</button></div>
     </figure>
   `,
