@@ -64,37 +64,6 @@ def left_in(home: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_miniconda_from_a_mirror_then_nothing_to_do_then_uninstalled_without_a_trace(
-    home: Path, mirror: Mirror, doubles: Doubles, wheel: Path, tmp_path: Path
-) -> None:
-    (home / ".bashrc").write_text("alias a=b")
-    options = ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256, "--from", str(wheel)]
-    github = tmp_path / "github-path"
-    result = install(*options, "--modify-path", "--shell", "bash", GITHUB_PATH=str(github))
-    prefix = home / "ImJoyApp"
-    assert (result["action"], result["distribution"]) == ("install", "miniconda")
-    assert says(prefix / "bin" / "conda", "-V") == "conda 26.7.1\n"
-    assert str(prefix) in says(prefix / "bin" / "pip", "--version")
-    assert says(prefix / "bin" / "imjoy", "--version").startswith("imjoy ")
-    assert json.loads((own_folder(prefix) / "receipt.json").read_text())["distribution"] == "miniconda"
-    assert sorted(each.name for each in own_folder(prefix).iterdir()) == [
-        "completion.bash",
-        "install.log",
-        "path-edits",
-        "receipt.json",
-    ]
-    assert github.read_text() == f"{prefix / 'bin'}\n"
-    assert json.loads(says(prefix / "bin" / "imjoy", "doctor", "--offline", "--json"))["ok"]
-    assert install(*options)["action"] == "none"
-    done = subprocess.run(
-        [prefix / "bin" / "imjoy", "uninstall", "--yes"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert left_in(home) == [".bashrc"]
-    assert (home / ".bashrc").read_text() == "alias a=b"
-
-
-@pytest.mark.slow
 def test_who_says_yes_gets_imjoy_on_path_and_in_the_menu_and_a_last_word_that_works_at_once(
     home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
 ) -> None:
@@ -124,26 +93,50 @@ def test_who_says_yes_gets_imjoy_on_path_and_in_the_menu_and_a_last_word_that_wo
     assert not data.exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("door", doors.DOORS)
-def test_a_folder_stands_in_for_the_network(
-    door: str, home: Path, doubles: Doubles, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "offline"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def offline(doubles: Doubles, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the installers, a wheel of this checkout, and all that it needs."""
+    folder = tmp_path_factory.mktemp("offline")
     for each in (wheel, *doubles.folder.iterdir()):
         (folder / each.name).symlink_to(each)
     # The double of Miniconda has the Python that runs the tests.
     download = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder), str(wheel)]
     subprocess.run(download, check=True)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("door", doors.DOORS)
+def test_a_folder_stands_in_for_the_network_and_what_came_of_it_goes_without_a_trace(
+    door: str, home: Path, doubles: Doubles, offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".bashrc").write_text("alias a=b")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
-    options = ["--offline", folder, "--sha256", doubles.sha256]
-    result = doors.install(door, *options)
+    options = ["--offline", offline, "--sha256", doubles.sha256]
+    github = tmp_path / "github-path"
+    result = doors.install(door, *options, "--modify-path", "--shell", "bash", GITHUB_PATH=str(github))
+    prefix = home / "ImJoyApp"
     assert (result["action"], result["distribution"]) == ("install", "miniconda")
-    assert says(home / "ImJoyApp" / "bin" / "imjoy", "--version").startswith("imjoy ")
+    assert says(prefix / "bin" / "conda", "-V") == "conda 26.7.1\n"
+    assert str(prefix) in says(prefix / "bin" / "pip", "--version")
+    assert says(prefix / "bin" / "imjoy", "--version").startswith("imjoy ")
+    assert json.loads((own_folder(prefix) / "receipt.json").read_text())["distribution"] == "miniconda"
+    assert sorted(each.name for each in own_folder(prefix).iterdir()) == [
+        "completion.bash",
+        "install.log",
+        "path-edits",
+        "receipt.json",
+    ]
+    assert github.read_text() == f"{prefix / 'bin'}\n"
+    assert json.loads(says(prefix / "bin" / "imjoy", "doctor", "--offline", "--json"))["ok"]
     assert doors.install(door, *options)["action"] == "none"
+    done = doors.run([prefix / "bin" / "imjoy", "uninstall", "--yes"])
+    assert done.returncode == 0, done.stderr
+    assert left_in(home) == [".bashrc"]
+    assert (home / ".bashrc").read_text() == "alias a=b"
 
 
 def test_the_double_refuses_what_miniconda_refuses(doubles: Doubles, tmp_path: Path) -> None:
