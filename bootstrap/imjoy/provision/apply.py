@@ -448,8 +448,7 @@ class Installation:
 
     def _packages(self, title: str, *words: str) -> None:
         offline = [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
-        start = [str(interpreter(self._root)), "-I", "-B", "-c", packages.STARTER]
-        self._step(title, [*start, str(Path(imjoy.__file__).parents[1]), *words, *offline])
+        self._step(title, packages.command(interpreter(self._root), *words, *offline))
 
     def _others(self) -> tuple[str, ...]:
         """Return what stands in a finished install and is not ours: it has to outlive every change of it."""

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-import imjoy
 from imjoy.provision.apply import interpreter
 from imjoy.provision.steps import packages
 
@@ -42,7 +41,7 @@ def test_where_uv_cannot_be_had_or_fails_pip_comes_from_ensurepip_and_installs_a
     venv.create(tmp_path / "environment", with_pip=False)
     python = interpreter(tmp_path / "environment")
     (tmp_path / "offline").mkdir()
-    start = ("-c", packages.STARTER, str(Path(imjoy.__file__).parents[1]))
+    start = packages.command(python)[3:]
     offline = ("--offline", str(tmp_path / "offline"))
     run(python, *start, "install", str(wheel(tmp_path, "demo")), *offline)
     assert "it is here" in run(python, "-c", "import demo")
@@ -52,6 +51,18 @@ def test_where_uv_cannot_be_had_or_fails_pip_comes_from_ensurepip_and_installs_a
     (uv / "__main__.py").write_text("raise SystemExit('I do not start on this machine')")
     run(python, *start, "install", str(wheel(tmp_path, "other")), *offline)
     assert "it is here" in run(python, "-c", "import other")
+
+
+def test_as_it_is_an_environment_builds_and_gets_nothing_for_that(tmp_path: Path) -> None:
+    venv.create(tmp_path / "environment", with_pip=True)
+    python = interpreter(tmp_path / "environment")
+    before = run(python, "-m", "pip", "freeze", "--all")
+    command = packages.command(
+        python, "build", str(wheel(tmp_path, "demo")), str(tmp_path / "wheels"), "--as-is"
+    )
+    assert subprocess.run(command, check=False).returncode == 0
+    assert [each.name for each in (tmp_path / "wheels").iterdir()] == ["demo-1-py3-none-any.whl"]
+    assert run(python, "-m", "pip", "freeze", "--all") == before
 
 
 def test_uv_is_fetched_as_imjoy_requires_it() -> None:
@@ -85,7 +96,7 @@ def test_a_second_first_install_takes_from_the_cache_what_the_first_one_fetched(
         for each in ("one", "two"):
             venv.create(tmp_path / each, with_pip=False)
             python = interpreter(tmp_path / each)
-            run(python, "-c", packages.STARTER, str(Path(imjoy.__file__).parents[1]), "install", "demo")
+            run(python, *packages.command(python)[3:], "install", "demo")
             assert "it is here" in run(python, "-c", "import demo")
             wheels.append([path for path in fetched if path.endswith(".whl")])
         server.shutdown()

@@ -1,10 +1,10 @@
 """Builds imjoy, and installs it with what it needs, in the Python that runs this.
 
 ``imjoy install`` has the new prefix's Python run it out of the planner's own files, so it imports the standard library
-alone. uv, which is one of imjoy's own requirements, fetches side by side what pip fetches one after the other, and
-writes no bytecode that nobody may need; where it cannot be had, or fails, pip does it all. An environment comes without
-pip, as what ensurepip takes for that is a third of a whole install: pip runs out of ensurepip's wheel until uv has put
-the same wheel there.
+alone; ``imjoy upgrade`` builds by it, too. uv, which is one of imjoy's own requirements, fetches side by side what pip
+fetches one after the other, and writes no bytecode that nobody may need; where it cannot be had, or fails, pip does it
+all. An environment comes without pip, as what ensurepip takes for that is a third of a whole install: pip runs out of
+ensurepip's wheel until uv has put the same wheel there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import imjoy
 from imjoy.effects.tools.pip_settings import uv_options, uv_variables
 
 STARTER = """
@@ -39,10 +40,16 @@ ELSEWHERE = re.compile(r"UV_(PYTHON|PROJECT|SYSTEM_PYTHON|TARGET|PREFIX|NO_DEPS|
 """They would have uv install into another place, or not all."""
 
 
+def command(python: Path, *words: str) -> list[str]:
+    """Return the argv that has ``python`` run :func:`main` with ``words``, out of the files of the imjoy that asks."""
+    return [str(python), "-I", "-B", "-c", STARTER, str(Path(imjoy.__file__).parents[1]), *words]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Do one step; return the exit code of uv or pip.
 
-    ``build PLACE DIR`` makes a wheel of a folder, or of anything that pip takes, and puts it into ``DIR``.
+    ``build PLACE DIR`` makes a wheel of a folder, or of anything that pip takes, and puts it into ``DIR``; ``--as-is``
+    has it install nothing for that, not even uv.
     ``install WHEEL`` installs it; ``--again`` replaces what is there, by the newest. ``--offline DIR`` takes everything
     from a folder.
 
@@ -53,10 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("place")
     parser.add_argument("wheels", nargs="?")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--as-is", action="store_true")
     parser.add_argument("--offline", metavar="DIR")
     options = parser.parse_args(arguments)
     local = ["--no-index", "--find-links", options.offline] if options.offline else []
-    has_uv = _has_uv(local)
+    has_uv = find_spec("uv") is not None if options.as_is else _has_uv(local)
     if options.step == "build":
         words = ["--python", sys.executable, *local, options.place]
         # What lies elsewhere is pip's: uv builds folders only.

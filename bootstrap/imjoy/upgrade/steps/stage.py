@@ -24,6 +24,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.provision.apply import interpreter as interpreter_of
 from imjoy.provision.facts.source import copy_checkout, is_checkout
+from imjoy.provision.steps import packages
 from imjoy.provision.steps.commands import Report, Steps
 from imjoy.upgrade.facts.origin import NAME, Origin
 from imjoy.upgrade.facts.target import Target
@@ -85,7 +86,7 @@ class Stage:
             wheel = Path(target.place)
         else:
             fetched = self._fetch(target)
-            wheel = self._build(pip_command, fetched.folder)
+            wheel = self._build(Path(pip_command[0]), fetched.folder)
         version = _check_kind(wheel)
         if wheel.parent != self._wheels:
             self._wheels.mkdir()
@@ -170,9 +171,9 @@ class Stage:
             older,
         )
 
-    def _build(self, pip_command: list[str], source: Path) -> Path:
-        arguments = pip.build_arguments([str(source)], self._wheels)
-        self._steps.run("building imjoy", [*pip_command, *arguments])
+    def _build(self, python: Path, source: Path) -> Path:
+        command = packages.command(python, "build", str(source), str(self._wheels), "--as-is")
+        self._steps.run("building imjoy", command)
         return _only_wheel(self._wheels)
 
     def _wheel_of_index(self, pip_command: list[str], target: Target) -> Path:
