@@ -43,12 +43,12 @@ def main(arguments=None):
             if not ready.is_ready(prefix, None):
                 return _plan(words, running, None)
         elif not ready.is_ready(prefix, running):
+            offer = sentence(sys.version_info, sys.executable, OFFER)
             if {"--help", "-h"} & set(words):
-                sys.stdout.write(sentence(sys.version_info, sys.executable, OFFER) + "\n")
+                sys.stdout.write(offer + "\n")
                 return 0
             if verb in ONLY_ASKING and not os.path.isdir(os.path.join(prefix, ready.OWN_FOLDER)):
-                said = sentence(sys.version_info, sys.executable, OFFER)
-                raise Refusal("old.not-made", said, fix="imjoy start")
+                raise Refusal("old.not-made", offer, fix="imjoy start")
             code = _install(prefix, running, "--json" in words)
             if code != 0:
                 return code
@@ -64,9 +64,8 @@ def _install(prefix, running, as_json):
     # type: (str, ready.Running, bool) -> int
     """Have the planner install, without a word on stdout but a failure's document; return its exit code."""
     sys.stderr.write(sentence(sys.version_info, sys.executable, "installing it (once; some minutes).") + "\n")
-    words = ["install", "--yes"] + (["--json"] if as_json else [])
     with tempfile.TemporaryFile() as said:
-        code = _plan(words, running, said if as_json else sys.stderr)
+        code = _plan(["install", "--yes"] + ["--json"] * as_json, running, said if as_json else sys.stderr)
         said.seek(0)
         if code != 0:
             sys.stdout.write(said.read().decode("ascii", "ignore"))
@@ -84,13 +83,12 @@ def _plan(words, running, stdout):
     folder = tempfile.mkdtemp(prefix="imjoy-door-{0}-{1}-".format(platform.node(), os.getpid()))
     try:
         source, told = ready.unpack(running, folder)
-        told.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
         options = (["--uninstall"] if words[0] == "uninstall" else []) + words[1:]
         if any(each.split("=")[0] == "--from" for each in options):
-            # The planner looks for that; what it is told of here would be taken for what was fetched from there.
-            told = {name: told[name] for name in ("IMJOY_DOOR", "IMJOY_DOOR_FOLDER")}
+            told = {}  # the planner looks for that; this would be taken for what was fetched from there
         elif "--uninstall" not in options:
             options = ["--from", running.place] + options
+        told.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
         return _wait(_door(source) + options, _variables(told), stdout)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

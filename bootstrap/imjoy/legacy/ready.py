@@ -61,8 +61,7 @@ def find_running(package=PACKAGE):
 def find_prefix(environ):
     # type: (Mapping[str, str]) -> str
     """Return where imjoy is, or is to be, installed."""
-    named = environ.get("IMJOY_PREFIX") or os.path.join("~", PREFIX_NAME)
-    return os.path.abspath(os.path.expanduser(named))
+    return os.path.abspath(os.path.expanduser(environ.get("IMJOY_PREFIX") or os.path.join("~", PREFIX_NAME)))
 
 
 def interpreter(prefix):
@@ -167,13 +166,10 @@ def _noted_by_pip(package):
 def _path_of(url):
     # type: (str) -> str
     try:
-        from urllib.parse import urlsplit
         from urllib.request import url2pathname
     except ImportError:
         from urllib import url2pathname  # type: ignore[attr-defined,no-redef]
-
-        from urlparse import urlsplit  # type: ignore[import-not-found,no-redef]
-    return str(url2pathname(urlsplit(url).path))
+    return str(url2pathname(url[len("file://") :]))
 
 
 def _spelt(name):
