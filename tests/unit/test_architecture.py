@@ -1,4 +1,4 @@
-"""Which room may know which, as ``docs/architecture.md`` says: one way, without circles."""
+"""Which package may import which, as ``docs/architecture.md`` says: one way, without circles."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_packages_import_each_other_in_a_circle(imports: grimp.ImportGraph) -
 
 
 @pytest.mark.parametrize(
-    ("room", "may_know"),
+    ("package", "may_know"),
     [
         ("imjoy.model", ["imjoy.model"]),
         ("imjoy.effects", ["imjoy.effects", "imjoy.model"]),
@@ -57,17 +57,17 @@ def test_no_packages_import_each_other_in_a_circle(imports: grimp.ImportGraph) -
         ("imjoy_engine.sockets", ["imjoy_engine.sockets"]),
     ],
 )
-def test_a_room_at_the_bottom_knows_no_other(
-    imports: grimp.ImportGraph, room: str, may_know: list[str]
+def test_a_package_at_the_bottom_knows_no_other(
+    imports: grimp.ImportGraph, package: str, may_know: list[str]
 ) -> None:
-    assert foreign(imports, room, may_know) == set()
+    assert foreign(imports, package, may_know) == set()
 
 
-@pytest.mark.parametrize("room", ["imjoy.cli", "imjoy.doctor"])
+@pytest.mark.parametrize("package", ["imjoy.cli", "imjoy.doctor"])
 def test_what_is_at_the_top_is_imported_by_its_own_and_by_the_command(
-    imports: grimp.ImportGraph, room: str
+    imports: grimp.ImportGraph, package: str
 ) -> None:
-    inside = {room, *imports.find_descendants(room)}
+    inside = {package, *imports.find_descendants(package)}
     importers = set().union(*(imports.find_modules_that_directly_import(module) for module in inside))
     assert {
         each for each in importers - inside if not each.startswith(("imjoy.cli", "imjoy.__main__"))
@@ -122,10 +122,10 @@ def test_every_module_of_the_page_that_is_imported_is_there(page_imports: dict[s
     assert set().union(*page_imports.values()) - set(page_imports) == set()
 
 
-def foreign(imports: grimp.ImportGraph, room: str, may_know: list[str]) -> set[str]:
-    """Return what the modules of ``room`` import outside ``may_know``, as "importer imports imported"."""
+def foreign(imports: grimp.ImportGraph, package: str, may_know: list[str]) -> set[str]:
+    """Return what the modules of ``package`` import outside ``may_know``, as "importer imports imported"."""
     found = set()
-    for module in (room, *imports.find_descendants(room)):
+    for module in (package, *imports.find_descendants(package)):
         for imported in imports.find_modules_directly_imported_by(module):
             # The package itself holds nothing but the version.
             known = imported == "imjoy" or any(f"{imported}.".startswith(f"{each}.") for each in may_know)
