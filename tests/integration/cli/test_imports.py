@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +31,11 @@ def imported(*arguments: str) -> set[str]:
 )
 def test_a_command_imports_only_what_it_needs(arguments: list[str], unneeded: set[str]) -> None:
     assert not imported(*arguments) & unneeded
+
+
+def test_start_imports_no_more_than_it_needs_to_start_an_engine(home: Path) -> None:
+    try:
+        unneeded = {"psutil", "requests", "http", "asyncio", "aiohttp", "imjoy_engine", "tempfile", "sqlite3"}
+        assert not imported("start", "--port", "0", "--no-open", "--detach") & unneeded
+    finally:
+        subprocess.run([sys.executable, "-m", "imjoy", "stop"], capture_output=True, check=True)

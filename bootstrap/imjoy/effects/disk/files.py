@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,6 +62,8 @@ def may_make_folders(folder: Path) -> bool:
     """
     if sys.platform != "win32":
         return os.access(folder, os.W_OK | os.X_OK)
+    import tempfile
+
     try:
         Path(tempfile.mkdtemp(prefix=".imjoy-trial-", dir=folder)).rmdir()
     except OSError:

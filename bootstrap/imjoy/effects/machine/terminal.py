@@ -7,7 +7,6 @@ import select
 import shutil
 import signal
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -42,6 +41,8 @@ def wrapped(lead: str, text: str, stream: TextIO) -> str:
     rest = " " * len(lead)
     if not stream.isatty():
         return lead + text.replace("\n", "\n" + rest)
+    import textwrap
+
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
     lines: list[str] = []
     for line in text.split("\n"):

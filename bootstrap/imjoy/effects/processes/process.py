@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -136,6 +135,8 @@ def ask(
     Guarantees an end within ``timeout`` seconds and a moment, whatever the program and its children do: they are killed
     when they take longer, or write more than ``most`` bytes. Nothing waits for who holds its output open.
     """
+    import tempfile  # what `imjoy start` needs not, 3 ms before it starts the engine
+
     # Files, not pipes: a child that lives on may hold a pipe for ever.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
