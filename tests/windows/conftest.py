@@ -60,11 +60,6 @@ class Windows:
     home: Path
 
     @property
-    def drive(self) -> Path:
-        """Return where its C: lies."""
-        return self.folder / "prefix" / "drive_c"
-
-    @property
     def python(self) -> str:
         """Return the folder of its Python."""
         return "C:\\Python311"
@@ -89,7 +84,7 @@ class Windows:
 
     def path(self, name: str) -> Path:
         """Return where ``C:\\…`` lies."""
-        return self.drive.joinpath(*name.split("\\")[1:])
+        return self.folder.joinpath("prefix", "drive_c", *name.split("\\")[1:])
 
     def run(
         self, tool: str, *words: str, environ: Mapping[str, str] | None = None, seconds: float = RUN_SECONDS
@@ -147,7 +142,7 @@ class Windows:
         """Return what has PowerShell run install.ps1 of this checkout, copied to where it has no checkout beside it."""
         shutil.copy(ROOT / "install.ps1", self.path("C:\\install.ps1"))
         # What the bench sets for its own pip, the pip that a new Python brings does not know.
-        line = "Remove-Item env:PIP_USE_DEPRECATED; & C:\\install.ps1 @args; exit $LASTEXITCODE"
+        line = "Remove-Item env:PIP_USE_DEPRECATED -ErrorAction Ignore; & C:\\install.ps1 @args; exit $LASTEXITCODE"
         self.path("C:\\door.ps1").write_text(line, encoding="ascii")
         return ("-NoProfile", "-File", "C:\\door.ps1")
 
@@ -161,12 +156,11 @@ class ThisWindows(Windows):
     """The Windows that the tests run on, such as that of the workflow."""
 
     @property
-    def drive(self) -> Path:
-        return self.folder
-
-    @property
     def python(self) -> str:
         return sys.base_prefix
+
+    def path(self, name: str) -> Path:
+        return Path(name)
 
     @property
     def command(self) -> str:
@@ -217,7 +211,7 @@ def offline(windows: Windows) -> Iterator[tuple[str, dict[str, str]]]:
     without = re.compile(r"/(?:test|__pycache__|Scripts|site-packages/(?!pip|README)[^/]+)(?:/|$)")
     with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
         packed.add(
-            windows.path("C:\\Python311"),
+            windows.path(windows.python),
             "python",
             filter=lambda member: None if without.search(member.name) else member,
         )
