@@ -101,6 +101,10 @@ def test_the_app_asks_for_the_largest_scripts_first_and_for_all_its_modules_at_o
         page = await (await client.get("/")).text()
         modules = re.findall('rel="modulepreload" href="([^"]+)"', page)
         assert len(modules) > 50
+        # To Chromium a deferred script is of low priority, to be fetched when all modules are there.
+        scripts = re.findall("<script ([^>]+) src=", page)
+        assert scripts
+        assert all('fetchpriority="high"' in each for each in scripts)
         assert page.index("imjoy-core.min.js") < page.index("modulepreload") < page.index("main.js")
 
     ask(Settings(layout, serve=True), asking)
