@@ -9,6 +9,11 @@ import type { FileManager } from "./imjoy_engine/webapp/static/engine/files.js";
 
 declare global {
     var imjoyRPC: any;
+    /** The app that an engine plugin runs in, once it is asked. */
+    var api: OtherApp;
+    var ImJoyEngine: typeof import("./imjoy_engine/webapp/static/engine/index.js");
+    /** Where the frame of the engine plugin is served from. */
+    var engineUrl: string | undefined;
     var imjoyCore: { ImJoy: new (options: object) => ImJoy };
     var Vue: typeof import("@vue/runtime-dom");
     var MessagePack: {
@@ -161,6 +166,15 @@ declare global {
         time: number;
     }
 
+    /** One of the engine's own log. */
+    interface LogRecord {
+        /** seconds since the epoch */
+        time: number;
+        level: string;
+        text: string;
+        traceback?: string;
+    }
+
     // --- imjoy-core, as far as the page uses it ------------------------------------------------------------------
 
     /** The config in a plugin's file, as imjoy-core reads it, and what the page keeps with it. */
@@ -178,8 +192,9 @@ declare global {
         origin?: string;
         base_frame?: string;
         base_worker?: string;
-        /** under which the engine keeps it */
+        /** under which the engine keeps it, and when it was loaded, in milliseconds */
         key?: string;
+        loaded?: number;
     }
 
     /** What a plugin handed over: its functions, and values. */
@@ -218,7 +233,11 @@ declare global {
         tag?: string;
         src?: string;
         uri?: string;
+        title?: string;
         hot_reloading?: boolean;
+        ui?: unknown;
+        fields?: unknown;
+        schema?: unknown;
         [more: string]: unknown;
     }
 
@@ -244,7 +263,7 @@ declare global {
         plugin_names: Record<string, CorePlugin>;
         service_registry: Record<string, Service>;
         registered: { windows: Record<string, unknown> };
-        db: { allDocs(options: object): Promise<{ rows: { doc: KeptPlugin }[] }> };
+        db: { allDocs(options: object): Promise<{ rows: { doc: KeptPlugin & { _id: string } }[] }> };
         parsePluginCode(code: string, more?: object): PluginTemplate;
         validatePluginConfig(config: PluginTemplate): void;
         getPluginFromUrl(url: string): Promise<PluginTemplate>;
@@ -264,6 +283,18 @@ declare global {
         init(): Promise<void>;
     }
 
+    /** What another ImJoy app offers to the engine plugin. */
+    interface OtherApp {
+        register(service: object): Promise<string>;
+        unregister(service: object): Promise<void>;
+        alert(text: string): Promise<void>;
+        prompt(text: string, initial: string): Promise<string | null>;
+        showMessage(text: string, seconds?: number): void;
+        getConfig(name: string): Promise<string>;
+        setConfig(name: string, value: string): Promise<void>;
+        export(plugin: object): void;
+    }
+
     // --- what the page shows -------------------------------------------------------------------------------------
 
     /** A plugin as the engine keeps it for a workspace. */
@@ -272,6 +303,13 @@ declare global {
         code: string;
         tag?: string;
         origin?: string;
+        /** when it was loaded, in milliseconds */
+        loaded?: number;
+    }
+
+    /** A plugin as browsers kept it before engines did. */
+    interface FormerPlugin extends KeptPlugin {
+        name: string;
     }
 
     /** The file of its workspace that a plugin was loaded from. */
@@ -453,6 +491,9 @@ declare global {
         plugins: Example[];
     }
 
+    /** What a view is given: the type of a property that JavaScript knows as an object alone. */
+    type PropType<T> = import("@vue/runtime-dom").PropType<T>;
+
     type Phase = "starting" | "disconnected" | "connecting" | "connected" | "lost";
 
     interface OtherEngine {
@@ -508,16 +549,16 @@ declare global {
     // --- arrays and pictures -------------------------------------------------------------------------------------
 
     type Numbers =
-        | Int8Array
-        | Uint8Array
-        | Uint8ClampedArray
-        | Int16Array
-        | Uint16Array
-        | Int32Array
-        | Uint32Array
-        | Float32Array
-        | Float64Array;
-    type Items = Numbers | BigInt64Array | BigUint64Array;
+        | Int8Array<ArrayBuffer>
+        | Uint8Array<ArrayBuffer>
+        | Uint8ClampedArray<ArrayBuffer>
+        | Int16Array<ArrayBuffer>
+        | Uint16Array<ArrayBuffer>
+        | Int32Array<ArrayBuffer>
+        | Uint32Array<ArrayBuffer>
+        | Float32Array<ArrayBuffer>
+        | Float64Array<ArrayBuffer>;
+    type Items = Numbers | BigInt64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>;
 
     /** An array whose values can be read. */
     interface TypedArrayOf {

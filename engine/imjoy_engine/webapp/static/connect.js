@@ -1,18 +1,37 @@
 // The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
 
+import { messageOf } from "./engine/errors.js";
 import { forgetToken, home, knownTokens, rememberToken } from "./app/memory.js";
 
-const find = (id) => document.getElementById(id);
-const REFRESH_MILLISECONDS = 5000;
-let timer = null;
+/**
+ * An element of this page.
+ *
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} type
+ */
+function find(id, type) {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new TypeError(`This page has no ${id}.`);
+  return found;
+}
 
+const answer = find("answer", HTMLElement);
+const field = find("token", HTMLInputElement);
+const REFRESH_MILLISECONDS = 5000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/** @param {string} name @param {object} [properties] @param {Node[]} [children] */
 function element(name, properties = {}, children = []) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
 }
 
+/** @param {Problem} problem */
 function problem({ what, why, fix, id }) {
+  /** @type {[string, string | undefined][]} */
   const parts = [
     ["what", what],
     ["why", why],
@@ -26,6 +45,7 @@ function problem({ what, why, fix, id }) {
   );
 }
 
+/** @param {EngineStatus} status */
 function figures(status) {
   const running = status.plugins.filter((plugin) => plugin.pid).map((plugin) => plugin.name);
   const rows = {
@@ -44,6 +64,11 @@ function figures(status) {
   );
 }
 
+/**
+ * Show how the engine is doing, now and from time to time; returns false where it refuses the token.
+ *
+ * @param {string} token
+ */
 async function show(token) {
   clearTimeout(timer);
   try {
@@ -51,22 +76,22 @@ async function show(token) {
     const document = await response.json();
     if (!response.ok) {
       if (response.status === 401) forgetToken(token);
-      find("answer").replaceChildren(problem(document.error));
+      answer.replaceChildren(problem(document.error));
       return false;
     }
     rememberToken(token);
-    find("answer").replaceChildren(figures(document));
+    answer.replaceChildren(figures(document));
   } catch (error) {
     const what = "The engine does not answer.";
-    find("answer").replaceChildren(problem({ what, why: error.message, fix: "Start it with: imjoy start" }));
+    answer.replaceChildren(problem({ what, why: messageOf(error), fix: "Start it with: imjoy start" }));
   }
   timer = setTimeout(show, REFRESH_MILLISECONDS, token);
   return true;
 }
 
-find("url").textContent = home;
+find("url", HTMLElement).textContent = home;
 const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
-const [reason, line] = find("reach").children;
+const [reason, line] = find("reach", HTMLElement).children;
 if (location.protocol === "https:") {
   reason.textContent = "An https page, such as imjoy.io, reaches this engine once this browser trusts its certificate.";
   line.remove();
@@ -89,13 +114,13 @@ for (const code of navigator.clipboard ? document.querySelectorAll(".command") :
   code.after(" ", copy);
 }
 const plugin = encodeURIComponent(`${home}/imjoy-engine.imjoy.html`);
-find("imjoy-io").href = `https://imjoy.io/#/app?plugin=${plugin}`;
-find("form").addEventListener("submit", (event) => {
+find("imjoy-io", HTMLAnchorElement).href = `https://imjoy.io/#/app?plugin=${plugin}`;
+find("form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
-  show(find("token").value.trim());
+  show(field.value.trim());
 });
 
 for (const token of await knownTokens()) {
-  find("token").value = token;
+  field.value = token;
   if (await show(token)) break;
 }

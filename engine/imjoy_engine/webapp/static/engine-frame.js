@@ -19,4 +19,4 @@ imjoyRPC
     // The app alone is heard, not other frames of it. Firefox does not say who that is; the policy has let it in.
     target_origin: (location.ancestorOrigins && location.ancestorOrigins[0]) || "*",
   })
-  .then((api) => api.export(new ImJoyEnginePlugin()));
+  .then((/** @type {OtherApp} */ api) => api.export(new ImJoyEnginePlugin()));

@@ -4,12 +4,15 @@
 // The engine serves this page with an origin of its own, but `location.origin`, which imjoy-rpc tells the app to send
 // its answers to, does not know that: such answers would never arrive.
 const app = window.parent;
-window.parent = {
-  postMessage(message, target, transfer) {
-    if (message && message.type === "initialized") message.origin = "*";
-    app.postMessage(message, "*", transfer);
+Object.assign(window, {
+  parent: {
+    /** @param {any} message @param {unknown} target @param {Transferable[]} [transfer] */
+    postMessage(message, target, transfer) {
+      if (message && message.type === "initialized") message.origin = "*";
+      app.postMessage(message, "*", transfer);
+    },
   },
-};
+});
 
 imjoyRPC.waitForInitialization({ target_origin: "*", enable_service_worker: false });
 
@@ -17,6 +20,6 @@ imjoyRPC.waitForInitialization({ target_origin: "*", enable_service_worker: fals
 window.addEventListener("dragover", (event) => {
   if (event.defaultPrevented) return;
   event.preventDefault();
-  event.dataTransfer.dropEffect = "none";
+  if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
 });
 window.addEventListener("drop", (event) => event.preventDefault());

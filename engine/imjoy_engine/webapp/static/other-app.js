@@ -5,21 +5,25 @@ const FACTORY = "ImJoy-Engine";
 const DEFAULT_URL = globalThis.engineUrl || "http://127.0.0.1:8080";
 const KEY = "engines";
 
+/** @typedef {{name?: string, url: string, token: string}} SavedEngine */
+
 class ImJoyEnginePlugin {
+  /** What each engine is registered as, by its url. @type {Map<string, object[]>} */
+  engines = new Map();
+
   async setup() {
-    this.engines = new Map();
     await api.register({
       type: "engine-factory",
       name: FACTORY,
       icon: "🚀",
-      addEngine: (config) => this.addEngine(config),
-      removeEngine: (config) => this.removeEngine(config),
+      addEngine: (/** @type {Partial<SavedEngine>} */ config) => this.addEngine(config),
+      removeEngine: (/** @type {SavedEngine} */ config) => this.removeEngine(config),
     });
     for (const saved of await this.remembered()) {
       try {
         await this.connect(saved);
       } catch (error) {
-        api.showMessage(`${saved.url}: ${error.message}`, 15);
+        api.showMessage(`${saved.url}: ${ImJoyEngine.messageOf(error)}`, 15);
       }
     }
   }
@@ -28,7 +32,11 @@ class ImJoyEnginePlugin {
     await this.addEngine();
   }
 
-  /** Connect to an engine; asks for whatever of `{url, token, name}` is not given. */
+  /**
+   * Connect to an engine; asks for whatever is not given. Returns whether that was done.
+   *
+   * @param {Partial<SavedEngine>} [config]
+   */
   async addEngine(config) {
     const given = config || {};
     const url = given.url || (await api.prompt("The engine's url (imjoy start prints it)", DEFAULT_URL));
@@ -39,7 +47,7 @@ class ImJoyEnginePlugin {
     try {
       await this.connect(engine);
     } catch (error) {
-      await api.alert(error.message);
+      await api.alert(ImJoyEngine.messageOf(error));
       return false;
     }
     const others = (await this.remembered()).filter((other) => other.url !== engine.url);
@@ -48,15 +56,17 @@ class ImJoyEnginePlugin {
     return true;
   }
 
+  /** @param {Pick<SavedEngine, "name" | "url">} engine */
   async removeEngine({ name, url }) {
     const engines = await this.remembered();
-    const isThis = (engine) => engine.url === url || (name && engine.name === name);
+    const isThis = (/** @type {SavedEngine} */ engine) => engine.url === url || (name && engine.name === name);
     await api.setConfig(KEY, JSON.stringify(engines.filter((engine) => !isThis(engine))));
     for (const service of this.engines.get(url) || []) await api.unregister(service);
     this.engines.delete(url);
     return true;
   }
 
+  /** @param {SavedEngine} engine */
   async connect({ name, url, token }) {
     const { engine, link } = ImJoyEngine.makeEngine({
       url,
@@ -68,14 +78,13 @@ class ImJoyEnginePlugin {
     });
     await link.status();
     const files = ImJoyEngine.makeFileManager({ link, name: engine.name });
-    engine.id = await api.register(engine);
-    files.id = await api.register(files);
     this.engines.set(url, [
-      { type: "engine", id: engine.id, name: engine.name, url },
-      { type: "file-manager", id: files.id, name: files.name, url },
+      { type: "engine", id: await api.register(engine), name: engine.name, url },
+      { type: "file-manager", id: await api.register(files), name: files.name, url },
     ]);
   }
 
+  /** @returns {Promise<SavedEngine[]>} */
   async remembered() {
     try {
       return JSON.parse(await api.getConfig(KEY)) || [];

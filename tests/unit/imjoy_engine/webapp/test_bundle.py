@@ -54,4 +54,4 @@ def test_other_apps_are_given_what_the_index_of_the_engine_s_modules_exports() -
     show = "console.log(JSON.stringify(Object.keys(Made).sort()));"
     exported = ran(f"import * as Made from {json.dumps(index.as_uri())}; {show}", kind="module")
     assert ran(f"{bundle(index, 'Made')} {show}") == exported
-    assert exported == ["completeUrl", "makeEngine", "makeFileManager", "newClientId"]
+    assert exported == ["completeUrl", "makeEngine", "makeFileManager", "messageOf", "newClientId"]

@@ -34,7 +34,7 @@ const { markRaw } = Vue;
  * @typedef {object} Events
  * @property {[url: string]} connected
  * @property {[url: string]} lost
- * @property {[url: string, error: Error]} refused an engine besides our own takes its token no more
+ * @property {[url: string, error: EngineError]} refused an engine besides our own takes its token no more
  * @property {[name: string, error: Error | null]} ended
  */
 
@@ -178,7 +178,7 @@ const isRefusal = (error) => error instanceof EngineError && error.status === 40
  * Ask for the token again, at once, of an engine that took it and does so no more.
  *
  * @param {string} url
- * @param {Error} error
+ * @param {EngineError} error
  */
 async function refused(url, error) {
   const connection = connections.get(url);

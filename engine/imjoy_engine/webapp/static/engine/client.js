@@ -71,7 +71,7 @@ export class Link {
     return this.json("GET", "/api/v1/status");
   }
 
-  /** The end of the engine's log. @returns {Promise<{records: {time: number, level: string, text: string, traceback?: string}[]}>} */
+  /** The end of the engine's log. @returns {Promise<{records: LogRecord[]}>} */
   log() {
     return this.json("GET", "/api/v1/log");
   }

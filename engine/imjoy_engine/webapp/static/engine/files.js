@@ -34,18 +34,19 @@ export function makeFileManager({ link, name, workspace = "default" }) {
     url: link.url,
 
     /**
-     * List one folder as imjoy-core's file managers do: `{name, path, success, children}`.
+     * List one folder as imjoy-core's file managers do.
      *
      * @param {string | WantedFile} root
      */
     async listFiles(root) {
+      /** @type {{path: string, entries: FileEntry[]}} */
       const { path, entries } = await link.json("GET", `/api/v1/files?${query(pathOf(root || ""))}`);
       return {
         success: true,
         path,
         name: path.split("/").filter(Boolean).pop() || "/",
         type: "dir",
-        children: entries.map((/** @type {FileEntry} */ entry) => ({
+        children: entries.map((entry) => ({
           ...entry,
           title: entry.name,
           type: entry.type === "folder" ? "dir" : "file",

@@ -2,4 +2,5 @@
 
 export { completeUrl, newClientId } from "./client.js";
 export { makeEngine } from "./engine.js";
+export { messageOf } from "./errors.js";
 export { makeFileManager } from "./files.js";

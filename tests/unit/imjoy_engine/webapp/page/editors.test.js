@@ -24,10 +24,12 @@ const card = (path, code) => ({ name: "Blur", file: path && { path, isWatched: f
 const loaded = [];
 globalThis.Vue = { reactive: (value) => value, markRaw: (value) => value, watch: () => {} };
 globalThis.page = {
-  core: {},
-  connectionOf: () => ({ files }),
-  rememberFile: () => {},
+  core: { link: {} },
+  filesOf: () => files,
+  ownLink: () => ({}),
+  chooseFiles: async () => answer,
   noteWriting: (promise) => promise,
+  rememberFile: () => {},
   state: { plugins: [], workspace: "default" },
   async addPlugin(source) {
     loaded.push(source);
@@ -48,7 +50,7 @@ globalThis.page = {
 
 const stub = `export const { ${Object.keys(globalThis.page)} } = globalThis.page;`;
 const hooks = `export const resolve = (name, context, next) =>
-  context.parentURL?.endsWith("/app/plugins/editors.js") && name !== "../errors.js"
+  context.parentURL?.endsWith("/app/plugins/editors.js") && !name.endsWith("/errors.js")
     ? { url: ${JSON.stringify(`data:text/javascript,${encodeURIComponent(stub)}`)}, shortCircuit: true }
     : next(name, context);`;
 register(`data:text/javascript,${encodeURIComponent(hooks)}`);

@@ -1,5 +1,6 @@
 // Arrays as files: .npy and TIFF, each with the array's own type.
 
+/** @type {Record<string, string>} */
 const NPY_TYPES = {
   bool: "|b1",
   int8: "|i1",
@@ -14,6 +15,7 @@ const NPY_TYPES = {
   float64: "<f8",
 };
 const NPY_MAGIC = [0x93, ...[..."NUMPY"].map((letter) => letter.charCodeAt(0))];
+/** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => Items>} */
 const ARRAYS = {
   bool: Uint8Array,
   int8: Int8Array,
@@ -29,9 +31,14 @@ const ARRAYS = {
 };
 const TIFF_MOST_BYTES = 2 ** 32 - 2 ** 20;
 
+/** @param {Items} items @returns {Uint8Array<ArrayBuffer>} */
 const bytesOf = (items) => new Uint8Array(items.buffer, items.byteOffset, items.byteLength);
 
-/** An array {dtype, shape, items} as the parts of a .npy file (its format 1.0). */
+/**
+ * An array as the parts of a .npy file (its format 1.0).
+ *
+ * @param {TypedArrayOf} array
+ */
 export function toNpy({ dtype, shape, items }) {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
   const text = `{'descr': '${NPY_TYPES[dtype]}', 'fortran_order': False, 'shape': ${tuple}, }`;
@@ -43,7 +50,12 @@ export function toNpy({ dtype, shape, items }) {
   return [head, bytesOf(items)];
 }
 
-/** The array in a .npy file. Throws an Error that says what is in the way. */
+/**
+ * The array in a .npy file. Throws an Error that says what is in the way.
+ *
+ * @param {ArrayBuffer} buffer
+ * @returns {TypedArrayOf}
+ */
 export function fromNpy(buffer) {
   const bytes = new Uint8Array(buffer);
   if (NPY_MAGIC.some((byte, index) => bytes[index] !== byte)) throw new Error("It does not begin as a .npy file does.");
@@ -56,19 +68,23 @@ export function fromNpy(buffer) {
   if (/'fortran_order':\s*True/.test(text)) throw new Error("Its columns come first (fortran_order).");
   const known = Object.entries(NPY_TYPES).find(([, name]) => name.slice(1) === descr?.slice(1) && descr[0] !== ">");
   if (!known || sizes === undefined) throw new Error(`Arrays of type ${descr} are not shown.`);
+  const [dtype] = known;
   const shape = sizes
     .split(",")
     .filter((size) => size.trim())
     .map(Number);
-  const Type = ARRAYS[known[0]];
   const count = shape.reduce((product, size) => product * size, 1);
-  if (buffer.byteLength < begin + length + count * Type.BYTES_PER_ELEMENT) throw new Error("It ends too early.");
-  return { dtype: known[0], shape, items: new Type(buffer.slice(begin + length), 0, count) };
+  // The last of its letters is how many bytes a value has.
+  if (buffer.byteLength < begin + length + count * Number(known[1].at(-1))) throw new Error("It ends too early.");
+  return { dtype, shape, items: new ARRAYS[dtype](buffer.slice(begin + length), 0, count) };
 }
 
 /**
  * A picture's array as the parts of a TIFF file: one page for each plane, uncompressed, little-endian. Its description
- * holds the shape, as tifffile writes and reads it.
+ * holds the shape, as tifffile writes and reads it. Throws an Error for one that no TIFF file holds.
+ *
+ * @param {TypedArrayOf} array
+ * @param {{width: number, height: number, channels: number}} picture
  */
 export function toTiff({ dtype, shape, items }, { width, height, channels }) {
   const size = items.BYTES_PER_ELEMENT;
@@ -84,7 +100,8 @@ export function toTiff({ dtype, shape, items }, { width, height, channels }) {
   let at = 8;
   const entries = 13;
   const directoryBytes = 2 + 12 * entries + 4;
-  const extraBytes = (page) => (page === 0 ? description.length + (description.length % 2) : 0) + 8 * 2;
+  const extraBytes = (/** @type {number} */ page) =>
+    (page === 0 ? description.length + (description.length % 2) : 0) + 8 * 2;
   let data = 8;
   for (let page = 0; page < pages; page++) data += directoryBytes + extraBytes(page);
   // Each page's data begins where all of its types may be read.
@@ -103,6 +120,7 @@ export function toTiff({ dtype, shape, items }, { width, height, channels }) {
     if (page === 0) block.set(description, textAt);
     let entry = 2;
     view.setUint16(0, entries, true);
+    /** @param {number} tag @param {number} type @param {number} count @param {number} value */
     const put = (tag, type, count, value) => {
       view.setUint16(entry, tag, true);
       view.setUint16(entry + 2, type, true);
@@ -112,6 +130,7 @@ export function toTiff({ dtype, shape, items }, { width, height, channels }) {
       entry += 12;
     };
     const [SHORT, LONG, ASCII] = [3, 4, 2];
+    /** @param {number} tag @param {number} value @param {number} place */
     const several = (tag, value, place) =>
       channels === 1
         ? put(tag, SHORT, 1, value)
@@ -141,7 +160,13 @@ export function toTiff({ dtype, shape, items }, { width, height, channels }) {
   return [head, ...directories, new Uint8Array(begin - at), bytesOf(items)];
 }
 
-/** Take one entry out of a directory, in which the next directory's place comes right behind the last. */
+/**
+ * Take one entry out of a directory, in which the next directory's place comes right behind the last.
+ *
+ * @param {DataView} view
+ * @param {number} where
+ * @param {number} entries
+ */
 function dropEntry(view, where, entries) {
   for (let at = where; at < 2 + 12 * (entries - 1); at++) view.setUint8(at, view.getUint8(at + 12));
   view.setUint16(0, entries - 1, true);

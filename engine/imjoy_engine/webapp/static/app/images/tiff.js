@@ -1,61 +1,79 @@
 // TIFF, BigTIFF and OME-TIFF as an array: strips and tiles, uncompressed or by deflate, LZW or PackBits.
 
+/** @type {Record<number, number>} */
 const SIZES = { 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8 };
 const SHORT_TYPES = new Set([3, 8]);
 const LONG_TYPES = new Set([4, 9, 13]);
+/** @typedef {new (length: number) => Numbers} NumbersType */
+/** @type {Record<string, [dtype: string, Type: NumbersType, bytes: number]>} */
 const TYPES = {
-  "1:8": ["uint8", Uint8Array],
-  "1:16": ["uint16", Uint16Array],
-  "1:32": ["uint32", Uint32Array],
-  "2:8": ["int8", Int8Array],
-  "2:16": ["int16", Int16Array],
-  "2:32": ["int32", Int32Array],
-  "3:32": ["float32", Float32Array],
-  "3:64": ["float64", Float64Array],
+  "1:8": ["uint8", Uint8Array, 1],
+  "1:16": ["uint16", Uint16Array, 2],
+  "1:32": ["uint32", Uint32Array, 4],
+  "2:8": ["int8", Int8Array, 1],
+  "2:16": ["int16", Int16Array, 2],
+  "2:32": ["int32", Int32Array, 4],
+  "3:32": ["float32", Float32Array, 4],
+  "3:64": ["float64", Float64Array, 8],
 };
 const MOST_PAGES = 100_000;
-/** Micrometres of a unit that OME names. */
+/** Micrometres of a unit that OME names. @type {Record<string, number>} */
 const IN_MICROMETRES = { µm: 1, "\u03bcm": 1, um: 1, nm: 0.001, mm: 1000, pm: 1e-6, m: 1e6, cm: 10_000 };
 
+/** @typedef {ReturnType<typeof pageOf>} Page */
+/** @typedef {Map<number, string | number[]>} Tags text, or numbers, by the number of the tag */
 /**
- * Return {dtype, shape, items, hints} of the first series in a file; hints are {axes, pixelSize, unit} as far as it tells.
- * Throws an Error that says what is in the way.
+ * @typedef {{shape?: number[], axes?: string, extra?: number[], letters?: string[], pixelSize?: number, unit?: string,
+ *   images?: number}} Told what a description says: the whole shape, or the axes besides those of a page with their letters
+ */
+
+/**
+ * Return the first series in a file, and hints as far as it tells. Throws an Error that says what is in the way.
+ *
+ * @param {ArrayBuffer} buffer
+ * @returns {Promise<TypedArrayOf & {hints: Hints}>}
  */
 export async function fromTiff(buffer) {
   const pages = readPages(buffer);
   const first = pages[0];
   const alike = pages.filter((page) => isLike(page, first));
-  const [dtype, Type] = TYPES[`${first.format}:${first.bits}`] || [];
-  if (!Type) throw new Error(`Its values have ${first.bits} bits of a kind that is not shown.`);
+  const type = TYPES[`${first.format}:${first.bits}`];
+  if (!type) throw new Error(`Its values have ${first.bits} bits of a kind that is not shown.`);
+  const [dtype, Type, bytes] = type;
   const length = first.width * first.height * first.samples;
   const told = toldBy(first.description);
-  const contiguous = told.images > alike.length && first.compression === 1 ? told.images : alike.length;
-  if (length * contiguous * Type.BYTES_PER_ELEMENT > buffer.byteLength * 1100) throw new Error("It is damaged.");
+  const { images = 0 } = told;
+  const contiguous = images > alike.length && first.compression === 1 ? images : alike.length;
+  if (length * contiguous * bytes > buffer.byteLength * 1100) throw new Error("It is damaged.");
   const items = new Type(length * contiguous);
   if (contiguous > alike.length) {
     // ImageJ writes one page for a stack of more than 4 GiB, or all that lies behind the first.
     copyRaw(buffer, first, first.offsets[0], items);
   } else {
     for (const [index, page] of alike.entries()) {
-      await readPage(buffer, page, items.subarray(index * length, (index + 1) * length));
+      await readPage(buffer, page, items.subarray(index * length, (index + 1) * length), Type);
     }
   }
   return { dtype, items, ...shapeOf(first, contiguous, told) };
 }
 
+/** @param {ArrayBuffer} buffer @returns {Page[]} */
 function readPages(buffer) {
   const view = new DataView(buffer);
   const mark = buffer.byteLength > 8 ? String.fromCharCode(view.getUint8(0), view.getUint8(1)) : "";
   if (!["II", "MM"].includes(mark)) throw new Error("It does not begin as a TIFF file does.");
   const little = mark === "II";
   const isBig = view.getUint16(2, little) === 43;
-  const word = (at) => (isBig ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
+  const word = (/** @type {number} */ at) =>
+    isBig ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little);
+  /** @type {Page[]} */
   const pages = [];
   try {
     for (let at = word(isBig ? 8 : 4); at && pages.length < MOST_PAGES; ) {
       const count = isBig ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
       const begin = at + (isBig ? 8 : 2);
       const size = isBig ? 20 : 12;
+      /** @type {Tags} */
       const tags = new Map();
       for (let entry = 0; entry < count; entry++) readTag(view, begin + entry * size, little, isBig, tags);
       pages.push(pageOf(tags, little));
@@ -69,6 +87,13 @@ function readPages(buffer) {
   return pages;
 }
 
+/**
+ * @param {DataView<ArrayBuffer>} view
+ * @param {number} at
+ * @param {boolean} little
+ * @param {boolean} isBig
+ * @param {Tags} tags
+ */
 function readTag(view, at, little, isBig, tags) {
   const type = view.getUint16(at + 2, little);
   const count = isBig ? Number(view.getBigUint64(at + 4, little)) : view.getUint32(at + 4, little);
@@ -95,8 +120,16 @@ function readTag(view, at, little, isBig, tags) {
   tags.set(view.getUint16(at, little), values);
 }
 
+/** @param {Tags} tags @param {boolean} little */
 function pageOf(tags, little) {
-  const one = (tag, otherwise) => tags.get(tag)?.[0] ?? otherwise;
+  /** @param {number} tag @returns {number[]} */
+  const numbers = (tag) => {
+    const found = tags.get(tag);
+    return Array.isArray(found) ? found : [];
+  };
+  /** @param {number} tag @param {number} otherwise */
+  const one = (tag, otherwise) => numbers(tag)[0] ?? otherwise;
+  const description = tags.get(270);
   const [width, height] = [one(256, 0), one(257, 0)];
   if (!width || !height) throw new Error("It has a page without a size.");
   const isTiled = tags.has(322);
@@ -112,21 +145,30 @@ function pageOf(tags, little) {
     photometric: one(262, 1),
     isSmaller: Boolean(one(254, 0) & 1),
     isPlanar: one(284, 1) === 2 && one(277, 1) > 1,
-    tileWidth: isTiled ? one(322) : width,
-    tileHeight: isTiled ? one(323) : Math.min(height, one(278, height)),
+    tileWidth: isTiled ? one(322, width) : width,
+    tileHeight: isTiled ? one(323, height) : Math.min(height, one(278, height)),
     isTiled,
-    offsets: tags.get(isTiled ? 324 : 273) || [],
-    counts: tags.get(isTiled ? 325 : 279) || [],
-    description: tags.get(270) || "",
+    offsets: numbers(isTiled ? 324 : 273),
+    counts: numbers(isTiled ? 325 : 279),
+    description: typeof description === "string" ? description : "",
   };
 }
 
-const isLike = (page, first) =>
-  !page.isSmaller &&
-  ["width", "height", "samples", "bits", "format", "isPlanar"].every((name) => page[name] === first[name]);
+/** @type {(keyof Page)[]} */
+const COMMON = ["width", "height", "samples", "bits", "format", "isPlanar"];
 
-/** Read one page's values into `target`; planes of a planar page come one behind the other. */
-async function readPage(buffer, page, target) {
+/** @param {Page} page @param {Page} first */
+const isLike = (page, first) => !page.isSmaller && COMMON.every((name) => page[name] === first[name]);
+
+/**
+ * Read one page's values into `target`; planes of a planar page come one behind the other.
+ *
+ * @param {ArrayBuffer} buffer
+ * @param {Page} page
+ * @param {Numbers} target
+ * @param {NumbersType} Type of its values
+ */
+async function readPage(buffer, page, target, Type) {
   const { width, height, tileWidth, tileHeight, isPlanar } = page;
   const samples = isPlanar ? 1 : page.samples;
   const across = Math.ceil(width / tileWidth);
@@ -135,7 +177,7 @@ async function readPage(buffer, page, target) {
     const plane = Math.floor(number / perPlane);
     const [row, column] = [Math.floor((number % perPlane) / across) * tileHeight, (number % across) * tileWidth];
     const rows = page.isTiled ? tileHeight : Math.min(tileHeight, height - row);
-    const values = await readBlock(buffer, page, number, target.constructor, tileWidth * rows * samples);
+    const values = await readBlock(buffer, page, number, Type, tileWidth * rows * samples);
     if (page.predictor === 2) undoDifferences(values, tileWidth * samples, samples);
     const wide = Math.min(tileWidth, width - column) * samples;
     for (let y = 0; y < Math.min(rows, height - row); y++) {
@@ -145,6 +187,13 @@ async function readPage(buffer, page, target) {
   }
 }
 
+/**
+ * @param {ArrayBuffer} buffer
+ * @param {Page} page
+ * @param {number} number
+ * @param {NumbersType} Type
+ * @param {number} length
+ */
 async function readBlock(buffer, page, number, Type, length) {
   const offset = page.offsets[number];
   const values = new Type(length);
@@ -160,7 +209,14 @@ async function readBlock(buffer, page, number, Type, length) {
   return values;
 }
 
-/** Copy values as they lie in a file, turned round where its bytes are in the other order. */
+/**
+ * Copy values as they lie in a file, turned round where its bytes are in the other order.
+ *
+ * @param {ArrayBuffer} buffer
+ * @param {Page} page
+ * @param {number} offset
+ * @param {Numbers} values
+ */
 function copyRaw(buffer, page, offset, values) {
   const there = Math.min(values.byteLength, buffer.byteLength - offset);
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -170,6 +226,7 @@ function copyRaw(buffer, page, offset, values) {
   for (let at = 0; at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
 }
 
+/** @param {Uint8Array<ArrayBuffer>} packed @param {number} compression @param {number} size */
 async function unpacked(packed, compression, size) {
   if (compression === 8 || compression === 32946) {
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -180,6 +237,7 @@ async function unpacked(packed, compression, size) {
   throw new Error(`It is compressed in a way that this page does not read (${compression}).`);
 }
 
+/** @param {Uint8Array} packed @param {number} size */
 function fromPackBits(packed, size) {
   const out = new Uint8Array(size);
   let to = 0;
@@ -197,7 +255,12 @@ function fromPackBits(packed, size) {
   return out;
 }
 
-/** TIFF 6.0, section 13: codes of 9 to 12 bits, the highest bit first; 256 begins anew, 257 ends. */
+/**
+ * TIFF 6.0, section 13: codes of 9 to 12 bits, the highest bit first; 256 begins anew, 257 ends.
+ *
+ * @param {Uint8Array} packed
+ * @param {number} size
+ */
 function fromLzw(packed, size) {
   const out = new Uint8Array(size);
   const [CLEAR, END] = [256, 257];
@@ -247,13 +310,19 @@ function fromLzw(packed, size) {
   return out;
 }
 
+/** @param {Numbers} values @param {number} rowLength @param {number} samples */
 function undoDifferences(values, rowLength, samples) {
   for (let row = 0; row < values.length; row += rowLength) {
     for (let at = row + samples; at < row + rowLength; at++) values[at] += values[at - samples];
   }
 }
 
-/** What a description tells: {shape, axes, pixelSize, unit, images}. OME-XML, ImageJ's lines, or tifffile's JSON. */
+/**
+ * What a description tells: OME-XML, ImageJ's lines, or tifffile's JSON.
+ *
+ * @param {string} description
+ * @returns {Told}
+ */
 function toldBy(description) {
   if (description.includes("<OME")) return toldByOme(description);
   if (description.startsWith("ImageJ=")) return toldByImageJ(description);
@@ -265,8 +334,9 @@ function toldBy(description) {
   }
 }
 
+/** @param {string} text @returns {Told} */
 function toldByOme(text) {
-  const attribute = (name) => new RegExp(`<Pixels\\b[^>]*\\b${name}="([^"]*)"`).exec(text)?.[1];
+  const attribute = (/** @type {string} */ name) => new RegExp(`<Pixels\\b[^>]*\\b${name}="([^"]*)"`).exec(text)?.[1];
   const order = attribute("DimensionOrder") || "XYCZT";
   const letters = [...order.slice(2)].reverse();
   const samples = Number(/SamplesPerPixel="(\d+)"/.exec(text)?.[1] || 1);
@@ -280,6 +350,7 @@ function toldByOme(text) {
   };
 }
 
+/** @param {string} text @returns {Told} */
 function toldByImageJ(text) {
   const lines = Object.fromEntries(text.split(/\r?\n/).map((line) => line.split("=", 2)));
   const letters = ["T", "Z", "C"];
@@ -290,20 +361,26 @@ function toldByImageJ(text) {
   return { extra, letters, images };
 }
 
+/**
+ * @param {Page} page
+ * @param {number} count
+ * @param {Told} told
+ * @returns {{shape: number[], hints: Hints}}
+ */
 function shapeOf(page, count, told) {
   const { extra = [], letters = [], pixelSize, unit } = told;
   const sides = page.isPlanar ? [page.samples, page.height, page.width] : [page.height, page.width];
   if (!page.isPlanar && page.samples > 1) sides.push(page.samples);
   const own = page.isPlanar ? "SYX" : page.samples > 1 ? "YXS" : "YX";
   const hints = pixelSize ? { pixelSize, unit } : {};
-  const product = (sizes) => sizes.reduce((all, size) => all * size, 1);
+  const product = (/** @type {number[]} */ sizes) => sizes.reduce((all, size) => all * size, 1);
   if (told.shape && product(told.shape) === product(sides) * count) {
     return { shape: told.shape, hints: { ...hints, ...(told.axes ? { axes: told.axes } : {}) } };
   }
   if (extra.length && product(extra) === count) {
-    const kept = extra.map((size, index) => [size, letters[index]]).filter(([size]) => size > 1);
-    const axes = kept.map(([, letter]) => letter).join("") + own;
-    return { shape: [...kept.map(([size]) => size), ...sides], hints: { ...hints, axes } };
+    const kept = extra.map((size, index) => ({ size, letter: letters[index] })).filter(({ size }) => size > 1);
+    const axes = kept.map(({ letter }) => letter).join("") + own;
+    return { shape: [...kept.map(({ size }) => size), ...sides], hints: { ...hints, axes } };
   }
   return { shape: count > 1 ? [count, ...sides] : sides, hints };
 }

@@ -17,6 +17,9 @@ import { keepLayout, noteLayout, onEntered } from "./workspaces.js";
 
 const { computed, reactive, watch } = Vue;
 
+/** @typedef {import("./layout.js").Pane} Pane */
+/** @typedef {{name: string, title: string, shown?: WindowShown}} Tab of a view; `shown` for a window */
+
 /** The views that are always there. */
 const ALWAYS = { output: "Output", log: "Log" };
 const FIRST_FLOAT = { y: 96, width: 560, height: 420 };
@@ -26,30 +29,48 @@ const LEAST_FLOAT = { width: 240, height: 160 };
 
 const docked = computed(() => state.windows.filter(({ isDialog }) => !isDialog));
 
-/** The views with a tab: [{name, title, shown}], `shown` for a window. */
-const tabs = computed(() => [
-  ...Object.entries(ALWAYS).map(([name, title]) => ({ name, title })),
-  ...docked.value
-    .filter(({ name }) => !state.floats[name])
-    .map((shown) => ({ name: shown.name, title: shown.title, shown })),
-]);
+/** The views with a tab. */
+const tabs = computed(tabsNow);
 
+/** @returns {Tab[]} */
+function tabsNow() {
+  const windows = docked.value.filter(({ name }) => !state.floats[name]);
+  return [
+    ...Object.entries(ALWAYS).map(([name, title]) => ({ name, title })),
+    ...windows.map((shown) => ({ name: shown.name, title: shown.title, shown })),
+  ];
+}
+
+/**
+ * The tab of a view, where it has one.
+ *
+ * @param {string} name
+ */
 export const tabNamed = (name) => tabs.value.find((tab) => tab.name === name);
 
 /** {panes, seams} as they are drawn; of a maximised view its pane alone. */
 export const arranged = computed(() => {
   const found = arrange(state.layout, new Set(tabs.value.map(({ name }) => name)));
-  const whole = state.maximised && found.panes.find(({ tabs }) => tabs.includes(state.maximised));
+  const { maximised } = state;
+  const whole = maximised === null ? undefined : found.panes.find(({ tabs }) => tabs.includes(maximised));
   return whole ? { panes: [{ ...whole, x: 0, y: 0, width: 1, height: 1 }], seams: [] } : found;
 });
 
-/** The pane that shows a view now, with its number; undefined for one that is behind another. */
+/**
+ * The pane that shows a view now, with its number; undefined for one that is behind another.
+ *
+ * @param {string} name
+ */
 export function paneShowing(name) {
   const index = arranged.value.panes.findIndex(({ shown }) => shown === name);
   return index < 0 ? undefined : { ...arranged.value.panes[index], index };
 }
 
-/** Bring a view to the front, wherever it is. */
+/**
+ * Bring a view to the front, wherever it is.
+ *
+ * @param {string} name
+ */
 export function showView(name) {
   if (state.floats[name]) {
     raise(name);
@@ -62,7 +83,11 @@ export function showView(name) {
   if (state.maximised && !paneShowing(name)) state.maximised = null;
 }
 
-/** Give a window that opens its place: the one that it had, else beside what is looked at. */
+/**
+ * Give a window that opens its place: the one that it had, else beside what is looked at.
+ *
+ * @param {string} name
+ */
 export function placeWindow(name) {
   if (!paneWith(state.layout, name)) {
     const near = paneWith(state.layout, state.view) || panesOf(state.layout)[0];
@@ -71,7 +96,11 @@ export function placeWindow(name) {
   showView(name);
 }
 
-/** Look at something else once a window has gone. */
+/**
+ * Look at something else once a window has gone.
+ *
+ * @param {string} name
+ */
 export function leaveWindow(name) {
   if (state.maximised === name) state.maximised = null;
   if (state.view !== name) return;
@@ -79,7 +108,11 @@ export function leaveWindow(name) {
   showView(pane?.shown || "output");
 }
 
-/** A name by which a window finds its place again: its title, with a number where several have it. */
+/**
+ * A name by which a window finds its place again: its title, with a number where several have it.
+ *
+ * @param {string} title
+ */
 export function freeName(title) {
   for (let number = 1; ; number++) {
     const name = number === 1 ? `window ${title}` : `window ${title} ${number}`;
@@ -87,30 +120,55 @@ export function freeName(title) {
   }
 }
 
-/** Move a view into a pane, or to a side of it. */
+/**
+ * Move a view into a pane, or to a side of it.
+ *
+ * @param {string} name
+ * @param {Pane} pane
+ * @param {import("./layout.js").Side} [side]
+ */
 export function moveView(name, pane, side = "middle") {
   state.maximised = null;
   state.layout = place(state.layout, name, pane, side);
   showView(name);
 }
 
-/** Move a view to the pane after its own. */
+/**
+ * Move a view to the pane after its own.
+ *
+ * @param {string} name
+ */
 export function moveOn(name) {
   const { panes } = arranged.value;
   const at = panes.findIndex(({ tabs }) => tabs.includes(name));
   moveView(name, panes[(at + 1) % panes.length].pane);
 }
 
+/**
+ * Move the border between the parts of a split, as far as both keep some room.
+ *
+ * @param {import("./layout.js").Split} split
+ * @param {number} share
+ */
 export function setShare(split, share) {
   split.share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, share));
 }
 
+/**
+ * Give a view the whole page, or back what it took of it.
+ *
+ * @param {string} name
+ */
 export function toggleMaximised(name) {
   state.maximised = state.maximised ? null : name;
   showView(name);
 }
 
-/** Take a window out of the panes: it floats over the page, where it can be moved and resized. */
+/**
+ * Take a window out of the panes: it floats over the page, where it can be moved and resized.
+ *
+ * @param {string} name
+ */
 export function popOut(name) {
   const step = FLOAT_STEP * Object.keys(state.floats).length;
   const { y, width, height } = FIRST_FLOAT;
@@ -119,11 +177,17 @@ export function popOut(name) {
   leaveWindow(name);
 }
 
+/**
+ * Put a window that floats back into the panes.
+ *
+ * @param {string} name
+ */
 export function putBack(name) {
   delete state.floats[name];
   placeWindow(name);
 }
 
+/** @param {string} name */
 function raise(name) {
   const box = state.floats[name];
   const top = Math.max(...Object.values(state.floats).map(({ order }) => order));
@@ -133,18 +197,40 @@ function raise(name) {
 const pageSize = () => ({ width: innerWidth, height: innerHeight });
 const page = reactive(pageSize());
 
+/**
+ * @template {import("./layout.js").Box} B
+ * @param {B} box
+ * @returns {B}
+ */
 const onPage = (box) => ({ ...box, ...withinReach(box, page) });
 
-/** Where a floating window is drawn: where it was put, but with its heading on the page, however small that is now. */
+/**
+ * Where a floating window is drawn: where it was put, but with its heading on the page, however small that is now.
+ *
+ * @param {string} name
+ */
 export const floatBox = (name) => state.floats[name] && onPage(state.floats[name]);
 
-/** Move a floating window, or resize it, by so many pixels; a part of its heading stays on the page. */
+/**
+ * Move a floating window by so many pixels; a part of its heading stays on the page.
+ *
+ * @param {string} name
+ * @param {number} dx
+ * @param {number} dy
+ */
 export function moveFloat(name, dx, dy) {
   const box = floatBox(name);
   Object.assign(state.floats[name], onPage({ ...box, x: box.x + dx, y: box.y + dy }));
   raise(name);
 }
 
+/**
+ * Resize a floating window by so many pixels, to no less than can be used.
+ *
+ * @param {string} name
+ * @param {number} dx
+ * @param {number} dy
+ */
 export function resizeFloat(name, dx, dy) {
   const box = state.floats[name];
   box.width = Math.max(LEAST_FLOAT.width, box.width + dx);
@@ -162,12 +248,14 @@ export function followLayout() {
 
 const layoutNow = () => ({ panes: state.layout, floats: state.floats });
 
+/** @param {any} kept */
 function restoreLayout(kept) {
   const panes = readLayout(kept?.panes) || paneOf();
   const first = panesOf(panes)[0];
   first.tabs.unshift(...Object.keys(ALWAYS).filter((name) => !paneWith(panes, name)));
   first.shown ||= "output";
-  Object.assign(state, { layout: panes, floats: {}, maximised: null, view: paneWith(panes, "output").shown });
+  const { shown } = paneWith(panes, "output") || first;
+  Object.assign(state, { layout: panes, floats: {}, maximised: null, view: shown });
   for (const [name, box] of readFloats(kept?.floats)) state.floats[name] = { ...box, order: 0 };
   noteLayout(layoutNow());
   for (const { name } of docked.value) placeWindow(name);

@@ -1,6 +1,7 @@
 // The workspaces of the app, by name: which plugins are loaded in each, and where its windows lie. The engine keeps them.
 
-import { core, on } from "../core.js";
+import { idOf } from "../../engine/errors.js";
+import { core, on, ownLink } from "../core.js";
 import { readable } from "../errors.js";
 import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../memory.js";
 import { saveFile } from "../results/saving.js";
@@ -19,21 +20,31 @@ const SETTLED_MILLISECONDS = 300;
 /** Browsers refuse to send more than 64 KiB after the page was left. */
 const MOST_KEEPALIVE_BYTES = 60_000;
 
+/** @typedef {{layout: unknown, plugins: KeptPlugin[]}} Kept what the engine keeps of a workspace */
+
+/** @param {string} name @param {string} [key] */
 const path = (name, key = "") =>
   `/api/v1/workspaces/${encodeURIComponent(name)}${key && `/${encodeURIComponent(key)}`}`;
 
-let settle = null;
-/** Resolves once the engine has told what it keeps of the workspace. */
+let settle = () => {};
+/** Resolves once the engine has told what it keeps of the workspace. @type {Promise<void>} */
 const entering = new Promise((resolve) => (settle = resolve));
 let isEntering = false;
+/** @type {((kept: Kept) => void)[]} */
 const listeners = [];
 
-/** Call `handler({layout, plugins})` once, when the engine tells what it keeps; `plugins` are [{key, code, tag, origin}]. */
+/**
+ * Call `handler` once, when the engine tells what it keeps.
+ *
+ * @param {(kept: Kept) => void} handler
+ */
 export const onEntered = (handler) => listeners.push(handler);
 
 /**
  * Open the workspace when the engine is connected for the first time. `former` returns the plugins that this browser itself
- * kept before engines did, by name: [{name, code, tag, origin}].
+ * kept before engines did.
+ *
+ * @param {() => Promise<FormerPlugin[]>} former
  */
 export function followWorkspace(former) {
   on("connected", async (url) => {
@@ -50,7 +61,12 @@ export function followWorkspace(former) {
   });
 }
 
-/** What of it cannot be used keeps nobody from the rest. */
+/**
+ * What of it cannot be used keeps nobody from the rest.
+ *
+ * @param {(kept: Kept) => void} handler
+ * @param {Kept} kept
+ */
 function tell(handler, kept) {
   try {
     handler(kept);
@@ -59,6 +75,7 @@ function tell(handler, kept) {
   }
 }
 
+/** @param {() => Promise<FormerPlugin[]>} former @returns {Promise<Kept>} */
 async function enter(former) {
   await listWorkspaces();
   const name = state.workspace;
@@ -76,15 +93,19 @@ async function enter(former) {
 
 async function makeDefault() {
   try {
-    await core.link.json("PUT", path(DEFAULT));
+    await ownLink().json("PUT", path(DEFAULT));
   } catch (error) {
     // Another tab was quicker.
-    if (error.id !== "workspace.exists") throw error;
+    if (idOf(error) !== "workspace.exists") throw error;
   }
   await listWorkspaces();
 }
 
-/** Give the engine each of the plugins once; where that was interrupted, the next visit goes on. */
+/**
+ * Give the engine each of the plugins once; where that was interrupted, the next visit goes on.
+ *
+ * @param {FormerPlugin[]} plugins
+ */
 async function handOver(plugins) {
   for (const { name, ...plugin } of plugins) {
     if (wasHandedOver(name)) continue;
@@ -94,44 +115,67 @@ async function handOver(plugins) {
   }
 }
 
+/** Ask the engine for the names of all workspaces. */
 export async function listWorkspaces() {
-  state.workspaces = (await core.link.json("GET", "/api/v1/workspaces")).workspaces;
+  state.workspaces = (await ownLink().json("GET", "/api/v1/workspaces")).workspaces;
 }
 
-/** Return {layout, plugins} of a workspace, the plugins as they were loaded. */
+/**
+ * Return what the engine keeps of a workspace, the plugins in the order in which they were loaded.
+ *
+ * @param {string} name
+ */
 async function documentsOf(name) {
-  const { entries } = await core.link.json("GET", path(name));
+  const link = ownLink();
+  const { entries } = await link.json("GET", path(name));
+  /** @type {Kept} */
   const found = { layout: null, plugins: [] };
   for (const { key } of entries) {
-    if (key === LAYOUT) found.layout = await core.link.json("GET", path(name, key));
+    if (key === LAYOUT) found.layout = await link.json("GET", path(name, key));
     else if (PLUGIN.test(key)) {
-      const plugin = await core.link.json("GET", path(name, key));
+      const plugin = await link.json("GET", path(name, key));
       found.plugins.push({ ...plugin, key, loaded: plugin.loaded ?? timeOf(key) });
     }
   }
-  found.plugins.sort((one, other) => one.loaded - other.loaded);
+  found.plugins.sort((one, other) => (one.loaded ?? 0) - (other.loaded ?? 0));
   return found;
 }
 
+/** @param {string} key */
 const timeOf = (key) => parseInt(TIMED.exec(key)?.[1] || "0", 36);
 
-/** What is being written for the workspace that is open. */
+/** What is being written for the workspace that is open. @type {Set<Promise<unknown>>} */
 const writing = new Set();
 
-/** Have a rename wait for something that is being written; returns the same promise. */
+/**
+ * Have a rename wait for something that is being written; returns the same promise.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ */
 export function noteWriting(promise) {
+  /** @type {Promise<unknown>} */
   const done = promise.catch(() => {}).finally(() => writing.delete(done));
   writing.add(done);
   return promise;
 }
 
+/** @param {string} name @param {string} key @param {KeptPlugin} plugin */
 const put = (name, key, { code, tag, origin, loaded }) =>
-  noteWriting(core.link.json("PUT", path(name, key), { code, tag, origin, loaded }));
+  noteWriting(ownLink().json("PUT", path(name, key), { code, tag, origin, loaded }));
 
-/** The same in every tab and browser, so that a plugin is kept once. */
+/**
+ * The same in every tab and browser, so that a plugin is kept once.
+ *
+ * @param {string} plugin
+ */
 const keyOf = (plugin) => `p${hashed(plugin)}`;
 
-/** FNV-1a of 64 bits: crypto.subtle is not there where the page comes over HTTP from another computer. */
+/**
+ * FNV-1a of 64 bits: crypto.subtle is not there where the page comes over HTTP from another computer.
+ *
+ * @param {string} text
+ */
 function hashed(text) {
   let hash = 0xcbf29ce484222325n;
   for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
@@ -146,7 +190,11 @@ function newKey() {
   return `p${lastKey.toString(36).padStart(9, "0")}${crypto.getRandomValues(new Uint16Array(1))[0].toString(36)}`;
 }
 
-/** Keep a plugin for the next visit, in the place of one of the same name; returns {key, loaded}. */
+/**
+ * Keep a plugin for the next visit, in the place of one of the same name; returns {key, loaded}.
+ *
+ * @param {FormerPlugin} plugin
+ */
 export async function keepPlugin({ name, key, loaded = Date.now(), ...plugin }) {
   await entering;
   const own = keyOf(name);
@@ -155,35 +203,55 @@ export async function keepPlugin({ name, key, loaded = Date.now(), ...plugin }) 
   return { key: own, loaded };
 }
 
-/** Forget a plugin; another tab may have kept it since under the key of its name. */
+/**
+ * Forget a plugin; another tab may have kept it since under the key of its name.
+ *
+ * @param {{name: string, key?: string}} plugin
+ */
 export async function forgetPlugin({ name, key }) {
   for (const each of new Set([key, keyOf(name)])) if (each) await forget(each);
 }
 
-/** Forget one document. */
-export const forget = (key) => noteWriting(core.link.json("DELETE", path(state.workspace, key)));
+/**
+ * Forget one document.
+ *
+ * @param {string} key
+ */
+export const forget = (key) => noteWriting(ownLink().json("DELETE", path(state.workspace, key)));
 
+/** @type {string | null} */
 let keptLayout = null;
+/** @type {ReturnType<typeof setTimeout> | null} */
 let layoutTimer = null;
+/** @type {string | null} */
 let layoutText = null;
+/** @type {Promise<unknown>} */
 let sending = Promise.resolve();
 
-/** Keep the layout, in a moment: while a border is dragged it changes all the time. */
+/**
+ * Keep the layout, in a moment: while a border is dragged it changes all the time.
+ *
+ * @param {object} layout
+ */
 export function keepLayout(layout) {
   layoutText = JSON.stringify(layout);
   layoutTimer ??= setTimeout(sendLayout, SETTLED_MILLISECONDS);
 }
 
-/** The layout that was just taken over needs not be kept. */
+/**
+ * The layout that was just taken over needs not be kept.
+ *
+ * @param {object} layout
+ */
 export function noteLayout(layout) {
   keptLayout = layoutText = JSON.stringify(layout);
 }
 
 /** Send the layout, if it is not kept yet; resolves once the engine has answered. */
 function sendLayout() {
-  clearTimeout(layoutTimer);
+  if (layoutTimer !== null) clearTimeout(layoutTimer);
   layoutTimer = null;
-  if (!core.link || layoutText === keptLayout) return sending;
+  if (!core.link || layoutText === null || layoutText === keptLayout) return sending;
   keptLayout = layoutText;
   const body = new TextEncoder().encode(layoutText);
   sending = core.link
@@ -195,26 +263,36 @@ function sendLayout() {
 
 window.addEventListener("pagehide", () => layoutTimer && sendLayout());
 
-/** Open a workspace: as a page of its own, so that all of the one before ends. */
+/**
+ * Open a workspace: as a page of its own, so that all of the one before ends.
+ *
+ * @param {string} name
+ */
 export function goTo(name) {
   rememberWorkspace(name);
   location.assign(name === DEFAULT ? `${home}/` : `${home}/?${new URLSearchParams({ workspace: name })}`);
 }
 
+/** @param {string} title @param {string} action @param {string} [initial] */
 async function askName(title, action, initial = "") {
   const name = await ask("prompt", { title, text: "Its name, which its folder has too", initial, action });
   return name?.trim();
 }
 
+/** Ask for a name, and make and open a workspace of that name. */
 export async function createWorkspace() {
   const name = await askName("New workspace", "Create");
   if (!name) return;
-  await core.link.json("PUT", path(name));
+  await ownLink().json("PUT", path(name));
   forgetFiles(name);
   goTo(name);
 }
 
-/** Rename the workspace that is open; `stopAll` ends what runs in its folder. */
+/**
+ * Rename the workspace that is open; `stopAll` ends what runs in its folder.
+ *
+ * @param {() => Promise<unknown>} stopAll
+ */
 export async function renameWorkspace(stopAll) {
   const name = await askName(`Rename ${state.workspace}`, "Rename", state.workspace);
   if (!name || name === state.workspace) return;
@@ -222,11 +300,16 @@ export async function renameWorkspace(stopAll) {
   // To the old name it would not be kept, or bring the old folder back.
   while (writing.size) await Promise.all(writing);
   await sendLayout();
-  await core.link.json("POST", `${path(state.workspace)}/rename`, { name });
+  await ownLink().json("POST", `${path(state.workspace)}/rename`, { name });
   moveFiles(state.workspace, name);
   goTo(name);
 }
 
+/**
+ * Delete the workspace that is open once a person is sure; `stopAll` ends what runs in its folder.
+ *
+ * @param {() => Promise<unknown>} stopAll
+ */
 export async function deleteWorkspace(stopAll) {
   const isSure = await ask("confirm", {
     title: `Delete ${state.workspace}?`,
@@ -235,7 +318,7 @@ export async function deleteWorkspace(stopAll) {
   });
   if (!isSure) return;
   await stopAll();
-  await core.link.json("DELETE", path(state.workspace));
+  await ownLink().json("DELETE", path(state.workspace));
   forgetFiles(state.workspace);
   goTo(DEFAULT);
 }
@@ -253,8 +336,14 @@ export async function exportWorkspace() {
   saveFile(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }), `${state.workspace}.imjoy.json`);
 }
 
-/** Make a workspace of a file that was exported; its plugins are those that start when it is opened. */
+/**
+ * Make a workspace of a file that was exported; its plugins are those that start when it is opened. Throws a problem where
+ * the file is none.
+ *
+ * @param {File} file
+ */
 export async function importWorkspace(file) {
+  /** @type {{imjoy_workspace: unknown, name: string, plugins: KeptPlugin[], layout?: object | null}} */
   let content;
   try {
     content = JSON.parse(await file.text());
@@ -276,28 +365,36 @@ export async function importWorkspace(file) {
   if (!isSure) return;
   const name = await createFree(content.name);
   for (const plugin of content.plugins) await put(name, newKey(), plugin);
-  if (content.layout) await core.link.json("PUT", path(name, LAYOUT), content.layout);
+  if (content.layout) await ownLink().json("PUT", path(name, LAYOUT), content.layout);
   goTo(name);
 }
 
-/** Make a workspace of a name, or of the next one that is free; returns the name. */
+/**
+ * Make a workspace of a name, or of the next one that is free; returns the name.
+ *
+ * @param {string} wanted
+ */
 async function createFree(wanted) {
   for (let number = 1; ; number++) {
     const name = number === 1 ? wanted : `${wanted} (${number})`;
     try {
-      await core.link.json("PUT", path(name));
+      await ownLink().json("PUT", path(name));
       forgetFiles(name);
       return name;
     } catch (error) {
-      if (error.id !== "workspace.exists" || number === MOST_NAMES) throw error;
+      if (idOf(error) !== "workspace.exists" || number === MOST_NAMES) throw error;
     }
   }
 }
 
-/** Run what a person asked for, and tell why where it fails. */
-export async function attempt(action, ...details) {
+/**
+ * Run what a person asked for, and tell why where it fails.
+ *
+ * @param {() => Promise<unknown>} action
+ */
+export async function attempt(action) {
   try {
-    await action(...details);
+    await action();
   } catch (error) {
     showSnackbar(readable(error, "That could not be done.").what);
     state.loadError = readable(error, "That could not be done.");

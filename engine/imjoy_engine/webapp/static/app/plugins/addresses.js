@@ -52,10 +52,10 @@ export function isFolderPage(address) {
  * Why nothing came from an address, as far as a page can tell: {what, why, fix}.
  *
  * @param {string} address
- * @param {Error} error
+ * @param {string} reason what the browser says
  * @returns {Promise<Problem>}
  */
-export async function whyNothingCame(address, error) {
+export async function whyNothingCame(address, reason) {
   const { hostname, host } = new URL(address);
   const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
   if (!navigator.onLine && !isHere) {
@@ -79,7 +79,7 @@ export async function whyNothingCame(address, error) {
   }
   return {
     what: `${host} cannot be reached.`,
-    why: `${error.message}. This computer may be offline, or a firewall keeps the browser from that address.`,
+    why: `${reason}. This computer may be offline, or a firewall keeps the browser from that address.`,
     fix: "Open the address in this browser to see what it says, or load the plugin from a file.",
   };
 }

@@ -1,7 +1,9 @@
 // Plugins that are written here: each in a tab, its file in the workspace, where other programs may change it too.
 
-import { connectionOf, core } from "../core.js";
+import { idOf, messageOf } from "../../engine/errors.js";
+import { core, filesOf, ownLink } from "../core.js";
 import { readable } from "../errors.js";
+import { chooseFiles } from "../results/inputs.js";
 import { rememberFile } from "../memory.js";
 import { addPlugin, run } from "./plugins.js";
 import { ask, state } from "../state.js";
@@ -12,7 +14,7 @@ const { reactive, watch } = Vue;
 const WATCH_MILLISECONDS = 1000;
 const ENDING = ".imjoy.html";
 
-/** The editors that are open, by their file. */
+/** The editors that are open, by their file. @type {Map<string, Editor>} */
 const editors = new Map();
 
 /** Ask for a name, and open a first plugin of that name: it works as it stands. */
@@ -26,31 +28,28 @@ export async function newPlugin() {
   });
   if (!name) return;
   try {
-    const { file, source } = await core.link.template(name);
+    const { file, source } = await ownLink().template(name);
     openEditor(file, source);
   } catch (error) {
     state.loadError = readable(error, "The plugin could not be begun.");
   }
 }
 
-/** Open a plugin's file as it is now; where there is none that can be read, the source that is loaded. */
+/**
+ * Open a plugin's file as it is now; where there is none that can be read, the source that is loaded.
+ *
+ * @param {Card} card
+ */
 export async function editPlugin(card) {
   const { file, template } = card;
   const source = file && (await read(file.path).catch(() => null));
-  openEditor(file?.path || `${card.name}${ENDING}`, source ?? template.code, typeof source === "string");
+  openEditor(file?.path || `${card.name}${ENDING}`, source ?? template.code ?? "", typeof source === "string");
 }
 
 /** Choose a plugin's file of the workspace, and load it. */
 export async function openFromWorkspace() {
-  const { files } = connectionOf({}) || {};
-  if (!files) return;
-  const chosen = await ask("files", {
-    title: "A plugin's file in the workspace",
-    root: "",
-    wanted: "file",
-    multiple: false,
-    files: Vue.markRaw(files),
-  });
+  if (!core.link) return;
+  const chosen = await chooseFiles({ title: "A plugin's file in the workspace" });
   if (!chosen) return;
   const [path] = chosen;
   try {
@@ -60,64 +59,84 @@ export async function openFromWorkspace() {
   }
 }
 
-/** A file's text as an editor has it, and how its lines end in the file. */
+/**
+ * A file's text as an editor has it, and how its lines end in the file.
+ *
+ * @param {string} source
+ */
 const opened = (source) => ({
   text: source.replace(/\r\n?/g, "\n"),
   lineEnd: /\r\n?|\n/.exec(source)?.[0] || "\n",
 });
 
-/** What an editor's file is to hold. */
+/**
+ * What an editor's file is to hold.
+ *
+ * @param {Editor} editor
+ */
 const sourceOf = ({ text, lineEnd }) => text.replaceAll("\n", lineEnd);
 
+/** @param {string} file @param {string} source @param {boolean} [isKept] whether that is what the file holds */
 function openEditor(file, source, isKept) {
   const open = editors.get(file);
   if (open) {
-    open.window.show();
+    open.window?.show();
     return;
   }
   const { text, lineEnd } = opened(source);
   // What is in the workspace under that name may be something else, until it was read or written here.
   const kept = isKept ? text : null;
+  /** @type {Editor} */
   const editor = reactive({ kind: "editor", file, text, lineEnd, kept, note: "", code: null, isStarting: false });
   editor.window = openOwnWindow(file, editor, () => mayClose(editor));
   editors.set(file, editor);
 }
 
+/** @param {Editor} editor */
 const isChanged = (editor) => editor.text !== editor.kept;
 
+/** @param {Editor} editor */
 async function mayClose(editor) {
   const text = "What you wrote since it was last saved would be lost.";
   const leaves =
-    !isChanged(editor) || (await ask("confirm", { title: `Close ${editor.file}?`, text, action: "Close it" }));
+    !isChanged(editor) || Boolean(await ask("confirm", { title: `Close ${editor.file}?`, text, action: "Close it" }));
   if (leaves) editors.delete(editor.file);
   return leaves;
 }
 
-/** Write an editor's text to the workspace; returns whether that was done. */
+/**
+ * Write an editor's text to the workspace; returns whether that was done.
+ *
+ * @param {Editor} editor
+ */
 export async function save(editor) {
   const { file, text } = editor;
-  const { files } = connectionOf({}) || {};
   try {
-    if (!files) throw new Error("No engine is connected.");
-    if (!(await written(files, editor, sourceOf(editor)))) return false;
+    if (!(await written(editor, sourceOf(editor)))) return false;
     editor.kept = text;
     editor.note = `Saved as ${file} in the workspace.`;
     return true;
   } catch (error) {
-    editor.note = `It was not saved. ${readable(error, "").why || error.message}`;
+    editor.note = `It was not saved. ${readable(error, "").why || messageOf(error)}`;
     return false;
   }
 }
 
-/** Write a file, in the place of what the editor does not know only where the person wants that. */
-async function written(files, { file: path, kept }, source) {
+/**
+ * Write a file, in the place of what the editor does not know only where the person wants that.
+ *
+ * @param {Editor} editor
+ * @param {string} source
+ */
+async function written({ file: path, kept }, source) {
+  const files = filesOf();
   const content = new Blob([source]);
   if (kept === null || !(await holds(path, kept))) {
     try {
       await noteWriting(files.putFile({ path, overwrite: false }, content));
       return true;
     } catch (error) {
-      if (error.id !== "files.exists") throw error;
+      if (idOf(error) !== "files.exists") throw error;
     }
     const text =
       kept === null
@@ -129,17 +148,26 @@ async function written(files, { file: path, kept }, source) {
   return true;
 }
 
-/** Whether that is still what a file holds. */
+/**
+ * Whether that is still what a file holds.
+ *
+ * @param {string} path
+ * @param {string} text
+ */
 async function holds(path, text) {
   try {
     return opened(await read(path)).text === text;
   } catch (error) {
-    if (error.id !== "files.not-found") throw error;
+    if (idOf(error) !== "files.not-found") throw error;
     return false;
   }
 }
 
-/** Save, and begin to load and run what was saved: only the saving is waited for, as a run may never end. */
+/**
+ * Save, and begin to load and run what was saved: only the saving is waited for, as a run may never end.
+ *
+ * @param {Editor} editor
+ */
 export async function saveAndRun(editor) {
   const source = sourceOf(editor);
   if (!(await save(editor))) return;
@@ -147,6 +175,7 @@ export async function saveAndRun(editor) {
   else start(editor, source);
 }
 
+/** @param {Editor} editor @param {string} source */
 async function start(editor, source) {
   editor.isStarting = true;
   try {
@@ -158,6 +187,7 @@ async function start(editor, source) {
   }
 }
 
+/** @param {string} path @param {string} source */
 async function loadFrom(path, source) {
   const isWatched = state.plugins.some(({ file }) => file?.path === path && file.isWatched);
   const card = await addPlugin(source, path, "", { keepsTag: true });
@@ -166,7 +196,12 @@ async function loadFrom(path, source) {
   return card;
 }
 
-/** Begin a plugin anew with what its file in the workspace holds now. */
+/**
+ * Begin a plugin anew with what its file in the workspace holds now.
+ *
+ * @param {string} path
+ * @param {string} source
+ */
 async function reload(path, source) {
   state.loadError = null;
   const editor = editors.get(path);
@@ -180,9 +215,16 @@ async function reload(path, source) {
   await loadFrom(path, source);
 }
 
-/** Begin a plugin anew whenever its file in the workspace changes, or no more. */
-export const toggleWatch = (card) => setFile(card, { ...card.file, isWatched: !card.file.isWatched });
+/**
+ * Begin a plugin anew whenever its file in the workspace changes, or no more.
+ *
+ * @param {Card} card
+ */
+export function toggleWatch(card) {
+  if (card.file) setFile(card, { ...card.file, isWatched: !card.file.isWatched });
+}
 
+/** @param {Card} card @param {KeptFile} file */
 function setFile(card, file) {
   card.file = file;
   rememberFile(state.workspace, card.name, file);
@@ -191,6 +233,7 @@ function setFile(card, file) {
 /** Look after the files that are watched, and ask before the page is left with something unsaved. */
 export function followFiles() {
   const watched = () => state.plugins.filter((card) => card.file?.isWatched);
+  /** @type {Seen} */
   const seen = new Map();
   let busy = false;
   const look = async () => {
@@ -198,16 +241,18 @@ export function followFiles() {
     busy = true;
     for (const card of watched()) {
       // A file that is gone, or an engine, may come back.
-      await lookAt(card, seen).catch(() => seen.delete(card.file?.path));
+      const { path = "" } = card.file || {};
+      await lookAt(card, path, seen).catch(() => seen.delete(path));
     }
     busy = false;
   };
-  let timer = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
   watch(
     () => watched().length,
     (count) => {
       clearInterval(timer);
-      timer = count ? setInterval(look, WATCH_MILLISECONDS) : null;
+      timer = count ? setInterval(look, WATCH_MILLISECONDS) : undefined;
       if (!count) seen.clear();
     },
     { immediate: true },
@@ -217,8 +262,16 @@ export function followFiles() {
   });
 }
 
-/** Begin a plugin anew where its file is not what `seen` knows, nor what is loaded: what was saved here is. */
-async function lookAt({ file: { path }, template }, seen) {
+/** @typedef {Map<string, string>} Seen by path, what changes when the file does */
+
+/**
+ * Begin a plugin anew where its file is not what `seen` knows, nor what is loaded: what was saved here is.
+ *
+ * @param {Card} card
+ * @param {string} path
+ * @param {Seen} seen
+ */
+async function lookAt({ template }, path, seen) {
   const mark = await markOf(path);
   if (!mark || mark === seen.get(path)) return;
   seen.set(path, mark);
@@ -226,14 +279,21 @@ async function lookAt({ file: { path }, template }, seen) {
   if (source !== template.code) await reload(path, source);
 }
 
-const read = async (path) => (await connectionOf({}).files.getFile(path)).text();
+/** @param {string} path */
+const read = async (path) => (await filesOf().getFile(path)).text();
 
+/** Where the files can be asked for, by path. @type {Map<string, string>} */
 const urls = new Map();
 
-/** What changes when a file does. */
+/**
+ * What changes when a file does.
+ *
+ * @param {string} path
+ */
 async function markOf(path) {
-  if (!urls.has(path)) urls.set(path, await core.files.getFileUrl(path));
-  const answer = await fetch(urls.get(path), { method: "HEAD", cache: "no-store" });
+  const url = urls.get(path) || (await filesOf().getFileUrl({ path }));
+  urls.set(path, url);
+  const answer = await fetch(url, { method: "HEAD", cache: "no-store" });
   if (answer.ok) return answer.headers.get("ETag");
   // The url is good for an hour.
   urls.delete(path);

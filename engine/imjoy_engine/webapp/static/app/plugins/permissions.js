@@ -4,7 +4,10 @@
 import { forgetGrant, knownGrants, rememberGrant } from "../memory.js";
 import { ask, state } from "../state.js";
 
-/** What is asked for, in words that follow "may not" and "asks to". */
+/** @typedef {"files" | "engine"} Kind of permission */
+/** @typedef {{name?: string, type?: string}} Named a plugin, or the config of one */
+
+/** What is asked for, in words that follow "may not" and "asks to". @type {Record<Kind, string>} */
 const KINDS = {
   files: "read, change and delete the files of the engine's work folder",
   engine: "start, call and stop native plugins, which run programs as you, with your files",
@@ -21,6 +24,7 @@ const FREE = [
   ...["call", "createWindow", "getPlugin", "getServices", "loadPlugin", "register", "registerService", "run"],
   ...["unregister", "unregisterService"],
 ];
+/** @type {Record<string, Kind>} */
 const NEEDS = {
   ...{ getFileManager: "files", getFileUrl: "files", requestUploadUrl: "files" },
   ...{ getEngine: "engine", getEngineFactory: "engine", installPlugin: "engine", uninstallPlugin: "engine" },
@@ -43,13 +47,15 @@ const WINDOW_OPTIONS = [
 ];
 const ADDRESS = /https?:\/\//i;
 
-/** The sources that start as native plugins unasked: the person loaded them, or a plugin that may. */
+/** The sources that start as native plugins unasked: the person loaded them, or a plugin that may. @type {Set<string>} */
 const approved = new Set();
-/** What the person refused during this visit, and the questions that are open. */
+/** What the person refused during this visit. @type {Set<string>} */
 const refused = new Set();
+/** The questions that are open. @type {Map<string, Promise<boolean>>} */
 const questions = new Map();
 
 class PermissionError extends Error {
+  /** @param {Named} plugin @param {string} deed @param {string} why */
   constructor(plugin, deed, why) {
     const what = `${plugin.name || "A plugin"} may not ${deed}.`;
     super(`${what} ${why}`);
@@ -57,27 +63,42 @@ class PermissionError extends Error {
   }
 }
 
-/** Let `source` start: the person loads it. */
+/**
+ * Let `source` start: the person loads it.
+ *
+ * @param {string} source
+ */
 export function approve(source) {
   approved.add(source);
 }
 
-/** Return when the native plugin `config` may start; asks where nobody approved it, and throws when the answer is no. */
+/**
+ * Return when the native plugin `config` may start; asks where nobody approved it, and throws when the answer is no.
+ *
+ * @param {PluginConfig} config
+ */
 export async function permitStart(config) {
-  if (approved.has(config.code)) return;
+  const { code = "" } = config;
+  if (approved.has(code)) return;
   const answer = await ask("confirm", {
     title: `Load ${config.name}?`,
     text: `Another plugin wants to load ${config.name}, a native Python plugin. It would run as you, with your files.`,
     action: "Load",
   });
   if (!answer) throw new PermissionError(config, "be loaded", "You did not allow it.");
-  approve(config.code);
+  approve(code);
 }
 
-/** Return imjoy-core's side of the plugin API with each function behind the rules above. */
+/**
+ * Return imjoy-core's side of the plugin API with each function behind the rules above.
+ *
+ * @param {CoreApi} api
+ * @param {PluginManager} pm
+ * @returns {CoreApi}
+ */
 export function gated(api, pm) {
   const rules = rulesFor(api, pm);
-  const result = { ...api, utils: {} };
+  const result = /** @type {CoreApi} */ ({ ...api, utils: {} });
   for (const [name, plain] of Object.entries(api)) {
     if (typeof plain === "function") result[name] = gate(name, plain, rules[name] || plain);
   }
@@ -85,6 +106,12 @@ export function gated(api, pm) {
   return result;
 }
 
+/**
+ * @param {string} name
+ * @param {ApiFunction} plain
+ * @param {ApiFunction} ruled
+ * @returns {ApiFunction}
+ */
 function gate(name, plain, ruled) {
   return async (plugin, ...args) => {
     // imjoy-core itself calls without a plugin.
@@ -99,6 +126,7 @@ function gate(name, plain, ruled) {
   };
 }
 
+/** @param {string} name @param {ApiFunction} plain @returns {ApiFunction} */
 function gateUtility(name, plain) {
   return (plugin, ...args) => {
     if (plugin && !isNative(plugin)) {
@@ -113,14 +141,28 @@ function gateUtility(name, plain) {
   };
 }
 
+/** @param {CorePlugin} plugin */
 const isNative = (plugin) => plugin.type === "native-python" && Boolean(plugin.engine);
 
-/** The calls that depend on what is wanted. */
+/**
+ * The calls that depend on what is wanted.
+ *
+ * @param {CoreApi} api
+ * @param {PluginManager} pm
+ * @returns {Record<string, ApiFunction>}
+ */
 function rulesFor(api, pm) {
+  /** @param {string} name */
   const isNativeName = (name) => Boolean(pm.plugin_names[name]) && isNative(pm.plugin_names[name]);
+  /** @param {Service} service */
   const isNativeService = ({ providerId }) => Boolean(pm.plugins[providerId]) && isNative(pm.plugins[providerId]);
 
-  /** Have a source, or what an address leads to, start as a native plugin only when `plugin` may do that. */
+  /**
+   * Have a source, or what an address leads to, start as a native plugin only when `plugin` may do that.
+   *
+   * @param {CorePlugin} plugin
+   * @param {Wanted} wanted
+   */
   async function mayLoad(plugin, { src, uri, tag }) {
     const wanted = String(src || uri);
     const isSource = wanted.includes("\n");
@@ -129,15 +171,17 @@ function rulesFor(api, pm) {
     const config = isSource ? pm.parsePluginCode(wanted, { tag }) : await pm.getPluginFromUrl(wanted);
     if (config.type !== "native-python") return;
     if (!isNative(plugin)) await need(plugin, "engine");
-    approve(config.code);
+    approve(config.code || "");
   }
 
+  /** @param {string} name @returns {ApiFunction} */
   const find = (name) => async (plugin, wanted, more) => {
+    /** @type {Wanted} */
     const config = { ...asConfig(wanted), ...more };
     // It would run one plugin's code in the place of another, with what that one may do.
     if (!isNative(plugin)) delete config.hot_reloading;
     if (config.src) await mayLoad(plugin, config);
-    const found = pm.plugins[config.id] || pm.plugin_names[config.name];
+    const found = pm.plugins[String(config.id)] || pm.plugin_names[String(config.name)];
     const asks = !config.src && found && isNative(found) && !isNative(plugin);
     if (asks) await need(plugin, "engine");
     const result = await api[name](plugin, config);
@@ -147,6 +191,7 @@ function rulesFor(api, pm) {
       : result;
   };
 
+  /** @param {string} name @returns {ApiFunction} */
   const callByName =
     (name) =>
     async (plugin, wanted, ...args) => {
@@ -154,6 +199,7 @@ function rulesFor(api, pm) {
       return api[name](plugin, wanted, ...args);
     };
 
+  /** @param {string} name @returns {ApiFunction} */
   const register = (name) => (plugin, config) => {
     if (!isNative(plugin) && ENGINE_SERVICES.includes(config?.type)) {
       throw new PermissionError(plugin, `be taken for a service of type ${config.type}`, "This page has its own.");
@@ -161,6 +207,7 @@ function rulesFor(api, pm) {
     return api[name](plugin, config);
   };
 
+  /** @param {string} name @returns {ApiFunction} */
   const unregister = (name) => (plugin, config) => {
     const known = config ? pm.service_registry[config.id ?? config.name ?? config] : null;
     const isOthers = ENGINE_SERVICES.includes(config?.type) || (known && known.providerId !== plugin.id);
@@ -168,6 +215,7 @@ function rulesFor(api, pm) {
     return api[name](plugin, config);
   };
 
+  /** @param {string} name @returns {ApiFunction} */
   const borrow = (name) => async (plugin, url) => {
     const found = await api[name](plugin, url);
     return isNative(plugin) ? found : revocable(plugin, NEEDS[name], found);
@@ -190,6 +238,7 @@ function rulesFor(api, pm) {
     call: callByName("call"),
     run: callByName("run"),
     async getServices(plugin, wanted) {
+      /** @type {Service[]} */
       const services = await api.getServices(plugin, wanted);
       const all = isNative(plugin) || (await has(plugin, "engine"));
       return all ? services : services.filter((service) => !isNativeService(service));
@@ -204,18 +253,30 @@ function rulesFor(api, pm) {
   };
 }
 
-/** What a text stands for, as imjoy-core reads it: a source or an address, else a plugin's name. */
+/**
+ * What a text stands for, as imjoy-core reads it: a source or an address, else a plugin's name.
+ *
+ * @param {string | Wanted} wanted
+ * @returns {Wanted}
+ */
 function asConfig(wanted) {
   if (typeof wanted !== "string") return wanted;
   const isPlace = wanted.includes("\n") || ADDRESS.test(wanted) || (wanted.includes("/") && wanted.includes(":"));
   return isPlace ? { src: wanted } : { name: wanted, type: wanted };
 }
 
-/** The functions of `api`, each for as long as `plugin` is allowed to call them. */
+/**
+ * The functions of `api`, each for as long as `plugin` is allowed to call them.
+ *
+ * @param {CorePlugin} plugin
+ * @param {Kind} kind
+ * @param {Remote} api
+ * @returns {Remote}
+ */
 function revocable(plugin, kind, api) {
   const wrapped = Object.entries(api).map(([name, value]) => {
     if (typeof value !== "function") return [name, value];
-    const call = async (...args) => {
+    const call = async (/** @type {unknown[]} */ ...args) => {
       if (!(await has(plugin, kind))) throw new PermissionError(plugin, KINDS[kind], "You took that back.");
       return value(...args);
     };
@@ -224,22 +285,33 @@ function revocable(plugin, kind, api) {
   return Object.fromEntries(wrapped);
 }
 
-/** What a plugin is known by: its code, to the letter; a page in a frame by its site. */
+/**
+ * What a plugin is known by: its code, to the letter; a page in a frame by its site.
+ *
+ * @param {CorePlugin} plugin
+ */
 async function identityOf({ config }) {
-  if (!config.code) return `site:${new URL(config.base_frame || config.base_worker, location.href).origin}`;
+  if (!config.code) return `site:${new URL(String(config.base_frame || config.base_worker), location.href).origin}`;
   // Browsers hash on https and on the own machine only; elsewhere what is allowed lasts as long as the page.
   if (!crypto.subtle) return `code:${config.code}`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(config.code));
   return `sha256:${Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** @param {string} identity @param {Kind} kind */
 const isGranted = (identity, kind) =>
   // Who has programs run reads files by that as well.
   state.grants.some((grant) => grant.identity === identity && (grant.kind === kind || grant.kind === "engine"));
 
+/** @param {CorePlugin} plugin @param {Kind} kind */
 const has = async (plugin, kind) => isGranted(await identityOf(plugin), kind);
 
-/** Return when the person allows, or has allowed, what `kind` stands for; throw when not. */
+/**
+ * Return when the person allows, or has allowed, what `kind` stands for; throw when not.
+ *
+ * @param {CorePlugin} plugin
+ * @param {Kind} kind
+ */
 async function need(plugin, kind) {
   const identity = await identityOf(plugin);
   if (isGranted(identity, kind)) return;
@@ -261,6 +333,7 @@ async function need(plugin, kind) {
   );
 }
 
+/** @param {CorePlugin} plugin @param {Kind} kind @param {string} identity */
 async function decide(plugin, kind, identity) {
   const answer = await ask("confirm", {
     title: `Allow ${plugin.name}?`,
@@ -281,7 +354,11 @@ export function restoreGrants() {
   state.grants = knownGrants();
 }
 
-/** Take a permission back; what the plugin holds by it answers no more. */
+/**
+ * Take a permission back; what the plugin holds by it answers no more.
+ *
+ * @param {Grant} grant
+ */
 export function revoke(grant) {
   state.grants = state.grants.filter(({ identity, kind }) => identity !== grant.identity || kind !== grant.kind);
   forgetGrant(grant);

@@ -1,8 +1,9 @@
 // The plugins on the page: load, run, stop, forget.
 
 import { completeUrl } from "../../engine/client.js";
+import { idOf, messageOf } from "../../engine/errors.js";
 import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
-import { connectionOf, connectOther, core, isConnected, on } from "../core.js";
+import { connectionOf, connectOther, core, isConnected, on, startedImJoy } from "../core.js";
 import { readable } from "../errors.js";
 import { parseFields } from "./fields.js";
 import { environmentOf, fileOf, rememberEnvironment, rememberFile, rememberResources, resourcesOf } from "../memory.js";
@@ -25,6 +26,12 @@ const START_MILLISECONDS = 60_000;
 /**
  * Load a plugin file, remember it, and ask for its tag where it has several; `keepsTag`: a plugin that is here already keeps
  * its own. Returns its card once it is loaded, or at once where not `waits`; or null, and `state.loadError` says why.
+ *
+ * @param {string} source
+ * @param {string} file what its file is called
+ * @param {string} [origin] the site that it is from
+ * @param {{keepsTag?: boolean, waits?: boolean}} [options]
+ * @returns {Promise<Card | null>}
  */
 export async function addPlugin(source, file, origin = "", { keepsTag = false, waits = true } = {}) {
   state.loadError = null;
@@ -40,7 +47,7 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false, w
     const tagBefore = keepsTag && tags.find((tag) => tag === known?.tag);
     const tag = tagBefore || (tags.length > 1 ? await chooseTag(config.name, tags) : tags[0]);
     if (tag === null) return null;
-    const { key, loaded } = known?.template || {};
+    const { key, loaded } = { ...known?.template };
     const plugin = { code: source, tag, origin: file };
     const kept = await keepPlugin({ ...plugin, name: config.name, key, loaded });
     rememberFile(state.workspace, config.name, null);
@@ -56,10 +63,15 @@ export async function addPlugin(source, file, origin = "", { keepsTag = false, w
   }
 }
 
-/** Encodings that name themselves by a file's first bytes. */
+/** Encodings that name themselves by a file's first bytes. @type {Record<string, string>} */
 const MARKS = { "255,254": "utf-16le", "254,255": "utf-16be" };
 
-/** Add the plugin in a file that a person picked; one that is no text in UTF-8 or UTF-16 is told, not guessed at. */
+/**
+ * Add the plugin in a file that a person picked; one that is no text in UTF-8 or UTF-16 is told, not guessed at.
+ *
+ * @param {File} file
+ * @param {{keepsTag?: boolean, waits?: boolean}} [options]
+ */
 export async function addPluginFile(file, options) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   let source;
@@ -77,7 +89,11 @@ export async function addPluginFile(file, options) {
   await addPlugin(source, file.name, "", options);
 }
 
-/** Fetch the text of a plugin's file. Throws {what, why, fix} when there is none. */
+/**
+ * Fetch the text of a plugin's file. Throws {what, why, fix} when there is none.
+ *
+ * @param {string} url
+ */
 async function fetched(url) {
   const address = fileAddress(url);
   if (isFolderPage(address)) {
@@ -91,7 +107,7 @@ async function fetched(url) {
   try {
     response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer" });
   } catch (error) {
-    throw await whyNothingCame(address, error);
+    throw await whyNothingCame(address, messageOf(error));
   }
   if (response.ok) return response.text();
   const isMissing = response.status === 404;
@@ -102,6 +118,11 @@ async function fetched(url) {
   };
 }
 
+/**
+ * Add the plugin at a url; `state.loadError` says why where that fails.
+ *
+ * @param {string} url
+ */
 export async function addPluginFromUrl(url) {
   state.loadError = null;
   state.loading = true;
@@ -118,7 +139,12 @@ export async function addPluginFromUrl(url) {
   await addPlugin(source, pathname.split("/").pop() || url, origin);
 }
 
-/** Ask for the url and the token of another engine, and connect. Its own plugin does the same in other apps. */
+/**
+ * Ask for the url and the token of another engine, and connect. Its own plugin does the same in other apps.
+ *
+ * @param {string} [url] what is offered
+ * @param {string} [why] it is asked for
+ */
 export async function addEngine(url = "", why = "") {
   const answer = await ask("form", {
     title: "Add another engine",
@@ -144,9 +170,13 @@ export async function addEngine(url = "", why = "") {
   }
 }
 
-/** The plugins that this browser kept, before engines kept them: [{name, code, tag, origin}]. */
+/**
+ * The plugins that this browser kept, before engines kept them.
+ *
+ * @returns {Promise<FormerPlugin[]>}
+ */
 export async function formerPlugins() {
-  const { rows } = await core.imjoy.pm.db.allDocs({ include_docs: true });
+  const { rows } = await startedImJoy().pm.db.allDocs({ include_docs: true });
   return rows
     .map(({ doc: { _id, code, tag, origin } }) => ({ name: _id, code, tag, origin }))
     .filter(({ code }) => code);
@@ -155,17 +185,18 @@ export async function formerPlugins() {
 /** Load what the engine keeps of the workspace. */
 export function followPlugins() {
   onEntered(({ plugins }) => {
+    /** @type {Map<string, PluginTemplate>} */
     const templates = new Map();
     for (const plugin of plugins) {
       try {
         const template = templateOf(plugin);
         // Of one name the newest is loaded; two tabs could keep two once.
         const older = templates.get(template.name);
-        if (older) forget(older.key).catch((error) => addLog("", "app", error.message));
+        if (older?.key) forget(older.key).catch((error) => addLog("", "app", messageOf(error)));
         templates.set(template.name, template);
       } catch (error) {
         // One file of another time keeps nobody from the others.
-        addLog("", "app", `${plugin.origin || "A plugin"} was not loaded. ${error.message || error}`);
+        addLog("", "app", `${plugin.origin || "A plugin"} was not loaded. ${messageOf(error)}`);
       }
     }
     // Who was quick has loaded it already.
@@ -173,11 +204,21 @@ export function followPlugins() {
   });
 }
 
-/** What a card begins with: the config that is in the file, and its code. */
+/**
+ * What a card begins with: the config that is in the file, and its code.
+ *
+ * @param {KeptPlugin} plugin
+ * @returns {PluginTemplate}
+ */
 function templateOf({ key, loaded, code, tag, origin }) {
-  return { ...core.imjoy.pm.parsePluginCode(code, { tag, origin }), code, key, loaded };
+  return { ...startedImJoy().pm.parsePluginCode(code, { tag, origin }), code, key, loaded };
 }
 
+/**
+ * Begin a plugin, anew where it runs; its card says how that goes. Returns once it is there, or has failed.
+ *
+ * @param {Card} card
+ */
 export async function load(card) {
   card.error = null;
   card.progress = null;
@@ -192,12 +233,13 @@ export async function load(card) {
     return;
   }
   card.state = "loading";
-  const late = card.isNative ? null : setTimeout(() => failLate(card), START_MILLISECONDS);
+  const late = card.isNative ? undefined : setTimeout(() => failLate(card), START_MILLISECONDS);
+  /** @type {Promise<never>} */
   const ended = new Promise((resolve, reject) => (card.fail = markRaw(reject)));
   try {
-    const { code, tag, origin, name } = card.template;
+    const { code = "", tag, origin, name } = card.template;
     approve(code);
-    const plugin = await Promise.race([core.imjoy.pm.reloadPlugin({ code, tag, origin, name }), ended]);
+    const plugin = await Promise.race([startedImJoy().pm.reloadPlugin({ code, tag, origin, name }), ended]);
     card.plugin = markRaw(plugin);
     card.canRun = typeof plugin.api?.run === "function";
     card.state = "ready";
@@ -212,24 +254,36 @@ export async function load(card) {
   }
 }
 
+/** @param {Card} card */
 function failLate(card) {
-  if (core.imjoy.pm.plugin_names[card.name]?.api) return;
+  const { pm } = startedImJoy();
+  if (pm.plugin_names[card.name]?.api) return;
   card.fail?.({
     id: "plugin.no-answer",
     what: `${card.name} did not start within ${START_MILLISECONDS / 1000} s.`,
     why: "The frame that it runs in has not answered: its script still computes, or what it needs could not be fetched.",
     fix: "The browser's console says what it waits for.",
   });
-  core.imjoy.pm.unloadPlugin({ name: card.name }, true);
+  pm.unloadPlugin({ name: card.name }, true);
 }
 
-/** What its runs would still answer is not waited for: it has been stopped, or begins anew. */
+/**
+ * What its runs would still answer is not waited for: it has been stopped, or begins anew.
+ *
+ * @param {Card} card
+ */
 function endRuns(card) {
   card.life += 1;
   Object.assign(card, { runs: 0, running: false, percent: null, said: "" });
 }
 
-/** Run a plugin, or one of its operations, on `data`. */
+/**
+ * Run a plugin, or one of its operations, on `data`.
+ *
+ * @param {Card} card
+ * @param {Operation | null} op
+ * @param {object} [data]
+ */
 export async function run(card, op, data = {}) {
   const name = op ? op.name : card.name;
   // The plugin's, once the run has begun.
@@ -241,7 +295,7 @@ export async function run(card, op, data = {}) {
     Object.assign(card, { error: null, percent: null, said: "", runs: card.runs + 1 });
     const windowsBefore = state.windows.length;
     const begin = performance.now();
-    const call = op ? op.run : card.plugin.api.run;
+    const call = op ? op.run : card.plugin?.api?.run;
     const result = await call({ config, data, type: card.name, name });
     const seconds = (performance.now() - begin) / 1000;
     if (card.life !== life) return;
@@ -264,7 +318,12 @@ async function showNewest() {
   document.querySelector("#main .entry")?.scrollIntoView({ block: "nearest" });
 }
 
-/** Have a plugin run elsewhere from now on: in an environment of the person's, "" for its own, null for what it asks for. */
+/**
+ * Have a plugin run elsewhere from now on: in an environment of the person's, "" for its own, null for what it asks for.
+ *
+ * @param {Card} card
+ * @param {string | null} environment
+ */
 export async function chooseEnvironment(card, environment) {
   rememberEnvironment(card.name, environment);
   card.environment = environment;
@@ -273,7 +332,12 @@ export async function chooseEnvironment(card, environment) {
   await load(card);
 }
 
-/** Ask what a plugin shall have of the cluster in place of what it asks for, and start it anew with that. */
+/**
+ * Ask what a plugin shall have of the cluster in place of what it asks for, and start it anew with that.
+ *
+ * @param {Card} card
+ * @param {import("./resources.js").Cluster} cluster
+ */
 export async function chooseResources(card, cluster) {
   const own = wishesOf(card.template, card.tag, cluster);
   const answers = await ask("form", {
@@ -288,12 +352,21 @@ export async function chooseResources(card, cluster) {
   await load(card);
 }
 
-/** Start a plugin although its environment lacks something. */
+/**
+ * Start a plugin although its environment lacks something.
+ *
+ * @param {Card} card
+ */
 export async function loadAnyway(card) {
   card.anyway = true;
   await load(card);
 }
 
+/**
+ * End a plugin, with its process where it has one.
+ *
+ * @param {Card} card
+ */
 export async function stop(card) {
   endRuns(card);
   try {
@@ -301,12 +374,17 @@ export async function stop(card) {
   } catch (error) {
     showSnackbar(readable(error, `${card.name} could not be stopped.`).what);
   }
-  core.imjoy.pm.unloadPlugin({ name: card.name }, true);
+  startedImJoy().pm.unloadPlugin({ name: card.name }, true);
   card.plugin = null;
   card.progress = null;
   card.state = "stopped";
 }
 
+/**
+ * End a plugin, and forget it here and in the engine.
+ *
+ * @param {Card} card
+ */
 export async function remove(card) {
   await stop(card);
   try {
@@ -324,13 +402,14 @@ export async function remove(card) {
 
 /** Copy what imjoy-core knows of its plugins to the cards. */
 export function syncCards() {
-  const services = Object.values(core.imjoy.pm.service_registry);
+  const services = Object.values(startedImJoy().pm.service_registry);
   for (const card of state.plugins) {
-    if (!card.plugin) continue;
-    card.running = Boolean(card.plugin.running);
+    const { plugin } = card;
+    if (!plugin) continue;
+    card.running = Boolean(plugin.running);
     card.ops = services
-      .filter((service) => service.providerId === card.plugin.id && service.name !== card.name && service.run)
-      .map((service) => markRaw({ name: service.name, ui: service.ui, run: service.run }));
+      .filter(({ providerId, name }) => providerId === plugin.id && name !== card.name)
+      .flatMap(({ name, ui, run }) => (run ? [markRaw({ name, ui, run })] : []));
   }
 }
 
@@ -358,10 +437,16 @@ export function followEngine() {
   });
 }
 
+/**
+ * The card of a plugin, as it is before the plugin begins.
+ *
+ * @param {PluginTemplate} template
+ * @returns {Card}
+ */
 function cardFor(template) {
   const known = pluginNamed(template.name);
-  const card = known || {};
-  Object.assign(card, {
+  /** @type {Card} */
+  const fresh = {
     name: template.name,
     version: template.version || "",
     description: template.description || "",
@@ -391,19 +476,26 @@ function cardFor(template) {
     error: null,
     fail: null,
     endedAt: 0,
-  });
-  if (!known) state.plugins.unshift(card);
-  return pluginNamed(template.name);
+  };
+  if (known) return Object.assign(known, fresh);
+  state.plugins.unshift(fresh);
+  return state.plugins[0];
 }
 
-/** Parse with imjoy-core. Where that fails, the engine, which names block and line, is asked for the reason. */
+/**
+ * Parse with imjoy-core. Where that fails, the engine, which names block and line, is asked for the reason.
+ *
+ * @param {string} source
+ * @param {string} file
+ */
 async function parse(source, file) {
+  const { pm } = startedImJoy();
   try {
-    const config = core.imjoy.pm.parsePluginCode(source);
-    core.imjoy.pm.validatePluginConfig(config);
+    const config = pm.parsePluginCode(source);
+    pm.validatePluginConfig(config);
     return config;
   } catch (error) {
-    if (core.link && !error.id) {
+    if (core.link && !idOf(error)) {
       const accepted = await core.link.startPlugin({ source, file });
       await core.link.stopPlugin(accepted.id);
     }
@@ -411,6 +503,7 @@ async function parse(source, file) {
   }
 }
 
+/** @param {string} name @param {string[]} tags @returns {Promise<string | null>} */
 async function chooseTag(name, tags) {
   const answer = await ask("form", {
     title: name,
@@ -422,12 +515,14 @@ async function chooseTag(name, tags) {
   return answer && answer.tag;
 }
 
+/** @param {string} name @param {unknown} ui @returns {Promise<object | null>} */
 async function askConfig(name, ui) {
   const parts = parseFields({ ui });
   if (!parts.some((part) => part.field)) return {};
   return ask("form", { title: name, parts, action: "Run" });
 }
 
+/** @param {Card} card @param {Problem} error @param {string} [nextState] */
 function fail(card, error, nextState = "failed") {
   card.error = error;
   card.state = nextState;

@@ -5,6 +5,7 @@ import { core } from "../core.js";
 import { addInput, isPluginFile } from "./inputs.js";
 import { state } from "../state.js";
 
+/** Take what is dropped anywhere on the page. */
 export function followDrops() {
   let inside = 0;
   const end = () => {
@@ -24,16 +25,22 @@ export function followDrops() {
   });
   window.addEventListener("drop", (event) => {
     end();
-    if (!carriesSomething(event)) return;
+    const { dataTransfer } = event;
+    if (!dataTransfer || !carriesSomething(event)) return;
     event.preventDefault();
-    take(event.dataTransfer);
+    take(dataTransfer);
   });
 }
 
-/** A text that is moved within a field is none of our business. */
+/**
+ * A text that is moved within a field is none of our business.
+ *
+ * @param {DragEvent} event
+ */
 const carriesSomething = ({ dataTransfer }) =>
-  Boolean(dataTransfer) && ["Files", "text/uri-list"].some((kind) => dataTransfer.types.includes(kind));
+  ["Files", "text/uri-list"].some((kind) => dataTransfer?.types.includes(kind));
 
+/** @param {DataTransfer} data */
 async function take(data) {
   const files = [...data.files];
   const link = data
@@ -45,8 +52,13 @@ async function take(data) {
   else if (link) await addPluginFromUrl(link);
 }
 
-/** Take files one after the other: each asks its questions by itself, and what all of them need is made meanwhile. */
+/**
+ * Take files one after the other: each asks its questions by itself, and what all of them need is made meanwhile.
+ *
+ * @param {File[]} files
+ */
 export async function addFiles(files) {
+  /** @type {Problem[]} */
   const problems = [];
   for (const [index, file] of files.entries()) {
     if (files.length > 1) state.taking = { name: file.name, number: index + 1, count: files.length };
@@ -58,7 +70,13 @@ export async function addFiles(files) {
   state.loadError = allOf(problems, files.length);
 }
 
-/** Several problems as one; null where there is none. */
+/**
+ * Several problems as one; null where there is none.
+ *
+ * @param {Problem[]} problems
+ * @param {number} count how many files there were
+ * @returns {Problem | null}
+ */
 function allOf(problems, count) {
   if (problems.length < 2) return problems[0] || null;
   const why = problems.map(({ what, why, fix, id }) => [what, why, fix, id].filter(Boolean).join("\n")).join("\n\n");

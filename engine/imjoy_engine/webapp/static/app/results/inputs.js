@@ -1,35 +1,39 @@
 // A person's own files: dropped or picked, kept in the workspace, shown where they are pictures, and run on by plugins.
 
-import { connectionOf } from "../core.js";
+import { idOf, messageOf } from "../../engine/errors.js";
+import { filesOf } from "../core.js";
 import { readable } from "../errors.js";
 import { fromNpy } from "../images/formats.js";
 import { fromTiff } from "../images/tiff.js";
 import { showView } from "../layout/panes.js";
 import { addOutput, ask, state } from "../state.js";
+import { contextOf } from "../images/picture.js";
 import { asArray } from "./values.js";
 
 const { markRaw } = Vue;
 /** A larger file is in the workspace all the same, for plugins that read it from there. */
 const MOST_SHOWN_BYTES = 1 << 30;
 const MOST_NAMES = 100;
+/** @type {[RegExp, (file: File) => Promise<TypedArrayOf & {hints?: Hints}>][]} */
 const READERS = [
   [/\.(ome\.)?tiff?$|\.(ome\.)?tf[28]$|\.btf$/i, async (file) => fromTiff(await file.arrayBuffer())],
   [/\.npy$/i, async (file) => fromNpy(await file.arrayBuffer())],
   [/\.(png|jpe?g|gif|webp|bmp)$/i, fromBrowserPicture],
 ];
 
-/** Whether a file is a plugin rather than something to run one on. */
+/**
+ * Whether a file is a plugin rather than something to run one on.
+ *
+ * @param {File} file
+ */
 export const isPluginFile = ({ name }) => /\.html?$/i.test(name);
 
-/** The engine's files. Throws where there is no engine. */
-function engineFiles() {
-  const connection = connectionOf({});
-  if (!connection) throw new Error("No engine is connected.");
-  return connection.files;
-}
-
-/** Put a file into the workspace, and show it in the output, where plugins can be run on it. */
-export const addInput = (file) => take(file, () => uploaded(engineFiles(), file));
+/**
+ * Put a file into the workspace, and show it in the output, where plugins can be run on it.
+ *
+ * @param {File} file
+ */
+export const addInput = (file) => take(file, () => uploaded(file));
 
 /** Have a person choose files of the workspace, or of this computer, and show them in the output. */
 export async function chooseInputs() {
@@ -40,20 +44,30 @@ export async function chooseInputs() {
   }
 }
 
-/** Have a person choose files of the workspace; with `takesOthers` this computer's, too. Returns paths and Files, or null. */
+/**
+ * Have a person choose files of the workspace; with `takesOthers` this computer's, too. Returns paths and Files, or null.
+ *
+ * @param {{title: string, multiple?: boolean, takesOthers?: boolean}} details
+ */
 export function chooseFiles(details) {
-  return ask("files", { root: "", wanted: "file", multiple: false, files: markRaw(engineFiles()), ...details });
+  return ask("files", { root: "", wanted: "file", multiple: false, files: markRaw(filesOf()), ...details });
 }
 
+/** @param {string} path */
 async function openInput(path) {
   try {
-    await take(await engineFiles().getFile(path), () => path);
+    await take(await filesOf().getFile(path), async () => path);
   } catch (error) {
     state.loadError = readable(error, `${path} could not be opened.`);
   }
 }
 
-/** Show a file in the output; `place` returns its path in the workspace. */
+/**
+ * Show a file in the output; `place` returns its path in the workspace.
+ *
+ * @param {File} file
+ * @param {() => Promise<string>} place
+ */
 async function take(file, place) {
   state.loadError = null;
   state.loading = true;
@@ -61,7 +75,7 @@ async function take(file, place) {
     const path = await place();
     const { image, note } = await pictureIn(file);
     const input = { name: file.name, path, ...image };
-    const result = image ? withHints(image.image, image) : `${path} is in the workspace.${note && ` ${note}`}`;
+    const result = image ? withHints(image) : `${path} is in the workspace.${note && ` ${note}`}`;
     addOutput({ plugin: file.name, kind: "input", value: markRaw({ result, input }) });
     showView("output");
   } catch (error) {
@@ -71,21 +85,33 @@ async function take(file, place) {
   }
 }
 
-/** A file that is there already stays: the next free name is taken. */
-async function uploaded(files, file) {
-  const [, stem, suffix] = /^(.*?)((?:\.ome)?\.[^.]*)?$/i.exec(file.name);
+/**
+ * Put a file into the workspace; returns its path. A file that is there already stays: the next free name is taken.
+ *
+ * @param {File} file
+ */
+async function uploaded(file) {
+  const files = filesOf();
+  const [, stem = file.name, suffix = ""] = /^(.*?)((?:\.ome)?\.[^.]*)?$/i.exec(file.name) || [];
   for (let number = 1; ; number++) {
-    const path = number === 1 ? file.name : `${stem} (${number})${suffix || ""}`;
+    const path = number === 1 ? file.name : `${stem} (${number})${suffix}`;
     try {
       await files.putFile(path, file);
       return path;
     } catch (error) {
-      if (error.id !== "files.exists" || number === MOST_NAMES) throw error;
+      if (idOf(error) !== "files.exists" || number === MOST_NAMES) throw error;
     }
   }
 }
 
-/** The picture in a file as plugins get it, {image, pixel_size, unit, axes}, or why there is none. */
+/** @typedef {{image: object, pixel_size?: number, unit?: string, axes?: string}} Picture as plugins get it */
+
+/**
+ * The picture in a file, or why there is none.
+ *
+ * @param {File} file
+ * @returns {Promise<{image: Picture | null, note: string}>}
+ */
 async function pictureIn(file) {
   const reader = READERS.find(([form]) => form.test(file.name))?.[1];
   if (!reader) return { image: null, note: "" };
@@ -95,20 +121,27 @@ async function pictureIn(file) {
     const bytes = new Uint8Array(items.buffer, items.byteOffset, items.byteLength);
     const image = { _rtype: "ndarray", _rdtype: dtype, _rshape: shape, _rvalue: bytes };
     const { pixelSize, unit, axes } = hints;
-    return { image: { image, ...(pixelSize ? { pixel_size: pixelSize, unit } : {}), ...(axes ? { axes } : {}) } };
+    const told = { ...(pixelSize ? { pixel_size: pixelSize, unit } : {}), ...(axes ? { axes } : {}) };
+    return { image: { image, ...told }, note: "" };
   } catch (error) {
-    return { image: null, note: `It is not shown here. ${error.message}` };
+    return { image: null, note: `It is not shown here. ${messageOf(error)}` };
   }
 }
 
-const withHints = (array, { image, ...hints }) => (Object.keys(hints).length ? { image: array, ...hints } : array);
+/** @param {Picture} picture */
+const withHints = ({ image, ...hints }) => (Object.keys(hints).length ? { image, ...hints } : image);
 
-/** What the browser itself reads: 8 bits, grey where it has no colour. */
+/**
+ * What the browser itself reads: 8 bits, grey where it has no colour.
+ *
+ * @param {File} file
+ * @returns {Promise<TypedArrayOf>}
+ */
 async function fromBrowserPicture(file) {
   const bitmap = await createImageBitmap(file);
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   let isGrey = true;
@@ -126,7 +159,12 @@ async function fromBrowserPicture(file) {
   return { dtype: "uint8", shape: channels === 1 ? [height, width] : [height, width, 3], items };
 }
 
-/** What a plugin gets as `ctx["data"]` when it is run on an entry of the output; null where there is nothing for it. */
+/**
+ * What a plugin gets as `ctx["data"]` when it is run on an entry of the output; null where there is nothing for it.
+ *
+ * @param {OutputEntry} entry
+ * @returns {object | null}
+ */
 export function dataOf(entry) {
   if (!entry.value) return null;
   const { result, input } = entry.value;

@@ -1,12 +1,14 @@
 // Output and log survive a reload: the engine keeps what this page showed. A run does not, so the page asks first.
 
 import { newClientId } from "../../engine/client.js";
+import { messageOf } from "../../engine/errors.js";
 import { pack, Reader } from "../../engine/wire.js";
-import { core, on } from "../core.js";
+import { core, on, ownLink } from "../core.js";
 import { state } from "../state.js";
 
 const { markRaw, watch } = Vue;
 
+/** @param {string} name */
 const ofWorkspace = (name) => (state.workspace === "default" ? name : `${name} ${state.workspace}`);
 const PAGE = ofWorkspace("imjoy.page");
 const RUNNING = ofWorkspace("imjoy.running");
@@ -19,12 +21,13 @@ const SHOWN_MILLISECONDS = 500;
 const MAX_BYTES = 64 * 1024 * 1024;
 const DEPTH_KEPT = 12;
 
-/** What waits to be kept, by its key; what was kept or restored, by the entry's id. */
+/** What waits to be kept, by its key. @type {Map<string, () => Promise<Blob>>} */
 const waiting = new Map();
+/** The ids of what was kept or restored. @type {Set<number | string>} */
 const known = new Set();
 let busy = false;
 let restored = false;
-/** The plugins that ran when this page was left. */
+/** The plugins that ran when this page was left. @type {string[]} */
 let interrupted = [];
 
 /** An id of this tab and its workspace, which a reload keeps. */
@@ -39,13 +42,15 @@ function pageId() {
 
 const path = (key = "") => `/api/v1/shown/${pageId()}${key && `/${key}`}`;
 
+/** Keep what is shown as it comes, and show again what was kept once the engine is connected. */
 export function followOutput() {
+  /** @type {ReturnType<typeof setTimeout> | null} */
   let logTimer = null;
   interrupted = JSON.parse(sessionStorage.getItem(RUNNING) || "[]");
   on("connected", () => restore().finally(send));
   watch(() => state.output.length, noteOutput);
   watch(
-    () => state.log.at(-1)?.id + state.log.at(-1)?.text,
+    () => [state.log.at(-1)?.id, state.log.at(-1)?.text].join(),
     () => (logTimer ??= setTimeout(() => ((logTimer = null), noteLog()), LOG_MILLISECONDS)),
   );
   watch(running, (names) => sessionStorage.setItem(RUNNING, JSON.stringify(names)));
@@ -63,7 +68,11 @@ export function clearOutput() {
   core.link?.fetch("DELETE", path()).then(noteLog, () => {});
 }
 
-/** Keys sort as time does. */
+/**
+ * Keys sort as time does.
+ *
+ * @param {OutputEntry} entry
+ */
 const keyOf = (entry) =>
   `e${entry.time.getTime().toString(36).padStart(9, "0")}${entry.id.toString(36).padStart(6, "0")}`;
 
@@ -86,7 +95,7 @@ async function send() {
   busy = true;
   try {
     while (waiting.size && core.link) {
-      const [key, content] = waiting.entries().next().value;
+      const [[key, content]] = waiting;
       const body = await content();
       const response = await core.link.fetch("PUT", path(key), { body });
       if (!response.ok) console.warn(`The engine does not keep what this page shows (${response.status}).`);
@@ -99,20 +108,31 @@ async function send() {
   }
 }
 
-/** One message of docs/protocol.md, as one frame. */
+/**
+ * One message of docs/protocol.md, as one frame.
+ *
+ * @param {object} entry
+ */
 async function packed(entry) {
+  /** @type {Uint8Array<ArrayBuffer>[]} */
   let pieces;
   try {
     pieces = await pack(plain(entry));
     if (pieces.reduce((sum, piece) => sum + piece.byteLength, 0) >= MAX_BYTES) throw new Error("too large");
   } catch (error) {
-    const reason = `This was not kept over the reload: ${error.message}.`;
+    const reason = `This was not kept over the reload: ${messageOf(error)}.`;
     pieces = await pack(plain({ ...entry, value: { result: reason } }));
   }
   return new Blob([new Uint8Array([0]), ...pieces]);
 }
 
-/** A value without what a message cannot carry: functions, and things of the page. Arrays keep their type. */
+/**
+ * A value without what a message cannot carry: functions, and things of the page. Arrays keep their type.
+ *
+ * @param {any} value
+ * @param {number} [depth]
+ * @returns {unknown}
+ */
 function plain(value, depth = 0) {
   if (typeof value === "function") return "(a function)";
   if (typeof value === "bigint") return String(value);
@@ -123,7 +143,8 @@ function plain(value, depth = 0) {
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     const dtype = value.constructor.name.replace(/Array$|Clamped/g, "").toLowerCase();
-    return { _rtype: "ndarray", _rdtype: dtype, _rshape: [value.length ?? value.byteLength], _rvalue: bytes };
+    const length = "length" in value ? value.length : value.byteLength;
+    return { _rtype: "ndarray", _rdtype: dtype, _rshape: [length], _rvalue: bytes };
   }
   if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
   const entries = value instanceof Map ? [...value] : Object.entries(value);
@@ -132,10 +153,12 @@ function plain(value, depth = 0) {
 
 async function restore() {
   if (restored) return;
-  const { entries } = await core.link.json("GET", path());
+  /** @type {{entries: {key: string}[]}} */
+  const { entries } = await ownLink().json("GET", path());
   const keys = entries.map(({ key }) => key);
   for (const key of keys.filter((each) => each !== LOG_KEY).reverse()) await restoreEntry(key);
   if (keys.includes(LOG_KEY)) {
+    /** @type {{lines: LogLine[]}} */
     const { lines } = await fetched(LOG_KEY);
     state.log.unshift(...lines.map((line) => ({ ...line, id: `before-${line.id}` })));
   }
@@ -143,6 +166,7 @@ async function restore() {
   for (const name of interrupted) tellInterrupted(name);
 }
 
+/** @param {string} key */
 async function restoreEntry(key) {
   const { id, time, value, ...entry } = await fetched(key);
   const shown = { ...entry, id: `before-${id}-${time}`, time: new Date(time) };
@@ -151,12 +175,14 @@ async function restoreEntry(key) {
   state.output.push(shown);
 }
 
+/** @param {string} key */
 async function fetched(key) {
-  const response = await core.link.fetch("GET", path(key));
+  const response = await ownLink().fetch("GET", path(key));
   const frame = await response.arrayBuffer();
   return new Reader().push(frame);
 }
 
+/** @param {string} name */
 function tellInterrupted(name) {
   const error = {
     id: "",

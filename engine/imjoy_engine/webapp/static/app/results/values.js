@@ -1,4 +1,4 @@
-// What a plugin returned, as something to show: {kind: "none" | "text" | "html" | "markdown" | "drawing" | "array" | "table" | "record" | "data", …}.
+// What a plugin returned, as something to show.
 
 import { pictureOf } from "../images/picture.js";
 import { tableOf } from "./tables.js";
@@ -10,6 +10,7 @@ const RECORD_DEPTH = 2;
 /** Text that is a page, or an element with all that is in it, as `_repr_html_` and plotting libraries write it. */
 const HTML =
   /^\s*<(!doctype html|html|body|div|p|table|section|article|figure|style|details|ul|ol|h[1-6])\b[^]*<\/\w+>\s*$/i;
+/** @type {Record<string, {new (buffer: ArrayBuffer): Items, BYTES_PER_ELEMENT: number}>} */
 const ARRAY_TYPES = {
   int8: Int8Array,
   uint8: Uint8Array,
@@ -24,7 +25,22 @@ const ARRAY_TYPES = {
   float64: Float64Array,
 };
 
-/** `hints` is what a record says of the arrays in it: {axes, pixelSize, unit}. */
+/** @typedef {{dtype: string, shape: number[], items: Items | null}} Found an array; `items` is null for types unknown here */
+/**
+ * @typedef {{kind: "none"} | {kind: "text" | "html" | "markdown" | "data", text: string} | {kind: "drawing", drawing: Blob}
+ *   | (Found & {kind: "array", hints: Hints, isPicture: boolean, text: string})
+ *   | {kind: "table", table: import("./tables.js").Table}
+ *   | {kind: "record", rows: {name: string, value: Description}[]}} Description
+ */
+
+/**
+ * Describe a value so that it can be shown.
+ *
+ * @param {any} value
+ * @param {number} [depth] in how many records it is
+ * @param {Hints} [hints] what a record says of the arrays in it
+ * @returns {Description}
+ */
 export function describe(value, depth = 0, hints = {}) {
   if (value === null || value === undefined) return { kind: "none" };
   const drawing = asDrawing(value);
@@ -42,6 +58,7 @@ export function describe(value, depth = 0, hints = {}) {
   const names = Object.keys(value).filter((name) => !name.startsWith("_"));
   if (value.constructor === Object && depth < RECORD_DEPTH && names.length > 0 && names.length <= RECORD_ROWS) {
     const told = { ...hints, ...hintsOf(value) };
+    /** @param {string} name @returns {Description} */
     const row = (name) =>
       name === "markdown" && typeof value[name] === "string"
         ? { kind: "markdown", text: value[name] }
@@ -51,7 +68,11 @@ export function describe(value, depth = 0, hints = {}) {
   return { kind: "data", text: JSON.stringify(summary(value, 0), null, 2) };
 }
 
-/** A drawing as a file of an image's type: of a matplotlib figure, another such file, or the text of an SVG; else null. */
+/**
+ * A drawing as a file of an image's type: of a matplotlib figure, another such file, or the text of an SVG; else null.
+ *
+ * @param {any} value
+ */
 function asDrawing(value) {
   if (typeof value === "string" && /^\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]/i.test(value)) {
     const isNamed = /<svg[^>]*\sxmlns=/i.test(value);
@@ -62,7 +83,12 @@ function asDrawing(value) {
   return file instanceof Blob && file.type.startsWith("image/") ? file : null;
 }
 
-/** What a record says of its pictures: `pixel_size` (a number, or one for each axis, the last is x), `unit`, `axes`. */
+/**
+ * What a record says of its pictures: `pixel_size` (a number, or one for each axis, the last is x), `unit`, `axes`.
+ *
+ * @param {Record<string, any>} record
+ * @returns {Hints}
+ */
 function hintsOf({ pixel_size: size, unit, axes }) {
   const pixelSize = Number(Array.isArray(size) ? size.at(-1) : size);
   return {
@@ -71,10 +97,15 @@ function hintsOf({ pixel_size: size, unit, axes }) {
   };
 }
 
-/** Return {dtype, shape, items} of an ndarray or typed array, else null. `items` is null for types unknown here. */
+/**
+ * Return what an ndarray or a typed array holds, else null.
+ *
+ * @param {any} value
+ * @returns {Found | null}
+ */
 export function asArray(value) {
   if (value instanceof ArrayBuffer) return { dtype: "bytes", shape: [value.byteLength], items: new Uint8Array(value) };
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
+  if (isItems(value)) {
     return { dtype: value.constructor.name.replace("Array", "").toLowerCase(), shape: [value.length], items: value };
   }
   if (!value || value._rtype !== "ndarray") return null;
@@ -84,6 +115,10 @@ export function asArray(value) {
   return { dtype: value._rdtype, shape: [...value._rshape], items: fits ? new Type(buffer) : null };
 }
 
+/** @param {unknown} value @returns {value is Items} */
+const isItems = (value) => ArrayBuffer.isView(value) && !(value instanceof DataView);
+
+/** @param {Found} array */
 function preview({ items, shape }) {
   if (!items) return "";
   const row = shape.length > 1 ? shape[shape.length - 1] : items.length;
@@ -91,18 +126,20 @@ function preview({ items, shape }) {
   const rows = Math.min(Math.ceil(items.length / Math.max(row, 1)), 8);
   const lines = [];
   for (let r = 0; r < rows; r++) {
-    const cells = Array.from(items.slice(r * row, r * row + columns), short);
+    const cells = [...items.slice(r * row, r * row + columns)].map(short);
     lines.push(cells.join("  ") + (columns < row ? "  …" : ""));
   }
   if (rows * row < items.length) lines.push("…");
   return lines.join("\n");
 }
 
+/** @param {number | bigint} number */
 function short(number) {
   if (typeof number === "bigint" || Number.isInteger(number)) return String(number);
   return String(Number(number.toPrecision(5)));
 }
 
+/** @param {any} value @param {number} depth @returns {any} what JSON can hold */
 function summary(value, depth) {
   if (typeof value === "function") return "(a function)";
   if (typeof value === "bigint") return String(value);

@@ -14,7 +14,7 @@ import { TabsView } from "./panes/tabs.js";
 import { WindowsView } from "./panes/windows.js";
 import { WorkspacesView } from "./workspaces.js";
 
-export const AppView = {
+export const AppView = Vue.defineComponent({
   components: {
     ConnectView,
     DialogsView,
@@ -32,6 +32,7 @@ export const AppView = {
     isConnected: () => ["connected", "lost"].includes(state.engine.phase),
   },
   methods: {
+    /** @param {string} name of a view */
     styleOf(name) {
       const placed = paneShowing(name);
       return placed ? boxStyle(placed, 2 * placed.index + 1) : {};
@@ -63,4 +64,4 @@ export const AppView = {
     <DialogsView />
     <div class="dropping" v-if="state.dropping" aria-hidden="true"><p>Drop it to load it</p></div>
   `,
-};
+});

@@ -4,7 +4,7 @@ import { connect } from "../core.js";
 import { state } from "../state.js";
 import { ProblemView } from "./problem.js";
 
-export const ConnectView = {
+export const ConnectView = Vue.defineComponent({
   components: { ProblemView },
   setup: () => ({ state, host: location.host }),
   data: () => ({ token: "", shown: false, copied: false }),
@@ -42,4 +42,4 @@ export const ConnectView = {
       </form>
     </main>
   `,
-};
+});

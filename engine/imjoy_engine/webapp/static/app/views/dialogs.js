@@ -7,18 +7,24 @@ import { FilesView } from "./files.js";
 import { GalleryView } from "./plugins/gallery.js";
 import { DoctorView, EngineLogView, TokenView } from "./upkeep.js";
 
-const FieldView = {
-  props: { field: Object, modelValue: {} },
+/** @typedef {import("../plugins/fields.js").Field} Field */
+
+const FieldView = Vue.defineComponent({
+  props: {
+    field: { type: /** @type {PropType<import("../plugins/fields.js").Field>} */ (Object), required: true },
+    modelValue: {},
+  },
   emits: ["update:modelValue"],
   computed: {
     id() {
       return `field-${this.field.id}`;
     },
     chosen() {
-      return this.field.options.findIndex((option) => option.value === this.modelValue);
+      return this.field.options.findIndex((/** @type {{value: unknown}} */ option) => option.value === this.modelValue);
     },
   },
   methods: {
+    /** @param {unknown} value */
     set(value) {
       this.$emit("update:modelValue", value);
     },
@@ -27,8 +33,9 @@ const FieldView = {
       const chosen = await chooseFiles({ title: this.field.label });
       if (chosen) this.set(chosen[0]);
     },
-    setNumber(event) {
-      const number = event.target.valueAsNumber;
+    /** @param {Event} event */
+    setNumber({ target }) {
+      const number = target instanceof HTMLInputElement ? target.valueAsNumber : NaN;
       this.set(Number.isNaN(number) ? null : number);
     },
   },
@@ -54,9 +61,9 @@ const FieldView = {
       <p class="quiet" v-if="field.help">{{ field.help }}</p>
     </div>
   `,
-};
+});
 
-/** The dialogs that are more than a question. */
+/** The dialogs that are more than a question. @type {Partial<Record<keyof Questions, object>>} */
 const VIEWS = {
   about: AboutView,
   files: FilesView,
@@ -66,11 +73,12 @@ const VIEWS = {
   token: TokenView,
 };
 
-const DialogView = {
+const DialogView = Vue.defineComponent({
   components: { FieldView },
-  props: { dialog: Object },
+  props: { dialog: { type: /** @type {PropType<Dialog>} */ (Object), required: true } },
+  /** @returns {{text: string, answers: Record<string, unknown>}} */
   data() {
-    const fields = (this.dialog.parts || []).filter((part) => part.field).map((part) => part.field);
+    const fields = (this.dialog.parts || []).flatMap(({ field }) => (field ? [field] : []));
     return {
       text: this.dialog.initial || "",
       answers: Object.fromEntries(fields.map((field) => [field.id, field.initial])),
@@ -124,10 +132,10 @@ const DialogView = {
       </form>
     </dialog>
   `,
-};
+});
 
-export const DialogsView = {
+export const DialogsView = Vue.defineComponent({
   components: { DialogView },
   setup: () => ({ state }),
   template: `<DialogView v-for="dialog in state.dialogs" :key="dialog.id" :dialog="dialog" />`,
-};
+});

@@ -1,11 +1,12 @@
 // The engine's state in the header, and what is behind it: figures, and the way out.
 
-import { core, disconnect, disconnectOther, forgetToken } from "../core.js";
+import { core, ownLink, disconnect, disconnectOther, forgetToken } from "../core.js";
 import { readable } from "../errors.js";
 import { home } from "../memory.js";
 import { revoke } from "../plugins/permissions.js";
 import { addEngine } from "../plugins/plugins.js";
 import { ask, showSnackbar, state } from "../state.js";
+import { leaves } from "./elements.js";
 
 const SENTENCES = {
   starting: "Starting",
@@ -15,7 +16,7 @@ const SENTENCES = {
   lost: "No answer",
 };
 
-export const EngineView = {
+export const EngineView = Vue.defineComponent({
   setup: () => ({ state, host: location.host, own: home }),
   data: () => ({ open: false }),
   computed: {
@@ -24,6 +25,7 @@ export const EngineView = {
     running: () => (state.engine.status?.plugins || []).filter((plugin) => plugin.pid).length,
     /** The nodes of a cluster that plugins run on, and how many on each. */
     nodes() {
+      /** @type {Record<string, number>} */
       const counts = {};
       for (const { place } of this.status?.plugins || []) {
         if (place?.node) counts[place.node] = (counts[place.node] || 0) + 1;
@@ -45,18 +47,20 @@ export const EngineView = {
       this.open = !this.open;
       if (this.open) core.engine?.heartbeat();
     },
+    /** @param {"doctor" | "engine-log" | "token"} kind @param {string} title */
     show(kind, title) {
       this.open = false;
       ask(kind, { title });
     },
     stopEngine() {
       const text = `Its plugins end with it. To start it again, type: ${state.command} start --serve`;
-      return this.end("Stop the engine", text, () => core.link.stopEngine());
+      return this.end("Stop the engine", text, () => ownLink().stopEngine());
     },
     restartEngine() {
       const text = "Its plugins end with it, and are started again.";
-      return this.end("Restart the engine", text, () => core.link.restartEngine());
+      return this.end("Restart the engine", text, () => ownLink().restartEngine());
     },
+    /** @param {string} action @param {string} text @param {() => Promise<unknown>} begin */
     async end(action, text, begin) {
       this.open = false;
       if (!(await ask("confirm", { title: `${action}?`, text, action }))) return;
@@ -76,7 +80,7 @@ export const EngineView = {
     },
     disconnectOther,
     revoke,
-    wordsOf: ({ kind }) => (kind === "files" ? "the engine's files" : "native plugins"),
+    wordsOf: (/** @type {Grant} */ { kind }) => (kind === "files" ? "the engine's files" : "native plugins"),
     leave() {
       this.open = false;
       disconnect();
@@ -85,8 +89,9 @@ export const EngineView = {
       this.open = false;
       forgetToken();
     },
+    /** @param {FocusEvent} event */
     blurred(event) {
-      if (!this.$el.contains(event.relatedTarget)) this.open = false;
+      if (leaves(this.$el, event)) this.open = false;
     },
   },
   template: `
@@ -141,4 +146,4 @@ export const EngineView = {
       </div>
     </div>
   `,
-};
+});

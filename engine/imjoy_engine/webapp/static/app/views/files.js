@@ -3,10 +3,13 @@
 import { readable } from "../errors.js";
 import { ProblemView } from "./problem.js";
 
-export const FilesView = {
+/** @typedef {Awaited<ReturnType<import("../../engine/files.js").FileManager["listFiles"]>>["children"][number]} Child */
+
+export const FilesView = Vue.defineComponent({
   components: { ProblemView },
-  props: { dialog: Object },
+  props: { dialog: { type: /** @type {PropType<Dialog<"files"> & FileQuestion>} */ (Object), required: true } },
   emits: ["dismiss"],
+  /** @returns {{path: string, entries: Child[], chosen: string[], error: Problem | null, busy: boolean}} */
   data: () => ({ path: "", entries: [], chosen: [], error: null, busy: true }),
   computed: {
     crumbs() {
@@ -22,6 +25,7 @@ export const FilesView = {
     },
   },
   methods: {
+    /** @param {string} path */
     async open(path) {
       this.busy = true;
       try {
@@ -36,6 +40,7 @@ export const FilesView = {
       await this.$nextTick();
       this.$el.querySelector(".entries button")?.focus();
     },
+    /** @param {Child} entry */
     pick(entry) {
       if (entry.isdir && this.dialog.wanted !== "directory") this.open(entry.path);
       else if (this.chosen.includes(entry.path)) this.chosen = this.chosen.filter((path) => path !== entry.path);
@@ -44,6 +49,7 @@ export const FilesView = {
     accept() {
       this.dialog.done(this.chosen.length ? [...this.chosen] : [this.path]);
     },
+    /** @param {Child} entry */
     size({ size }) {
       if (size < 1024) return `${size} B`;
       return size < 1048576 ? `${Math.round(size / 1024)} KiB` : `${(size / 1048576).toFixed(1)} MiB`;
@@ -84,4 +90,4 @@ export const FilesView = {
       </div>
     </form>
   `,
-};
+});

@@ -1,5 +1,10 @@
 // A button that opens a menu, as the ARIA practices have it: arrow keys, Home and End move, Escape and Tab close it.
 
+import { elementOf, leaves } from "./elements.js";
+
+/** @typedef {{word: string, label: string, act: () => unknown, isChecked?: boolean}} MenuItem `isChecked`: it is on or off */
+
+/** Which of so many is next after one, for each key. @type {Record<string, (at: number, count: number) => number>} */
 const MOVES = {
   ArrowDown: (at, count) => (at + 1) % count,
   ArrowUp: (at, count) => (at + count - 1) % count,
@@ -7,35 +12,42 @@ const MOVES = {
   End: (at, count) => count - 1,
 };
 
-export const MenuView = {
-  /** items: [{word, label, act, isChecked}]; one with `isChecked` is on or off */
-  props: { label: String, items: Array },
+export const MenuView = Vue.defineComponent({
+  props: { label: String, items: { type: /** @type {PropType<MenuItem[]>} */ (Array), required: true } },
   data: () => ({ open: false }),
   methods: {
+    /** @returns {HTMLElement[]} */
+    entries() {
+      const { entries } = this.$refs;
+      return Array.isArray(entries) ? entries : [];
+    },
     async show(at = 0) {
       this.open = true;
       await this.$nextTick();
-      this.$refs.menu.scrollIntoView({ block: "nearest" });
-      this.$refs.entries.at(at).focus();
+      elementOf(this.$refs, "menu", HTMLElement)?.scrollIntoView({ block: "nearest" });
+      this.entries().at(at)?.focus();
     },
     close() {
       this.open = false;
-      this.$refs.button.focus();
+      elementOf(this.$refs, "button", HTMLElement)?.focus();
     },
     /** The focus goes back first, so that a dialog that is opened hands it on to the button again. */
-    choose(item) {
+    choose(/** @type {MenuItem} */ item) {
       this.close();
       item.act();
     },
+    /** @param {KeyboardEvent} event */
     moved(event) {
       const move = MOVES[event.key];
       if (!move) return;
       event.preventDefault();
-      const { entries } = this.$refs;
-      entries[move(entries.indexOf(document.activeElement), entries.length)].focus();
+      const entries = this.entries();
+      const at = entries.findIndex((entry) => entry === document.activeElement);
+      entries[move(at, entries.length)].focus();
     },
+    /** @param {FocusEvent} event */
     left(event) {
-      if (!this.$el.contains(event.relatedTarget)) this.open = false;
+      if (leaves(this.$el, event)) this.open = false;
     },
   },
   template: `
@@ -49,4 +61,4 @@ export const MenuView = {
       </div>
     </div>
   `,
-};
+});

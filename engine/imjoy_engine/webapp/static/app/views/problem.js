@@ -3,8 +3,8 @@
 import { asTyped, partsOf } from "../commands.js";
 import { state } from "../state.js";
 
-export const SentenceView = {
-  props: { text: String },
+export const SentenceView = Vue.defineComponent({
+  props: { text: { type: String, required: true } },
   computed: {
     parts() {
       return partsOf(asTyped(this.text, state.command));
@@ -12,11 +12,11 @@ export const SentenceView = {
   },
   template: `<template v-for="(part, index) in parts" :key="index"><code v-if="part.isCode">{{ part.text }}</code><template
     v-else>{{ part.text }}</template></template>`,
-};
+});
 
-export const ProblemView = {
+export const ProblemView = Vue.defineComponent({
   components: { SentenceView },
-  props: { error: Object, closable: Boolean },
+  props: { error: { type: /** @type {PropType<Problem>} */ (Object), required: true }, closable: Boolean },
   emits: ["close"],
   template: `
     <div class="problem" role="alert">
@@ -31,4 +31,4 @@ export const ProblemView = {
       <p class="id" v-if="error.id">{{ error.id }}</p>
     </div>
   `,
-};
+});

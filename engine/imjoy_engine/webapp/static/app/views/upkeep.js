@@ -1,36 +1,42 @@
 // What the engine's menu opens: what the doctor finds, the engine's log, the connection token.
 
-import { core } from "../core.js";
+import { core, ownLink } from "../core.js";
 import { asTyped } from "../commands.js";
 import { readable } from "../errors.js";
 import { state } from "../state.js";
+import { elementOf } from "./elements.js";
 import { ProblemView, SentenceView } from "./problem.js";
+
+/** @typedef {{id: string, status: string, what: string, why: string, command: string, advice: string}} Check */
+/** @typedef {{checks: Check[]}} Found what the doctor says */
 
 /** From what a person has to do something about to what is well. */
 const RANKS = ["crashed", "fail", "warn", "ok", "skipped"];
 const WORDS = { crashed: "Not looked at", fail: "Wrong", warn: "Warning", ok: "Well", skipped: "Skipped" };
 
-export const DoctorView = {
+export const DoctorView = Vue.defineComponent({
   components: { ProblemView, SentenceView },
   emits: ["dismiss"],
+  /** @returns {{found: Found | null, error: Problem | null, showsAll: boolean, WORDS: typeof WORDS}} */
   data: () => ({ found: null, error: null, showsAll: false, WORDS }),
   computed: {
     checks() {
-      const ranked = [...this.found.checks].sort((a, b) => RANKS.indexOf(a.status) - RANKS.indexOf(b.status));
+      const ranked = [...(this.found?.checks || [])].sort((a, b) => RANKS.indexOf(a.status) - RANKS.indexOf(b.status));
       return this.showsAll ? ranked : ranked.filter(({ status }) => this.isFinding(status));
     },
     sentence() {
-      const findings = this.found.checks.filter(({ status }) => this.isFinding(status)).length;
-      return `${this.found.checks.length} checks, ${findings === 1 ? "1 finding" : `${findings} findings`}.`;
+      const checks = this.found?.checks || [];
+      const findings = checks.filter(({ status }) => this.isFinding(status)).length;
+      return `${checks.length} checks, ${findings === 1 ? "1 finding" : `${findings} findings`}.`;
     },
   },
   methods: {
-    isFinding: (status) => ["crashed", "fail", "warn"].includes(status),
-    typed: (command) => asTyped(command, state.command),
+    isFinding: (/** @type {string} */ status) => ["crashed", "fail", "warn"].includes(status),
+    typed: (/** @type {string} */ command) => asTyped(command, state.command),
     async look() {
       Object.assign(this, { found: null, error: null });
       try {
-        this.found = Vue.markRaw(await core.link.examine(!navigator.onLine));
+        this.found = Vue.markRaw(await ownLink().examine(!navigator.onLine));
       } catch (error) {
         this.error = readable(error, "The doctor did not answer.");
       }
@@ -63,22 +69,24 @@ export const DoctorView = {
       </div>
     </div>
   `,
-};
+});
 
 const DAY_AND_TIME = new Intl.DateTimeFormat([], { dateStyle: "short", timeStyle: "medium" });
 
-export const EngineLogView = {
+export const EngineLogView = Vue.defineComponent({
   components: { ProblemView },
   emits: ["dismiss"],
+  /** @returns {{records: LogRecord[] | null, error: Problem | null}} */
   data: () => ({ records: null, error: null }),
   methods: {
-    when: ({ time }) => DAY_AND_TIME.format(time * 1000),
+    when: (/** @type {LogRecord} */ { time }) => DAY_AND_TIME.format(time * 1000),
     async read() {
       this.error = null;
       try {
-        this.records = Vue.markRaw((await core.link.log()).records);
+        this.records = Vue.markRaw((await ownLink().log()).records);
         await this.$nextTick();
-        this.$refs.lines?.scrollTo(0, this.$refs.lines.scrollHeight);
+        const lines = elementOf(this.$refs, "lines", HTMLElement);
+        lines?.scrollTo(0, lines.scrollHeight);
       } catch (error) {
         this.error = readable(error, "The log cannot be read.");
       }
@@ -104,15 +112,15 @@ export const EngineLogView = {
       </div>
     </div>
   `,
-};
+});
 
-export const TokenView = {
+export const TokenView = Vue.defineComponent({
   emits: ["dismiss"],
   setup: () => ({ state, token: core.link?.token || "" }),
   data: () => ({ copied: false }),
   methods: {
     async copy() {
-      this.$refs.token.select();
+      elementOf(this.$refs, "token", HTMLInputElement)?.select();
       // Pages on plain http from another machine have no clipboard.
       await navigator.clipboard?.writeText(this.token);
       this.copied = Boolean(navigator.clipboard);
@@ -132,4 +140,4 @@ export const TokenView = {
       </div>
     </div>
   `,
-};
+});

@@ -13,10 +13,11 @@ import {
   listWorkspaces,
   renameWorkspace,
 } from "../layout/workspaces.js";
+import { elementOf, emptyField, filesIn, leaves } from "./elements.js";
 
 const stopAll = () => Promise.all(state.plugins.map(stop));
 
-export const WorkspacesView = {
+export const WorkspacesView = Vue.defineComponent({
   setup: () => ({ state, DEFAULT }),
   data: () => ({ open: false }),
   computed: {
@@ -30,10 +31,10 @@ export const WorkspacesView = {
       if (this.open) listWorkspaces().catch(() => {});
     },
     /** The focus goes back first, so that a dialog hands it on to the button again. */
-    act(action) {
+    act(/** @type {(stopAll: () => Promise<unknown>) => Promise<unknown>} */ action) {
       this.open = false;
-      this.$refs.button.focus();
-      attempt(action, stopAll);
+      elementOf(this.$refs, "button", HTMLElement)?.focus();
+      attempt(() => action(stopAll));
     },
     create() {
       this.act(createWorkspace);
@@ -47,13 +48,15 @@ export const WorkspacesView = {
     save() {
       this.act(exportWorkspace);
     },
+    /** @param {Event} event */
     picked(event) {
-      const [file] = event.target.files;
-      event.target.value = "";
+      const [file] = filesIn(event);
+      emptyField(event);
       if (file) this.act(() => importWorkspace(file));
     },
+    /** @param {FocusEvent} event */
     left(event) {
-      if (!this.$el.contains(event.relatedTarget)) this.open = false;
+      if (leaves(this.$el, event)) this.open = false;
     },
   },
   template: `
@@ -80,4 +83,4 @@ export const WorkspacesView = {
       </div>
     </div>
   `,
-};
+});

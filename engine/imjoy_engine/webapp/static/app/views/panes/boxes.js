@@ -1,7 +1,14 @@
 // Boxes, in parts of a whole, as styles: the style sheet makes places of these variables, or stacks them where it is narrow.
 
+/** @param {number} part */
 const percent = (part) => `${(100 * part).toFixed(4)}%`;
 
+/**
+ * The style that places a box; stacked, the boxes come in their order.
+ *
+ * @param {import("../../layout/layout.js").Box} box
+ * @param {number} order
+ */
 export const boxStyle = ({ x, y, width, height }, order) => ({
   "--x": percent(x),
   "--y": percent(y),

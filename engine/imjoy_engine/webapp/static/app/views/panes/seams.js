@@ -6,8 +6,9 @@ import { boxStyle } from "./boxes.js";
 
 const STEP = 0.02;
 
-const SeamView = {
-  props: { seam: Object },
+const SeamView = Vue.defineComponent({
+  props: { seam: { type: /** @type {PropType<import("../../layout/layout.js").Seam>} */ (Object), required: true } },
+  data: () => ({ grabbed: false }),
   computed: {
     style() {
       const { x, y, length, split } = this.seam;
@@ -16,12 +17,14 @@ const SeamView = {
   },
   methods: {
     setShare,
+    /** @param {PointerEvent} event */
     press(event) {
       event.preventDefault();
       this.$el.focus();
       this.$el.setPointerCapture(event.pointerId);
       this.grabbed = true;
     },
+    /** @param {PointerEvent} event */
     moved(event) {
       if (!this.grabbed) return;
       const whole = this.$el.parentElement.getBoundingClientRect();
@@ -34,6 +37,7 @@ const SeamView = {
     release() {
       this.grabbed = false;
     },
+    /** @param {KeyboardEvent} event */
     key(event) {
       const { split } = this.seam;
       const [less, more] = split.across ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
@@ -54,9 +58,9 @@ const SeamView = {
       :aria-valuenow="Math.round(100 * seam.split.share)" :style="style" @pointerdown="press" @pointermove="moved"
       @pointerup="release" @pointercancel="release" @keydown="key" @dblclick="setShare(seam.split, 0.5)"></div>
   `,
-};
+});
 
-export const SeamsView = {
+export const SeamsView = Vue.defineComponent({
   components: { SeamView },
   setup: () => ({ state, arranged }),
   computed: {
@@ -66,4 +70,4 @@ export const SeamsView = {
     <SeamView v-for="(seam, index) in arranged.seams" :key="index" :seam="seam" />
     <div v-if="hint" class="fall" :style="hint" aria-hidden="true"></div>
   `,
-};
+});

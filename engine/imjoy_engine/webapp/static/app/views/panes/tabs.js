@@ -21,19 +21,24 @@ const ICONS = {
   out: "M9 2.5h4.5V7M13 3L7.5 8.5M6 4H2.5v9.5H12V10",
 };
 
-export const IconView = {
+export const IconView = Vue.defineComponent({
   props: { name: String },
   setup: () => ({ ICONS }),
   template: `<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path :d="ICONS[name]" /></svg>`,
-};
+});
 
-export const TabsView = {
+export const TabsView = Vue.defineComponent({
   components: { IconView },
-  props: { placed: Object, number: Number },
+  props: {
+    placed: { type: /** @type {PropType<import("../../layout/layout.js").Placed>} */ (Object), required: true },
+    number: { type: Number, required: true },
+  },
   setup: () => ({ state }),
+  /** @returns {{pressed: {name: string, x: number, y: number} | null}} */
+  data: () => ({ pressed: null }),
   computed: {
     tabs() {
-      return this.placed.tabs.map(tabNamed).filter(Boolean);
+      return this.placed.tabs.flatMap((name) => tabNamed(name) || []);
     },
     current() {
       return tabNamed(this.placed.shown);
@@ -51,20 +56,25 @@ export const TabsView = {
     popOut,
     showView,
     toggleMaximised,
+    /** @param {import("../../layout/layout.js").Side} side */
     split(side) {
-      moveView(this.current.name, this.placed.pane, side);
+      if (this.current) moveView(this.current.name, this.placed.pane, side);
     },
+    /** @param {number} step */
     move(step) {
       const at = this.tabs.findIndex(({ name }) => name === this.placed.shown);
       showView(this.tabs[(at + step + this.tabs.length) % this.tabs.length].name);
       this.$nextTick(() => this.$el.querySelector("[aria-selected=true]").focus());
     },
+    /** @param {PointerEvent} event @param {string} name */
     press(event, name) {
+      const { currentTarget } = event;
       // A finger scrolls the bar.
-      if (event.button !== 0 || event.pointerType === "touch") return;
-      event.currentTarget.setPointerCapture(event.pointerId);
+      if (event.button !== 0 || event.pointerType === "touch" || !(currentTarget instanceof Element)) return;
+      currentTarget.setPointerCapture(event.pointerId);
       this.pressed = { name, x: event.clientX, y: event.clientY };
     },
+    /** @param {PointerEvent} event */
     drag(event) {
       if (!this.pressed) return;
       const { name, x, y } = this.pressed;
@@ -113,4 +123,4 @@ export const TabsView = {
       </div>
     </div>
   `,
-};
+});

@@ -10,11 +10,14 @@ import { ValueView } from "../results/value.js";
 const KEY_PIXELS = 24;
 /** Floating windows lie over the panes, and under what the page asks. */
 const FLOAT_LEVEL = 3;
+/** @typedef {(name: string, dx: number, dy: number) => void} Change of a floating window */
+/** @type {Record<string, [number, number]>} */
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-const WindowView = {
+const WindowView = Vue.defineComponent({
   components: { EditorView, ValueView },
-  props: { shown: Object },
+  props: { shown: { type: /** @type {PropType<WindowShown>} */ (Object), required: true } },
+  /** @returns {{grabbed: {change: Change, x: number, y: number} | null}} */
   data: () => ({ grabbed: null }),
   computed: {
     float() {
@@ -43,12 +46,15 @@ const WindowView = {
   methods: {
     closeWindow,
     putBack,
+    /** @param {PointerEvent} event @param {Change} change */
     grab(event, change) {
-      if (event.target.closest("button:not(.mover)")) return;
+      const { target, currentTarget } = event;
+      if (target instanceof Element && target.closest("button:not(.mover)")) return;
       event.preventDefault();
-      event.currentTarget.setPointerCapture(event.pointerId);
+      if (currentTarget instanceof Element) currentTarget.setPointerCapture(event.pointerId);
       this.grabbed = { change, x: event.clientX, y: event.clientY };
     },
+    /** @param {PointerEvent} event */
     drag(event) {
       if (!this.grabbed) return;
       const { change, x, y } = this.grabbed;
@@ -58,12 +64,15 @@ const WindowView = {
     release() {
       this.grabbed = null;
     },
+    /** @param {PointerEvent} event */
     move(event) {
       this.grab(event, moveFloat);
     },
+    /** @param {PointerEvent} event */
     resize(event) {
       this.grab(event, resizeFloat);
     },
+    /** @param {KeyboardEvent} event */
     key(event) {
       const direction = DIRECTIONS[event.key];
       if (!direction) return;
@@ -102,10 +111,10 @@ const WindowView = {
         @pointercancel="release"></div>
     </component>
   `,
-};
+});
 
-export const WindowsView = {
+export const WindowsView = Vue.defineComponent({
   components: { WindowView },
   setup: () => ({ state }),
   template: `<WindowView v-for="shown in state.windows" :key="shown.id" :shown="shown" />`,
-};
+});

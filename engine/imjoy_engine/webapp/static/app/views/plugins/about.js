@@ -3,9 +3,9 @@
 import { docsOf, readMarkdown } from "../../results/markdown.js";
 import { MarkdownView } from "../results/markdown.js";
 
-export const AboutView = {
+export const AboutView = Vue.defineComponent({
   components: { MarkdownView },
-  props: { dialog: Object },
+  props: { dialog: { type: /** @type {PropType<Questions["about"][0]>} */ (Object), required: true } },
   emits: ["dismiss"],
   computed: {
     blocks() {
@@ -33,4 +33,4 @@ export const AboutView = {
       </div>
     </div>
   `,
-};
+});

@@ -1,9 +1,11 @@
 // A plugin's file to be edited: saved to the workspace, and run.
 
+import { messageOf } from "../../../engine/errors.js";
 import { save, saveAndRun } from "../../plugins/editors.js";
+import { elementOf } from "../elements.js";
 
-export const EditorView = {
-  props: { editor: Object },
+export const EditorView = Vue.defineComponent({
+  props: { editor: { type: /** @type {PropType<Editor>} */ (Object), required: true } },
   data: () => ({ problem: "", busy: false }),
   computed: {
     isChanged() {
@@ -17,6 +19,7 @@ export const EditorView = {
     saveAndRun() {
       return this.doing(saveAndRun);
     },
+    /** @param {(editor: Editor) => Promise<unknown>} act */
     async doing(act) {
       if (this.busy) return;
       this.busy = true;
@@ -29,11 +32,14 @@ export const EditorView = {
   },
   async mounted() {
     const { editor } = this;
-    const pressed = (act) => () => (act(), true);
+    const pressed = (/** @type {() => void} */ act) => () => (act(), true);
     try {
       const { openCode } = await import("../../plugins/coding.js");
+      const place = elementOf(this.$refs, "code", HTMLElement);
+      // It was closed meanwhile.
+      if (!place) return;
       editor.code = Vue.markRaw(
-        openCode(this.$refs.code, {
+        openCode(place, {
           text: editor.text,
           label: `Source of ${editor.file}`,
           changed: (text) => Object.assign(editor, { text, note: "" }),
@@ -45,7 +51,7 @@ export const EditorView = {
       );
       editor.code.focus();
     } catch (error) {
-      this.problem = `The editor did not start. ${error.message}`;
+      this.problem = `The editor did not start. ${messageOf(error)}`;
     }
   },
   unmounted() {
@@ -63,4 +69,4 @@ export const EditorView = {
       <p class="quiet">Ctrl+S saves, Ctrl+Enter saves and runs; Escape, then Tab, leaves the text.</p>
     </div>
   `,
-};
+});

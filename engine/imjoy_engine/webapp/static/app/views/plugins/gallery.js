@@ -7,11 +7,14 @@ import { ProblemView } from "../problem.js";
 
 const DAY_AND_TIME = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
 
-export const GalleryView = {
+export const GalleryView = Vue.defineComponent({
   components: { ProblemView },
-  props: { dialog: Object },
+  props: {
+    dialog: { type: /** @type {PropType<Dialog<"gallery"> & Questions["gallery"][0]>} */ (Object), required: true },
+  },
   emits: ["dismiss"],
-  data: () => ({ wanted: "", type: "", listed: null, url: "", error: null }),
+  /** @returns {{wanted: string, type: string, listed: PublicList | null, url: string, error: Problem | null, asked: number}} */
+  data: () => ({ wanted: "", type: "", listed: null, url: "", error: null, asked: 0 }),
   computed: {
     all() {
       return [...this.dialog.examples, ...(this.listed?.plugins || [])];
@@ -20,7 +23,8 @@ export const GalleryView = {
       return [...new Set(this.all.map((entry) => entry.type).filter(Boolean))].sort();
     },
     shown() {
-      const textOf = ({ name, type, tags, description }) => [name, type, ...tags, description].join(" ");
+      const textOf = (/** @type {Example} */ { name, type, tags, description }) =>
+        [name, type, ...tags, description].join(" ");
       const ofType = this.all.filter((entry) => !this.type || entry.type === this.type);
       return matching(this.wanted, ofType, textOf);
     },
@@ -36,9 +40,13 @@ export const GalleryView = {
     },
   },
   methods: {
-    /** The answer of a question before the last one may come after that one's: it is nobody's. */
+    /**
+     * The answer of a question before the last one may come after that one's: it is nobody's.
+     *
+     * @param {string} [url] from which the list comes from now on
+     */
     async ask(url) {
-      const number = (this.asked = (this.asked || 0) + 1);
+      const number = (this.asked += 1);
       Object.assign(this, { listed: null, error: null });
       try {
         const listed = await publicList(url);
@@ -88,4 +96,4 @@ export const GalleryView = {
       <div class="actions"><button type="button" @click="$emit('dismiss')">Cancel</button></div>
     </div>
   `,
-};
+});

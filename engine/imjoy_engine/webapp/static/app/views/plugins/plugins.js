@@ -18,9 +18,14 @@ import {
 import { staysOnEngine, wishesOf, wishesText } from "../../plugins/resources.js";
 import { matching } from "../../results/search.js";
 import { ask, state } from "../../state.js";
+import { elementOf, emptyField, filesIn } from "../elements.js";
 import { MenuView } from "../menu.js";
 import { ProblemView } from "../problem.js";
 
+/** @typedef {{word: string, act: () => unknown, isChecked?: boolean}} Entry of the menu */
+/** @typedef {{word: string, act: (card: Card) => unknown, disabled?: boolean}} Main what the first button does */
+
+/** @type {Record<string, string>} */
 const STATES = {
   waiting: "Waiting for the engine",
   loading: "Loading",
@@ -40,9 +45,9 @@ const BUSY = ["loading", "queued", "preparing", "starting", "stopping"];
 /** From so many on there is a search over the cards. */
 const MANY = 8;
 
-const CardView = {
+const CardView = Vue.defineComponent({
   components: { MenuView, ProblemView },
-  props: { card: Object },
+  props: { card: { type: /** @type {PropType<Card>} */ (Object), required: true } },
   emits: ["remove"],
   data: () => ({ now: Date.now(), clock: 0, NEWEST }),
   mounted() {
@@ -90,8 +95,10 @@ const CardView = {
       return state.engine.status?.cluster || null;
     },
     wishes() {
-      const own = wishesOf(this.card.template, this.card.tag, this.cluster);
-      return wishesText({ ...own, ...this.card.resources }, this.cluster);
+      const { cluster } = this;
+      if (!cluster) return "";
+      const own = wishesOf(this.card.template, this.card.tag, cluster);
+      return wishesText({ ...own, ...this.card.resources }, cluster);
     },
     /** It gets the packages of its time, unless a person says otherwise. */
     isOld() {
@@ -101,14 +108,14 @@ const CardView = {
       get() {
         return JSON.stringify(this.card.environment);
       },
-      set(value) {
+      set(/** @type {string} */ value) {
         chooseEnvironment(this.card, JSON.parse(value));
       },
     },
     canStop() {
       return Boolean(this.card.plugin) || this.card.state === "ready" || BUSY.includes(this.card.state);
     },
-    /** What a person most likely wants of it now. */
+    /** What a person most likely wants of it now. @returns {Main | null} */
     main() {
       if (this.tone === "busy") return { word: "Stop", act: stop };
       if (this.card.plugin && this.card.canRun) return { word: "Run", act: (card) => run(card, null) };
@@ -117,6 +124,7 @@ const CardView = {
     },
     menu() {
       const { card } = this;
+      /** @type {Entry[]} */
       const items = [{ word: "About", act: () => ask("about", { title: `About ${card.name}`, card }) }];
       items.push({ word: "Edit", act: () => editPlugin(card) });
       if (card.plugin) items.push({ word: "Reload", act: () => load(card) });
@@ -138,8 +146,8 @@ const CardView = {
     run,
     asValue: JSON.stringify,
     /** The second press of a double click is not meant for Stop, which has taken the place of Run meanwhile. */
-    press(event) {
-      if (event.detail < 2) this.main.act(this.card);
+    press(/** @type {MouseEvent} */ event) {
+      if (event.detail < 2) this.main?.act(this.card);
     },
   },
   template: `
@@ -185,16 +193,16 @@ const CardView = {
       </div>
     </article>
   `,
-};
+});
 
-export const PluginsView = {
+export const PluginsView = Vue.defineComponent({
   components: { CardView, ProblemView },
   setup: () => ({ state, FIRST }),
   data: () => ({ url: "", asksUrl: false, wanted: "" }),
   computed: {
     searches: () => state.plugins.length >= MANY,
     shown() {
-      const textOf = ({ name, description, type, tag }) => [name, description, type, tag].join(" ");
+      const textOf = (/** @type {Card} */ { name, description, type, tag }) => [name, description, type, tag].join(" ");
       return this.searches ? matching(this.wanted, state.plugins, textOf) : state.plugins;
     },
   },
@@ -209,13 +217,15 @@ export const PluginsView = {
     newPlugin,
     openFromWorkspace,
     openGallery,
+    /** @param {Card} card */
     async removeCard(card) {
       await remove(card);
       await this.$nextTick();
-      this.$refs.title.focus();
+      elementOf(this.$refs, "title", HTMLElement)?.focus();
     },
+    /** @param {Event} event */
     picked(event) {
-      addFiles([...event.target.files]).finally(() => (event.target.value = ""));
+      addFiles(filesIn(event)).finally(() => emptyField(event));
     },
     async submitUrl() {
       await addPluginFromUrl(this.url.trim());
@@ -224,7 +234,7 @@ export const PluginsView = {
     async askUrl() {
       this.asksUrl = !this.asksUrl;
       await this.$nextTick();
-      this.$refs.url?.focus();
+      elementOf(this.$refs, "url", HTMLElement)?.focus();
     },
   },
   template: `
@@ -264,4 +274,4 @@ export const PluginsView = {
         <button type="button" class="plain" @click="newPlugin">write one</button>.</p>
     </section>
   `,
-};
+});

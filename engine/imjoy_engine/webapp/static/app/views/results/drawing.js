@@ -2,11 +2,12 @@
 
 import { saveFile } from "../../results/saving.js";
 
+/** @type {Record<string, string>} */
 const SUFFIXES = { "image/svg+xml": "svg", "image/jpeg": "jpg" };
 
-export const DrawingView = {
+export const DrawingView = Vue.defineComponent({
   /** `drawing` is a Blob of an image's type; `name` is what a file of it is called. */
-  props: { drawing: Object, name: String },
+  props: { drawing: { type: /** @type {PropType<Blob>} */ (Object), required: true }, name: String },
   data() {
     return { url: URL.createObjectURL(this.drawing) };
   },
@@ -29,4 +30,4 @@ export const DrawingView = {
       <div class="row"><button type="button" @click="save">Save as {{ suffix.toUpperCase() }}</button></div>
     </figure>
   `,
-};
+});

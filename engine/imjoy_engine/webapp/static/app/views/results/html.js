@@ -3,30 +3,41 @@
 
 import { home } from "../../memory.js";
 import { saveFile } from "../../results/saving.js";
+import { elementOf } from "../elements.js";
 
 const LEAST_PIXELS = 48;
 const MOST_PIXELS = 800;
 const MOST_LINK_CHARACTERS = 2000;
 const SCHEMES = ["http:", "https:", "mailto:"];
 
-/** The address that a frame says a link in it leads to, or "" where it is none that is followed. */
+/**
+ * The address that a frame says a link in it leads to, or "" where it is none that is followed.
+ *
+ * @param {unknown} link
+ */
 function addressOf(link) {
-  if (typeof link !== "string" || link.length > MOST_LINK_CHARACTERS || !URL.canParse(link)) return "";
-  const { protocol, href } = new URL(link);
-  return SCHEMES.includes(protocol) ? href : "";
+  if (typeof link !== "string" || link.length > MOST_LINK_CHARACTERS) return "";
+  try {
+    const { protocol, href } = new URL(link);
+    return SCHEMES.includes(protocol) ? href : "";
+  } catch {
+    return ""; // URL.canParse came with Safari 17
+  }
 }
 
-export const HtmlView = {
+export const HtmlView = Vue.defineComponent({
   /** `name` is what a file of it is called. */
-  props: { html: String, name: String },
+  props: { html: { type: String, required: true }, name: String },
   setup: () => ({ address: `${home}/html-frame.html` }),
   data: () => ({ height: LEAST_PIXELS, link: "" }),
   methods: {
     loaded() {
-      this.$refs.frame.contentWindow.postMessage({ html: this.html }, "*");
+      elementOf(this.$refs, "frame", HTMLIFrameElement)?.contentWindow?.postMessage({ html: this.html }, "*");
     },
+    /** @param {MessageEvent} event */
     heard({ source, data }) {
-      if (source !== this.$refs.frame?.contentWindow) return;
+      const frame = elementOf(this.$refs, "frame", HTMLIFrameElement);
+      if (!frame || source !== frame.contentWindow) return;
       if (data?.height > 0) this.height = Math.min(MOST_PIXELS, Math.max(LEAST_PIXELS, Math.ceil(data.height)));
       if (data?.link) this.link = addressOf(data.link);
     },
@@ -49,4 +60,4 @@ export const HtmlView = {
       <div class="row"><button type="button" @click="save">Save as HTML</button></div>
     </figure>
   `,
-};
+});

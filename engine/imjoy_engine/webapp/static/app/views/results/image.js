@@ -1,9 +1,20 @@
 // An array as a picture: contrast, colours, planes, zoom to the pixel, the value under the cursor, and files of it.
 
+import { messageOf } from "../../../engine/errors.js";
 import { saveFile } from "../../results/saving.js";
 import { toNpy, toTiff } from "../../images/formats.js";
-import { colouring, measure, paint, pictureOf, scaleBar, shortNumber, TABLE_NAMES } from "../../images/picture.js";
+import {
+  colouring,
+  contextOf,
+  measure,
+  paint,
+  pictureOf,
+  scaleBar,
+  shortNumber,
+  TABLE_NAMES,
+} from "../../images/picture.js";
 import { showSnackbar } from "../../state.js";
+import { elementOf, emptyField, textIn } from "../elements.js";
 
 const { markRaw } = Vue;
 const MOST_SCALE = 64;
@@ -12,19 +23,60 @@ const SETTLED_MILLISECONDS = 120;
 const BAR_PIXELS = 140;
 let lastId = 0;
 
-export const ImageView = {
+/**
+ * What a picture's view has at hand without the page being drawn anew for it. `frame` is of the animation, 0 for none.
+ *
+ * @typedef {object} AtHand
+ * @property {import("../../images/picture.js").Colours} colours
+ * @property {ImageData | null} pixels
+ * @property {number} frame
+ * @property {ReturnType<typeof setTimeout> | undefined} settling
+ * @property {[x: number, y: number] | null} grabbed where the picture is held
+ * @property {[x: number, y: number] | null} pointer where the cursor is
+ * @property {ResizeObserver | null} watching
+ */
+
+/** @returns {AtHand} */
+const atHand = () => ({
+  colours: colouring({ dtype: "", low: 0, high: 1, name: "grey" }),
+  pixels: null,
+  frame: 0,
+  settling: undefined,
+  grabbed: null,
+  pointer: null,
+  watching: null,
+});
+
+/**
+ * A canvas as a file. Throws where it is larger than the browser can write.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @returns {Promise<Blob>}
+ */
+const pngOf = (canvas) =>
+  new Promise((resolve, reject) =>
+    canvas.toBlob((file) => (file ? resolve(file) : reject(new Error("It is too large for a PNG."))), "image/png"),
+  );
+
+export const ImageView = Vue.defineComponent({
   /** `array` is {dtype, shape, items}; `hints` may have axes, pixelSize and unit; `name` is what a file of it is called. */
-  props: { array: Object, hints: Object, name: String },
+  props: {
+    array: { type: /** @type {PropType<TypedArrayOf>} */ (Object), required: true },
+    hints: { type: /** @type {PropType<Hints>} */ (Object), default: () => ({}) },
+    name: String,
+  },
+  setup: () => ({ now: markRaw(atHand()) }),
   data() {
-    const picture = markRaw(pictureOf(this.array, this.hints));
+    const picture = pictureOf(this.array, this.hints);
+    if (!picture) throw new TypeError("That array is no picture.");
     return {
       id: `picture-${++lastId}`,
-      picture,
+      picture: markRaw(picture),
       indices: picture.extra.map(({ size }) => Math.floor((size - 1) / 2)),
       table: "grey",
       low: 0,
       high: 1,
-      measured: null,
+      measured: markRaw(measure(new Uint8Array(), this.array.dtype)),
       view: { x: 0, y: 0, scale: 1 },
       fits: true,
       under: "",
@@ -42,23 +94,28 @@ export const ImageView = {
     outline() {
       const most = Math.log1p(Math.max(...this.measured.bins)) || 1;
       const heights = this.measured.bins.map((count) => 40 - (40 * Math.log1p(count)) / most);
-      const at = (bin) => ((256 * bin) / heights.length).toFixed(2);
+      const at = (/** @type {number} */ bin) => ((256 * bin) / heights.length).toFixed(2);
       const steps = heights.map((y, bin) => `L${at(bin)} ${y.toFixed(1)} L${at(bin + 1)} ${y.toFixed(1)}`);
       return `M0 40 ${steps.join(" ")} L256 40 Z`;
     },
     bar() {
-      const { pixelSize, unit } = this.hints || {};
+      const { pixelSize = 0, unit } = this.hints || {};
       if (!(pixelSize > 0)) return null;
       const ratio = this.ratio();
       const { length, pixels } = scaleBar(pixelSize, this.view.scale / ratio, BAR_PIXELS);
       return { text: `${length} ${unit || "px"}`, pixels };
     },
-    canCopy: () => Boolean(navigator.clipboard?.write && window.ClipboardItem),
+    canCopy: () => "write" in (navigator.clipboard || {}) && "ClipboardItem" in window,
   },
   methods: {
     shortNumber,
     tableNames: () => TABLE_NAMES,
     ratio: () => window.devicePixelRatio || 1,
+    canvas() {
+      const canvas = elementOf(this.$refs, "canvas", HTMLCanvasElement);
+      if (!canvas) throw new Error("The picture is not on the page.");
+      return canvas;
+    },
     plane() {
       return this.picture.plane(this.indices);
     },
@@ -76,41 +133,45 @@ export const ImageView = {
       this.recolour();
     },
     recolour() {
-      this.colours = colouring({ dtype: this.array.dtype, low: this.low, high: this.high, name: this.table });
+      this.now.colours = colouring({ dtype: this.array.dtype, low: this.low, high: this.high, name: this.table });
       this.draw();
     },
+    /** @param {"low" | "high"} which @param {Event} event */
     setLimit(which, event) {
-      this[which] = Number(event.target.value);
+      this[which] = Number(textIn(event));
       if (this.low > this.high) this[which === "low" ? "high" : "low"] = this[which];
       this.recolour();
     },
+    /** @param {number} axis @param {Event} event */
     moveTo(axis, event) {
-      this.indices[axis] = Number(event.target.value);
+      this.indices[axis] = Number(textIn(event));
       this.measureNow();
       this.draw();
     },
     /** Paint at the next frame; averages follow once nothing has moved for a moment. */
     draw() {
-      this.frame ??= requestAnimationFrame(() => {
-        this.frame = null;
+      this.now.frame ||= requestAnimationFrame(() => {
+        this.now.frame = 0;
         this.paintNow(false);
-        clearTimeout(this.settling);
-        if (this.view.scale <= 0.5) this.settling = setTimeout(() => this.paintNow(true), SETTLED_MILLISECONDS);
+        clearTimeout(this.now.settling);
+        if (this.view.scale <= 0.5) this.now.settling = setTimeout(() => this.paintNow(true), SETTLED_MILLISECONDS);
       });
     },
+    /** @param {boolean} mean whether to average where the picture is made smaller */
     paintNow(mean) {
-      const canvas = this.$refs.canvas;
+      const canvas = elementOf(this.$refs, "canvas", HTMLCanvasElement);
       if (!canvas?.width) return;
-      const context = canvas.getContext("2d");
-      if (this.pixels?.width !== canvas.width || this.pixels?.height !== canvas.height) {
-        this.pixels = context.createImageData(canvas.width, canvas.height);
+      const context = contextOf(canvas);
+      let { pixels } = this.now;
+      if (pixels?.width !== canvas.width || pixels.height !== canvas.height) {
+        pixels = this.now.pixels = context.createImageData(canvas.width, canvas.height);
       }
-      paint(this.picture, this.plane(), this.view, this.colours, this.pixels, mean);
-      context.putImageData(this.pixels, 0, 0);
+      paint(this.picture, this.plane(), this.view, this.now.colours, pixels, mean);
+      context.putImageData(pixels, 0, 0);
       this.tell();
     },
     resize() {
-      const canvas = this.$refs.canvas;
+      const canvas = this.canvas();
       const { width, height } = canvas.getBoundingClientRect();
       if (!width || !height) return;
       canvas.width = Math.round(width * this.ratio());
@@ -119,14 +180,14 @@ export const ImageView = {
       else this.draw();
     },
     fit() {
-      const { width, height } = this.$refs.canvas;
+      const { width, height } = this.canvas();
       const scale = Math.min(width / this.picture.width, height / this.picture.height, MOST_SCALE);
       this.place(scale);
       this.fits = true;
     },
     /** Show the middle of the picture at `scale`. */
-    place(scale) {
-      const { width, height } = this.$refs.canvas;
+    place(/** @type {number} */ scale) {
+      const { width, height } = this.canvas();
       this.view = {
         scale,
         x: this.picture.width / 2 - width / scale / 2,
@@ -135,9 +196,15 @@ export const ImageView = {
       this.fits = false;
       this.draw();
     },
-    /** Zoom by `factor`; what is at the point (x, y) of the canvas stays there. */
-    zoom(factor, x = this.$refs.canvas.width / 2, y = this.$refs.canvas.height / 2) {
-      const canvas = this.$refs.canvas;
+    /**
+     * Zoom by `factor`; what is at a point of the canvas stays there.
+     *
+     * @param {number} factor
+     * @param {[x: number, y: number]} [point] the middle
+     */
+    zoom(factor, point) {
+      const canvas = this.canvas();
+      const [x, y] = point || [canvas.width / 2, canvas.height / 2];
       const smallest = Math.min(1, canvas.width / this.picture.width, canvas.height / this.picture.height) / 2;
       const scale = Math.min(MOST_SCALE, Math.max(smallest, this.view.scale * factor));
       this.view = {
@@ -148,44 +215,55 @@ export const ImageView = {
       this.fits = false;
       this.draw();
     },
+    /** @param {number} dx @param {number} dy */
     pan(dx, dy) {
       this.view = { ...this.view, x: this.view.x - dx / this.view.scale, y: this.view.y - dy / this.view.scale };
       this.fits = false;
       this.draw();
     },
-    /** Where an event is, in pixels of the canvas. */
+    /**
+     * Where an event is, in pixels of the canvas.
+     *
+     * @param {MouseEvent} event
+     * @returns {[x: number, y: number]}
+     */
     at(event) {
-      const box = this.$refs.canvas.getBoundingClientRect();
+      const box = this.canvas().getBoundingClientRect();
       return [(event.clientX - box.left) * this.ratio(), (event.clientY - box.top) * this.ratio()];
     },
+    /** @param {WheelEvent} event */
     wheel(event) {
-      this.zoom(event.deltaY < 0 ? ZOOM : 1 / ZOOM, ...this.at(event));
+      this.zoom(event.deltaY < 0 ? ZOOM : 1 / ZOOM, this.at(event));
     },
+    /** @param {PointerEvent} event */
     press(event) {
-      this.$refs.canvas.setPointerCapture(event.pointerId);
-      this.grabbed = this.at(event);
+      this.canvas().setPointerCapture(event.pointerId);
+      this.now.grabbed = this.at(event);
     },
     release() {
-      this.grabbed = null;
+      this.now.grabbed = null;
     },
+    /** @param {PointerEvent} event */
     moved(event) {
+      const { grabbed } = this.now;
       const [x, y] = this.at(event);
-      if (this.grabbed) {
-        this.pan(x - this.grabbed[0], y - this.grabbed[1]);
-        this.grabbed = [x, y];
+      if (grabbed) {
+        this.pan(x - grabbed[0], y - grabbed[1]);
+        this.now.grabbed = [x, y];
       }
-      this.pointer = [x, y];
+      this.now.pointer = [x, y];
       this.tell();
     },
     left() {
-      this.pointer = null;
+      this.now.pointer = null;
       this.under = "";
     },
     /** Tell the value under the cursor, which may rest while the picture moves. */
     tell() {
-      if (!this.pointer) return;
-      const x = Math.floor(this.view.x + this.pointer[0] / this.view.scale);
-      const y = Math.floor(this.view.y + this.pointer[1] / this.view.scale);
+      const { pointer } = this.now;
+      if (!pointer) return;
+      const x = Math.floor(this.view.x + pointer[0] / this.view.scale);
+      const y = Math.floor(this.view.y + pointer[1] / this.view.scale);
       const { width, height, channels } = this.picture;
       if (x < 0 || y < 0 || x >= width || y >= height) {
         this.under = "";
@@ -197,9 +275,11 @@ export const ImageView = {
       );
       this.under = `x ${x}, y ${y}: ${values.join(", ")}`;
     },
+    /** @param {KeyboardEvent} event */
     key(event) {
       const far = 40 * this.ratio();
-      const does = {
+      /** @type {Record<string, () => void>} */
+      const deeds = {
         ArrowLeft: () => this.pan(far, 0),
         ArrowRight: () => this.pan(-far, 0),
         ArrowUp: () => this.pan(0, far),
@@ -209,24 +289,26 @@ export const ImageView = {
         "-": () => this.zoom(1 / ZOOM),
         0: () => this.fit(),
         1: () => this.place(this.ratio()),
-      }[event.key];
+      };
+      const does = deeds[event.key];
       if (!does || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       does();
     },
     /** The plane that is shown, whole, as a PNG of its colours. */
-    async png() {
+    png() {
       const { width, height } = this.picture;
       const canvas = document.createElement("canvas");
       Object.assign(canvas, { width, height });
       const pixels = new ImageData(width, height);
-      paint(this.picture, this.plane(), { x: 0, y: 0, scale: 1 }, this.colours, pixels);
-      canvas.getContext("2d").putImageData(pixels, 0, 0);
-      return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+      paint(this.picture, this.plane(), { x: 0, y: 0, scale: 1 }, this.now.colours, pixels);
+      contextOf(canvas).putImageData(pixels, 0, 0);
+      return pngOf(canvas);
     },
+    /** @param {Event} event */
     async save(event) {
-      const kind = event.target.value;
-      event.target.value = "";
+      const kind = textIn(event);
+      emptyField(event);
       const name = (this.name || "picture").replace(/[^\p{L}\p{N}._ -]+/gu, "-");
       try {
         if (kind === "png") saveFile(await this.png(), `${name}.png`);
@@ -234,7 +316,7 @@ export const ImageView = {
           saveFile(new Blob(toTiff(this.array, this.picture), { type: "image/tiff" }), `${name}.tiff`);
         } else if (kind === "npy") saveFile(new Blob(toNpy(this.array)), `${name}.npy`);
       } catch (error) {
-        showSnackbar(`${name} could not be saved. ${error.message}`);
+        showSnackbar(`${name} could not be saved. ${messageOf(error)}`);
       }
     },
     async copy() {
@@ -242,7 +324,7 @@ export const ImageView = {
         await navigator.clipboard.write([new ClipboardItem({ "image/png": this.png() })]);
         showSnackbar("The picture is on the clipboard.");
       } catch (error) {
-        showSnackbar(`The picture could not be copied. ${error.message}`);
+        showSnackbar(`The picture could not be copied. ${messageOf(error)}`);
       }
     },
   },
@@ -250,14 +332,14 @@ export const ImageView = {
     this.auto();
   },
   mounted() {
-    this.watching = new ResizeObserver(() => this.resize());
-    this.watching.observe(this.$refs.canvas);
+    this.now.watching = new ResizeObserver(() => this.resize());
+    this.now.watching.observe(this.canvas());
     this.resize();
   },
   beforeUnmount() {
-    this.watching.disconnect();
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.settling);
+    this.now.watching?.disconnect();
+    cancelAnimationFrame(this.now.frame);
+    clearTimeout(this.now.settling);
   },
   template: `
     <figure class="value array picture">
@@ -305,4 +387,4 @@ export const ImageView = {
       </div>
     </figure>
   `,
-};
+});

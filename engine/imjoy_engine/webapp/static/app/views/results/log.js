@@ -1,8 +1,9 @@
 // Every line that plugins and the engine wrote, when, and a way to find one.
 
 import { clearLog, state } from "../../state.js";
+import { elementOf } from "../elements.js";
 
-/** What may be shown alone, by its name: the streams that belong to it. */
+/** What may be shown alone, by its name: the streams that belong to it. @type {Record<string, string[]>} */
 const KINDS = {
   everything: ["stdout", "stderr", "app", "engine"],
   "what plugins say": ["stdout", "app"],
@@ -11,7 +12,7 @@ const KINDS = {
 };
 const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
-export const LogView = {
+export const LogView = Vue.defineComponent({
   setup: () => ({ state }),
   data: () => ({ plugin: "", kind: "everything", words: "", follows: true }),
   computed: {
@@ -27,14 +28,16 @@ export const LogView = {
     },
   },
   methods: {
+    /** @param {Event} event */
     scrolled({ target }) {
-      this.follows = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+      if (target instanceof Element) this.follows = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
     },
     toEnd() {
-      if (this.follows && this.$refs.lines) this.$refs.lines.scrollTop = this.$refs.lines.scrollHeight;
+      const lines = elementOf(this.$refs, "lines", HTMLElement);
+      if (this.follows && lines) lines.scrollTop = lines.scrollHeight;
     },
     /** Lines of a page that was open before it was brought up to date have no time. */
-    clock: ({ time }) => (time ? CLOCK.format(time) : ""),
+    clock: (/** @type {LogLine} */ { time }) => (time ? CLOCK.format(time) : ""),
     clearLog,
   },
   mounted() {
@@ -69,4 +72,4 @@ export const LogView = {
       </template>
     </section>
   `,
-};
+});

@@ -4,12 +4,14 @@ import { dataOf } from "../../results/inputs.js";
 import { run } from "../../plugins/plugins.js";
 import { state } from "../../state.js";
 import { describe } from "../../results/values.js";
+import { emptyField, textIn } from "../elements.js";
 import { ProblemView } from "../problem.js";
 import { ValueView } from "./value.js";
 
+/** @type {WeakMap<Shown, import("../../results/values.js").Description>} */
 const descriptions = new WeakMap();
 
-export const OutputView = {
+export const OutputView = Vue.defineComponent({
   components: { ProblemView, ValueView },
   setup: () => ({ state }),
   computed: {
@@ -24,18 +26,24 @@ export const OutputView = {
   },
   methods: {
     dataOf,
+    /** @param {OutputEntry} entry @param {Event} event */
     runOn(entry, event) {
-      const { card, op } = this.uses[event.target.value];
-      event.target.value = "";
-      run(card, op, dataOf(entry));
+      const chosen = textIn(event);
+      emptyField(event);
+      if (!chosen) return;
+      const { card, op } = this.uses[Number(chosen)];
+      run(card, op, dataOf(entry) || {});
     },
     /** Once for each value: the page is drawn anew whenever anything is said. */
-    described(value) {
-      if (!descriptions.has(value)) descriptions.set(value, Vue.markRaw(describe(value.result)));
-      return descriptions.get(value);
+    described(/** @type {Shown} */ value) {
+      const known = descriptions.get(value) || Vue.markRaw(describe(value.result));
+      descriptions.set(value, known);
+      return known;
     },
-    time: (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
-    duration: (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`),
+    time: (/** @type {Date} */ date) =>
+      date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+    duration: (/** @type {number} */ seconds) =>
+      seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`,
   },
   template: `
     <section class="output pane" role="tabpanel" aria-labelledby="tab-output">
@@ -60,4 +68,4 @@ export const OutputView = {
       </article>
     </section>
   `,
-};
+});

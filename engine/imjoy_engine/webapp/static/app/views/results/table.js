@@ -5,8 +5,11 @@ import { sorted, toCsv } from "../../results/tables.js";
 
 const MOST_ROWS = 500;
 
-export const TableView = {
-  props: { table: Object, name: String },
+export const TableView = Vue.defineComponent({
+  props: {
+    table: { type: /** @type {PropType<import("../../results/tables.js").Table>} */ (Object), required: true },
+    name: String,
+  },
   data: () => ({ column: -1, isDown: false }),
   computed: {
     rows() {
@@ -17,14 +20,16 @@ export const TableView = {
     },
   },
   methods: {
+    /** @param {number} column */
     sortBy(column) {
       this.isDown = this.column === column && !this.isDown;
       this.column = column;
     },
+    /** @param {number} column */
     order(column) {
       return this.column !== column ? "none" : this.isDown ? "descending" : "ascending";
     },
-    text: (value) =>
+    text: (/** @type {import("../../results/tables.js").Cell} */ value) =>
       typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : value,
     save() {
       const content = toCsv({ columns: this.table.columns, rows: this.rows });
@@ -47,4 +52,4 @@ export const TableView = {
       <p class="quiet" v-if="rows.length > shown.length">The first {{ shown.length }} rows; the CSV has all.</p>
     </figure>
   `,
-};
+});

@@ -7,14 +7,17 @@ import { ImageView } from "./image.js";
 import { MarkdownView } from "./markdown.js";
 import { TableView } from "./table.js";
 
-export const ValueView = {
+export const ValueView = Vue.defineComponent({
   name: "ValueView",
   components: { DrawingView, HtmlView, ImageView, MarkdownView, TableView },
-  props: { value: Object, name: String },
+  props: {
+    value: { type: /** @type {PropType<import("../../results/values.js").Description>} */ (Object), required: true },
+    name: String,
+  },
   methods: { readMarkdown },
   computed: {
     shape() {
-      return this.value.shape.join(" × ");
+      return this.value.kind === "array" ? this.value.shape.join(" × ") : "";
     },
   },
   template: `
@@ -36,4 +39,4 @@ export const ValueView = {
       <pre v-if="value.text">{{ value.text }}</pre>
     </figure>
   `,
-};
+});
