@@ -9,10 +9,12 @@ const EXAMINATION_MILLISECONDS = 120000;
 /** The engine gives up first. */
 const FETCH_MILLISECONDS = 60000;
 const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
+/** With which the engine closes a socket whose token is good no more. */
 export const TOKEN_REPLACED = 4401;
 /** The states of a plugin that has ended. */
 export const FINAL_STATES = ["exited", "failed"];
 
+/** An engine, as a page asks it. */
 export class Link {
   /** @param {{url: string, token: string, client?: string}} engine `client` is the id that this browser keeps */
   constructor({ url, token, client }) {

@@ -10,6 +10,7 @@ const BAD_FRAME = 4400;
 
 /** @typedef {(message: any) => void} Handler */
 
+/** What imjoy-rpc speaks through: messages over a socket, in frames. */
 export class Connection {
   /** @param {WebSocket} socket */
   constructor(socket) {

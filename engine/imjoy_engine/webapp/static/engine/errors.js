@@ -16,6 +16,7 @@ export class EngineError extends Error {
   }
 }
 
+/** The error that a page is told once the token that it has is good no more. */
 export function tokenReplaced() {
   const error = new EngineError({
     id: "auth.token",

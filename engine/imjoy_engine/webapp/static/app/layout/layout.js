@@ -9,6 +9,7 @@
 /** @typedef {{split: Split, box: Box, x: number, y: number, length: number}} Seam the border between a split's parts */
 /** @typedef {"middle" | "left" | "right" | "top" | "bottom"} Side */
 
+/** What either part of a split keeps at least. */
 export const LEAST_SHARE = 0.1;
 const MOST_TABS = 64;
 const DEEPEST = 12;

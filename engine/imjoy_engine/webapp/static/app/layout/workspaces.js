@@ -7,6 +7,7 @@ import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wa
 import { saveFile } from "../results/saving.js";
 import { ask, showSnackbar, state } from "../state.js";
 
+/** The workspace that is always there. */
 export const DEFAULT = "default";
 const LAYOUT = "layout";
 const PLUGIN = /^p/;
