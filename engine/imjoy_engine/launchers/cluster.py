@@ -46,6 +46,7 @@ PARTING_SECONDS = 1.0
 HELLO_SECONDS = 30.0
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 5.0
+ENDED_FROM_OUTSIDE = (-9, -15)  # signal(7): SIGKILL, SIGTERM
 MARSHAL_VERSION = 2  # all Pythons from 2.5 on read it
 WORKER_FOLDER = Path(__file__).parent.parent / "worker"
 ASK_FOR_MORE = 'Ask for more {}: "resources" in the plugin\'s config, or [default] in cluster.toml.'
@@ -299,7 +300,8 @@ class ClusterWorker:
             error = ImJoyError(
                 "plugin.not-started", f"{self._start.name} could not be started on {self.node}.", why=why
             )
-        elif self._told or code == -9:
+        elif self._told or code in ENDED_FROM_OUTSIDE:
+            # A scheduler ends all processes of a job at once: the worker may have gone before its node was told.
             ending = await self._launcher.back_end.explain(self.job, told=self._told)
             if ending.id:
                 error = self._launcher.error_of(self._start.name, self.job, ending)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import WSMessage, WSMsgType
 
 from imjoy_engine.launchers import Place, Resources, Start
-from imjoy_engine.launchers.cluster import ClusterLauncher, Door, Ending, Lines
+from imjoy_engine.launchers.cluster import ClusterLauncher, ClusterWorker, Door, Ending, Lines
 
 PLUGINS = 20
+WAITS = Ending("", "", "it waits", 0)
 
 
 @dataclass
@@ -24,6 +28,7 @@ class Scheduler:
     jobs: list[str] = field(default_factory=list)
     looks: int = 0
     looked: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: Ending = WAITS
 
     async def check(self) -> None:
         """It is there."""
@@ -40,7 +45,7 @@ class Scheduler:
         }
 
     async def explain(self, job: str, *, told: bool = False) -> Ending:
-        return Ending("", "", "it waits", 0)
+        return self.ending
 
     async def cancel(self, job: str) -> None:
         self.jobs.remove(job)
@@ -64,6 +69,57 @@ class Watcher:
 
     def placed(self, place: Place) -> None:
         self.reasons.append(place.why)
+
+
+class Node:
+    """A double of a node's socket, which says these things, and then nothing more."""
+
+    broken = False
+
+    def __init__(self, *said: object) -> None:
+        self.said = list(said)
+
+    async def receive(self) -> WSMessage:
+        if not self.said:
+            await asyncio.get_running_loop().create_future()
+        return WSMessage(WSMsgType.TEXT, json.dumps(self.said.pop(0)), None)
+
+    async def ping(self) -> None:
+        """It hears us."""
+
+    async def send_json(self, message: object) -> None:
+        """It does what we say."""
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "found", "error"),
+    [
+        # A scheduler ends all processes of a job at once, and the worker's end may come before the node was told.
+        (-15, False, "cluster.cancelled", "cluster.cancelled"),
+        (-15, False, "", None),
+        (-9, False, "cluster.memory", "cluster.memory"),
+        (0, True, "cluster.time", "cluster.time"),
+        (7, False, "cluster.cancelled", None),
+    ],
+)
+def test_why_a_worker_ended_is_asked_where_the_scheduler_may_have_done_it(
+    code: int, told: bool, found: str, error: str | None
+) -> None:
+    async def scenario() -> None:
+        scheduler = Scheduler(ending=Ending(found, "", "it has ended", 0))
+        launcher = ClusterLauncher(scheduler, Door("https://login:1", "PEM"), Lines())
+        start = Start("1", "Plugin", Path("python"), (), {}, Path("/"))
+        worker = ClusterWorker(launcher, start, Watcher())
+        said: list[object] = [{"type": "hello", "node": "n1"}, {"type": "started", "pid": 1}]
+        said += [{"type": "told"}] if told else []
+        node: Any = Node(*said, {"type": "ended", "code": code})
+        serving = asyncio.ensure_future(worker.serve(node))
+        ended = await asyncio.wait_for(worker.wait(), 30)
+        assert (ended.code, ended.error and ended.error.id) == (code, error)
+        serving.cancel()
+        await asyncio.wait({serving})
+
+    asyncio.run(scenario())
 
 
 def test_one_look_serves_all_plugins_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
