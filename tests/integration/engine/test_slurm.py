@@ -20,9 +20,12 @@ from typing import Any
 import psutil
 import pytest
 from tests.kit import slurm as kit
+from tests.kit.channel_server import ChannelServer
+from tests.kit.pythons import movable_pythons
 from tests.kit.slurm import NODES, Slurm
 
 from imjoy.model.errors import ImJoyError
+from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.launchers import Resources
 from imjoy_engine.launchers.slurm import Slurm as BackEnd
 from imjoy_engine.terminal.client import EngineClient
@@ -162,6 +165,7 @@ def test_a_plugin_runs_on_a_node_and_ends_with_all_that_it_started(
             value = {"bytes": b"x" * (3 << 20), "text": "ümlaut"}
             back = await connection.call("echo", value)
             assert (bytes(back["bytes"]), back["text"]) == (value["bytes"], value["text"])
+            assert (await connection.call("environment")).items() >= ALLOCATOR_VARIABLES.items()
             final = await stop(engine, plugin)
         return final, pids
 
@@ -759,6 +763,19 @@ def test_the_doctor_names_the_link_that_breaks(
     slurm.wait_until_empty()
 
 
+def typed(environ: dict[str, str], workspace: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``imjoy`` with these words, for programs."""
+    return subprocess.run(
+        [sys.executable, "-m", "imjoy", *words, "--json", "--workspace", str(workspace)],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
 def test_the_page_about_clusters_is_followed_word_by_word(
     slurm: Slurm, workspace: Path, tmp_path: Path
 ) -> None:
@@ -791,16 +808,7 @@ def test_the_page_about_clusters_is_followed_word_by_word(
 
     def type_in(command: str, *more: str) -> str:
         assert f"`{command}`" in page
-        words = (*command.split()[1:], *more, "--json", "--workspace", str(workspace))
-        done = subprocess.run(
-            [sys.executable, "-m", "imjoy", *words],
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = typed(environ, workspace, *command.split()[1:], *more)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -825,6 +833,33 @@ def test_the_page_about_clusters_is_followed_word_by_word(
         )
     called = (tmp_path / "called").read_text().splitlines()
     assert called == ["module load cuda/12.4 ", "apptainer exec --nv /images/base.sif"] * 3
+
+
+def test_where_the_login_node_has_no_gpu_a_person_says_what_the_nodes_have(
+    slurm: Slurm, channel: ChannelServer, workspace: Path, tmp_path: Path
+) -> None:
+    # The login node of the tests reaches no package index: uv's cache has what the default environment's Python needs.
+    number = "{}.{}".format(*sys.version_info)
+    if not any(full.startswith(f"{number}.") for full in movable_pythons()):
+        pytest.skip(f"no Python {number} that can be moved is here")
+    environ = {**os.environ, **slurm.environ, "UV_OFFLINE": "1"}
+    (workspace / ".imjoy" / "cluster.toml").write_text(f'host = "{slurm.host}"\n')
+    file = tmp_path / "Plugin.imjoy.html"
+    script = "import computes\napi.export({'setup': lambda: None, 'run': lambda ctx: computes.version})"
+    file.write_text(plugin_source(script, requirements=[f"conda: python={number} computes"]))
+
+    ran = []
+    for cuda in ("", "12.4"):
+        environ["CONDA_OVERRIDE_CUDA"] = cuda
+        typed(environ, workspace, "start", "--cluster", "slurm", "--port", "0", "--detach")
+        try:
+            ran.append(typed(environ, workspace, "run", str(file)).stdout)
+        finally:
+            typed(environ, workspace, "stop")
+    assert "__cuda" in ran[0]
+    results = [event["value"] for event in map(json.loads, ran[1].splitlines()) if event["event"] == "result"]
+    assert results == ["1.0"], ran[1]
+    assert "Runs on n" in ran[1]
 
 
 def test_within_an_allocation_plugins_are_steps_of_it(
