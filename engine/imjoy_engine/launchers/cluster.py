@@ -43,6 +43,7 @@ WARN_SECONDS = 300.0
 FAR_SECONDS = 12 * 3600.0
 SILENCE_SECONDS = 10.0
 PARTING_SECONDS = 1.0
+EXPLAIN_SECONDS = 5.0
 HELLO_SECONDS = 30.0
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 5.0
@@ -453,7 +454,9 @@ class ClusterLauncher:
                 for worker in asked:
                     worker.take_place(places.get(worker.job))
                     if worker.connected and worker.job not in places:
-                        await worker.look_whether_cancelled()
+                        # Another time, where the scheduler does not answer, or its library says that in its own way.
+                        with contextlib.suppress(Exception):
+                            await asyncio.wait_for(worker.look_whether_cancelled(), EXPLAIN_SECONDS)
 
     def _where(self, job: str) -> str:
         return f"{self.back_end.name} job {job}"
