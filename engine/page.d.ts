@@ -3,7 +3,7 @@
 import type { Part as FormPart } from "./imjoy_engine/webapp/static/app/plugins/fields.js";
 import type { Box, Part as Layout, Side } from "./imjoy_engine/webapp/static/app/layout/layout.js";
 import type { Cluster, Wishes } from "./imjoy_engine/webapp/static/app/plugins/resources.js";
-import type { Link } from "./imjoy_engine/webapp/static/engine/client.js";
+import type { EngineClient } from "./imjoy_engine/webapp/static/engine/client.js";
 import type { EngineError } from "./imjoy_engine/webapp/static/engine/errors.js";
 import type { FileManager } from "./imjoy_engine/webapp/static/engine/files.js";
 

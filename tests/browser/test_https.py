@@ -38,8 +38,8 @@ def test_a_plugin_runs_over_https_and_every_socket_is_encrypted(
     assert seen.complaints == []
     error = page.evaluate(
         """async (url) => {
-          const { Link } = await import("./static/engine/client.js");
-          return new Link({ url, token: "" }).fetch("GET", "/api/v1/status").catch(String);
+          const { EngineClient } = await import("./static/engine/client.js");
+          return new EngineClient({ url, token: "" }).fetch("GET", "/api/v1/status").catch(String);
         }""",
         ON_THE_NETWORK,
     )

@@ -8,9 +8,9 @@ from importlib import import_module
 import click
 
 from imjoy import PROJECT_URL
-from imjoy.boundary import guard
 from imjoy.context import Context
 from imjoy.effects.machine.own_command import name_workspace
+from imjoy.error_handler import guard
 
 HELP_OPTIONS = ("--help", "-h")
 HELP_VERB = "help"

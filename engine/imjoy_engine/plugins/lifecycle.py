@@ -127,7 +127,7 @@ class PluginContext:
         return self.on_engine if self.on_engine is not None and manifest.stays_on_engine else self
 
 
-class Link:
+class ClientSockets:
     """One client's socket, and the worker's socket that belongs to it once it is there.
 
     ``done`` is set when the two part, for the reason in ``close``; ``drained`` when all it sent is passed on.
@@ -165,7 +165,7 @@ class Plugin:
         # second one goes through that socket, and opens its clients' sockets.
         self.worker_secret = secrets.token_urlsafe(32)
         self.link_secret = secrets.token_urlsafe(32)
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, ClientSockets] = {}
         self.ended = asyncio.Event()
         self._context = context
         self._control: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
@@ -526,7 +526,7 @@ class Plugin:
                 )
             )
 
-    async def add_link(self, link: Link) -> str:
+    async def add_link(self, link: ClientSockets) -> str:
         """Announce a client to the worker; return the link's id."""
         link_id = secrets.token_hex(8)
         self.links[link_id] = link

@@ -25,7 +25,7 @@ from imjoy_rpc.utils import ContextLocal
 
 from imjoy.effects.network.tls import client_context, http_connection
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.worker.link import Link
+from imjoy_engine.worker.connection import RpcConnection
 from imjoy_engine.worker.rpc import PeerRPC
 from imjoy_engine.worker.websocket import ClientSocket, open_socket
 from imjoy_engine.worker.wire import SUBPROTOCOL
@@ -195,7 +195,7 @@ class Connection:
     """A conversation with one plugin; ``api`` is what it exports, its functions return awaitables."""
 
     def __init__(self, socket: ClientSocket, interface: Mapping[str, Any]) -> None:
-        self._link = Link(socket, str(uuid.uuid4()))
+        self._link = RpcConnection(socket, str(uuid.uuid4()))
         self._rpc = PeerRPC(self._link, ContextLocal(), {"id": self._link.peer_id, "name": "client"})
         self._interface = dict(interface)
         self._calls: set[asyncio.Future[Any]] = set()

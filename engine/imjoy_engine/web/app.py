@@ -15,7 +15,7 @@ from imjoy_engine.plugins.reading import PluginReader
 from imjoy_engine.web.bodies import MAX_BODY_BYTES
 from imjoy_engine.web.context import API, CONTEXT, Context
 from imjoy_engine.web.guard import add_cors_headers, guard
-from imjoy_engine.web.routes import engine, gallery, named_workspaces, plugins, shown, upkeep
+from imjoy_engine.web.routes import engine, gallery, named_workspaces, page_state, plugins, upkeep
 from imjoy_engine.web.routes.classic import add_classic_routes
 from imjoy_engine.web.routes.files import FILES, add_file_routes
 from imjoy_engine.web.routes.pages import add_page_routes
@@ -92,10 +92,10 @@ ROUTES = (
     Route("GET", f"{API}/gallery", gallery.show_gallery),
     Route("PUT", f"{API}/gallery", gallery.choose_gallery),
     Route("GET", f"{API}/gallery/source", gallery.show_source),
-    Route("GET", f"{API}/shown/{{page}}", shown.list_shown),
-    Route("DELETE", f"{API}/shown/{{page}}", shown.forget_shown),
-    Route("GET", f"{API}/shown/{{page}}/{{key}}", shown.get_shown),
-    Route("PUT", f"{API}/shown/{{page}}/{{key}}", shown.put_shown),
+    Route("GET", f"{API}/shown/{{page}}", page_state.list_shown),
+    Route("DELETE", f"{API}/shown/{{page}}", page_state.forget_shown),
+    Route("GET", f"{API}/shown/{{page}}/{{key}}", page_state.get_shown),
+    Route("PUT", f"{API}/shown/{{page}}/{{key}}", page_state.put_shown),
     Route("GET", f"{API}/workspaces", named_workspaces.list_workspaces),
     Route("GET", f"{API}/workspaces/{{workspace}}", named_workspaces.show_workspace),
     Route("PUT", f"{API}/workspaces/{{workspace}}", named_workspaces.create_workspace),

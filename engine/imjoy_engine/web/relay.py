@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.http import WSMessage, WSMsgType
 
-from imjoy_engine.plugins.lifecycle import Link, Plugin, PluginState
+from imjoy_engine.plugins.lifecycle import ClientSockets, Plugin, PluginState
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.sockets.close import DONE, ENDED, Close
 from imjoy_engine.sockets.keep_alive import LOST, SILENT, KeepAlive
@@ -113,7 +113,7 @@ async def serve_client(
     if plugin.final or plugin.state is PluginState.STOPPING:
         await socket.close(code=ENDED.code, message=ENDED.reason.encode())
         return socket
-    link = Link(socket)
+    link = ClientSockets(socket)
     link_id = await plugin.add_link(link)
     done = asyncio.ensure_future(link.done.wait())
     peer = KeepAlive(socket, limits.silence)
@@ -147,7 +147,7 @@ async def serve_client(
     return socket
 
 
-async def _close_both(link: Link, silence: float) -> None:
+async def _close_both(link: ClientSockets, silence: float) -> None:
     sockets = [link.client]
     if link.worker.done() and not link.worker.cancelled():
         sockets.append(link.worker.result())
@@ -157,7 +157,7 @@ async def _close_both(link: Link, silence: float) -> None:
     await asyncio.gather(*(socket.end(link.close, seconds) for socket in sockets))
 
 
-async def _client_to_worker(link: Link, receive: Receive, limit: int) -> Close:
+async def _client_to_worker(link: ClientSockets, receive: Receive, limit: int) -> Close:
     # A client that leaves while its plugin is still being prepared is noticed, because we listen from the start.
     receiving = asyncio.ensure_future(receive())
     either: set[asyncio.Future[Any]] = {receiving, link.worker}
@@ -171,7 +171,7 @@ async def _client_to_worker(link: Link, receive: Receive, limit: int) -> Close:
         receiving.cancel()
 
 
-async def serve_worker(request: web.Request, link: Link, limit: int) -> Socket:
+async def serve_worker(request: web.Request, link: ClientSockets, limit: int) -> Socket:
     """Serve the worker's socket that belongs to ``link``."""
     socket = Socket(SUBPROTOCOL)
     await socket.prepare(request)

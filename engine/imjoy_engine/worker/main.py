@@ -17,7 +17,7 @@ import imjoy_rpc
 from imjoy_rpc.utils import dotdict
 
 from .absent import as_client_api
-from .link import Link
+from .connection import RpcConnection
 from .missing import advice
 from .plugin_api import check_codec, constants, local_api
 from .rpc import PeerRPC
@@ -145,7 +145,7 @@ class Worker:
         return done[0] if done else asyncio.get_event_loop().create_future()
 
     async def _serve_client(self, client: str) -> None:
-        link = Link(
+        link = RpcConnection(
             await open_socket(self._url + "/rpc/" + client, self._secret, SUBPROTOCOL, self._tls), client
         )
         rpc = PeerRPC(link, self._context, self._client_config(client), self._extend_remote)
@@ -220,7 +220,7 @@ class Worker:
                 sys.stderr.write("exit() took longer than {} s\n".format(grace))
             except Exception:
                 traceback.print_exc()
-        links: List[Link] = [rpc._connection for rpc in self._clients.values()]
+        links: List[RpcConnection] = [rpc._connection for rpc in self._clients.values()]
         if links:
             await asyncio.wait([asyncio.ensure_future(link.close()) for link in links], timeout=1)
         if not self._left.done():

@@ -18,7 +18,7 @@ from imjoy_rpc.rpc import RPC
 from imjoy_rpc.utils import ReferenceStore, dotdict
 
 from .absent import WINDOW_TYPE, window_decoder
-from .link import Link
+from .connection import RpcConnection
 from .missing import advice
 from .sendable import NotSendable, checked_int, key_of, simplified
 
@@ -133,7 +133,7 @@ class PeerRPC(RPC):  # type: ignore[misc]
 
     def __init__(
         self,
-        link: Link,
+        link: RpcConnection,
         rpc_context: Any,
         config: Dict[str, Any],
         on_remote: Optional[Callable[[Any], None]] = None,

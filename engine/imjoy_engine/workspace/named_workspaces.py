@@ -17,7 +17,7 @@ from pathlib import Path
 from imjoy.effects.disk.files import ensure_private_folder
 from imjoy.effects.machine.windows import names_a_file
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.workspace.shown import Entry, write_whole
+from imjoy_engine.workspace.page_state import Entry, write_whole
 
 MAX_DOCUMENT_BYTES = 64 << 20
 MAX_DOCUMENTS = 512

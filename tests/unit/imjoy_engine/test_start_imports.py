@@ -34,7 +34,7 @@ UNNEEDED = {
     "imjoy_engine.launchers.slurm_steps",
     "imjoy_engine.workspace.named_workspaces",
     "imjoy_engine.plugin_files.manifest",
-    "imjoy_engine.workspace.shown",
+    "imjoy_engine.workspace.page_state",
     "imjoy_engine.web.routes.nodes",
     "imjoy_engine.webapp.fetch",
     "imjoy_rpc",

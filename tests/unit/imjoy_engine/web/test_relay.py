@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imjoy_engine.plugins.lifecycle import Link, Plugin
+from imjoy_engine.plugins.lifecycle import ClientSockets, Plugin
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.sockets.close import DONE, ENDED
 from imjoy_engine.sockets.keep_alive import LOST, PINGS_BEFORE_SILENCE, SILENT, KeepAlive
@@ -89,10 +89,10 @@ class DoublePlugin:
     state = None
 
     def __init__(self) -> None:
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, ClientSockets] = {}
         self.changed = asyncio.Event()
 
-    async def add_link(self, link: Link) -> str:
+    async def add_link(self, link: ClientSockets) -> str:
         """Take a client."""
         self.links["link"] = link
         self.changed.set()

@@ -130,8 +130,8 @@ def unreachable(page: str, engine: str, browser: str = "", permission: str = "pr
         f"const navigator = {{userAgent: {json.dumps(browser)}, permissions}};"
         "Object.defineProperty(globalThis, 'navigator', {value: navigator});"
         "globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };"
-        f"const {{ Link }} = await import({json.dumps(client)});"
-        f"new Link({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
+        f"const {{ EngineClient }} = await import({json.dumps(client)});"
+        f"new EngineClient({{url: {json.dumps(engine)}, token: 't', client: 'c'}}).status()"
         ".catch((error) => console.log(JSON.stringify({...error})));"
     )
     found: dict[str, str] = json.loads(run_node("--input-type=module", "-", text=code))

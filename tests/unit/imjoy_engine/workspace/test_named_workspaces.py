@@ -12,7 +12,7 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.workspace import named_workspaces
 from imjoy_engine.workspace.named_workspaces import NamedWorkspaces
-from imjoy_engine.workspace.shown import Entry
+from imjoy_engine.workspace.page_state import Entry
 
 
 @pytest.fixture

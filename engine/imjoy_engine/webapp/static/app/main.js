@@ -6,7 +6,7 @@ import { connect, reconnectOthers, startCore } from "./core.js";
 import { followDrops } from "./results/drops.js";
 import { followFiles } from "./plugins/editors.js";
 import { readable } from "./errors.js";
-import { followOutput } from "./results/keeping.js";
+import { followOutput } from "./results/page_state.js";
 import { knownTokens } from "./memory.js";
 import { followLayout } from "./layout/panes.js";
 import { state } from "./state.js";

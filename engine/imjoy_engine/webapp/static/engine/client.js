@@ -15,7 +15,7 @@ export const TOKEN_REPLACED = 4401;
 export const FINAL_STATES = ["exited", "failed"];
 
 /** An engine, as a page asks it. */
-export class Link {
+export class EngineClient {
   /** @param {{url: string, token: string, client?: string}} engine `client` is the id that this browser keeps */
   constructor({ url, token, client }) {
     this.url = url.replace(/\/+$/, "");

@@ -1,6 +1,6 @@
 // What imjoy-core is given: a plugin engine for `imjoy.em.register` or `api.register`.
 
-import { FINAL_STATES, Link } from "./client.js";
+import { FINAL_STATES, EngineClient } from "./client.js";
 import { messageOf } from "./errors.js";
 import { Session } from "./session.js";
 
@@ -12,7 +12,7 @@ import { Session } from "./session.js";
 export function makeEngine(options) {
   const { url, token, client, name, factory, observer = {}, permit, workspace } = options;
   const { choose = () => ({}), announce = false } = options;
-  const link = new Link({ url, token, client });
+  const link = new EngineClient({ url, token, client });
   /** The plugins that we are connected with, by their ids. @type {Map<string, Session>} */
   const sessions = new Map();
 

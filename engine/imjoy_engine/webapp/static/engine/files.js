@@ -7,7 +7,7 @@ import { refusal } from "./errors.js";
 /**
  * Make a file manager for `imjoy.fm.register` or `api.register`.
  *
- * @param {{link: import("./client.js").Link, name?: string, workspace?: string}} options
+ * @param {{link: import("./client.js").EngineClient, name?: string, workspace?: string}} options
  */
 export function makeFileManager({ link, name, workspace = "default" }) {
   /**

@@ -31,7 +31,7 @@ const TYPED_ARRAY_CODEC = {
 /** A plugin that runs in the engine, from the request to start it until its socket closes. */
 export class Session {
   /**
-   * @param {import("./client.js").Link} link
+   * @param {import("./client.js").EngineClient} link
    * @param {PluginRecord} plugin
    * @param {PluginConfig} config
    * @param {AppApi} app

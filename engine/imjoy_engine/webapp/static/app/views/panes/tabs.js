@@ -2,7 +2,7 @@
 // another pane, or to a side of one.
 
 import { chooseInputs } from "../../results/inputs.js";
-import { clearOutput } from "../../results/keeping.js";
+import { clearOutput } from "../../results/page_state.js";
 import { targetAt } from "../../layout/layout.js";
 import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../../layout/panes.js";
 import { state } from "../../state.js";

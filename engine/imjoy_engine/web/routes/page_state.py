@@ -10,11 +10,11 @@ from aiohttp import web
 from imjoy_engine.web.context import CONTEXT
 
 if TYPE_CHECKING:
-    from imjoy_engine.workspace.shown import ShownPages
+    from imjoy_engine.workspace.page_state import ShownPages
 
 
 def _pages(request: web.Request) -> ShownPages:
-    from imjoy_engine.workspace.shown import ShownPages  # the page asks, not whoever starts an engine
+    from imjoy_engine.workspace.page_state import ShownPages  # the page asks, not whoever starts an engine
 
     return ShownPages(request.app[CONTEXT].settings.layout.shown)
 

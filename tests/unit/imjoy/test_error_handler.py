@@ -9,9 +9,9 @@ import click
 import pytest
 from tests.kit.files import is_private
 
-from imjoy.boundary import guard
 from imjoy.bug_report import redact
 from imjoy.context import Context
+from imjoy.error_handler import guard
 from imjoy.model.errors import ExitCode, ImJoyError
 
 TOKEN = "a-token-nobody-may-see-0123456789"

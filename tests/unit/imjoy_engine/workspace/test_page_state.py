@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.workspace import shown
-from imjoy_engine.workspace.shown import Entry, ShownPages
+from imjoy_engine.workspace import page_state
+from imjoy_engine.workspace.page_state import Entry, ShownPages
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_what_was_kept_comes_back_in_the_order_of_its_keys(pages: ShownPages) ->
 def test_the_first_entries_go_when_a_page_has_too_many_or_too_much(
     pages: ShownPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shown, "MAX_ENTRIES", 3)
-    monkeypatch.setattr(shown, "MAX_PAGE_BYTES", 10)
+    monkeypatch.setattr(page_state, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(page_state, "MAX_PAGE_BYTES", 10)
     for key in "abcd":
         pages.keep("p", key, b"1")
     assert [entry.key for entry in pages.entries("p")] == ["b", "c", "d"]
@@ -45,7 +45,7 @@ def test_the_first_entries_go_when_a_page_has_too_many_or_too_much(
 def test_the_page_that_was_written_to_longest_ago_goes_first(
     pages: ShownPages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shown, "MAX_PAGES", 2)
+    monkeypatch.setattr(page_state, "MAX_PAGES", 2)
     for age, page in enumerate(["old", "older"]):
         pages.keep(page, "a", b"1")
         os.utime(tmp_path / "shown" / f"page-{page}", (1000 - age, 1000 - age))
@@ -56,7 +56,7 @@ def test_the_page_that_was_written_to_longest_ago_goes_first(
 def test_one_thing_that_is_too_large_is_refused_and_nothing_of_it_kept(
     pages: ShownPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shown, "MAX_ENTRY_BYTES", 2)
+    monkeypatch.setattr(page_state, "MAX_ENTRY_BYTES", 2)
     with pytest.raises(ImJoyError) as caught:
         pages.keep("p", "a", b"333")
     assert caught.value.id == "request.too-large"

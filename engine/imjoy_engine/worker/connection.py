@@ -11,7 +11,7 @@ from .websocket import ClientSocket, Data
 from .wire import DEFAULT_MAX_MESSAGE_BYTES, Assembler, WireError, frames
 
 
-class Link(MessageEmitter):  # type: ignore[misc]
+class RpcConnection(MessageEmitter):  # type: ignore[misc]
     """Sends and receives imjoy-rpc messages, in order, without holding more than the socket takes.
 
     ``emit`` may be called from any thread.
