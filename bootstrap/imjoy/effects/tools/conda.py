@@ -262,9 +262,9 @@ def command_name() -> str:
 def write_wrapper(folder: Path, command: Path) -> Path:
     """Put a ``conda`` among the commands of an environment that runs another conda's; return it.
 
-    A script, not a link: conda finds its own root from where it lies. On Windows it is a program where that
-    environment's pip can make one, so that ``Get-Command conda.exe`` finds it and any letter may stand in the name of
-    what it runs. Raises ``OSError``.
+    A script, not a link: conda finds its own root from where it lies. On Windows it is a program where the pip of
+    that environment or of the conda can make one, so that ``Get-Command conda.exe`` finds it and any letter may stand
+    in the name of what it runs. Raises ``OSError``.
     """
     if sys.platform == "win32":
         return _write_program(folder, command)
@@ -279,11 +279,12 @@ def write_wrapper(folder: Path, command: Path) -> Path:
 
 
 def _write_program(folder: Path, command: Path) -> Path:
-    launcher = folder / LAUNCHER
+    # An environment that is just made has no pip yet; the conda's own Python has one.
+    launchers = [each for root in (folder, command.parent.parent) if (each := root / LAUNCHER).is_file()]
     script, program = (folder / "Scripts" / name for name in ("conda.bat", "conda.exe"))
     for each in (script, program):
         each.unlink(missing_ok=True)
-    if not launcher.is_file():
+    if not launchers:
         # cmd reads it in the code page of its console, which is that of the system unless somebody has changed it.
         text = f'@"{command}" %*\r\n'.replace("%", "%%").replace("%%*", "%*")
         encoding = console_code_page()
@@ -297,7 +298,7 @@ def _write_program(folder: Path, command: Path) -> Path:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(PROGRAM, f"CONDA = {str(command)!a}\n{RUN_CONDA}")
-    program.write_bytes(launcher.read_bytes() + f'#!"{python}"\r\n'.encode() + archive.getvalue())
+    program.write_bytes(launchers[0].read_bytes() + f'#!"{python}"\r\n'.encode() + archive.getvalue())
     return program
 
 

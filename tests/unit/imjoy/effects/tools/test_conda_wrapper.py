@@ -24,12 +24,13 @@ def on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("on_windows")
-def test_on_windows_it_is_a_program_that_pip_makes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["environment", "Jörg 细"])
+def test_on_windows_it_is_a_program_that_pip_makes(tmp_path: Path, of: str) -> None:
     command = tmp_path / "Jörg 细" / "Scripts" / "conda.exe"
     environment = tmp_path / "environment"
     (environment / "Scripts").mkdir(parents=True)
     (environment / "Scripts" / "conda.bat").touch()
-    launcher = environment / conda.LAUNCHER
+    launcher = tmp_path / of / conda.LAUNCHER  # a new environment has no pip yet
     launcher.parent.mkdir(parents=True)
     launcher.write_bytes(LAUNCHER)
     made = write_wrapper(environment, command)
