@@ -20,7 +20,7 @@ from imjoy.engines.signals import signals_held
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.provision.records.receipt import Receipt, own_folder, read_receipt, write_receipt
-from imjoy.provision.records.record import install_lock
+from imjoy.provision.records.record import install_lock, sweep_state_folder
 from imjoy.provision.steps.commands import Report, StepFailed, Steps
 from imjoy.upgrade.facts.disk_space import (
     DISK_FULL,
@@ -104,16 +104,20 @@ class Session:
                 (self._folder / "tmp").mkdir(parents=True)
                 self._steps.begin(f"imjoy {__version__}, upgrade of {self._origin.environment}")
             except BaseException:
-                self._clear()
-                self._lock.__exit__(None, None, None)
+                self._end()
                 raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Leave nothing beside the environment, whose folder may hold other things of the person's."""
         self._clear()
-        self._lock.__exit__(kind, value, trace)
+        self._lock.give_back()
+        sweep_state_folder(self._origin.environment)
 
     def prepare(self, target: Target) -> Upgrade:
         """Stage what there is, and return what would change. Touches nothing that is installed.

@@ -26,7 +26,7 @@ from tests.kit.upgrade_runs import (
 )
 from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Kit, Machine, broken_records, installed_commit
 
-from imjoy.provision.records.record import install_lock
+from imjoy.provision.records.record import install_lock, state_folder
 
 # Real installs, on machines that do much else.
 pytestmark = pytest.mark.timeout(600)
@@ -87,6 +87,8 @@ def test_there_and_back_and_a_kill_in_between(machine: Machine, tmp_path: Path) 
     assert machine.upgrade("--rollback")["done"]
     assert verify(machine) == []
     assert installed_commit(machine) == "old"
+    # What was written down beside the prefix is gone, folder and all.
+    assert not state_folder(machine.prefix).exists()
     # An environment of the person's is known as before, and nobody touched it.
     known = json.loads(machine.imjoy("env", "list", "--json").stdout)["existing"]
     assert {each["name"]: each["state"] for each in known}["mine"] == "ready"
