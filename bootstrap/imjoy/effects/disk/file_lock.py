@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -21,6 +22,8 @@ class FileLock:
     def release(self) -> None:
         """Let somebody else have it. May be repeated."""
         if self._descriptor is not None:
+            # A child that was forked a moment ago may still hold the file open, and with that the lock.
+            _unlock(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -63,3 +66,15 @@ def _locked(descriptor: int) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    with suppress(OSError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_UN)

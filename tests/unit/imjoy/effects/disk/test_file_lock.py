@@ -45,6 +45,25 @@ def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
     lock.release()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_has_the_file_open_too_keeps_no_lock_that_was_released(tmp_path: Path) -> None:
+    lock = take_lock(tmp_path / "lock")
+    assert lock is not None
+    ends, end = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(end)
+        os.read(ends, 1)
+        os._exit(0)
+    lock.release()
+    again = take_lock(tmp_path / "lock")
+    os.close(ends)
+    os.close(end)
+    os.waitpid(child, 0)
+    assert again is not None
+    again.release()
+
+
 def test_it_is_the_lock_that_engines_before_0_12_take(tmp_path: Path) -> None:
     with TheirLock(tmp_path / "lock"):
         assert take_lock(tmp_path / "lock") is None
