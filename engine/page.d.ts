@@ -446,6 +446,8 @@ declare global {
         doctor: [{ title: string }, boolean];
         "engine-log": [{ title: string }, boolean];
         token: [{ title: string }, boolean];
+        autostart: [{ title: string }, boolean];
+        upgrade: [{ title: string }, boolean];
     }
 
     interface FileQuestion {

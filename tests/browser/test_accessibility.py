@@ -37,8 +37,21 @@ FILL = """async () => {
     state.loadError = error;
 }"""
 
+NEWER = {
+    "available": True,
+    "version": "1",
+    "new_id": "version:2",
+    "source": "here",
+    "command": "imjoy upgrade",
+}
 # What each view of the engine's menu shows once it is filled.
-SHOWN = {"Doctor": "path --apply", "Engine log": "info", "Show the token": "programs as you"}
+SHOWN = {
+    "Doctor": "path --apply",
+    "Engine log": "info",
+    "Show the token": "programs as you",
+    "Start at login": "whenever I log in",
+    "Upgrade": "is there",
+}
 FOUND = {
     "ok": False,
     "checks": [
@@ -84,6 +97,8 @@ def test_the_page_before_it_is_connected(page: Any, engine: Engine, axe: str) ->
 def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:
     page = app.page
     page.route("**/api/v1/doctor", lambda route: route.fulfill(json=FOUND))
+    page.route("**/api/v1/autostart", lambda route: route.fulfill(json={"autostart": True}))
+    page.route("**/api/v1/upgrade", lambda route: route.fulfill(json=NEWER))
     assert violations(page, axe) == []
     page.get_by_role("button", name="Gallery").click()
     page.get_by_label("Search").wait_for()
@@ -111,7 +126,7 @@ def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:
     page.get_by_role("button", name="Connected").click()
     page.get_by_role("button", name="Forget the token").wait_for()
     assert violations(page, axe) == []
-    for item in ("Doctor", "Engine log", "Show the token"):
+    for item in SHOWN:
         page.get_by_role("button", name=item, exact=True).click()
         page.get_by_role("dialog", name=item).get_by_text(SHOWN[item]).first.wait_for()
         assert violations(page, axe) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,3 +100,58 @@ def test_the_engine_is_stopped_after_a_question(app: App) -> None:
     choose(app, "Stop the engine").get_by_role("button", name="Stop the engine").click()
     expect(app.page.get_by_role("alert")).to_contain_text("The engine does not answer.")
     assert app.engine.process.wait(30) == 0
+
+
+def test_the_engine_starts_at_login_where_the_switch_is_on(app: App) -> None:
+    asked: list[Any] = []
+
+    def autostart(route: Any) -> None:
+        if route.request.method == "PUT":
+            asked.append(route.request.post_data_json)
+        route.fulfill(json={"autostart": bool(asked)})
+
+    app.page.route("**/api/v1/autostart", autostart)
+    switch = choose(app, "Start at login").get_by_role("checkbox")
+    expect(switch).not_to_be_checked()
+    switch.click()
+    expect(switch).to_be_checked()
+    assert asked == [{"autostart": True}]
+
+
+def test_an_upgrade_is_offered_done_and_its_end_told(app: App) -> None:
+    found = {
+        "available": True,
+        "version": "0.12.0",
+        "new_id": "version:0.13.0",
+        "source": "here",
+        "command": "imjoy upgrade",
+    }
+    error = {"id": "upgrade.failed", "what": "It failed.", "why": "", "fix": ""}
+    outcomes: Iterator[Any] = iter([None, {"error": error}])
+
+    def answer(route: Any) -> None:
+        if route.request.method == "POST":
+            route.fulfill(json={"upgrading": True}, status=202)
+        else:
+            route.fulfill(json=found)
+
+    app.page.route("**/api/v1/upgrade", answer)
+    app.page.route("**/api/v1/upgrade/outcome", lambda route: route.fulfill(json={"outcome": next(outcomes)}))
+    dialog = choose(app, "Upgrade")
+    expect(dialog).to_contain_text("0.13.0")
+    dialog.get_by_role("button", name="Upgrade and restart").click()
+    expect(dialog.get_by_role("status")).to_contain_text("being made and tried")
+    expect(dialog.get_by_role("alert")).to_contain_text("It failed.")
+    outcomes = iter([{"action": "upgrade", "done": True}])
+    dialog.get_by_role("button", name="Close").click()
+    dialog = choose(app, "Upgrade")
+    dialog.get_by_role("button", name="Upgrade and restart").click()
+    expect(dialog).to_contain_text("The newer imjoy runs.")
+    expect(dialog.get_by_role("button", name="Load the page again")).to_be_visible()
+
+
+def test_where_another_tool_upgrades_imjoy_its_command_is_shown(app: App) -> None:
+    # This one runs from a checkout.
+    dialog = choose(app, "Upgrade")
+    expect(dialog.get_by_role("alert")).to_contain_text("git -C")
+    expect(dialog.get_by_role("button", name="Upgrade and restart")).to_have_count(0)

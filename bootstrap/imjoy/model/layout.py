@@ -67,6 +67,11 @@ class Layout:
         return self.private / "upgrade-check.json"
 
     @property
+    def upgrade_outcome_file(self) -> Path:
+        """What the last upgrade that the page asked for came to (JSON); empty while it is at work."""
+        return self.private / "upgrade-outcome.json"
+
+    @property
     def environments(self) -> Path:
         """Plugin environments, one folder each, named by what is in them."""
         return self.private / "environments"

@@ -16,6 +16,7 @@ _STATUS_BY_ID = {
     "files.expired": 410,
     "files.too-large": 413,
     "internal": 500,
+    "upkeep.no-answer": 500,
     "request.encoded": 415,
     "request.method": 405,
     "request.too-large": 413,
@@ -24,7 +25,7 @@ _STATUS_BY_ID = {
     "workspace.too-many": 409,
     "workspace.unknown": 404,
 }
-_STATUS_BY_FAMILY = {"auth": 403, "env": 422, "files": 400, "plugin": 422, "request": 400}
+_STATUS_BY_FAMILY = {"auth": 403, "env": 422, "files": 400, "plugin": 422, "request": 400, "upgrade": 409}
 _STATUS_BY_ENDING = {"not-found": 404, "outside": 403, "signature": 403}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 
 from imjoy.engines.running import engine_status, stop_engine
 from imjoy.model.layout import Layout
@@ -44,6 +46,32 @@ def test_an_engine_starts_again_at_its_port_with_its_token(start_engine: StartEn
         assert ask(engine, token=token)[0] == 200
     finally:
         stop_engine(layout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it would write this account's registry")
+def test_the_start_at_login_is_switched_on_and_off(start_engine: StartEngine, tmp_path: Path) -> None:
+    engine = start_engine(env={"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config")})
+    unit = tmp_path / ".config" / "systemd" / "user" / "imjoy.service"
+    for on in (True, False):
+        status, _, body = ask(engine, "/api/v1/autostart", "PUT", body=json.dumps({"autostart": on}).encode())
+        assert (status, json.loads(body)) == (200, {"autostart": on})
+        assert json.loads(ask(engine, "/api/v1/autostart")[2]) == {"autostart": on}
+        if sys.platform != "darwin":
+            assert unit.exists() is on
+    assert ask(engine, "/api/v1/autostart", "PUT", body=b'{"autostart": "yes"}')[0] == 400
+
+
+def test_where_another_tool_looks_after_imjoy_an_upgrade_says_what_to_type(engine: RunningEngine) -> None:
+    status, _, body = ask(engine, "/api/v1/upgrade")
+    error = json.loads(body)["error"]
+    assert (status, error["id"]) == (409, "upgrade.managed")
+    assert error["fix"].startswith("git -C ")
+    assert json.loads(ask(engine, "/api/v1/upgrade/outcome")[2]) == {"outcome": None}
+    assert ask(engine, "/api/v1/upgrade", "POST")[0] == 202
+    deadline = time.monotonic() + RESTART_SECONDS
+    while (outcome := json.loads(ask(engine, "/api/v1/upgrade/outcome")[2])["outcome"]) is None:
+        assert time.monotonic() < deadline
+    assert outcome["error"]["id"] == "upgrade.managed"
 
 
 def test_without_a_log_there_are_no_records(engine: RunningEngine) -> None:

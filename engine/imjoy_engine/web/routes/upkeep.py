@@ -1,4 +1,4 @@
-"""What the page's menu asks of the engine: to start again, its log, and an examination of its machine."""
+"""What the page's menu asks of the engine: to start again, now or at login, its log, an upgrade, an examination."""
 
 from __future__ import annotations
 
@@ -7,33 +7,42 @@ import contextlib
 import json
 import os
 from asyncio.subprocess import DEVNULL, PIPE
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from aiohttp import web
 
+from imjoy.effects.disk.files import ensure_private_folder
 from imjoy.effects.processes.process import module_command, spawn
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
+from imjoy.model.typed import typed_line
+from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import CONTEXT
 from imjoy_engine.workspace.logs import last_records
 
 LOG_RECORDS = 500
+ANSWER_SECONDS = 30.0
+UPGRADE_CHECK_SECONDS = 75.0  # it asks the network, a package index for at most a minute
 EXAMINATION_SECONDS = 90.0  # its own checks have 20 s each, most of them side by side
 
 
 async def restart(request: web.Request) -> web.Response:
     """Begin to stop, and to start again, by an `imjoy restart` that outlives us."""
-    argv = module_command("imjoy", ["restart", *_places(request.app[CONTEXT].settings.layout)])
-    try:
-        spawn(argv, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, environ=os.environ)
-    except OSError as error:
-        raise ImJoyError(
-            "engine.unstartable",
-            "The engine could not be started again.",
-            why=str(error),
-            fix="imjoy restart",
-        ) from error
+    _begin(
+        ["restart", *_places(request.app[CONTEXT].settings.layout)], "The engine could not be started again."
+    )
     return web.json_response({"restarting": True}, status=202)
+
+
+def _begin(words: list[str], what: str, output: int | IO[bytes] = DEVNULL) -> None:
+    """Start an `imjoy` command that outlives us. Raises ImJoyError ``engine.unstartable``, which says ``what``."""
+    try:
+        spawn(
+            module_command("imjoy", words), stdin=DEVNULL, stdout=output, stderr=DEVNULL, environ=os.environ
+        )
+    except OSError as error:
+        raise ImJoyError("engine.unstartable", what, why=str(error), fix=f"imjoy {words[0]}") from error
 
 
 def _places(layout: Layout) -> list[str]:
@@ -74,22 +83,87 @@ async def examine(request: web.Request) -> web.Response:
 
 
 async def _examine(layout: Layout, *, offline: bool) -> dict[str, Any]:
-    words = ["doctor", "--json", *(["--offline"] if offline else []), *_places(layout)]
-    argv = module_command("imjoy", words)
-    process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
-    why = "What it printed is no examination."
+    words = ["doctor", *(["--offline"] if offline else [])]
+    # Whatever it found, and exits with, is an answer.
+    found = await _told(layout, words, EXAMINATION_SECONDS)
+    if "checks" in found:
+        return found
+    why = found.get("why", "What it printed is no examination.")
+    raise ImJoyError("doctor.no-answer", "The doctor did not answer.", why=why, fix="imjoy doctor")
+
+
+async def show_autostart(request: web.Request) -> web.Response:
+    """Tell whether the engine starts at login."""
+    told = await _answer(request, ["desktop"])
+    return web.json_response({"autostart": bool(told.get("autostart"))})
+
+
+async def set_autostart(request: web.Request) -> web.Response:
+    """Have the engine start at login, or not, as `imjoy desktop autostart` does."""
+    on = (await read_object(request)).get("autostart")
+    if not isinstance(on, bool):
+        raise ImJoyError("request.invalid", "`autostart` is true or false.")
+    await _answer(request, ["desktop", "autostart", "on" if on else "off"])
+    return await show_autostart(request)
+
+
+async def find_upgrade(request: web.Request) -> web.Response:
+    """Tell whether a newer imjoy is there, as `imjoy upgrade --check` does."""
+    return web.json_response(await _answer(request, ["upgrade", "--check"], UPGRADE_CHECK_SECONDS))
+
+
+async def upgrade(request: web.Request) -> web.Response:
+    """Begin to bring imjoy up to date, by an `imjoy upgrade` that outlives us: it stops us, and starts the new one."""
+    layout = request.app[CONTEXT].settings.layout
+    ensure_private_folder(layout.upgrade_outcome_file.parent)
+    with layout.upgrade_outcome_file.open("wb") as outcome:
+        words = ["upgrade", "--yes", "--json", "--workspace", str(layout.workspace)]
+        _begin(words, "The upgrade could not be started.", outcome)
+    return web.json_response({"upgrading": True}, status=202)
+
+
+async def show_upgrade(request: web.Request) -> web.Response:
+    """Tell what the last upgrade from the page came to; null while it is at work, or was killed."""
+    outcome = await asyncio.to_thread(_document, request.app[CONTEXT].settings.layout.upgrade_outcome_file)
+    return web.json_response({"outcome": outcome})
+
+
+def _document(file: Path) -> dict[str, Any] | None:
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), EXAMINATION_SECONDS)
-        # Whatever it found, and exits with, is an answer.
+        loaded = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+async def _answer(request: web.Request, words: list[str], seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+    """Return what an `imjoy` command tells. Raises as it fails, and ImJoyError ``upkeep.no-answer``."""
+    told = await _told(request.app[CONTEXT].settings.layout, words, seconds)
+    error = told.get("error")
+    if isinstance(error, dict):
+        raise ImJoyError.from_json(error)
+    if "why" in told and len(told) == 1:
+        line = typed_line(["imjoy", *words])
+        raise ImJoyError("upkeep.no-answer", f"`{line}` did not answer.", why=told["why"], fix=line)
+    return told
+
+
+async def _told(layout: Layout, words: list[str], seconds: float) -> dict[str, Any]:
+    """Return the document that an `imjoy` command prints, or ``{"why"}`` where there is none."""
+    places = ["--workspace", str(layout.workspace)] if words[0] == "upgrade" else _places(layout)
+    argv = module_command("imjoy", [*words, "--json", *places])
+    process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), seconds)
         with contextlib.suppress(ValueError):
-            examination = json.loads(said)
-            if isinstance(examination, dict) and "checks" in examination:
-                return examination
+            document = json.loads(said)
+            if isinstance(document, dict):
+                return document
     except asyncio.TimeoutError:
-        why = f"It took more than {EXAMINATION_SECONDS:.0f} s."
+        return {"why": f"It took more than {seconds:.0f} s."}
     finally:
         with contextlib.suppress(ProcessLookupError):
             if process.returncode is None:
                 process.kill()
         await process.wait()
-    raise ImJoyError("doctor.no-answer", "The doctor did not answer.", why=why, fix="imjoy doctor")
+    return {"why": "What it printed is no answer."}

@@ -8,6 +8,8 @@ const REQUEST_MILLISECONDS = 20000;
 const EXAMINATION_MILLISECONDS = 120000;
 /** The engine gives up first. */
 const FETCH_MILLISECONDS = 60000;
+/** Another program is asked, and asks the network. */
+const UPKEEP_MILLISECONDS = 90000;
 const RETRY_MILLISECONDS = [250, 500, 1000, 2000, 5000];
 /** With which the engine closes a socket whose token is good no more. */
 export const TOKEN_REPLACED = 4401;
@@ -122,6 +124,30 @@ export class EngineClient {
 
   stopEngine() {
     return this.json("POST", "/api/v1/stop");
+  }
+
+  /** Whether the engine starts at login. @returns {Promise<{autostart: boolean}>} */
+  autostart() {
+    return this.json("GET", "/api/v1/autostart", undefined, UPKEEP_MILLISECONDS);
+  }
+
+  /** @param {boolean} autostart @returns {Promise<{autostart: boolean}>} */
+  setAutostart(autostart) {
+    return this.json("PUT", "/api/v1/autostart", { autostart }, UPKEEP_MILLISECONDS);
+  }
+
+  /** Whether a newer imjoy is there. @returns {Promise<{available: boolean | null, version: string, new_id: string, source: string, command: string}>} */
+  findUpgrade() {
+    return this.json("GET", "/api/v1/upgrade", undefined, UPKEEP_MILLISECONDS);
+  }
+
+  beginUpgrade() {
+    return this.json("POST", "/api/v1/upgrade");
+  }
+
+  /** What the last upgrade came to; null while it is at work. @returns {Promise<{outcome: any}>} */
+  upgradeOutcome() {
+    return this.json("GET", "/api/v1/upgrade/outcome");
   }
 
   restartEngine() {

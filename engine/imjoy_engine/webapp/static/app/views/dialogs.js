@@ -5,7 +5,7 @@ import { state } from "../state.js";
 import { AboutView } from "./plugins/about.js";
 import { FilesView } from "./files.js";
 import { GalleryView } from "./plugins/gallery.js";
-import { DoctorView, EngineLogView, TokenView } from "./upkeep.js";
+import { AutostartView, DoctorView, EngineLogView, TokenView, UpgradeView } from "./upkeep.js";
 
 /** @typedef {import("../plugins/fields.js").Field} Field */
 
@@ -71,6 +71,8 @@ const VIEWS = {
   doctor: DoctorView,
   "engine-log": EngineLogView,
   token: TokenView,
+  autostart: AutostartView,
+  upgrade: UpgradeView,
 };
 
 const DialogView = Vue.defineComponent({

@@ -47,7 +47,7 @@ export const EngineView = Vue.defineComponent({
       this.open = !this.open;
       if (this.open) core.engine?.heartbeat();
     },
-    /** @param {"doctor" | "engine-log" | "token"} kind @param {string} title */
+    /** @param {"doctor" | "engine-log" | "token" | "autostart" | "upgrade"} kind @param {string} title */
     show(kind, title) {
       this.open = false;
       ask(kind, { title });
@@ -134,6 +134,8 @@ export const EngineView = Vue.defineComponent({
           <button type="button" @click="show('doctor', 'Doctor')">Doctor</button>
           <button type="button" @click="show('engine-log', 'Engine log')">Engine log</button>
           <button type="button" @click="show('token', 'Show the token')">Show the token</button>
+          <button type="button" @click="show('autostart', 'Start at login')">Start at login</button>
+          <button type="button" @click="show('upgrade', 'Upgrade')">Upgrade</button>
           <button type="button" @click="restartEngine">Restart the engine</button>
           <button type="button" @click="stopEngine">Stop the engine</button>
         </div>

@@ -1,4 +1,4 @@
-// What the engine's menu opens: what the doctor finds, the engine's log, the connection token.
+// What the engine's menu opens: what the doctor finds, the log, the token, the start at login, an upgrade.
 
 import { core, ownLink } from "../core.js";
 import { asTyped } from "../commands.js";
@@ -136,6 +136,140 @@ export const TokenView = Vue.defineComponent({
       <p role="status">{{ copied ? "Copied." : "" }}</p>
       <div class="actions">
         <button type="button" @click="copy">Copy</button>
+        <button type="button" class="primary" autofocus @click="$emit('dismiss')">Close</button>
+      </div>
+    </div>
+  `,
+});
+
+export const AutostartView = Vue.defineComponent({
+  components: { ProblemView },
+  emits: ["dismiss"],
+  /** @returns {{on: boolean | null, error: Problem | null}} */
+  data: () => ({ on: null, error: null }),
+  methods: {
+    /** @param {() => Promise<{autostart: boolean}>} question */
+    async ask(question) {
+      const before = this.on;
+      Object.assign(this, { on: null, error: null });
+      try {
+        this.on = (await question()).autostart;
+      } catch (error) {
+        this.on = before;
+        this.error = readable(error, "The start at login could not be changed.");
+      }
+    },
+    /** @param {Event} event */
+    change(event) {
+      const { checked } = /** @type {HTMLInputElement} */ (event.target);
+      return this.ask(() => ownLink().setAutostart(checked));
+    },
+  },
+  mounted() {
+    this.ask(() => ownLink().autostart());
+  },
+  template: `
+    <div class="upkeep">
+      <h2>Start at login</h2>
+      <ProblemView v-if="error" :error="error" />
+      <p v-if="on === null && !error" class="quiet" role="status">Asking the engine's machine…</p>
+      <div class="choice" v-if="on !== null">
+        <input type="checkbox" id="autostart" :checked="on" @change="change" />
+        <label for="autostart">Start the engine whenever I log in to its machine</label>
+      </div>
+      <p class="quiet">It starts in the background. <code>imjoy uninstall</code> takes this away, too.</p>
+      <div class="actions">
+        <button type="button" class="primary" autofocus @click="$emit('dismiss')">Close</button>
+      </div>
+    </div>
+  `,
+});
+
+const LOOK_MILLISECONDS = 2000;
+/** As much of a commit's hash as a person reads. */
+const SHORT = 12;
+
+/** @typedef {Awaited<ReturnType<import("../../engine/client.js").EngineClient["findUpgrade"]>>} Available */
+/** @typedef {"looking" | "found" | "working" | "done" | "failed" | "left"} Phase */
+
+export const UpgradeView = Vue.defineComponent({
+  components: { ProblemView, SentenceView },
+  emits: ["dismiss"],
+  /** @returns {{phase: Phase, found: Available | null, error: Problem | null, timer: ReturnType<typeof setTimeout> | undefined}} */
+  data: () => ({ phase: "looking", found: null, error: null, timer: undefined }),
+  computed: {
+    /** What it is known by, behind what kind of name that is; what is not told is known once it was fetched. */
+    newer() {
+      return this.found?.available ? this.found.new_id.split(":").slice(-1)[0].slice(0, SHORT) : "maybe a newer one";
+    },
+    /** Elsewhere another tool does it, by the command that is shown. */
+    isOurs() {
+      return Boolean(this.found?.command.startsWith("imjoy upgrade"));
+    },
+  },
+  methods: {
+    async look() {
+      try {
+        this.found = Vue.markRaw(await ownLink().findUpgrade());
+        this.phase = "found";
+      } catch (error) {
+        this.fail(error);
+      }
+    },
+    async begin() {
+      this.phase = "working";
+      try {
+        await ownLink().beginUpgrade();
+        this.follow();
+      } catch (error) {
+        this.fail(error);
+      }
+    },
+    /** The engine goes in the middle of it, and the new one answers. */
+    follow() {
+      this.timer = setTimeout(async () => {
+        // While it restarts there is no answer.
+        const { outcome } = (await core.link?.upgradeOutcome().catch(() => null)) || { outcome: null };
+        if (outcome?.error) this.fail(outcome.error);
+        else if (outcome) this.phase = "done";
+        else if (this.phase === "working") this.follow();
+      }, LOOK_MILLISECONDS);
+    },
+    /** @param {unknown} error */
+    fail(error) {
+      this.phase = "failed";
+      this.error = readable(error, "imjoy could not be upgraded.");
+    },
+    reload: () => location.reload(),
+  },
+  mounted() {
+    this.look();
+  },
+  beforeUnmount() {
+    this.phase = "left";
+    clearTimeout(this.timer);
+  },
+  template: `
+    <div class="upkeep">
+      <h2>Upgrade</h2>
+      <ProblemView v-if="error" :error="error" />
+      <p v-if="phase === 'looking'" class="quiet" role="status">Asking where imjoy came from…</p>
+      <template v-if="phase === 'found'">
+        <p role="status" v-if="found.available === false">imjoy {{ found.version }} is the newest.</p>
+        <template v-else>
+          <p role="status">imjoy {{ found.version }} is here, and {{ newer }} is there
+            <span class="quiet">({{ found.source }})</span></p>
+          <p v-if="isOurs">The newer one is made and tried beside the old one, then takes its place; where anything is wrong,
+            the old one stays. The engine restarts, and its plugins with it.</p>
+          <p v-else>Another tool looks after this imjoy. Type: <SentenceView :text="'\x60' + found.command + '\x60'" /></p>
+        </template>
+      </template>
+      <p v-if="phase === 'working'" role="status">The newer imjoy is being made and tried. That takes minutes; then the engine
+        restarts, and this page comes back.</p>
+      <p v-if="phase === 'done'" role="status">The newer imjoy runs. Load this page again to have the newer page, too.</p>
+      <div class="actions">
+        <button type="button" v-if="phase === 'found' && found.available !== false && isOurs" @click="begin">Upgrade and restart</button>
+        <button type="button" v-if="phase === 'done'" @click="reload">Load the page again</button>
         <button type="button" class="primary" autofocus @click="$emit('dismiss')">Close</button>
       </div>
     </div>
