@@ -101,7 +101,7 @@ FUZZ := $(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=600
 FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/test_wire.py web/test_relay.py plugin_files)
 
 fuzz: $(READY)
-	$(FUZZ) -m hypothesis --numprocesses auto --dist worksteal $(FUZZED)
+	$(FUZZ) -m hypothesis --numprocesses logical --dist worksteal $(FUZZED)
 	$(FUZZ) tests/integration/engine/test_description.py
 
 # Every way in which an upgrade can go, some hundred of them, each on a machine of its own; writes the table of the page.

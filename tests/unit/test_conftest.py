@@ -1,0 +1,42 @@
+"""How many processes the tests run in."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("asked", "processors", "cores", "expected"),
+    [
+        ("auto", 64, 32, 48),
+        ("auto", 2, 32, 3),
+        ("auto", 1, None, 2),
+        ("logical", 64, 32, 64),
+        ("logical", 2, 32, 2),
+    ],
+)
+def test_as_many_processes_as_this_one_has_processors_for(
+    asked: str,
+    processors: int,
+    cores: int | None,
+    expected: int,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)), raising=False)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 64 if logical else cores)
+    config = SimpleNamespace(option=SimpleNamespace(numprocesses=asked))
+    assert request.config.hook.pytest_xdist_auto_num_workers(config=config) == expected
+
+
+def test_the_processes_that_somebody_asks_for(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
+    config = SimpleNamespace(option=SimpleNamespace(numprocesses="auto"))
+    assert request.config.hook.pytest_xdist_auto_num_workers(config=config) == 7
