@@ -42,11 +42,13 @@ EXIT_INTERRUPTED=130
 HAND_OVER='
 import shutil, signal, sys
 _, folder, place, *words = sys.argv
+# What is ignored already stays so: that is how nohup works.
 signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+signals = [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 sys.path.insert(0, place)
 sys.argv[0] = "imjoy"
 try:
-    for each in signals[1:]:
+    for each in signals:
         signal.signal(each, signal.default_int_handler)
     from imjoy.provision.main import main
     code = main(words)

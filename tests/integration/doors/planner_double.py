@@ -12,13 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main(words: list[str]) -> int:
     """Tell what came, and end."""
     wish = os.environ.get("DOUBLE", "0")
     came: list[int] = []
+    ignored = [each.name for each in SIGNALS if signal.getsignal(each) is signal.SIG_IGN]
     if wish == "undo":
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for each in SIGNALS:
             signal.signal(each, lambda number, frame: came.append(number))
     handed = {name: value for name, value in os.environ.items() if name.startswith("IMJOY_DOOR")}
     python = handed.get("IMJOY_DOOR_PYTHON")
@@ -32,6 +35,7 @@ def main(words: list[str]) -> int:
         "place": sys.path[0],
         "python": sys.executable,
         "isolated": bool(sys.flags.isolated and sys.dont_write_bytecode),
+        "ignored": ignored,
         "input": "terminal" if os.isatty(0) else sys.stdin.read(),
     }
     sys.stdout.write(json.dumps(told) + "\n")

@@ -500,6 +500,12 @@ def test_stopped_while_the_planner_runs_it_undoes(
     assert machine.left() == []
 
 
+def test_signals_that_are_ignored_stay_so_as_under_nohup(machine: Machine, checkout: Path) -> None:
+    machine.python()
+    line = f"trap '' INT TERM HUP; exec {BASH} {shlex.quote(str(checkout / 'install.sh'))}"
+    assert told(machine.run(BASH, "-c", line))["ignored"] == ["SIGINT", "SIGTERM", "SIGHUP"]
+
+
 def test_killed_it_leaves_a_folder_that_the_next_run_knows(
     machine: Machine, checkout: Path, script: Path, server: Mirror, python_archive: Archive
 ) -> None:
