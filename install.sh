@@ -48,16 +48,19 @@ signals = [each for each in signals if signal.getsignal(each) is not signal.SIG_
 sys.path.insert(0, place)
 sys.argv[0] = "imjoy"
 try:
-    for each in signals:
-        signal.signal(each, signal.default_int_handler)
-    from imjoy.provision.main import main
-    code = main(words)
+    try:
+        for each in signals:
+            signal.signal(each, signal.default_int_handler)
+        from imjoy.provision.main import main
+        code = main(words)
+    finally:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
 except KeyboardInterrupt:
     code = 130
-for each in signals:
-    signal.signal(each, signal.SIG_IGN)
-if folder:
-    shutil.rmtree(folder, ignore_errors=True)
+finally:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 sys.exit(code)
 '
 

@@ -506,6 +506,36 @@ def test_signals_that_are_ignored_stay_so_as_under_nohup(machine: Machine, check
     assert told(machine.run(BASH, "-c", line))["ignored"] == ["SIGINT", "SIGTERM", "SIGHUP"]
 
 
+@pytest.mark.parametrize(
+    ("code", "planner"),
+    [
+        (1, "import nowhere_there"),
+        (5, "raise SystemExit(5)"),
+        (130, "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)"),
+        # Ctrl-C between the planner's end and that of its door.
+        (
+            130,
+            "import signal\ndef late(*_): raise KeyboardInterrupt\n"
+            "def main(words):\n    signal.signal = late\n    return 0",
+        ),
+    ],
+    ids=["a module that is not there", "SystemExit", "a signal", "a signal at the end"],
+)
+def test_however_the_planner_ends_nothing_is_left(
+    code: int,
+    planner: str,
+    machine: Machine,
+    checkout: Path,
+    script: Path,
+    server: Mirror,
+    python_archive: Archive,
+) -> None:
+    bring(machine, server, "ok", python_archive)
+    (checkout / "bootstrap" / "imjoy" / "provision" / "main.py").write_text(planner + "\n")
+    assert machine.run(BASH, script, "--quiet", "--from", checkout).returncode == code
+    assert machine.left() == []
+
+
 def test_killed_it_leaves_a_folder_that_the_next_run_knows(
     machine: Machine, checkout: Path, script: Path, server: Mirror, python_archive: Archive
 ) -> None:
