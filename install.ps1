@@ -408,7 +408,7 @@ function Invoke-Planner {
     $file = Join-Path $Door.Folder 'arguments'
     [IO.File]::WriteAllText($file, ($Door.Words -join "`n"))
     $env:IMJOY_DOOR_ARGUMENTS = $file
-    if ($Door.Notices.Count -gt 0) { $env:IMJOY_DOOR_NOTICES = $Door.Notices -join "`n" }
+    if ($Door.Notices.Count -gt 0) { $env:IMJOY_DOOR_NOTICE_LINES = $Door.Notices -join "`n" }
     $python, $first = $Door.Python
     $first = @($first | Where-Object { $_ })
     & $python @first -I -B -c $HandOver $Door.Place install
@@ -472,7 +472,7 @@ function Invoke-Main {
     }
     $set = @{ PYTHON_MANAGER_AUTOMATIC_INSTALL = '0'; PYLAUNCHER_ALLOW_INSTALL = $null; GIT_TERMINAL_PROMPT = '0' }
     $kept = @{}
-    foreach ($name in 'ARGUMENTS', 'NOTICES', 'FOLDER', 'PYTHON', 'UNREACHABLE', 'NONINTERACTIVE', 'SHELL') { $set["IMJOY_DOOR_$name"] = $null }
+    foreach ($name in 'ARGUMENTS', 'NOTICE_LINES', 'FOLDER', 'PYTHON', 'UNREACHABLE', 'NONINTERACTIVE', 'SHELL') { $set["IMJOY_DOOR_$name"] = $null }
     # An old Python's imjoy has unpacked its own, and this script with it.
     $Handed = $env:IMJOY_DOOR -eq 'python'
     foreach ($name in 'SOURCE', 'ARCHIVE') { if (-not $Handed) { $set["IMJOY_DOOR_$name"] = $null } }

@@ -560,7 +560,7 @@ clone() {
 hand_over() {
   local IFS=$'\n'
   [ -z "$FOLDER" ] || export IMJOY_DOOR_FOLDER=${IMJOY_DOOR_FOLDER:-$FOLDER}
-  [ ${#NOTICES[@]} -eq 0 ] || export IMJOY_DOOR_NOTICES="${NOTICES[*]}"
+  [ ${#NOTICES[@]} -eq 0 ] || export IMJOY_DOOR_NOTICE_LINES="${NOTICES[*]}"
   # The process that the line was typed in; the planner asks which shell it is.
   export IMJOY_DOOR_SHELL=$PPID
   # What follows in the pipe that this script came through is no answer to a question.

@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     told = {
         "verb": words,
         "typed": typed,
-        "notices": handed.get("IMJOY_DOOR_NOTICES", "").splitlines(),
+        "notices": handed.get("IMJOY_DOOR_NOTICE_LINES", "").splitlines(),
         "handed": handed,
         "inside": sorted(each.name for each in Path(handed["IMJOY_DOOR_FOLDER"]).iterdir()),
         "place": sys.path[0],

@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
     told = {
         "words": words,
         "handed": handed,
-        "notices": handed.get("IMJOY_DOOR_NOTICES", "").splitlines(),
+        "notices": handed.get("IMJOY_DOOR_NOTICE_LINES", "").splitlines(),
         "whole_python": bool(python and (Path(python) / "bin" / "python3").exists()),
         "shell": shell.read_text().strip() if shell.exists() else "",
         "place": sys.path[0],

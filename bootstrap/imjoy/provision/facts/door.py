@@ -20,7 +20,7 @@ VARIABLES = (
     "IMJOY_DOOR_ARCHIVE",
     "IMJOY_DOOR_UNREACHABLE",
     "IMJOY_DOOR_SHELL",
-    "IMJOY_DOOR_NOTICES",
+    "IMJOY_DOOR_NOTICE_LINES",
     NOBODY_VARIABLE,
     ARGUMENTS_VARIABLE,
 )
@@ -72,7 +72,7 @@ def find_door(environ: Mapping[str, str]) -> Door:
         archive=path("IMJOY_DOOR_ARCHIVE"),
         unreachable=environ.get("IMJOY_DOOR_UNREACHABLE", ""),
         shell=environ.get("IMJOY_DOOR_SHELL", ""),
-        notices=tuple(filter(None, environ.get("IMJOY_DOOR_NOTICES", "").splitlines())),
+        notices=tuple(filter(None, environ.get("IMJOY_DOOR_NOTICE_LINES", "").splitlines())),
     )
 
 
