@@ -559,7 +559,8 @@ clone() {
 # hand_over OPTIONS...: the planner takes our place.
 hand_over() {
   local IFS=$'\n'
-  [ -z "$FOLDER" ] || export IMJOY_DOOR_FOLDER=${IMJOY_DOOR_FOLDER:-$FOLDER}
+  # That of an old Python goes with all that is in it, and ours may lie elsewhere.
+  case $FOLDER in "" | "${IMJOY_DOOR_FOLDER:-.}"/*) ;; *) export IMJOY_DOOR_FOLDER=$FOLDER ;; esac
   [ ${#NOTICES[@]} -eq 0 ] || export IMJOY_DOOR_NOTICE_LINES="${NOTICES[*]}"
   # The process that the line was typed in; the planner asks which shell it is.
   export IMJOY_DOOR_SHELL=$PPID

@@ -90,6 +90,26 @@ def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_
     assert list(unpacked.iterdir()) == []
 
 
+def test_where_that_folder_cannot_be_used_the_one_that_was_fetched_into_is_handed_over(
+    machine: Machine, checkout: Path, script: Path, server: Mirror, python_archive: Archive
+) -> None:
+    """It is what a planner that becomes `imjoy start` removes; the old Python removes its own at the end."""
+    unpacked = machine.temporary / "of an old Python"
+    unpacked.mkdir()
+    machine.variables |= {"IMJOY_DOOR": "python", "IMJOY_DOOR_FOLDER": str(unpacked)}
+    mktemp = shutil.which("mktemp")
+    machine.has(
+        "mktemp",
+        f'for last; do :; done; case $last in */of\\ an\\ old*) exit 1 ;; esac; exec {mktemp} "$@"',
+    )
+    bring(machine, server, "ok", python_archive)
+    handed = told(machine.run(BASH, script, "--from", checkout))["handed"]
+    folder = Path(handed["IMJOY_DOOR_FOLDER"])
+    assert folder == Path(handed["IMJOY_DOOR_PYTHON"]).parent
+    assert unpacked not in folder.parents
+    assert not folder.exists() and unpacked.exists()
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish", "bash"])
 def test_it_comes_through_the_pipe_of_any_shell_and_says_which(
     shell: str, machine: Machine, checkout: Path
