@@ -97,7 +97,7 @@ def import_map() -> dict[str, dict[str, str]]:
 def library_files(root: Path) -> dict[str, Path]:
     """Return the fetched files by their name (``imjoy-core.min.js``); a file that is not there is left out.
 
-    The names are distinct. Nothing is hashed here: :func:`ensure_webapp` did that when the engine started.
+    The names are distinct. Nothing is hashed here: :func:`ensure_webapp` did that when they were fetched.
     """
     found = {
         file.name: package.folder(root) / file.path for package in pinned_packages() for file in package.files
@@ -276,6 +276,9 @@ def _write(target: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+            # A start looks at size and time only: after a power loss both could be right, and zeros in the file.
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import shutil
 import ssl
 import tarfile
@@ -115,6 +116,20 @@ def test_a_package_comes_from_the_registry_that_npm_is_set_to(
     text, done, total = reports[-1]
     assert "@scope/answer 1.2.3" in text
     assert done == total > 0
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    package: Package, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, "answer.js" in library_files(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    mirror.publish(package.name, package.version, tarball(CONTENT))
+    ensure_webapp(tmp_path, Reports(), environ={"npm_config_registry": mirror.url}, cdn=NOBODY)
+    assert synced == [(len(CONTENT), False)]
 
 
 def test_what_is_there_is_not_asked_for_again(package: Package, mirror: Mirror, tmp_path: Path) -> None:
