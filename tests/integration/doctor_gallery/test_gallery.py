@@ -218,7 +218,9 @@ def test_a_damaged_app_is_fetched_again_while_an_engine_runs(healthy: InstalledM
         pytest.skip("the app's packages cannot be reached")
     healthy.imjoy("start", "--detach", "--port", "0")
     damaged = next((healthy.private / "webapp").rglob("imjoy-core*.js"))
-    damaged.write_text("// shorter\n")
+    before = damaged.stat()
+    damaged.write_bytes(bytes(before.st_size))
+    os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert findings(healthy.doctor()) == {"webapp.cache"}
     repaired = healthy.doctor("--fix", "--yes")
     assert [(each["id"], each["error"]) for each in repaired["fixes"]] == [("webapp.cache", "")]

@@ -10,7 +10,6 @@ from imjoy.doctor.webapp import look_at_files
 def look(machine: Machine) -> Finding:
     """Compare every file with its pinned hash."""
     state = look_at_files(machine.layout.webapp)
-    command = "imjoy start --serve"
     if not state.present:
         return skip("not fetched; `imjoy start --serve` does that once")
     fix = Fix("fetch the app's files again", lambda: fetch_app(machine))
@@ -18,14 +17,14 @@ def look(machine: Machine) -> Finding:
         return fail(
             "Files of the app are damaged.",
             f"{state.damaged[0]} does not match its checksum.",
-            command,
+            "imjoy doctor --fix --only webapp.cache",
             fix,
         )
     if state.missing:
         return warn(
             "The app is not here as a whole, or in an older version.",
             f"Of its files {len(state.missing)} cannot be found, {state.missing[0]} for one. A network brings them.",
-            command,
+            "imjoy start --serve",
             fix,
         )
     return ok("the app can be served without a network")
@@ -39,5 +38,6 @@ CHECK = Check(
 Cause: the files of the app in `<workspace>/.imjoy/webapp` were changed, are incomplete, or belong to an older imjoy.
 The app then does not open without a network.
 
-Cure: `imjoy start --serve` with a network fetches what is missing or damaged, checked by hash; so does `--fix`.""",
+Cure: with a network, `imjoy start --serve` fetches what is missing, and `--fix` also what is damaged: it alone hashes
+every file, where a start trusts one that has the size and time that it had when it was verified.""",
 )
