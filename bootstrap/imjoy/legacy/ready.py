@@ -166,10 +166,13 @@ def _noted_by_pip(package):
 def _path_of(url):
     # type: (str) -> str
     try:
+        from urllib.parse import urlsplit
         from urllib.request import url2pathname
     except ImportError:
         from urllib import url2pathname  # type: ignore[attr-defined,no-redef]
-    return str(url2pathname(url[len("file://") :]))
+
+        from urlparse import urlsplit  # type: ignore[import-not-found,no-redef]
+    return str(url2pathname(urlsplit(url).path))
 
 
 def _spelt(name):

@@ -129,10 +129,11 @@ def test_an_imjoy_from_git_installs_the_sources_of_its_commit_and_an_upgrade_fol
         assert archive.comment == b""
 
 
+@pytest.mark.parametrize("before", ["file://", "file:", "file://localhost"])
 def test_an_imjoy_from_a_folder_installs_the_sources_of_then_and_an_upgrade_follows_the_folder(
-    tmp_path: Path,
+    before: str, tmp_path: Path
 ) -> None:
-    found = find_running(installed(tmp_path, url="file:///home/ada/my%20imjoy", dir_info={}))
+    found = find_running(installed(tmp_path, url=f"{before}/home/ada/my%20imjoy", dir_info={}))
     assert found.place == "/home/ada/my imjoy"
     assert found.id == f"sources:{hashlib.sha256(Path(found.packed).read_bytes()).hexdigest()}"
 
