@@ -14,6 +14,7 @@ const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
 const RESOURCES = ofHome("imjoy.resources");
 const WORKSPACE = ofHome("imjoy.workspace");
+const HANDED_OVER = ofHome("imjoy.handed-over");
 const FILES = ofHome("imjoy.files");
 const GRANTS = ofHome("imjoy.permissions");
 
@@ -47,13 +48,19 @@ export const wantedWorkspace = () =>
 
 /** @param {string} name */
 export function rememberWorkspace(name) {
+  const isFirst = localStorage.getItem(WORKSPACE) === null && localStorage.getItem(HANDED_OVER) === null;
+  if (isFirst) localStorage.setItem(HANDED_OVER, "{}");
   localStorage.setItem(WORKSPACE, name);
 }
 
-const HANDED_OVER = ofHome("imjoy.handed-over");
-
-/** Whether a plugin that this browser kept before engines did was given to the engine. @param {string} plugin */
-export const wasHandedOver = (plugin) => keptFor(HANDED_OVER, plugin) !== null;
+/**
+ * Whether a plugin that this browser kept before engines did was given to the engine. Asked once a workspace is remembered:
+ * the first version that did remember one gave all of them, and left no note of it.
+ *
+ * @param {string} plugin
+ */
+export const wasHandedOver = (plugin) =>
+  localStorage.getItem(HANDED_OVER) === null || keptFor(HANDED_OVER, plugin) !== null;
 
 /** @param {string} plugin */
 export const rememberHandedOver = (plugin) => keepFor(HANDED_OVER, plugin, true);

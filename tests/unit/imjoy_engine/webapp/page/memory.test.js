@@ -10,7 +10,8 @@ globalThis.localStorage = {
   setItem: (key, value) => kept.set(key, value),
   removeItem: (key) => kept.delete(key),
 };
-const { fileOf, forgetFiles, moveFiles, rememberFile } = await import(`${process.env.STATIC}/app/memory.js`);
+const { fileOf, forgetFiles, moveFiles, rememberFile, rememberHandedOver, rememberWorkspace, wasHandedOver } =
+  await import(`${process.env.STATIC}/app/memory.js`);
 
 const file = { path: "Foo.imjoy.html", isWatched: true };
 
@@ -29,4 +30,21 @@ test("the files of a workspace go with its new name, and in the place of those o
   assert.deepEqual([fileOf("first", "Foo"), fileOf("second", "Foo"), fileOf("second", "Bar")], [null, file, null]);
   forgetFiles("second");
   assert.equal(fileOf("second", "Foo"), null);
+});
+
+test("a plugin is handed over once, also where that was interrupted", () => {
+  kept.clear();
+  rememberWorkspace("cells");
+  rememberWorkspace("default");
+  assert.deepEqual([wasHandedOver("Foo"), wasHandedOver("Bar")], [false, false]);
+  rememberHandedOver("Foo");
+  rememberWorkspace("default");
+  assert.deepEqual([wasHandedOver("Foo"), wasHandedOver("Bar")], [true, false]);
+});
+
+test("what a version without notes handed over, and a person has removed since, is not handed over again", () => {
+  kept.clear();
+  kept.set("imjoy.workspace", "default");
+  rememberWorkspace("default");
+  assert.equal(wasHandedOver("Foo"), true);
 });
