@@ -153,8 +153,9 @@ def test_where_a_link_of_html_leads_is_shown_and_opens_a_tab_of_nobody_s(
     axe: str,  # noqa: F811
 ) -> None:
     links = f"<a href='{stranger.url}/paper'>paper</a> <a href='#end'>end</a> <a href='javascript:1'>none</a>"
+    swaps = f"<script>onblur = () => parent.postMessage({{ link: '{stranger.url}/other' }}, '*')</script>"
     app.page.evaluate(
-        SHOW, f"<!doctype html><p>{links}</p><div style='height: 3000px'></div><p id=end>The end</p>"
+        SHOW, f"<!doctype html><p>{links}</p><div style='height: 3000px'></div><p id=end>The end</p>{swaps}"
     )
     frame(app).get_by_role("link", name="none").click()
     frame(app).get_by_role("link", name="end").click()
@@ -165,8 +166,16 @@ def test_where_a_link_of_html_leads_is_shown_and_opens_a_tab_of_nobody_s(
     expect(link).to_have_text(f"{stranger.url}/paper")
     assert stranger.heard == []
     assert violations(app.page, axe) == []
+    app.page.evaluate(
+        """() => {
+            window.swap = new Promise((done) => addEventListener("message", ({ data }) => data.link && done()));
+        }"""
+    )
+    link.hover()
+    app.page.mouse.down()
+    app.page.evaluate("() => window.swap")
     with app.page.context.expect_page() as opened:
-        link.click()
+        app.page.mouse.up()
     opened.value.wait_for_load_state()
     assert opened.value.evaluate("() => [opener, document.referrer]") == [None, ""]
     assert "GET /paper HTTP/1.1" in stranger.heard

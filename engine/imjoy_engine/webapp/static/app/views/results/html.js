@@ -39,7 +39,9 @@ export const HtmlView = Vue.defineComponent({
       const frame = elementOf(this.$refs, "frame", HTMLIFrameElement);
       if (!frame || source !== frame.contentWindow) return;
       if (data?.height > 0) this.height = Math.min(MOST_PIXELS, Math.max(LEAST_PIXELS, Math.ceil(data.height)));
-      if (data?.link) this.link = addressOf(data.link);
+      // A person who is about to follow the link that is shown has read that one.
+      const isInUse = elementOf(this.$refs, "link", HTMLAnchorElement)?.matches(":hover, :active, :focus-visible");
+      if (data?.link && !isInUse) this.link = addressOf(data.link);
     },
     save() {
       saveFile(new Blob([this.html], { type: "text/html" }), `${this.name || "page"}.html`);
@@ -56,7 +58,7 @@ export const HtmlView = Vue.defineComponent({
       <iframe ref="frame" :src="address" sandbox="allow-scripts" :title="name || 'What a plugin returned'"
         :style="{ height: height + 'px' }" @load="loaded"></iframe>
       <p v-if="link" class="link" role="status">This link leads to
-        <a :href="link" target="_blank" rel="noopener noreferrer">{{ link }}</a></p>
+        <a ref="link" :href="link" target="_blank" rel="noopener noreferrer">{{ link }}</a></p>
       <div class="row"><button type="button" @click="save">Save as HTML</button></div>
     </figure>
   `,
