@@ -25,6 +25,7 @@ EXAMPLES = STATIC.parent / "examples"
 PLUGIN_FILE = "imjoy-engine.imjoy.html"
 ENGINE_FRAME = "engine-frame.html"
 MAX_MODULE_BYTES = 64 * 1024
+MAX_MODULES = 200
 
 # Windows lets any program change what a suffix means, and a module of the wrong type is not run.
 CONTENT_TYPES = {
@@ -110,6 +111,7 @@ def add_page_routes(
     """
     libraries = settings.layout.webapp
     known = proxies or Proxies()
+    modules: dict[str, tuple[str, bytes]] = {}
 
     async def show_engine_plugin(request: web.Request) -> web.StreamResponse:
         """Answer with the engine plugin for other apps; fetches its two libraries where ``--serve`` has not yet."""
@@ -154,7 +156,7 @@ def add_page_routes(
         return _file(path, _CLOSED)
 
     async def show_static(request: web.Request) -> web.StreamResponse:
-        return _module(_inside(STATIC, request.match_info["path"]), _CLOSED, request)
+        return _module(request, modules)
 
     for prefix in dict.fromkeys((known.base_path, "")):
         get = functools.partial(_add, app, prefix)
@@ -298,21 +300,32 @@ def _inside(folder: Path, relative: str) -> Path:
     return path
 
 
-def _module(path: Path, policy: str, request: web.Request) -> web.StreamResponse:
+def _module(request: web.Request, kept: dict[str, tuple[str, bytes]]) -> web.StreamResponse:
     """Answer with one of our own small files, of which the app has seventy: at a third of the CPU that ``_file`` takes.
 
-    That opens, looks and closes in threads, and has the system send the file by itself.
+    That opens, looks and closes in threads, and has the system send the file by itself. Here nobody asks the disk again
+    for a file in ``kept`` (its tag and its content): where that does not answer, nothing else would go on.
     """
-    if not path.is_file():
-        raise web.HTTPNotFound
-    found = path.stat()
-    if found.st_size > MAX_MODULE_BYTES or hdrs.RANGE in request.headers:
-        return _file(path, policy)
-    tag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
-    if any(each.value in (tag, "*") for each in request.if_none_match or ()):
-        answer = web.Response(status=304, headers=_headers(path, policy))
+    name = request.match_info["path"]
+    if name not in kept or hdrs.RANGE in request.headers:
+        path = _inside(STATIC, name)
+        if not path.is_file():
+            raise web.HTTPNotFound
+        found = path.stat()
+        if found.st_size > MAX_MODULE_BYTES or hdrs.RANGE in request.headers:
+            return _file(path, _CLOSED)
+        name = path.relative_to(STATIC).as_posix()
+        tag, content = f"{found.st_mtime_ns:x}-{found.st_size:x}", path.read_bytes()
+        # There are fewer files, but where `A` is `a` one has many names.
+        if len(kept) < MAX_MODULES:
+            kept[name] = (tag, content)
     else:
-        answer = web.Response(body=path.read_bytes(), headers=_headers(path, policy))
+        tag, content = kept[name]
+    headers = _headers(STATIC / name, _CLOSED)
+    if any(each.value in (tag, "*") for each in request.if_none_match or ()):
+        answer = web.Response(status=304, headers=headers)
+    else:
+        answer = web.Response(body=content, headers=headers)
     answer.etag = tag
     return answer
 

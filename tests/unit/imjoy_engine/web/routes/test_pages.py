@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from imjoy.model.layout import Layout
 from imjoy_engine.auth import Gate
 from imjoy_engine.settings import Settings
+from imjoy_engine.web.routes import pages
 from imjoy_engine.web.routes.pages import add_page_routes, engine_plugin_source
 from imjoy_engine.webapp.fetch import pinned_packages
 
@@ -120,6 +121,48 @@ def test_a_small_file_is_asked_for_again_only_when_it_has_changed(layout: Layout
         assert again.headers["Cache-Control"] == "no-cache"
         changed = await client.get("/static/app/main.js", headers={"If-None-Match": '"another"'})
         assert (changed.status, await changed.read()) == (200, await first.read())
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_a_small_file_is_read_once(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = tmp_path / "static"
+    (disk / "app").mkdir(parents=True)
+    (disk / "app" / "main.js").write_text("first")
+    monkeypatch.setattr(pages, "STATIC", disk)
+
+    async def asking(client: Client) -> None:
+        for path in ("/static/app/main.js", "/static/app//main.js"):
+            first = await client.get(path)
+            assert (first.status, await first.text()) == (200, "first")
+        # A disk that does not answer would stop everything else.
+        disk.rename(tmp_path / "away")
+        again = await client.get("/static/app/main.js")
+        assert (again.status, await again.text(), again.headers["ETag"]) == (
+            200,
+            "first",
+            first.headers["ETag"],
+        )
+        assert again.headers["Content-Type"] == first.headers["Content-Type"]
+        # What is kept is kept once, whatever names a file is asked for by.
+        assert (await client.get("/static/app//main.js")).status == 404
+
+    ask(Settings(layout, serve=True), asking)
+
+
+def test_no_more_small_files_are_kept_than_there_are(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "STATIC", tmp_path)
+    monkeypatch.setattr(pages, "MAX_MODULES", 1)
+    for name in ("one.js", "two.js"):
+        (tmp_path / name).write_text("first")
+
+    async def asking(client: Client) -> None:
+        for content in ("first", "second"):
+            found = [await (await client.get(f"/static/{name}.js")).text() for name in ("one", "two")]
+            assert found == ["first", content]
+            (tmp_path / "two.js").write_text("second")
 
     ask(Settings(layout, serve=True), asking)
 
