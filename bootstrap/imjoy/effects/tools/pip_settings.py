@@ -219,8 +219,10 @@ def read_pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
         from configparser import RawConfigParser
 
         parser = RawConfigParser()
-        with suppress(ConfigError):
+        try:
             parser.read_string(text, str(path))
+        except ConfigError:  # what was read until there is not whole: its values may still be lists of lines
+            continue
         for section in _SECTIONS:
             if parser.has_section(section):
                 settings.update((_option(name), value) for name, value in parser.items(section))

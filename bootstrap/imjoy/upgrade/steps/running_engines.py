@@ -61,7 +61,8 @@ def start_again(engines: Iterable[RunningEngine], context: Context) -> tuple[str
             event = launch_again(each.argv, each.state.port, context).wait_until_ready(
                 lambda text, done: None
             )
-        except (ImJoyError, ValueError) as error:
+        # Our files are the newer version's by now: what is imported only here may have moved with it.
+        except (ImJoyError, ValueError, ImportError) as error:
             notices.append(
                 f"the engine at {each.state.url} could not be started again ({error}): imjoy start"
             )

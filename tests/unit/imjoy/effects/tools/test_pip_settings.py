@@ -69,6 +69,17 @@ def test_a_broken_file_is_passed_over(tmp_path: Path, environ: dict[str, str]) -
     assert "index-url" not in read_pip_settings(environ)
 
 
+@pytest.mark.parametrize(
+    "text", ["[global]\nindex-url = a\nindex-url = b\n", "[global]\nindex-url = a\n[global]\n"]
+)
+def test_a_file_that_says_a_thing_twice_is_passed_over(
+    tmp_path: Path, environ: dict[str, str], text: str
+) -> None:
+    write(tmp_path / "config/pip/pip.conf", text)
+    assert "index-url" not in read_pip_settings(environ)
+    assert "PIP_INDEX_URL" not in with_pip_settings(environ)
+
+
 def test_every_setting_gets_the_name_that_uv_knows(tmp_path: Path, environ: dict[str, str]) -> None:
     for name in ("wheels", "more", "ca.pem", "pins.txt"):
         write(tmp_path / name, "")
