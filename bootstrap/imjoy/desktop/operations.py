@@ -142,7 +142,9 @@ def _recorded(prefix: Path) -> tuple[Path, ...]:
 def _own(prefix: Path) -> tuple[Path, ...]:
     """Return what was made for a prefix, without the entries that start another one now, and those entries' icons."""
     recorded = _recorded(prefix)
-    others = {each for each in recorded if _starts_another(each, prefix)}
+    # An imjoy that wrote no file beside the icon recorded none, and another one's may lie there by now.
+    beside = [each.with_name("starts.txt") for each in recorded if each.name == "imjoy.ico"]
+    others = {each for each in [*recorded, *beside] if _starts_another(each, prefix)}
     if any(each.name in TELLING for each in others):
         others.update(each for each in recorded if each.name in TOLD_OF)
     return tuple(each for each in recorded if each not in others)

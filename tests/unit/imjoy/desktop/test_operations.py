@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from imjoy.desktop.entries import Desktop
-from imjoy.desktop.operations import add_entry, recorded_files_of_desktop, remove_recorded, set_autostart
+from imjoy.desktop.operations import (
+    RECORD_NAME,
+    add_entry,
+    recorded_files_of_desktop,
+    remove_recorded,
+    set_autostart,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows writes its shortcut itself")
 PROGRAMS = {"linux": "bin/imjoy", "darwin": "bin/imjoy", "win32": "Scripts/pythonw.exe"}
@@ -47,6 +53,20 @@ def test_what_another_prefix_has_written_over_is_not_removed(system: str, tmp_pa
     assert all(each.exists() for each in files)
     remove_recorded(second)
     assert not any(each.exists() or each.is_symlink() for each in files)
+
+
+def test_a_record_of_before_there_was_a_file_that_tells_what_windows_starts_claims_nothing_of_another(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "First", tmp_path / "Second"
+    put_in(first, "win32")
+    record = first / ".imjoy" / RECORD_NAME
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(each for each in lines if "starts.txt" not in each))
+    files = put_in(second, "win32")
+    assert recorded_files_of_desktop(first) == ()
+    remove_recorded(first)
+    assert all(each.exists() for each in files)
 
 
 @pytest.mark.parametrize("system", PROGRAMS)
