@@ -54,7 +54,8 @@ UNNEEDED = {
 
 
 def test_an_engine_that_serves_the_app_is_ready_without_what_only_some_sessions_use(tmp_path: Path) -> None:
-    assert [name for name in UNNEEDED if name.startswith("imjoy_engine.") and find_spec(name) is None] == []
+    ours = [name for name in UNNEEDED if name.startswith(("imjoy.", "imjoy_engine."))]
+    assert [name for name in ours if find_spec(name) is None] == []
     layout = Layout(prefix=tmp_path / "prefix", workspace=tmp_path / "workspace")
     layout.webapp.mkdir(parents=True)
     # As after a first start: what the app is made of was fetched and verified.
