@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from imjoy import PROJECT_URL, __version__
 from .conftest import NO_INDEX, OldHost, host_of
 
 pytestmark = pytest.mark.timeout(600)
-MOST_SECONDS_MORE = 0.3
-STARTS = 7
 PLUGIN = """
 <config lang="json">
 {"name": "Where", "type": "native-python", "version": "0.1.0", "api_version": "0.1.8", "tags": [], "flags": [],
@@ -90,30 +87,14 @@ def run_a_plugin_while_started(host: OldHost, folder: Path) -> tuple[dict[str, s
     return started, notes
 
 
-def test_a_second_start_calls_no_conda_and_takes_under_three_tenths_of_a_second_more(
-    finished_host: OldHost, tmp_path: Path
-) -> None:
+def test_a_second_start_calls_no_conda(finished_host: OldHost, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     conda = finished_host.home / "miniconda3" / "bin" / "conda"
     conda.unlink()
     conda.write_text(f'#!/bin/sh\necho "$@" >>"{calls}"\nexit 1\n')
     conda.chmod(0o755)
-    direct = [str(finished_host.prefix / "bin" / "python"), "-I", "-m", "imjoy", "--help"]
-    old, new = [], []
-    for _ in range(STARTS):
-        old.append(seconds_of(finished_host.command(["--help"])))
-        new.append(seconds_of(direct))
-    # The best of each: what a busy machine adds is not ours.
-    more = min(old) - min(new)
-    assert more < MOST_SECONDS_MORE, f"{more:.3f} s more than {min(new):.3f} s"
+    subprocess.run(finished_host.command(["--help"]), check=True, capture_output=True)
     assert not calls.exists()
-
-
-def seconds_of(command: list[str]) -> float:
-    """Return how long a command takes."""
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - begin
 
 
 def test_arguments_go_there_and_the_exit_code_comes_back(finished_host: OldHost) -> None:
