@@ -196,6 +196,21 @@ def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine_once(
     expect(page.get_by_role("article")).to_have_count(0)
 
 
+def test_a_plugin_that_the_engine_does_not_keep_is_in_nobody_s_way(app: App) -> None:
+    app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core.js");
+            await core.imjoy.pm.db.put({ _id: "Broken", name: "Broken", code: "-", tag: "" });
+        }"""
+    )
+    refused = "**/api/v1/workspaces/default/p000000000*"
+    app.page.route(refused, lambda route: route.fulfill(status=507, json={}))
+    with app.page.expect_response(refused):
+        app.page.reload()
+    app.load("Glass")
+    expect(app.card("Glass")).to_contain_text("Ready")
+
+
 def test_a_plugin_that_two_tabs_load_is_kept_once(app: App) -> None:
     other = app.page.context.new_page()
     other.goto(app.page.url)

@@ -1,11 +1,11 @@
 // The workspaces of the app, by name: which plugins are loaded in each, and where its windows lie. The engine keeps them.
 
-import { idOf } from "../../engine/errors.js";
+import { idOf, messageOf } from "../../engine/errors.js";
 import { core, on, ownLink } from "../core.js";
 import { readable } from "../errors.js";
 import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../memory.js";
 import { saveFile } from "../results/saving.js";
-import { ask, showSnackbar, state } from "../state.js";
+import { addLog, ask, showSnackbar, state } from "../state.js";
 
 /** The workspace that is always there. */
 export const DEFAULT = "default";
@@ -83,7 +83,7 @@ async function enter(former) {
   rememberWorkspace(name);
   if (name === DEFAULT) {
     if (!state.workspaces.includes(name)) await makeDefault();
-    await handOver(await former());
+    await handOver(former);
   } else if (!state.workspaces.includes(name)) {
     await ask("alert", { title: "Workspaces", text: `There is no workspace ${name}: it was renamed or deleted.` });
     goTo(DEFAULT);
@@ -103,16 +103,26 @@ async function makeDefault() {
 }
 
 /**
- * Give the engine each of the plugins once; where that was interrupted, the next visit goes on.
+ * Give the engine each of the plugins once; what it did not get, it gets at the next visit.
  *
- * @param {FormerPlugin[]} plugins
+ * @param {() => Promise<FormerPlugin[]>} former
  */
-async function handOver(plugins) {
-  for (const { name, ...plugin } of plugins) {
-    if (wasHandedOver(name)) continue;
+async function handOver(former) {
+  try {
+    for (const plugin of await former()) if (!wasHandedOver(plugin.name)) await handOverOne(plugin);
+  } catch (error) {
+    addLog("", "app", `The plugins that this browser kept could not be read. ${messageOf(error)}`);
+  }
+}
+
+/** @param {FormerPlugin} plugin */
+async function handOverOne({ name, ...plugin }) {
+  try {
     // It is older than any that is there: of one name the newest is loaded.
     await put(DEFAULT, `${OLDEST}${hashed(name)}`, { ...plugin, loaded: 0 });
     rememberHandedOver(name);
+  } catch (error) {
+    addLog(name, "app", `The engine could not keep it. ${messageOf(error)}`);
   }
 }
 
