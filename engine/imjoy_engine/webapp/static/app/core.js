@@ -407,6 +407,9 @@ const observerOf = (url) => ({
   },
 });
 
+// What a connection is given up for by one of its ends: the process only ends with it.
+const ENDED_BY_US = ["message.too-big", "plugin.no-answer"];
+
 /** @type {Observer} */
 const observer = {
   onState(plugin, config) {
@@ -435,7 +438,9 @@ const observer = {
     card.plugin = null;
     card.endedAt = Date.now();
     if (error) {
-      const how = plugin && plugin.state === "exited" ? "exited" : "failed";
+      // The engine may tell that its process ended before the socket says why.
+      const why = /** @type {{id?: string}} */ (error).id || "";
+      const how = plugin && plugin.state === "exited" && !ENDED_BY_US.includes(why) ? "exited" : "failed";
       if (card.state !== "stopped") card.state = how;
       // That somebody stopped it is no error, unless it was at work.
       const isError = how === "failed" || card.runs > 0;
