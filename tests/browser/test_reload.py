@@ -16,7 +16,7 @@ def kept(app: App, count: int) -> None:
         """async (count) => {
             const { core } = await import("/static/app/core.js");
             const path = `/api/v1/shown/${sessionStorage.getItem("imjoy.page")}`;
-            while ((await core.link.json("GET", path)).entries.length < count)
+            while ((await core.client.json("GET", path)).entries.length < count)
                 await new Promise((resolve) => setTimeout(resolve, 50));
         }""",
         count,

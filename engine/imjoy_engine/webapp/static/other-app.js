@@ -68,7 +68,7 @@ class ImJoyEnginePlugin {
 
   /** @param {SavedEngine} engine */
   async connect({ name, url, token }) {
-    const { engine, link } = ImJoyEngine.makeEngine({
+    const { engine, client } = ImJoyEngine.makeEngine({
       url,
       token,
       name,
@@ -76,8 +76,8 @@ class ImJoyEnginePlugin {
       factory: FACTORY,
       announce: true,
     });
-    await link.status();
-    const files = ImJoyEngine.makeFileManager({ link, name: engine.name });
+    await client.status();
+    const files = ImJoyEngine.makeFileManager({ client, name: engine.name });
     this.engines.set(url, [
       { type: "engine", id: await api.register(engine), name: engine.name, url },
       { type: "file-manager", id: await api.register(files), name: files.name, url },

@@ -22,10 +22,10 @@ import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
 const { markRaw } = Vue;
 
 /** @typedef {ReturnType<typeof makeEngine>["engine"]} Engine */
-/** @typedef {ReturnType<typeof makeEngine>["link"]} Link */
+/** @typedef {ReturnType<typeof makeEngine>["client"]} Client */
 /** @typedef {ReturnType<typeof makeFileManager>} FileManager */
 /**
- * @typedef {{engine: Engine, link: Link, files: FileManager, watch: WebSocket | null, instance: string}} Connection
+ * @typedef {{engine: Engine, client: Client, files: FileManager, watch: WebSocket | null, instance: string}} Connection
  *   `watch` hears that the engine stops, `instance` is of this start of it
  */
 /**
@@ -39,11 +39,11 @@ const { markRaw } = Vue;
  */
 
 /**
- * imjoy-core, once the page runs; `link`, `engine` and `files` of the engine that serves this page, while connected.
+ * imjoy-core, once the page runs; `client`, `engine` and `files` of the engine that serves this page, while connected.
  *
- * @type {{imjoy: ImJoy | null, link: Link | null, engine: Engine | null, files: FileManager | null}}
+ * @type {{imjoy: ImJoy | null, client: Client | null, engine: Engine | null, files: FileManager | null}}
  */
-export const core = { imjoy: null, link: null, engine: null, files: null };
+export const core = { imjoy: null, client: null, engine: null, files: null };
 
 /** Every engine that is connected, by its url. @type {Map<string, Connection>} */
 const connections = new Map();
@@ -69,9 +69,9 @@ export function startedImJoy() {
 }
 
 /** The HTTP API of the engine that serves this page. Throws while that is not connected. */
-export function ownLink() {
-  if (!core.link) throw new Error("No engine is connected.");
-  return core.link;
+export function ownClient() {
+  if (!core.client) throw new Error("No engine is connected.");
+  return core.client;
 }
 
 /**
@@ -160,7 +160,7 @@ export async function connect(token) {
 /** Leave the engine; the plugins that may not be detached end with it. */
 export async function disconnect() {
   if (!core.engine) return;
-  core.link = core.engine = core.files = null;
+  core.client = core.engine = core.files = null;
   await detach(home);
   state.engine = { phase: "disconnected", status: null, error: null };
   tell("lost", home);
@@ -188,7 +188,7 @@ async function refused(url, error) {
     tell("refused", url, error);
     return;
   }
-  memory.forgetToken(connection.link.token);
+  memory.forgetToken(connection.client.token);
   await disconnect();
   state.engine.error = readable(error, "The engine refused.");
 }
@@ -274,7 +274,7 @@ export const isConnected = () => phaseOf(state.preferred)?.phase === "connected"
  * @returns {Promise<Connection>}
  */
 async function attach(url, token) {
-  const { engine, link } = makeEngine({
+  const { engine, client } = makeEngine({
     url,
     token,
     client: clientId(),
@@ -283,7 +283,7 @@ async function attach(url, token) {
     permit: permitStart,
     workspace: state.workspace,
   });
-  const status = await link.status();
+  const status = await client.status();
   if (url === home) {
     state.engine.status = status;
     state.command = status.command || "imjoy";
@@ -291,10 +291,10 @@ async function attach(url, token) {
   }
   const imjoy = startedImJoy();
   await imjoy.em.register(engine);
-  const files = makeFileManager({ link, name: engine.name, workspace: state.workspace });
+  const files = makeFileManager({ client, name: engine.name, workspace: state.workspace });
   await imjoy.fm.register(files);
   /** @type {Connection} */
-  const connection = { engine, link, files, watch: null, instance: status.instance };
+  const connection = { engine, client, files, watch: null, instance: status.instance };
   connections.set(url, connection);
   watch(url);
   return connection;
@@ -308,7 +308,7 @@ async function attach(url, token) {
 function watch(url) {
   const connection = connections.get(url);
   if (!connection) return;
-  connection.watch = connection.link.watch((error, opened) => {
+  connection.watch = connection.client.watch((error, opened) => {
     if (connections.get(url) !== connection) return;
     if (opened) connection.watch = null;
     if (error) refused(url, error);

@@ -5,14 +5,14 @@ import { messageOf } from "./errors.js";
 import { Session } from "./session.js";
 
 /**
- * Make an engine; `link` is its HTTP API.
+ * Make an engine; `client` is its HTTP API.
  *
  * @param {EngineOptions} options
  */
 export function makeEngine(options) {
-  const { url, token, client, name, factory, observer = {}, permit, workspace } = options;
+  const { url, token, client: clientId, name, factory, observer = {}, permit, workspace } = options;
   const { choose = () => ({}), announce = false } = options;
-  const link = new EngineClient({ url, token, client });
+  const client = new EngineClient({ url, token, client: clientId });
   /** The plugins that we are connected with, by their ids. @type {Map<string, Session>} */
   const sessions = new Map();
 
@@ -32,7 +32,7 @@ export function makeEngine(options) {
     Object.assign(body, choose(config));
     if (config.code) Object.assign(body, { source: config.code, file: `${config.name}.imjoy.html` });
     else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
-    return link.startPlugin(body);
+    return client.startPlugin(body);
   }
 
   /**
@@ -46,7 +46,7 @@ export function makeEngine(options) {
     try {
       if (permit) await permit(config);
       const plugin = await request(config);
-      const session = new Session(link, plugin, config, app, utils, {
+      const session = new Session(client, plugin, config, app, utils, {
         ...observer,
         onEnd: (...args) => {
           forget(session);
@@ -64,14 +64,14 @@ export function makeEngine(options) {
   const engine = {
     type: "engine",
     pluginType: "native-python",
-    name: name || `ImJoy Plugin Engine (${new URL(link.url).host})`,
-    url: link.url,
+    name: name || `ImJoy Plugin Engine (${new URL(client.url).host})`,
+    url: client.url,
     icon: "🚀",
     lazy_connection: false,
     ...(factory ? { factory } : {}),
 
     async connect() {
-      await link.status();
+      await client.status();
       return true;
     },
 
@@ -100,7 +100,7 @@ export function makeEngine(options) {
 
     async heartbeat() {
       try {
-        const status = await link.status();
+        const status = await client.status();
         observer.onStatus?.(status, null);
         return true;
       } catch (error) {
@@ -110,7 +110,7 @@ export function makeEngine(options) {
     },
 
     async getEngineStatus() {
-      const { plugins, ...status } = await link.status();
+      const { plugins, ...status } = await client.status();
       const running = plugins.filter((plugin) => plugin.pid);
       return {
         ...status,
@@ -124,7 +124,7 @@ export function makeEngine(options) {
     },
 
     async listPlugins() {
-      return (await link.status()).plugins;
+      return (await client.status()).plugins;
     },
 
     /** @param {string | {id: string, name: string}} wanted */
@@ -138,17 +138,17 @@ export function makeEngine(options) {
     async killPlugin(config) {
       const session = sessionOf(config);
       if (!session) return false;
-      await link.stopPlugin(session.plugin.id);
+      await client.stopPlugin(session.plugin.id);
       return true;
     },
 
     /** @param {{id?: string, pid?: number}} process */
     async killPluginProcess(process) {
-      const found = (await link.status()).plugins.find(
+      const found = (await client.status()).plugins.find(
         (plugin) => plugin.id === process.id || plugin.pid === process.pid,
       );
       if (!found) return false;
-      await link.stopPlugin(found.id);
+      await client.stopPlugin(found.id);
       return true;
     },
 
@@ -163,17 +163,17 @@ export function makeEngine(options) {
     },
 
     async resetEngine() {
-      for (const plugin of (await link.status()).plugins) {
-        if (!FINAL_STATES.includes(plugin.state)) await link.stopPlugin(plugin.id);
+      for (const plugin of (await client.status()).plugins) {
+        if (!FINAL_STATES.includes(plugin.state)) await client.stopPlugin(plugin.id);
       }
     },
 
     async about() {
-      const status = await link.status();
-      return `ImJoy Plugin Engine ${status.version} at ${link.url}, workspace ${status.workspace}`;
+      const status = await client.status();
+      return `ImJoy Plugin Engine ${status.version} at ${client.url}, workspace ${status.workspace}`;
     },
   };
-  return { engine, link };
+  return { engine, client };
 }
 
 /**

@@ -7,9 +7,9 @@ import { refusal } from "./errors.js";
 /**
  * Make a file manager for `imjoy.fm.register` or `api.register`.
  *
- * @param {{link: import("./client.js").EngineClient, name?: string, workspace?: string}} options
+ * @param {{client: import("./client.js").EngineClient, name?: string, workspace?: string}} options
  */
-export function makeFileManager({ link, name, workspace = "default" }) {
+export function makeFileManager({ client, name, workspace = "default" }) {
   /**
    * @param {string} path
    * @param {Record<string, string>} more
@@ -24,14 +24,14 @@ export function makeFileManager({ link, name, workspace = "default" }) {
    * @param {string} path
    */
   async function signed(method, path, expires = 3600) {
-    const { url } = await link.json("POST", "/api/v1/files/url", { path, workspace, method, expires });
-    return new URL(url, link.url).href;
+    const { url } = await client.json("POST", "/api/v1/files/url", { path, workspace, method, expires });
+    return new URL(url, client.url).href;
   }
 
   return {
     type: "file-manager",
-    name: name || `ImJoy Plugin Engine (${new URL(link.url).host})`,
-    url: link.url,
+    name: name || `ImJoy Plugin Engine (${new URL(client.url).host})`,
+    url: client.url,
 
     /**
      * List one folder as imjoy-core's file managers do.
@@ -40,7 +40,7 @@ export function makeFileManager({ link, name, workspace = "default" }) {
      */
     async listFiles(root) {
       /** @type {{path: string, entries: FileEntry[]}} */
-      const { path, entries } = await link.json("GET", `/api/v1/files?${query(pathOf(root || ""))}`);
+      const { path, entries } = await client.json("GET", `/api/v1/files?${query(pathOf(root || ""))}`);
       return {
         success: true,
         path,
@@ -72,7 +72,7 @@ export function makeFileManager({ link, name, workspace = "default" }) {
       const body = content === undefined ? wanted.content || wanted.file || wanted : content;
       /** @type {Record<string, string>} */
       const more = wanted.overwrite ? { overwrite: "1" } : {};
-      const response = await link.fetch("PUT", `/api/v1/files?${query(path, more)}`, { body });
+      const response = await client.fetch("PUT", `/api/v1/files?${query(path, more)}`, { body });
       if (!response.ok) throw await refusal(response);
       return true;
     },
@@ -90,13 +90,13 @@ export function makeFileManager({ link, name, workspace = "default" }) {
 
     /** @param {string | WantedFile} wanted */
     async removeFile(wanted) {
-      await link.json("DELETE", `/api/v1/files?${query(pathOf(wanted))}`);
+      await client.json("DELETE", `/api/v1/files?${query(pathOf(wanted))}`);
       return true;
     },
 
     async heartbeat() {
       try {
-        return (await fetch(`${link.url}/healthz`, { cache: "no-store" })).ok;
+        return (await fetch(`${client.url}/healthz`, { cache: "no-store" })).ok;
       } catch {
         return false;
       }

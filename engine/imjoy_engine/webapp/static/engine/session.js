@@ -31,15 +31,15 @@ const TYPED_ARRAY_CODEC = {
 /** A plugin that runs in the engine, from the request to start it until its socket closes. */
 export class Session {
   /**
-   * @param {import("./client.js").EngineClient} link
+   * @param {import("./client.js").EngineClient} client
    * @param {PluginRecord} plugin
    * @param {PluginConfig} config
    * @param {AppApi} app
    * @param {PluginUtils | undefined} utils
    * @param {Observer} observer
    */
-  constructor(link, plugin, config, app, utils, observer) {
-    this.link = link;
+  constructor(client, plugin, config, app, utils, observer) {
+    this.client = client;
     this.plugin = plugin;
     this.config = config;
     this.utils = utils;
@@ -65,8 +65,8 @@ export class Session {
     });
     this.api.catch(() => {});
     observer.onStart?.(plugin, config);
-    link.follow(plugin.id, this._following.signal, (type, data) => this._onEvent(type, data));
-    this._socket = link.socket(plugin.id);
+    client.follow(plugin.id, this._following.signal, (type, data) => this._onEvent(type, data));
+    this._socket = client.socket(plugin.id);
     this._connection = new Connection(this._socket);
     this._socket.addEventListener("close", (event) => this._onClose(event));
     this._unanswered = 0;
@@ -81,7 +81,7 @@ export class Session {
   async _look() {
     if (this._pending.size === 0 || this._socket.readyState !== WebSocket.OPEN) return;
     try {
-      const plugin = await this.link.plugin(this.plugin.id);
+      const plugin = await this.client.plugin(this.plugin.id);
       this._unanswered = 0;
       if (plugin.clients === 0) this._lose("The engine had not heard of this page for too long.");
     } catch (error) {

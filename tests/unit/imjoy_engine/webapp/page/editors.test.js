@@ -24,9 +24,9 @@ const card = (path, code) => ({ name: "Blur", file: path && { path, isWatched: f
 const loaded = [];
 globalThis.Vue = { reactive: (value) => value, markRaw: (value) => value, watch: () => {} };
 globalThis.page = {
-  core: { link: {} },
+  core: { client: {} },
   filesOf: () => files,
-  ownLink: () => ({}),
+  ownClient: () => ({}),
   chooseFiles: async () => answer,
   noteWriting: (promise) => promise,
   rememberFile: () => {},

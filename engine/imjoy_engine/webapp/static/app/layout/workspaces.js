@@ -1,7 +1,7 @@
 // The workspaces of the app, by name: which plugins are loaded in each, and where its windows lie. The engine keeps them.
 
 import { idOf, messageOf } from "../../engine/errors.js";
-import { core, on, ownLink } from "../core.js";
+import { core, on, ownClient } from "../core.js";
 import { readable } from "../errors.js";
 import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../memory.js";
 import { saveFile } from "../results/saving.js";
@@ -94,7 +94,7 @@ async function enter(former) {
 
 async function makeDefault() {
   try {
-    await ownLink().json("PUT", path(DEFAULT));
+    await ownClient().json("PUT", path(DEFAULT));
   } catch (error) {
     // Another tab was quicker.
     if (idOf(error) !== "workspace.exists") throw error;
@@ -128,7 +128,7 @@ async function handOverOne({ name, ...plugin }) {
 
 /** Ask the engine for the names of all workspaces. */
 export async function listWorkspaces() {
-  state.workspaces = (await ownLink().json("GET", "/api/v1/workspaces")).workspaces;
+  state.workspaces = (await ownClient().json("GET", "/api/v1/workspaces")).workspaces;
 }
 
 /**
@@ -137,14 +137,14 @@ export async function listWorkspaces() {
  * @param {string} name
  */
 async function documentsOf(name) {
-  const link = ownLink();
-  const { entries } = await link.json("GET", path(name));
+  const client = ownClient();
+  const { entries } = await client.json("GET", path(name));
   /** @type {Kept} */
   const found = { layout: null, plugins: [] };
   for (const { key } of entries) {
-    if (key === LAYOUT) found.layout = await link.json("GET", path(name, key));
+    if (key === LAYOUT) found.layout = await client.json("GET", path(name, key));
     else if (PLUGIN.test(key)) {
-      const plugin = await link.json("GET", path(name, key));
+      const plugin = await client.json("GET", path(name, key));
       found.plugins.push({ ...plugin, key, loaded: plugin.loaded ?? timeOf(key) });
     }
   }
@@ -173,7 +173,7 @@ export function noteWriting(promise) {
 
 /** @param {string} name @param {string} key @param {KeptPlugin} plugin */
 const put = (name, key, { code, tag, origin, loaded }) =>
-  noteWriting(ownLink().json("PUT", path(name, key), { code, tag, origin, loaded }));
+  noteWriting(ownClient().json("PUT", path(name, key), { code, tag, origin, loaded }));
 
 /**
  * The same in every tab and browser, so that a plugin is kept once.
@@ -228,7 +228,7 @@ export async function forgetPlugin({ name, key }) {
  *
  * @param {string} key
  */
-export const forget = (key) => noteWriting(ownLink().json("DELETE", path(state.workspace, key)));
+export const forget = (key) => noteWriting(ownClient().json("DELETE", path(state.workspace, key)));
 
 /** @type {string | null} */
 let keptLayout = null;
@@ -262,10 +262,10 @@ export function noteLayout(layout) {
 function sendLayout() {
   if (layoutTimer !== null) clearTimeout(layoutTimer);
   layoutTimer = null;
-  if (!core.link || layoutText === null || layoutText === keptLayout) return sending;
+  if (!core.client || layoutText === null || layoutText === keptLayout) return sending;
   keptLayout = layoutText;
   const body = new TextEncoder().encode(layoutText);
-  sending = core.link
+  sending = core.client
     // It is sent also when the page is left.
     .fetch("PUT", path(state.workspace, LAYOUT), { body, keepalive: body.length <= MOST_KEEPALIVE_BYTES })
     .catch(() => (keptLayout = null));
@@ -294,7 +294,7 @@ async function askName(title, action, initial = "") {
 export async function createWorkspace() {
   const name = await askName("New workspace", "Create");
   if (!name) return;
-  await ownLink().json("PUT", path(name));
+  await ownClient().json("PUT", path(name));
   forgetFiles(name);
   goTo(name);
 }
@@ -311,7 +311,7 @@ export async function renameWorkspace(stopAll) {
   // To the old name it would not be kept, or bring the old folder back.
   while (writing.size) await Promise.all(writing);
   await sendLayout();
-  await ownLink().json("POST", `${path(state.workspace)}/rename`, { name });
+  await ownClient().json("POST", `${path(state.workspace)}/rename`, { name });
   moveFiles(state.workspace, name);
   goTo(name);
 }
@@ -329,7 +329,7 @@ export async function deleteWorkspace(stopAll) {
   });
   if (!isSure) return;
   await stopAll();
-  await ownLink().json("DELETE", path(state.workspace));
+  await ownClient().json("DELETE", path(state.workspace));
   forgetFiles(state.workspace);
   goTo(DEFAULT);
 }
@@ -376,7 +376,7 @@ export async function importWorkspace(file) {
   if (!isSure) return;
   const name = await createFree(content.name);
   for (const plugin of content.plugins) await put(name, newKey(), plugin);
-  if (content.layout) await ownLink().json("PUT", path(name, LAYOUT), content.layout);
+  if (content.layout) await ownClient().json("PUT", path(name, LAYOUT), content.layout);
   goTo(name);
 }
 
@@ -389,7 +389,7 @@ async function createFree(wanted) {
   for (let number = 1; ; number++) {
     const name = number === 1 ? wanted : `${wanted} (${number})`;
     try {
-      await ownLink().json("PUT", path(name));
+      await ownClient().json("PUT", path(name));
       forgetFiles(name);
       return name;
     } catch (error) {

@@ -1,7 +1,7 @@
 // Plugins that are written here: each in a tab, its file in the workspace, where other programs may change it too.
 
 import { idOf, messageOf } from "../../engine/errors.js";
-import { core, filesOf, ownLink } from "../core.js";
+import { core, filesOf, ownClient } from "../core.js";
 import { readable } from "../errors.js";
 import { chooseFiles } from "../results/inputs.js";
 import { rememberFile } from "../memory.js";
@@ -28,7 +28,7 @@ export async function newPlugin() {
   });
   if (!name) return;
   try {
-    const { file, source } = await ownLink().template(name);
+    const { file, source } = await ownClient().template(name);
     openEditor(file, source);
   } catch (error) {
     state.loadError = readable(error, "The plugin could not be begun.");
@@ -48,7 +48,7 @@ export async function editPlugin(card) {
 
 /** Choose a plugin's file of the workspace, and load it. */
 export async function openFromWorkspace() {
-  if (!core.link) return;
+  if (!core.client) return;
   const chosen = await chooseFiles({ title: "A plugin's file in the workspace" });
   if (!chosen) return;
   const [path] = chosen;
@@ -237,7 +237,7 @@ export function followFiles() {
   const seen = new Map();
   let busy = false;
   const look = async () => {
-    if (busy || !core.link) return;
+    if (busy || !core.client) return;
     busy = true;
     for (const card of watched()) {
       // A file that is gone, or an engine, may come back.

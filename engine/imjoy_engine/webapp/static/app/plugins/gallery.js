@@ -1,7 +1,7 @@
 // Plugins to choose from: those that come with imjoy, which need no network, and those that a public list names.
 
 import { fileAddress } from "./addresses.js";
-import { startedImJoy, ownLink } from "../core.js";
+import { startedImJoy, ownClient } from "../core.js";
 import { readable } from "../errors.js";
 import { home } from "../memory.js";
 import { addPlugin } from "./plugins.js";
@@ -46,7 +46,7 @@ async function loadPublic(uri) {
   state.loading = true;
   try {
     const file = decodeURIComponent(uri.split("/").pop() || uri);
-    await addPlugin(await ownLink().publicSource(uri), file, new URL(uri).origin);
+    await addPlugin(await ownClient().publicSource(uri), file, new URL(uri).origin);
   } catch (error) {
     state.loadError = readable(error, `${uri} could not be loaded.`);
   } finally {
@@ -62,8 +62,8 @@ async function loadPublic(uri) {
  * @returns {Promise<PublicList>}
  */
 export async function publicList(url) {
-  if (url !== undefined) await ownLink().choosePublicList(url && fileAddress(url));
-  return ownLink().publicList();
+  if (url !== undefined) await ownClient().choosePublicList(url && fileAddress(url));
+  return ownClient().publicList();
 }
 
 /** @param {string} file @returns {Promise<Example>} */

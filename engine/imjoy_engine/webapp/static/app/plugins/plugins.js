@@ -370,7 +370,7 @@ export async function loadAnyway(card) {
 export async function stop(card) {
   endRuns(card);
   try {
-    if (card.isNative && card.engineId) await connectionOf(card)?.link.stopPlugin(card.engineId);
+    if (card.isNative && card.engineId) await connectionOf(card)?.client.stopPlugin(card.engineId);
   } catch (error) {
     showSnackbar(readable(error, `${card.name} could not be stopped.`).what);
   }
@@ -495,9 +495,9 @@ async function parse(source, file) {
     pm.validatePluginConfig(config);
     return config;
   } catch (error) {
-    if (core.link && !idOf(error)) {
-      const accepted = await core.link.startPlugin({ source, file });
-      await core.link.stopPlugin(accepted.id);
+    if (core.client && !idOf(error)) {
+      const accepted = await core.client.startPlugin({ source, file });
+      await core.client.stopPlugin(accepted.id);
     }
     throw error;
   }

@@ -3,7 +3,7 @@
 import { newClientId } from "../../engine/client.js";
 import { messageOf } from "../../engine/errors.js";
 import { pack, Reader } from "../../engine/wire.js";
-import { core, on, ownLink } from "../core.js";
+import { core, on, ownClient } from "../core.js";
 import { state } from "../state.js";
 
 const { markRaw, watch } = Vue;
@@ -65,7 +65,7 @@ const running = () => state.plugins.filter((card) => card.runs > 0).map((card) =
 export function clearOutput() {
   state.output.splice(0);
   waiting.clear();
-  core.link?.fetch("DELETE", path()).then(noteLog, () => {});
+  core.client?.fetch("DELETE", path()).then(noteLog, () => {});
 }
 
 /**
@@ -94,10 +94,10 @@ async function send() {
   if (busy || !restored) return;
   busy = true;
   try {
-    while (waiting.size && core.link) {
+    while (waiting.size && core.client) {
       const [[key, content]] = waiting;
       const body = await content();
-      const response = await core.link.fetch("PUT", path(key), { body });
+      const response = await core.client.fetch("PUT", path(key), { body });
       if (!response.ok) console.warn(`The engine does not keep what this page shows (${response.status}).`);
       waiting.delete(key);
     }
@@ -154,7 +154,7 @@ function plain(value, depth = 0) {
 async function restore() {
   if (restored) return;
   /** @type {{entries: {key: string}[]}} */
-  const { entries } = await ownLink().json("GET", path());
+  const { entries } = await ownClient().json("GET", path());
   const keys = entries.map(({ key }) => key);
   for (const key of keys.filter((each) => each !== LOG_KEY).reverse()) await restoreEntry(key);
   if (keys.includes(LOG_KEY)) {
@@ -177,7 +177,7 @@ async function restoreEntry(key) {
 
 /** @param {string} key */
 async function fetched(key) {
-  const response = await ownLink().fetch("GET", path(key));
+  const response = await ownClient().fetch("GET", path(key));
   const frame = await response.arrayBuffer();
   return new Reader().push(frame);
 }

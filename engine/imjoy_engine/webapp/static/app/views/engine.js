@@ -1,6 +1,6 @@
 // The engine's state in the header, and what is behind it: figures, and the way out.
 
-import { core, ownLink, disconnect, disconnectOther, forgetToken } from "../core.js";
+import { core, ownClient, disconnect, disconnectOther, forgetToken } from "../core.js";
 import { readable } from "../errors.js";
 import { home } from "../memory.js";
 import { revoke } from "../plugins/permissions.js";
@@ -54,11 +54,11 @@ export const EngineView = Vue.defineComponent({
     },
     stopEngine() {
       const text = `Its plugins end with it. To start it again, type: ${state.command} start --serve`;
-      return this.end("Stop the engine", text, () => ownLink().stopEngine());
+      return this.end("Stop the engine", text, () => ownClient().stopEngine());
     },
     restartEngine() {
       const text = "Its plugins end with it, and are started again.";
-      return this.end("Restart the engine", text, () => ownLink().restartEngine());
+      return this.end("Restart the engine", text, () => ownClient().restartEngine());
     },
     /** @param {string} action @param {string} text @param {() => Promise<unknown>} begin */
     async end(action, text, begin) {

@@ -1,6 +1,6 @@
 // What the engine's menu opens: what the doctor finds, the log, the token, the start at login, an upgrade.
 
-import { core, ownLink } from "../core.js";
+import { core, ownClient } from "../core.js";
 import { asTyped } from "../commands.js";
 import { readable } from "../errors.js";
 import { state } from "../state.js";
@@ -36,7 +36,7 @@ export const DoctorView = Vue.defineComponent({
     async look() {
       Object.assign(this, { found: null, error: null });
       try {
-        this.found = Vue.markRaw(await ownLink().examine(!navigator.onLine));
+        this.found = Vue.markRaw(await ownClient().examine(!navigator.onLine));
       } catch (error) {
         this.error = readable(error, "The doctor did not answer.");
       }
@@ -83,7 +83,7 @@ export const EngineLogView = Vue.defineComponent({
     async read() {
       this.error = null;
       try {
-        this.records = Vue.markRaw((await ownLink().log()).records);
+        this.records = Vue.markRaw((await ownClient().log()).records);
         await this.$nextTick();
         const lines = elementOf(this.$refs, "lines", HTMLElement);
         lines?.scrollTo(0, lines.scrollHeight);
@@ -116,7 +116,7 @@ export const EngineLogView = Vue.defineComponent({
 
 export const TokenView = Vue.defineComponent({
   emits: ["dismiss"],
-  setup: () => ({ state, token: core.link?.token || "" }),
+  setup: () => ({ state, token: core.client?.token || "" }),
   data: () => ({ copied: false }),
   methods: {
     async copy() {
@@ -162,11 +162,11 @@ export const AutostartView = Vue.defineComponent({
     /** @param {Event} event */
     change(event) {
       const { checked } = /** @type {HTMLInputElement} */ (event.target);
-      return this.ask(() => ownLink().setAutostart(checked));
+      return this.ask(() => ownClient().setAutostart(checked));
     },
   },
   mounted() {
-    this.ask(() => ownLink().autostart());
+    this.ask(() => ownClient().autostart());
   },
   template: `
     <div class="upkeep">
@@ -210,7 +210,7 @@ export const UpgradeView = Vue.defineComponent({
   methods: {
     async look() {
       try {
-        this.found = Vue.markRaw(await ownLink().findUpgrade());
+        this.found = Vue.markRaw(await ownClient().findUpgrade());
         this.phase = "found";
       } catch (error) {
         this.fail(error);
@@ -219,7 +219,7 @@ export const UpgradeView = Vue.defineComponent({
     async begin() {
       this.phase = "working";
       try {
-        await ownLink().beginUpgrade();
+        await ownClient().beginUpgrade();
         this.follow();
       } catch (error) {
         this.fail(error);
@@ -229,7 +229,7 @@ export const UpgradeView = Vue.defineComponent({
     follow() {
       this.timer = setTimeout(async () => {
         // While it restarts there is no answer.
-        const { outcome } = (await core.link?.upgradeOutcome().catch(() => null)) || { outcome: null };
+        const { outcome } = (await core.client?.upgradeOutcome().catch(() => null)) || { outcome: null };
         if (outcome?.error) this.fail(outcome.error);
         else if (outcome) this.phase = "done";
         else if (this.phase === "working") this.follow();
