@@ -95,10 +95,10 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("    if plugin.final or plugin.state is PluginState.STOPPING:", "    if False:"),
         (
-            "    if link.worker.done():\n        await socket.close",
+            "    if pair.worker.done():\n        await socket.close",
             "    if False:\n        await socket.close",
         ),
-        ("    finally:\n        link.drained.set()\n", "    finally:\n        pass\n"),
+        ("    finally:\n        pair.drained.set()\n", "    finally:\n        pass\n"),
         ("ENDED if close is DONE else close", "close"),
         ("message.type is WSMsgType.TEXT else DONE", "message.type is WSMsgType.CLOSE else DONE"),
     ),

@@ -1,7 +1,7 @@
 // What the page's modules are given: the libraries' globals, and the shapes that they pass on.
 
 import type { Part as FormPart } from "./imjoy_engine/webapp/static/app/plugins/fields.js";
-import type { Box, Part as Layout, Side } from "./imjoy_engine/webapp/static/app/layout/layout.js";
+import type { Rectangle, Part as Layout, Side } from "./imjoy_engine/webapp/static/app/layout/layout.js";
 import type { Cluster, Wishes } from "./imjoy_engine/webapp/static/app/plugins/resources.js";
 import type { EngineClient } from "./imjoy_engine/webapp/static/engine/client.js";
 import type { EngineError } from "./imjoy_engine/webapp/static/engine/errors.js";
@@ -505,7 +505,7 @@ declare global {
     }
 
     /** Where a floating window lies, in pixels, and how far in front. */
-    interface Float extends Box {
+    interface Float extends Rectangle {
         order: number;
     }
 
@@ -538,7 +538,7 @@ declare global {
         /** the tab that is being dragged, and where it would fall */
         dragged: {
             name: string;
-            target: { pane: import("./imjoy_engine/webapp/static/app/layout/layout.js").Pane; side: Side; box: Box } | null;
+            target: { pane: import("./imjoy_engine/webapp/static/app/layout/layout.js").Pane; side: Side; rectangle: Rectangle } | null;
         } | null;
         loadError: Problem | null;
         loading: boolean;

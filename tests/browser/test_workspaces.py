@@ -70,7 +70,7 @@ def test_a_workspace_is_renamed_with_its_files_and_deleted_without_them(app: App
     assert (work / "first" / "note.txt").read_text() == "kept"
     app.load("Glass")
     app.page.evaluate("""async () => {
-        const { rememberFile } = await import("/static/app/memory.js");
+        const { rememberFile } = await import("/static/app/storage.js");
         rememberFile("first", "Glass", { path: "first.imjoy.html", isWatched: false });
         rememberFile("default", "Glass", { path: "default.imjoy.html", isWatched: true });
     }""")

@@ -127,7 +127,7 @@ class PluginContext:
         return self.on_engine if self.on_engine is not None and manifest.stays_on_engine else self
 
 
-class ClientSockets:
+class SocketPair:
     """One client's socket, and the worker's socket that belongs to it once it is there.
 
     ``done`` is set when the two part, for the reason in ``close``; ``drained`` when all it sent is passed on.
@@ -164,8 +164,8 @@ class Plugin:
         # Whoever may look at the worker's environment finds the first one, which opens its control socket once; the
         # second one goes through that socket, and opens its clients' sockets.
         self.worker_secret = secrets.token_urlsafe(32)
-        self.link_secret = secrets.token_urlsafe(32)
-        self.links: dict[str, ClientSockets] = {}
+        self.client_secret = secrets.token_urlsafe(32)
+        self.clients: dict[str, SocketPair] = {}
         self.ended = asyncio.Event()
         self._context = context
         self._control: asyncio.Future[web.WebSocketResponse] = asyncio.get_running_loop().create_future()
@@ -200,7 +200,7 @@ class Plugin:
             "since": self.since,
             "pid": self.pid,
             "place": None if self.place is None else asdict(self.place),
-            "clients": len(self.links),
+            "clients": len(self.clients),
             "exit_code": self.exit_code,
             "signal": self.signal,
             "error": self.error,
@@ -220,7 +220,7 @@ class Plugin:
             return False
         if mine.single_instance and mine.client == request.client:
             return True
-        return mine.allows_detach and not self.links
+        return mine.allows_detach and not self.clients
 
     # The life
 
@@ -286,8 +286,8 @@ class Plugin:
             control = self._control.result()
             await control.send_json(self._load_message(work_dir))
             self._loaded = True
-            for link_id in list(self.links):
-                await control.send_json({"type": "client", "client": link_id})
+            for client_id in list(self.clients):
+                await control.send_json({"type": "client", "client": client_id})
             await self._first_of(
                 self._first_client, exited, FIRST_CLIENT_SECONDS, "no client connected to it"
             )
@@ -416,7 +416,7 @@ class Plugin:
             "tag": request.manifest.tag,
             "engine_url": self._context.url,
             "scratch": str(self._context.scratch / self.id),
-            "secret": self.link_secret,
+            "secret": self.client_secret,
         }
 
     async def _leave(self) -> None:
@@ -447,8 +447,8 @@ class Plugin:
             with contextlib.suppress(OSError):
                 self._running.unlink()
         shutil.rmtree(self._context.scratch / self.id, ignore_errors=True)
-        for link in self.links.values():
-            link.finish(ENDED)
+        for pair in self.clients.values():
+            pair.finish(ENDED)
         self.events.close()
         self.ended.set()
 
@@ -526,24 +526,24 @@ class Plugin:
                 )
             )
 
-    async def add_link(self, link: ClientSockets) -> str:
-        """Announce a client to the worker; return the link's id."""
-        link_id = secrets.token_hex(8)
-        self.links[link_id] = link
+    async def add_client(self, pair: SocketPair) -> str:
+        """Announce a client to the worker; return its id."""
+        client_id = secrets.token_hex(8)
+        self.clients[client_id] = pair
         if not self._first_client.done():
             self._first_client.set_result(None)
         self._add_clients_event()
         if self._loaded and not self.final:
-            await self._control.result().send_json({"type": "client", "client": link_id})
-        return link_id
+            await self._control.result().send_json({"type": "client", "client": client_id})
+        return client_id
 
-    def remove_link(self, link_id: str) -> bool:
+    def remove_client(self, client_id: str) -> bool:
         """Forget a client that has gone; true when the plugin is now to be stopped."""
-        self.links.pop(link_id, None)
+        self.clients.pop(client_id, None)
         if self.final:
             return False
         self._add_clients_event()
-        return not self.links and not self.request.allows_detach and self.state is not PluginState.STOPPING
+        return not self.clients and not self.request.allows_detach and self.state is not PluginState.STOPPING
 
     # What it writes, and what is said about it
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.http import WSMessage, WSMsgType
 
-from imjoy_engine.plugins.lifecycle import ClientSockets, Plugin, PluginState
+from imjoy_engine.plugins.lifecycle import Plugin, PluginState, SocketPair
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.sockets.close import DONE, ENDED, Close
 from imjoy_engine.sockets.keep_alive import LOST, SILENT, KeepAlive
@@ -113,75 +113,75 @@ async def serve_client(
     if plugin.final or plugin.state is PluginState.STOPPING:
         await socket.close(code=ENDED.code, message=ENDED.reason.encode())
         return socket
-    link = ClientSockets(socket)
-    link_id = await plugin.add_link(link)
-    done = asyncio.ensure_future(link.done.wait())
+    pair = SocketPair(socket)
+    client_id = await plugin.add_client(pair)
+    done = asyncio.ensure_future(pair.done.wait())
     peer = KeepAlive(socket, limits.silence)
-    passing = asyncio.ensure_future(_client_to_worker(link, peer.receive, limits.message))
+    passing = asyncio.ensure_future(_client_to_worker(pair, peer.receive, limits.message))
     silence = asyncio.ensure_future(peer.wait_for_silence())
     barred = asyncio.ensure_future(replaced.wait())
     either: set[asyncio.Future[Any]] = {done, passing, silence, barred}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if barred.done():
-            link.finish(REPLACED)
+            pair.finish(REPLACED)
         elif passing.done():
-            link.finish(passing.result())
+            pair.finish(passing.result())
         elif silence.done():
-            link.finish(silence.result())
+            pair.finish(silence.result())
             log.info(
-                "a client of plugin %s (%s): %s", plugin.request.manifest.name, plugin.id, link.close.reason
+                "a client of plugin %s (%s): %s", plugin.request.manifest.name, plugin.id, pair.close.reason
             )
-        elif link.worker.done():
+        elif pair.worker.done():
             # The plugin ended: what its worker sent before that still goes to the client.
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(link.drained.wait(), DRAIN_SECONDS)
+                await asyncio.wait_for(pair.drained.wait(), DRAIN_SECONDS)
     finally:
         for task in either:
             task.cancel()
-        link.finish(DONE)
-        if plugin.remove_link(link_id):
+        pair.finish(DONE)
+        if plugin.remove_client(client_id):
             # A worker that leaves first is about to end by itself; its own exit code says more than our signal.
-            registry.stop_later(plugin, after=EXIT_SECONDS if link.close is ENDED else 0.0)
-        await _close_both(link, limits.silence)
+            registry.stop_later(plugin, after=EXIT_SECONDS if pair.close is ENDED else 0.0)
+        await _close_both(pair, limits.silence)
     return socket
 
 
-async def _close_both(link: ClientSockets, silence: float) -> None:
-    sockets = [link.client]
-    if link.worker.done() and not link.worker.cancelled():
-        sockets.append(link.worker.result())
+async def _close_both(pair: SocketPair, silence: float) -> None:
+    sockets = [pair.client]
+    if pair.worker.done() and not pair.worker.cancelled():
+        sockets.append(pair.worker.result())
     # What a client said before it left in order still goes to its plugin; of one that broke off, nobody waits for it.
-    gone = link.close.code == SILENT or link.close is LOST
-    seconds = REPLACED_SECONDS if link.close is REPLACED else GONE_SECONDS if gone else silence
-    await asyncio.gather(*(socket.end(link.close, seconds) for socket in sockets))
+    gone = pair.close.code == SILENT or pair.close is LOST
+    seconds = REPLACED_SECONDS if pair.close is REPLACED else GONE_SECONDS if gone else silence
+    await asyncio.gather(*(socket.end(pair.close, seconds) for socket in sockets))
 
 
-async def _client_to_worker(link: ClientSockets, receive: Receive, limit: int) -> Close:
+async def _client_to_worker(pair: SocketPair, receive: Receive, limit: int) -> Close:
     # A client that leaves while its plugin is still being prepared is noticed, because we listen from the start.
     receiving = asyncio.ensure_future(receive())
-    either: set[asyncio.Future[Any]] = {receiving, link.worker}
+    either: set[asyncio.Future[Any]] = {receiving, pair.worker}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if receiving.done() and receiving.result().type is not WSMsgType.BINARY:
             return _how_to_close(receiving.result())
-        worker = await link.worker
+        worker = await pair.worker
         return await pass_frames(receive, worker, limit, await receiving)
     finally:
         receiving.cancel()
 
 
-async def serve_worker(request: web.Request, link: ClientSockets, limit: int) -> Socket:
-    """Serve the worker's socket that belongs to ``link``."""
+async def serve_worker(request: web.Request, pair: SocketPair, limit: int) -> Socket:
+    """Serve the worker's socket that belongs to ``pair``."""
     socket = Socket(SUBPROTOCOL)
     await socket.prepare(request)
-    if link.worker.done():
+    if pair.worker.done():
         await socket.close(code=1008, message=b"this client has its worker already")
         return socket
-    link.worker.set_result(socket)
+    pair.worker.set_result(socket)
     try:
-        close = await pass_frames(socket.receive, link.client, limit)
+        close = await pass_frames(socket.receive, pair.client, limit)
     finally:
-        link.drained.set()
-    link.finish(ENDED if close is DONE else close)
+        pair.drained.set()
+    pair.finish(ENDED if close is DONE else close)
     return socket

@@ -35,7 +35,7 @@ class Entry:
     size: int
 
 
-class ShownPages:
+class PageStates:
     """The pages under ``root``. Too much goes: of one its first keys, of all the one written to longest ago."""
 
     def __init__(self, root: Path) -> None:

@@ -196,7 +196,7 @@ import gc, os
 def secrets():
     environ = dict(each.split("=", 1) for each in open("/proc/self/environ").read().split(chr(0)) if "=" in each)
     worker = [each for each in gc.get_objects() if type(each).__name__ == "Worker"][0]
-    return {"spent": environ["IMJOY_WORKER_SECRET"], "link": worker._secret, "clients": list(worker._clients)}
+    return {"spent": environ["IMJOY_WORKER_SECRET"], "client": worker._secret, "clients": list(worker._clients)}
 api.export({"secrets": secrets})
 """
 
@@ -216,14 +216,14 @@ def test_a_worker_that_lies_about_its_id_or_uses_its_secret_again_is_refused(
             await engine.client.connect(second["id"], {}) as other,
         ):
             mine, theirs = await plugin.call("secrets"), await other.call("secrets")
-            assert len({mine["spent"], mine["link"], theirs["spent"], theirs["link"]}) == 4
+            assert len({mine["spent"], mine["client"], theirs["spent"], theirs["client"]}) == 4
             client = theirs["clients"][0]
             # Reaching for the other's socket and frames, with everything that the environment and the memory hold.
-            for secret in (mine["spent"], mine["link"], theirs["spent"]):
+            for secret in (mine["spent"], mine["client"], theirs["spent"]):
                 with pytest.raises(SocketRefused) as caught:
                     await open_socket(f"{base}/{second['id']}/rpc/{client}", secret, "imjoy.v1")
                 assert caught.value.status == 403
-            for secret in (mine["spent"], mine["link"], theirs["link"]):
+            for secret in (mine["spent"], mine["client"], theirs["client"]):
                 with pytest.raises(SocketRefused) as caught:
                     await open_socket(f"{base}/{second['id']}/control", secret, "imjoy.worker.v1")
                 assert caught.value.status == 403
@@ -231,10 +231,10 @@ def test_a_worker_that_lies_about_its_id_or_uses_its_secret_again_is_refused(
             again = await open_socket(f"{base}/{first['id']}/control", mine["spent"], "imjoy.worker.v1")
             assert (await again.closed)[0] == 1008
             with pytest.raises(SocketRefused) as caught:
-                await open_socket(f"{base}/{second['id']}/rpc/{client}", theirs["link"], "imjoy.v1")
+                await open_socket(f"{base}/{second['id']}/rpc/{client}", theirs["client"], "imjoy.v1")
             assert caught.value.status == 404  # that client has its worker
             # A worker's secret is no token.
-            for secret in (mine["spent"], mine["link"]):
+            for secret in (mine["spent"], mine["client"]):
                 assert (await asyncio.to_thread(ask, engine, "/api/v1/status", "GET", secret))[0] == 401
             assert await other.call("secrets") == theirs
 
@@ -323,7 +323,7 @@ def test_nothing_secret_stands_in_a_command_line_a_log_or_a_plugin_s_environment
             return found, lines + "\n" + worker.replace(found["spent"], "")
 
     found, seen = play(scenario())
-    secrets = [engine.token, state["secret"], key, found["link"]]
+    secrets = [engine.token, state["secret"], key, found["client"]]
     for secret in secrets:
         assert secret not in seen
     logged = "".join(path.read_text() for path in (engine.workspace / ".imjoy" / "logs").iterdir())

@@ -10,13 +10,13 @@ from aiohttp import web
 from imjoy_engine.web.context import CONTEXT
 
 if TYPE_CHECKING:
-    from imjoy_engine.workspace.page_state import ShownPages
+    from imjoy_engine.workspace.page_state import PageStates
 
 
-def _pages(request: web.Request) -> ShownPages:
-    from imjoy_engine.workspace.page_state import ShownPages  # the page asks, not whoever starts an engine
+def _pages(request: web.Request) -> PageStates:
+    from imjoy_engine.workspace.page_state import PageStates  # the page asks, not whoever starts an engine
 
-    return ShownPages(request.app[CONTEXT].settings.layout.shown)
+    return PageStates(request.app[CONTEXT].settings.layout.shown)
 
 
 async def list_shown(request: web.Request) -> web.Response:

@@ -179,8 +179,8 @@ async def worker_control(request: web.Request) -> web.StreamResponse:
 
 async def worker_rpc(request: web.Request) -> web.StreamResponse:
     """Connect a worker with the client that it was told of."""
-    plugin = _worker_plugin(request, lambda plugin: plugin.link_secret)
-    link = plugin.links.get(request.match_info["client"])
-    if link is None or link.worker.done():
+    plugin = _worker_plugin(request, lambda plugin: plugin.client_secret)
+    pair = plugin.clients.get(request.match_info["client"])
+    if pair is None or pair.worker.done():
         raise ImJoyError("plugin.not-found", "That client has gone.")
-    return await serve_worker(request, link, request.app[CONTEXT].settings.max_message_size)
+    return await serve_worker(request, pair, request.app[CONTEXT].settings.max_message_size)

@@ -1,7 +1,7 @@
 // The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
 
 import { messageOf } from "./engine/errors.js";
-import { forgetToken, home, knownTokens, rememberToken } from "./app/memory.js";
+import { forgetToken, home, knownTokens, rememberToken } from "./app/storage.js";
 
 /**
  * An element of this page.

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imjoy_engine.plugins.lifecycle import ClientSockets, Plugin
+from imjoy_engine.plugins.lifecycle import Plugin, SocketPair
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.sockets.close import DONE, ENDED
 from imjoy_engine.sockets.keep_alive import LOST, PINGS_BEFORE_SILENCE, SILENT, KeepAlive
@@ -83,24 +83,24 @@ def test_frames_arrive_as_they_were_sent_up_to_the_first_that_may_not(
 
 
 class DoublePlugin:
-    """In a plugin's place: knows its links, and has no process."""
+    """In a plugin's place: knows its clients, and has no process."""
 
     final = False
     state = None
 
     def __init__(self) -> None:
-        self.links: dict[str, ClientSockets] = {}
+        self.clients: dict[str, SocketPair] = {}
         self.changed = asyncio.Event()
 
-    async def add_link(self, link: ClientSockets) -> str:
+    async def add_client(self, pair: SocketPair) -> str:
         """Take a client."""
-        self.links["link"] = link
+        self.clients["client"] = pair
         self.changed.set()
-        return "link"
+        return "client"
 
-    def remove_link(self, link_id: str) -> bool:
+    def remove_client(self, client_id: str) -> bool:
         """Forget a client; the plugin stays."""
-        del self.links[link_id]
+        del self.clients[client_id]
         self.changed.set()
         return False
 
@@ -114,7 +114,7 @@ def relay_app(plugin: DoublePlugin) -> web.Application:
         )
 
     async def worker_side(request: web.Request) -> web.StreamResponse:
-        return await serve_worker(request, plugin.links["link"], LIMIT)
+        return await serve_worker(request, plugin.clients["client"], LIMIT)
 
     app = web.Application()
     app.router.add_get("/client", client_side)
@@ -149,7 +149,7 @@ async def relayed(
             await asyncio.sleep(0)
             await client.close()
         await asyncio.wait_for(asyncio.gather(at_worker, at_client), SECONDS)
-        assert not plugin.links
+        assert not plugin.clients
         return at_client.result(), at_worker.result(), client.close_code
 
 
@@ -239,17 +239,17 @@ def test_a_client_has_one_worker_and_hears_all_that_it_said_before_it_ended() ->
         async with TestClient(TestServer(relay_app(plugin))) as http:
             client = await http.ws_connect("/client", protocols=("imjoy.v1",))
             await plugin.changed.wait()
-            link = plugin.links["link"]
+            pair = plugin.clients["client"]
             worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
             second = await http.ws_connect("/worker", protocols=("imjoy.v1",))
             assert await asyncio.wait_for(received(second), SECONDS) == []
             assert second.close_code == 1008
             await worker.send_bytes(b"\x00last words")
-            assert not link.drained.is_set()
+            assert not pair.drained.is_set()
             await worker.close()
             assert await asyncio.wait_for(received(client), SECONDS) == [b"\x00last words"]
             assert client.close_code == ENDED.code
-            assert link.drained.is_set()
+            assert pair.drained.is_set()
 
     asyncio.run(scenario())
 

@@ -9,15 +9,15 @@ import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.workspace import page_state
-from imjoy_engine.workspace.page_state import Entry, ShownPages
+from imjoy_engine.workspace.page_state import Entry, PageStates
 
 
 @pytest.fixture
-def pages(tmp_path: Path) -> ShownPages:
-    return ShownPages(tmp_path / "shown")
+def pages(tmp_path: Path) -> PageStates:
+    return PageStates(tmp_path / "shown")
 
 
-def test_what_was_kept_comes_back_in_the_order_of_its_keys(pages: ShownPages) -> None:
+def test_what_was_kept_comes_back_in_the_order_of_its_keys(pages: PageStates) -> None:
     assert pages.entries("p") == ()
     for key, content in (("b", b"22"), ("a", b"1"), ("b", b"333")):
         pages.keep("p", key, content)
@@ -31,7 +31,7 @@ def test_what_was_kept_comes_back_in_the_order_of_its_keys(pages: ShownPages) ->
 
 
 def test_the_first_entries_go_when_a_page_has_too_many_or_too_much(
-    pages: ShownPages, monkeypatch: pytest.MonkeyPatch
+    pages: PageStates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_state, "MAX_ENTRIES", 3)
     monkeypatch.setattr(page_state, "MAX_PAGE_BYTES", 10)
@@ -43,7 +43,7 @@ def test_the_first_entries_go_when_a_page_has_too_many_or_too_much(
 
 
 def test_the_page_that_was_written_to_longest_ago_goes_first(
-    pages: ShownPages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pages: PageStates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_state, "MAX_PAGES", 2)
     for age, page in enumerate(["old", "older"]):
@@ -54,7 +54,7 @@ def test_the_page_that_was_written_to_longest_ago_goes_first(
 
 
 def test_one_thing_that_is_too_large_is_refused_and_nothing_of_it_kept(
-    pages: ShownPages, monkeypatch: pytest.MonkeyPatch
+    pages: PageStates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_state, "MAX_ENTRY_BYTES", 2)
     with pytest.raises(ImJoyError) as caught:
@@ -64,7 +64,7 @@ def test_one_thing_that_is_too_large_is_refused_and_nothing_of_it_kept(
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a" * 41, "a.b", "ä"])
-def test_a_name_leads_nowhere_else(pages: ShownPages, name: str) -> None:
+def test_a_name_leads_nowhere_else(pages: PageStates, name: str) -> None:
     for page, key in ((name, "a"), ("p", name)):
         with pytest.raises(ImJoyError) as caught:
             pages.keep(page, key, b"")
@@ -72,7 +72,7 @@ def test_a_name_leads_nowhere_else(pages: ShownPages, name: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
-def test_nobody_else_may_look(pages: ShownPages, tmp_path: Path) -> None:
+def test_nobody_else_may_look(pages: PageStates, tmp_path: Path) -> None:
     pages.keep("p", "a", b"1")
     assert (tmp_path / "shown").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "shown" / "page-p").stat().st_mode & 0o777 == 0o700

@@ -4,7 +4,7 @@ import { makeEngine } from "../engine/engine.js";
 import { EngineError, messageOf } from "../engine/errors.js";
 import { makeFileManager } from "../engine/files.js";
 import { readable } from "./errors.js";
-import * as memory from "./memory.js";
+import * as storage from "./storage.js";
 import {
   clientId,
   environmentOf,
@@ -14,7 +14,7 @@ import {
   rememberOther,
   rememberToken,
   resourcesOf,
-} from "./memory.js";
+} from "./storage.js";
 import { tolerant } from "./plugins/parse.js";
 import { gated, permitStart, restoreGrants } from "./plugins/permissions.js";
 import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
@@ -148,7 +148,7 @@ export async function connect(token) {
     Object.assign(core, await attach(home, token));
   } catch (error) {
     state.engine = { phase: "disconnected", status: null, error: readable(error, "The engine refused.") };
-    if (isRefusal(error)) memory.forgetToken(token);
+    if (isRefusal(error)) storage.forgetToken(token);
     return false;
   }
   rememberToken(token);
@@ -188,14 +188,14 @@ async function refused(url, error) {
     tell("refused", url, error);
     return;
   }
-  memory.forgetToken(connection.client.token);
+  storage.forgetToken(connection.client.token);
   await disconnect();
   state.engine.error = readable(error, "The engine refused.");
 }
 
 /** Disconnect, and ask for the token the next time. */
 export async function forgetToken() {
-  memory.forgetToken();
+  storage.forgetToken();
   await disconnect();
 }
 
@@ -287,7 +287,7 @@ async function attach(url, token) {
   if (url === home) {
     state.engine.status = status;
     state.command = status.command || "imjoy";
-    memory.rememberCommand(state.command);
+    storage.rememberCommand(state.command);
   }
   const imjoy = startedImJoy();
   await imjoy.em.register(engine);
@@ -333,7 +333,7 @@ async function detach(url) {
 function chosen(name) {
   const env = environmentOf(name);
   const anyway = Boolean(pluginNamed(name)?.anyway);
-  if (env === memory.NEWEST) return { as_of: "" };
+  if (env === storage.NEWEST) return { as_of: "" };
   return env === null ? {} : { env, anyway };
 }
 

@@ -3,11 +3,11 @@
 import { appApi } from "./plugins/api.js";
 import { followEngine, followPlugins, formerPlugins } from "./plugins/plugins.js";
 import { connect, reconnectOthers, startCore } from "./core.js";
-import { followDrops } from "./results/drops.js";
+import { followDroppedFiles } from "./results/dropped_files.js";
 import { followFiles } from "./plugins/editors.js";
 import { readable } from "./errors.js";
 import { followOutput } from "./results/page_state.js";
-import { knownTokens } from "./memory.js";
+import { knownTokens } from "./storage.js";
 import { followLayout } from "./layout/panes.js";
 import { state } from "./state.js";
 import { AppView } from "./views/app.js";
@@ -18,7 +18,7 @@ async function begin() {
   const known = knownTokens();
   followLayout();
   Vue.createApp(AppView).mount("#app");
-  followDrops();
+  followDroppedFiles();
   followEngine();
   followPlugins();
   followWorkspace(formerPlugins);

@@ -1,6 +1,6 @@
 // What the page shows, in one reactive object, and the few ways to change it that several modules need.
 
-import { home, knownCommand, wantedWorkspace } from "./memory.js";
+import { home, knownCommand, wantedWorkspace } from "./storage.js";
 
 const { reactive, markRaw } = Vue;
 

@@ -14,7 +14,7 @@ const beside = () => {
 const shown = (root, ...names) => arrange(root, open(...names)).panes.map((pane) => pane.shown);
 
 test("a view at a side gets half of its pane, whose other views stay", () => {
-  const { panes, seams } = arrange(beside(), open("output", "log", "a"));
+  const { panes, splitters } = arrange(beside(), open("output", "log", "a"));
   assert.deepEqual(
     panes.map(({ x, width, height, tabs }) => ({ x, width, height, tabs })),
     [
@@ -23,7 +23,7 @@ test("a view at a side gets half of its pane, whose other views stay", () => {
     ],
   );
   assert.deepEqual(
-    seams.map(({ x, length }) => ({ x, length })),
+    splitters.map(({ x, length }) => ({ x, length })),
     [{ x: 0.5, length: 1 }],
   );
 });
@@ -56,7 +56,7 @@ test("borders within borders follow the shares", () => {
   const root = beside();
   root.share = 0.25;
   const below = place(root, "log", paneWith(root, "log"), "bottom");
-  const { panes, seams } = arrange(below, open("output", "log", "a"));
+  const { panes, splitters } = arrange(below, open("output", "log", "a"));
   assert.deepEqual(
     panes.map(({ x, y, width, height }) => [x, y, width, height]),
     [
@@ -66,7 +66,7 @@ test("borders within borders follow the shares", () => {
     ],
   );
   assert.deepEqual(
-    seams.map(({ x, y, length, split }) => [x, y, length, split.across]),
+    splitters.map(({ x, y, length, split }) => [x, y, length, split.across]),
     [
       [0.25, 0, 1, true],
       [0, 0.5, 0.25, false],
@@ -124,9 +124,11 @@ test("what can be arranged is read back, however often panes were parted and win
   assert.deepEqual(readLayout(paneOf(...names)), paneOf(...names.slice(0, 64)));
 });
 
-test("of floats that were kept only boxes are read, and they are brought within reach", () => {
-  const box = { x: 3000, y: -5, width: 400, height: 300 };
-  assert.deepEqual(readFloats({ a: null, b: 7, c: { ...box, x: "1" }, d: { ...box, order: 3 } }), [["d", box]]);
+test("of floats that were kept only rectangles are read, and they are brought within reach", () => {
+  const rectangle = { x: 3000, y: -5, width: 400, height: 300 };
+  assert.deepEqual(readFloats({ a: null, b: 7, c: { ...rectangle, x: "1" }, d: { ...rectangle, order: 3 } }), [
+    ["d", rectangle],
+  ]);
   for (const kept of [null, undefined, 7, "no", []]) assert.deepEqual(readFloats(kept), []);
-  assert.deepEqual(withinReach(box, { width: 1280, height: 720 }), { x: 1200, y: 0 });
+  assert.deepEqual(withinReach(rectangle, { width: 1280, height: 720 }), { x: 1200, y: 0 });
 });

@@ -4,9 +4,9 @@
 /** @typedef {{tabs: string[], shown: string}} Pane `tabs` and `shown` are names of views */
 /** @typedef {{across: boolean, share: number, parts: [Part, Part]}} Split `share` is the first part's, of 1 */
 /** @typedef {Pane | Split} Part */
-/** @typedef {{x: number, y: number, width: number, height: number}} Box */
-/** @typedef {Box & {pane: Pane, tabs: string[], shown: string}} Placed */
-/** @typedef {{split: Split, box: Box, x: number, y: number, length: number}} Seam the border between a split's parts */
+/** @typedef {{x: number, y: number, width: number, height: number}} Rectangle */
+/** @typedef {Rectangle & {pane: Pane, tabs: string[], shown: string}} Placed */
+/** @typedef {{split: Split, rectangle: Rectangle, x: number, y: number, length: number}} Splitter the border between a split's parts */
 /** @typedef {"middle" | "left" | "right" | "top" | "bottom"} Side */
 
 /** What either part of a split keeps at least. */
@@ -34,28 +34,31 @@ export const paneWith = (root, name) => panesOf(root).find(({ tabs }) => tabs.in
  *
  * @param {Part} root
  * @param {Set<string>} open the names of the views that are there
- * @param {Box} [box]
- * @returns {{panes: Placed[], seams: Seam[]}}
+ * @param {Rectangle} [rectangle]
+ * @returns {{panes: Placed[], splitters: Splitter[]}}
  */
-export function arrange(root, open, box = { x: 0, y: 0, width: 1, height: 1 }) {
+export function arrange(root, open, rectangle = { x: 0, y: 0, width: 1, height: 1 }) {
   const isEmpty = (/** @type {Part} */ part) => panesOf(part).every(({ tabs }) => !tabs.some((name) => open.has(name)));
   if (!isSplit(root)) {
     const tabs = root.tabs.filter((name) => open.has(name));
     const shown = tabs.includes(root.shown) ? root.shown : before(root, root.shown, tabs);
-    return { panes: tabs.length ? [{ ...box, pane: root, tabs, shown }] : [], seams: [] };
+    return { panes: tabs.length ? [{ ...rectangle, pane: root, tabs, shown }] : [], splitters: [] };
   }
   const [first, second] = root.parts;
-  if (isEmpty(first)) return arrange(second, open, box);
-  if (isEmpty(second)) return arrange(first, open, box);
-  const { x, y, width, height } = box;
+  if (isEmpty(first)) return arrange(second, open, rectangle);
+  if (isEmpty(second)) return arrange(first, open, rectangle);
+  const { x, y, width, height } = rectangle;
   const { across, share } = root;
-  const one = across ? { ...box, width: width * share } : { ...box, height: height * share };
+  const one = across ? { ...rectangle, width: width * share } : { ...rectangle, height: height * share };
   const other = across
     ? { x: x + one.width, y, width: width - one.width, height }
     : { x, y: y + one.height, width, height: height - one.height };
   const parts = [arrange(first, open, one), arrange(second, open, other)];
-  const seam = { split: root, box, x: other.x, y: other.y, length: across ? height : width };
-  return { panes: parts.flatMap(({ panes }) => panes), seams: [seam, ...parts.flatMap(({ seams }) => seams)] };
+  const splitter = { split: root, rectangle, x: other.x, y: other.y, length: across ? height : width };
+  return {
+    panes: parts.flatMap(({ panes }) => panes),
+    splitters: [splitter, ...parts.flatMap(({ splitters }) => splitters)],
+  };
 }
 
 /**
@@ -119,14 +122,14 @@ const isBare = (part) => !isSplit(part) && !part.tabs.length;
  * @param {Placed[]} panes
  * @param {number} x
  * @param {number} y
- * @returns {{pane: Pane, side: Side, box: Box} | null}
+ * @returns {{pane: Pane, side: Side, rectangle: Rectangle} | null}
  */
 export function targetAt(panes, x, y) {
   const found = panes.find((each) => x >= each.x && y >= each.y && x < each.x + each.width && y < each.y + each.height);
   if (!found) return null;
   const { pane, width, height } = found;
   const [across, down] = [(x - found.x) / width, (y - found.y) / height];
-  /** @type {[number, Side, Partial<Box>][]} */
+  /** @type {[number, Side, Partial<Rectangle>][]} */
   const sides = [
     [across, "left", { width: width / 2 }],
     [1 - across, "right", { x: found.x + width / 2, width: width / 2 }],
@@ -134,8 +137,8 @@ export function targetAt(panes, x, y) {
     [1 - down, "bottom", { y: found.y + height / 2, height: height / 2 }],
   ];
   const [distance, side, half] = sides.reduce((near, each) => (each[0] < near[0] ? each : near));
-  const box = { x: found.x, y: found.y, width, height };
-  return distance < EDGE ? { pane, side, box: { ...box, ...half } } : { pane, side: "middle", box };
+  const rectangle = { x: found.x, y: found.y, width, height };
+  return distance < EDGE ? { pane, side, rectangle: { ...rectangle, ...half } } : { pane, side: "middle", rectangle };
 }
 
 /**
@@ -172,27 +175,27 @@ export function readLayout(kept) {
 }
 
 /**
- * The boxes of the windows that floated, by name; what is none is left out.
+ * The rectangles of the windows that floated, by name; what is none is left out.
  *
  * @param {any} kept
- * @returns {[string, Box][]}
+ * @returns {[string, Rectangle][]}
  */
 export function readFloats(kept) {
   /** @type {[string, any][]} */
   const entries = Object.entries(kept || {});
   return entries
-    .map(([name, box]) => /** @type {[string, Box]} */ ([name, pick(box || {})]))
-    .filter(([, box]) => Object.values(box).every(Number.isFinite))
+    .map(([name, rectangle]) => /** @type {[string, Rectangle]} */ ([name, pick(rectangle || {})]))
+    .filter(([, rectangle]) => Object.values(rectangle).every(Number.isFinite))
     .slice(-MOST_TABS);
 }
 
-/** @param {Box} box @returns {Box} */
+/** @param {Rectangle} rectangle @returns {Rectangle} */
 const pick = ({ x, y, width, height }) => ({ x, y, width, height });
 
 /**
  * Where a floating window has to lie for a part of its heading to be on a page of that size.
  *
- * @param {Box} box
+ * @param {Rectangle} rectangle
  * @param {{width: number, height: number}} page
  */
 export const withinReach = ({ x, y, width }, page) => ({

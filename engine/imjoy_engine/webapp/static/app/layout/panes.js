@@ -48,12 +48,12 @@ function tabsNow() {
  */
 export const tabNamed = (name) => tabs.value.find((tab) => tab.name === name);
 
-/** {panes, seams} as they are drawn; of a maximised view its pane alone. */
+/** {panes, splitters} as they are drawn; of a maximised view its pane alone. */
 export const arranged = computed(() => {
   const found = arrange(state.layout, new Set(tabs.value.map(({ name }) => name)));
   const { maximised } = state;
   const whole = maximised === null ? undefined : found.panes.find(({ tabs }) => tabs.includes(maximised));
-  return whole ? { panes: [{ ...whole, x: 0, y: 0, width: 1, height: 1 }], seams: [] } : found;
+  return whole ? { panes: [{ ...whole, x: 0, y: 0, width: 1, height: 1 }], splitters: [] } : found;
 });
 
 /**
@@ -189,27 +189,27 @@ export function putBack(name) {
 
 /** @param {string} name */
 function raise(name) {
-  const box = state.floats[name];
+  const rectangle = state.floats[name];
   const top = Math.max(...Object.values(state.floats).map(({ order }) => order));
-  if (!box.order || box.order < top) box.order = top + 1;
+  if (!rectangle.order || rectangle.order < top) rectangle.order = top + 1;
 }
 
 const pageSize = () => ({ width: innerWidth, height: innerHeight });
 const page = reactive(pageSize());
 
 /**
- * @template {import("./layout.js").Box} B
- * @param {B} box
+ * @template {import("./layout.js").Rectangle} B
+ * @param {B} rectangle
  * @returns {B}
  */
-const onPage = (box) => ({ ...box, ...withinReach(box, page) });
+const onPage = (rectangle) => ({ ...rectangle, ...withinReach(rectangle, page) });
 
 /**
  * Where a floating window is drawn: where it was put, but with its heading on the page, however small that is now.
  *
  * @param {string} name
  */
-export const floatBox = (name) => state.floats[name] && onPage(state.floats[name]);
+export const floatRectangle = (name) => state.floats[name] && onPage(state.floats[name]);
 
 /**
  * Move a floating window by so many pixels; a part of its heading stays on the page.
@@ -219,8 +219,8 @@ export const floatBox = (name) => state.floats[name] && onPage(state.floats[name
  * @param {number} dy
  */
 export function moveFloat(name, dx, dy) {
-  const box = floatBox(name);
-  Object.assign(state.floats[name], onPage({ ...box, x: box.x + dx, y: box.y + dy }));
+  const rectangle = floatRectangle(name);
+  Object.assign(state.floats[name], onPage({ ...rectangle, x: rectangle.x + dx, y: rectangle.y + dy }));
   raise(name);
 }
 
@@ -232,9 +232,9 @@ export function moveFloat(name, dx, dy) {
  * @param {number} dy
  */
 export function resizeFloat(name, dx, dy) {
-  const box = state.floats[name];
-  box.width = Math.max(LEAST_FLOAT.width, box.width + dx);
-  box.height = Math.max(LEAST_FLOAT.height, box.height + dy);
+  const rectangle = state.floats[name];
+  rectangle.width = Math.max(LEAST_FLOAT.width, rectangle.width + dx);
+  rectangle.height = Math.max(LEAST_FLOAT.height, rectangle.height + dy);
 }
 
 /** Take the layout that is kept for the workspace once the engine tells it, and keep it as it changes. */
@@ -256,7 +256,7 @@ function restoreLayout(kept) {
   first.shown ||= "output";
   const { shown } = paneWith(panes, "output") || first;
   Object.assign(state, { layout: panes, floats: {}, maximised: null, view: shown });
-  for (const [name, box] of readFloats(kept?.floats)) state.floats[name] = { ...box, order: 0 };
+  for (const [name, rectangle] of readFloats(kept?.floats)) state.floats[name] = { ...rectangle, order: 0 };
   noteLayout(layoutNow());
   for (const { name } of docked.value) placeWindow(name);
 }

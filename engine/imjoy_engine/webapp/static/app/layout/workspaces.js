@@ -3,8 +3,8 @@
 import { idOf, messageOf } from "../../engine/errors.js";
 import { core, on, ownClient } from "../core.js";
 import { readable } from "../errors.js";
-import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../memory.js";
-import { saveFile } from "../results/saving.js";
+import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../storage.js";
+import { saveFile } from "../results/save_file.js";
 import { addLog, ask, showSnackbar, state } from "../state.js";
 
 /** The workspace that is always there. */

@@ -4,7 +4,7 @@
 import { core, filesOf, startedImJoy } from "../core.js";
 import { parseFields, withoutTags } from "./fields.js";
 import { syncCards } from "./plugins.js";
-import { saveFile } from "../results/saving.js";
+import { saveFile } from "../results/save_file.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "../state.js";
 import { openWindow } from "../layout/windows.js";
 

@@ -4,7 +4,7 @@ import { idOf, messageOf } from "../../engine/errors.js";
 import { core, filesOf, ownClient } from "../core.js";
 import { readable } from "../errors.js";
 import { chooseFiles } from "../results/inputs.js";
-import { rememberFile } from "../memory.js";
+import { rememberFile } from "../storage.js";
 import { addPlugin, run } from "./plugins.js";
 import { ask, state } from "../state.js";
 import { openOwnWindow } from "../layout/windows.js";

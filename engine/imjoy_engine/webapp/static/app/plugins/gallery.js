@@ -3,7 +3,7 @@
 import { fileAddress } from "./addresses.js";
 import { startedImJoy, ownClient } from "../core.js";
 import { readable } from "../errors.js";
-import { home } from "../memory.js";
+import { home } from "../storage.js";
 import { addPlugin } from "./plugins.js";
 import { ask, state } from "../state.js";
 

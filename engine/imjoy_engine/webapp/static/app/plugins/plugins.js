@@ -6,7 +6,14 @@ import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on, startedImJoy } from "../core.js";
 import { readable } from "../errors.js";
 import { parseFields } from "./fields.js";
-import { environmentOf, fileOf, rememberEnvironment, rememberFile, rememberResources, resourcesOf } from "../memory.js";
+import {
+  environmentOf,
+  fileOf,
+  rememberEnvironment,
+  rememberFile,
+  rememberResources,
+  resourcesOf,
+} from "../storage.js";
 import { showView } from "../layout/panes.js";
 import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";

@@ -2,14 +2,14 @@
 
 import { arranged, paneShowing } from "../layout/panes.js";
 import { state } from "../state.js";
-import { boxStyle } from "./panes/boxes.js";
+import { rectangleStyle } from "./panes/rectangles.js";
 import { ConnectView } from "./connect.js";
 import { DialogsView } from "./dialogs.js";
 import { EngineView } from "./engine.js";
 import { LogView } from "./results/log.js";
 import { OutputView } from "./results/output.js";
 import { PluginsView } from "./plugins/plugins.js";
-import { SeamsView } from "./panes/seams.js";
+import { SplittersView } from "./panes/splitters.js";
 import { TabsView } from "./panes/tabs.js";
 import { WindowsView } from "./panes/windows.js";
 import { WorkspacesView } from "./workspaces.js";
@@ -22,7 +22,7 @@ export const AppView = Vue.defineComponent({
     LogView,
     OutputView,
     PluginsView,
-    SeamsView,
+    SplittersView,
     TabsView,
     WindowsView,
     WorkspacesView,
@@ -35,7 +35,7 @@ export const AppView = Vue.defineComponent({
     /** @param {string} name of a view */
     styleOf(name) {
       const placed = paneShowing(name);
-      return placed ? boxStyle(placed, 2 * placed.index + 1) : {};
+      return placed ? rectangleStyle(placed, 2 * placed.index + 1) : {};
     },
   },
   template: `
@@ -57,7 +57,7 @@ export const AppView = Vue.defineComponent({
         <OutputView class="view" v-show="paneShowing('output')" :style="styleOf('output')" />
         <LogView class="view" v-if="paneShowing('log')" :style="styleOf('log')" />
         <WindowsView />
-        <SeamsView />
+        <SplittersView />
       </main>
     </div>
     <div class="snackbar" role="status" aria-live="polite"><p v-if="state.snackbar">{{ state.snackbar }}</p></div>

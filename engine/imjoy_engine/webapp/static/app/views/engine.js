@@ -2,7 +2,7 @@
 
 import { core, ownClient, disconnect, disconnectOther, forgetToken } from "../core.js";
 import { readable } from "../errors.js";
-import { home } from "../memory.js";
+import { home } from "../storage.js";
 import { revoke } from "../plugins/permissions.js";
 import { addEngine } from "../plugins/plugins.js";
 import { ask, showSnackbar, state } from "../state.js";

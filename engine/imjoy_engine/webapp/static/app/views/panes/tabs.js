@@ -7,7 +7,7 @@ import { targetAt } from "../../layout/layout.js";
 import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../../layout/panes.js";
 import { state } from "../../state.js";
 import { closeWindow } from "../../layout/windows.js";
-import { boxStyle } from "./boxes.js";
+import { rectangleStyle } from "./rectangles.js";
 
 /** A press that moves less than this is a click. */
 const DRAG_PIXELS = 8;
@@ -44,7 +44,7 @@ export const TabsView = Vue.defineComponent({
       return tabNamed(this.placed.shown);
     },
     style() {
-      return boxStyle(this.placed, 2 * this.number);
+      return rectangleStyle(this.placed, 2 * this.number);
     },
     hasOthers: () => arranged.value.panes.length > 1,
   },

@@ -1,9 +1,9 @@
 // The windows that plugins opened, in panes or floating. Each stays where it is in the page: a frame that moves starts anew.
 
-import { floatBox, moveFloat, paneShowing, putBack, resizeFloat } from "../../layout/panes.js";
+import { floatRectangle, moveFloat, paneShowing, putBack, resizeFloat } from "../../layout/panes.js";
 import { state } from "../../state.js";
 import { closeWindow } from "../../layout/windows.js";
-import { boxStyle } from "./boxes.js";
+import { rectangleStyle } from "./rectangles.js";
 import { EditorView } from "../plugins/editor.js";
 import { ValueView } from "../results/value.js";
 
@@ -21,7 +21,7 @@ const WindowView = Vue.defineComponent({
   data: () => ({ grabbed: null }),
   computed: {
     float() {
-      return this.shown.isDialog ? undefined : floatBox(this.shown.name);
+      return this.shown.isDialog ? undefined : floatRectangle(this.shown.name);
     },
     placed() {
       return this.shown.isDialog || this.float ? undefined : paneShowing(this.shown.name);
@@ -40,7 +40,7 @@ const WindowView = Vue.defineComponent({
           zIndex: FLOAT_LEVEL + order,
         };
       }
-      return this.placed ? boxStyle(this.placed, 2 * this.placed.index + 1) : {};
+      return this.placed ? rectangleStyle(this.placed, 2 * this.placed.index + 1) : {};
     },
   },
   methods: {

@@ -34,7 +34,7 @@ export const EditorView = Vue.defineComponent({
     const { editor } = this;
     const pressed = (/** @type {() => void} */ act) => () => (act(), true);
     try {
-      const { openCode } = await import("../../plugins/coding.js");
+      const { openCode } = await import("../../plugins/code_editor.js");
       const place = elementOf(this.$refs, "code", HTMLElement);
       // It was closed meanwhile.
       if (!place) return;

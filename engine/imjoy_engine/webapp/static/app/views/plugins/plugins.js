@@ -1,10 +1,10 @@
 // The plugins: load one, and a card for each.
 
-import { addFiles } from "../../results/drops.js";
+import { addFiles } from "../../results/dropped_files.js";
 import { editPlugin, newPlugin, openFromWorkspace, toggleWatch } from "../../plugins/editors.js";
 import { FIRST, loadExample, openGallery } from "../../plugins/gallery.js";
-import { home, NEWEST } from "../../memory.js";
-import { placeText } from "../../plugins/places.js";
+import { home, NEWEST } from "../../storage.js";
+import { jobText } from "../../plugins/cluster_job.js";
 import {
   addPluginFromUrl,
   chooseEnvironment,
@@ -59,7 +59,7 @@ const CardView = Vue.defineComponent({
   computed: {
     /** Where it runs, or what it waits for, where that is a cluster. */
     place() {
-      return this.canStop ? placeText(this.card.place, this.card.since, this.now) : "";
+      return this.canStop ? jobText(this.card.place, this.card.since, this.now) : "";
     },
     /** What has ended runs nothing, whatever was asked of it. */
     isRunning() {

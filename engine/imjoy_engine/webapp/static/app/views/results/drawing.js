@@ -1,6 +1,6 @@
 // A drawing, such as a matplotlib figure or an SVG, as it is. As an image it runs no scripts, and loads nothing.
 
-import { saveFile } from "../../results/saving.js";
+import { saveFile } from "../../results/save_file.js";
 
 /** @type {Record<string, string>} */
 const SUFFIXES = { "image/svg+xml": "svg", "image/jpeg": "jpg" };

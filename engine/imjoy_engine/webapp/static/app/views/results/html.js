@@ -1,8 +1,8 @@
 // What a plugin returned as HTML, as itself: in a frame that the engine serves with a policy of its own, which does not reach
 // this page, fetches nothing and goes nowhere. Where a link in it leads is shown here, for the person to follow.
 
-import { home } from "../../memory.js";
-import { saveFile } from "../../results/saving.js";
+import { home } from "../../storage.js";
+import { saveFile } from "../../results/save_file.js";
 import { elementOf } from "../elements.js";
 
 const LEAST_PIXELS = 48;

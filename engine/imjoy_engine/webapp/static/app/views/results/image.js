@@ -1,7 +1,7 @@
 // An array as a picture: contrast, colours, planes, zoom to the pixel, the value under the cursor, and files of it.
 
 import { messageOf } from "../../../engine/errors.js";
-import { saveFile } from "../../results/saving.js";
+import { saveFile } from "../../results/save_file.js";
 import { toNpy, toTiff } from "../../images/formats.js";
 import {
   colouring,

@@ -1,6 +1,6 @@
 // Records as a table, sorted by a press on a column's name, and saved as CSV.
 
-import { saveFile } from "../../results/saving.js";
+import { saveFile } from "../../results/save_file.js";
 import { sorted, toCsv } from "../../results/tables.js";
 
 const MOST_ROWS = 500;

@@ -2,17 +2,19 @@
 
 import { arranged, setShare } from "../../layout/panes.js";
 import { state } from "../../state.js";
-import { boxStyle } from "./boxes.js";
+import { rectangleStyle } from "./rectangles.js";
 
 const STEP = 0.02;
 
-const SeamView = Vue.defineComponent({
-  props: { seam: { type: /** @type {PropType<import("../../layout/layout.js").Seam>} */ (Object), required: true } },
+const SplitterView = Vue.defineComponent({
+  props: {
+    splitter: { type: /** @type {PropType<import("../../layout/layout.js").Splitter>} */ (Object), required: true },
+  },
   data: () => ({ grabbed: false }),
   computed: {
     style() {
-      const { x, y, length, split } = this.seam;
-      return boxStyle({ x, y, width: length, height: length }, split.across ? 1 : 0);
+      const { x, y, length, split } = this.splitter;
+      return rectangleStyle({ x, y, width: length, height: length }, split.across ? 1 : 0);
     },
   },
   methods: {
@@ -28,10 +30,10 @@ const SeamView = Vue.defineComponent({
     moved(event) {
       if (!this.grabbed) return;
       const whole = this.$el.parentElement.getBoundingClientRect();
-      const { split, box } = this.seam;
+      const { split, rectangle } = this.splitter;
       const at = split.across
-        ? ((event.clientX - whole.x) / whole.width - box.x) / box.width
-        : ((event.clientY - whole.y) / whole.height - box.y) / box.height;
+        ? ((event.clientX - whole.x) / whole.width - rectangle.x) / rectangle.width
+        : ((event.clientY - whole.y) / whole.height - rectangle.y) / rectangle.height;
       setShare(split, at);
     },
     release() {
@@ -39,7 +41,7 @@ const SeamView = Vue.defineComponent({
     },
     /** @param {KeyboardEvent} event */
     key(event) {
-      const { split } = this.seam;
+      const { split } = this.splitter;
       const [less, more] = split.across ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
       const share = {
         [less]: split.share - STEP,
@@ -53,21 +55,21 @@ const SeamView = Vue.defineComponent({
     },
   },
   template: `
-    <div class="seam" :class="{ across: seam.split.across }" role="separator" tabindex="0" aria-label="Border between panes"
-      :aria-orientation="seam.split.across ? 'vertical' : 'horizontal'" aria-valuemin="10" aria-valuemax="90"
-      :aria-valuenow="Math.round(100 * seam.split.share)" :style="style" @pointerdown="press" @pointermove="moved"
-      @pointerup="release" @pointercancel="release" @keydown="key" @dblclick="setShare(seam.split, 0.5)"></div>
+    <div class="splitter" :class="{ across: splitter.split.across }" role="separator" tabindex="0" aria-label="Border between panes"
+      :aria-orientation="splitter.split.across ? 'vertical' : 'horizontal'" aria-valuemin="10" aria-valuemax="90"
+      :aria-valuenow="Math.round(100 * splitter.split.share)" :style="style" @pointerdown="press" @pointermove="moved"
+      @pointerup="release" @pointercancel="release" @keydown="key" @dblclick="setShare(splitter.split, 0.5)"></div>
   `,
 });
 
-export const SeamsView = Vue.defineComponent({
-  components: { SeamView },
+export const SplittersView = Vue.defineComponent({
+  components: { SplitterView },
   setup: () => ({ state, arranged }),
   computed: {
-    hint: () => state.dragged?.target && boxStyle(state.dragged.target.box, 0),
+    hint: () => state.dragged?.target && rectangleStyle(state.dragged.target.rectangle, 0),
   },
   template: `
-    <SeamView v-for="(seam, index) in arranged.seams" :key="index" :seam="seam" />
+    <SplitterView v-for="(splitter, index) in arranged.splitters" :key="index" :splitter="splitter" />
     <div v-if="hint" class="fall" :style="hint" aria-hidden="true"></div>
   `,
 });

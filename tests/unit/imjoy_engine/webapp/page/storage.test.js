@@ -11,7 +11,7 @@ globalThis.localStorage = {
   removeItem: (key) => kept.delete(key),
 };
 const { fileOf, forgetFiles, moveFiles, rememberFile, rememberHandedOver, rememberWorkspace, wasHandedOver } =
-  await import(`${process.env.STATIC}/app/memory.js`);
+  await import(`${process.env.STATIC}/app/storage.js`);
 
 const file = { path: "Foo.imjoy.html", isWatched: true };
 

@@ -6,7 +6,7 @@ import { addInput, isPluginFile } from "./inputs.js";
 import { state } from "../state.js";
 
 /** Take what is dropped anywhere on the page. */
-export function followDrops() {
+export function followDroppedFiles() {
   let inside = 0;
   const end = () => {
     inside = 0;

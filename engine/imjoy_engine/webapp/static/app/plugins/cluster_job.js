@@ -26,7 +26,7 @@ const clock = (seconds) =>
  * @param {number} since
  * @param {number} now in milliseconds
  */
-export function placeText(place, since, now) {
+export function jobText(place, since, now) {
   if (!place) return "";
   if (!place.node) {
     const waited = duration(now - since * 1000);
