@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from tests.kit.isolation import is_shared, move_to
+from tests.kit.isolation import is_shared, move_to, path_without_shims
 
 pytest_plugins = ["tests.kit.a_mac", "tests.kit.fixtures"]
 
@@ -30,6 +30,8 @@ settings.load_profile("imjoy")
 for ignored in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
+
+os.environ["PATH"] = path_without_shims(os.environ["PATH"])
 
 LEAK_GRACE_SECONDS = 10
 """An engine may give a plugin five seconds to end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -31,6 +32,13 @@ END_SECONDS = 30
 _SHARED: set[int] = set()
 
 
+def path_without_shims(path: str) -> str:
+    """Return a PATH with the Python that runs the tests where pyenv's shims are: one of them starts ten processes."""
+    python = str(Path(sys.base_prefix) / "bin")
+    folders = [python if Path(each).name == "shims" else each for each in path.split(os.pathsep)]
+    return os.pathsep.join(dict.fromkeys(folders))
+
+
 def move_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a folder be the home; nothing that the real one, or this machine's terminal, sets is left."""
     for name in ("HOME", "USERPROFILE"):
@@ -45,6 +53,8 @@ def move_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(folder / part))
     for name in SETTINGS_OF_THE_MACHINE:
         monkeypatch.delenv(name, raising=False)
+    # What pip compiles in a test is seldom imported twice. A falsy value it is that says no.
+    monkeypatch.setenv("PIP_NO_COMPILE", "0")
     packages = [str(ROOT / "bootstrap"), str(ROOT / "engine")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(packages))
     # The caches of pip, uv, npm and pyenv stay the machine's: they hold nothing of the person's, and cost minutes.

@@ -7,8 +7,8 @@ export INSTALL="$REPOSITORY/install.sh"
 # Outlives the temporary homes, so that each real install need not download again.
 export PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
 export UV_CACHE_DIR="${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv}"
-# Compiling what nobody imports twice is a third of an install's time.
-export PIP_NO_COMPILE=1
+# What pip compiles is seldom imported twice. A falsy value it is that says no.
+export PIP_NO_COMPILE=0
 export PYENV_ROOT="${PYENV_ROOT:-$HOME/.pyenv}"
 
 # use_home FOLDER: make it and take it for the home.
