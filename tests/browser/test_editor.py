@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from imjoy.new_plugin import plugin_source
 
@@ -47,6 +47,28 @@ def test_a_first_plugin_is_written_saved_run_and_begun_anew_when_its_file_change
     page.get_by_role("tab", name="Blur.imjoy.html").click()
     expect(code).to_contain_text("was changed")
     assert seen.complaints == []
+
+
+def test_an_editor_that_comes_late_takes_the_focus_from_nothing_opened_meanwhile(app: App) -> None:
+    page = app.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/code_editor.js", hold)
+    page.get_by_role("button", name="Write my first plugin").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("Blur")
+    with page.expect_request("**/code_editor.js"):
+        page.keyboard.press("Enter")
+    workspaces = page.get_by_role("button", name="Workspace default")
+    workspaces.click()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("textbox", name="Source of Blur.imjoy.html")).to_be_visible()
+    expect(workspaces).to_have_attribute("aria-expanded", "true")
+    expect(workspaces).to_be_focused()
 
 
 def test_what_is_in_the_workspace_is_not_replaced_unasked_nor_what_was_written_lost(app: App) -> None:

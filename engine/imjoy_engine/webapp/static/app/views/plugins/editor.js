@@ -33,6 +33,11 @@ export const EditorView = Vue.defineComponent({
   async mounted() {
     const { editor } = this;
     const pressed = (/** @type {() => void} */ act) => () => (act(), true);
+    const meanwhile = new AbortController();
+    let isElsewhere = false;
+    for (const deed of ["pointerdown", "keydown"]) {
+      window.addEventListener(deed, () => (isElsewhere = true), { capture: true, signal: meanwhile.signal });
+    }
     try {
       const { openCode } = await import("../../plugins/code_editor.js");
       const place = elementOf(this.$refs, "code", HTMLElement);
@@ -49,9 +54,12 @@ export const EditorView = Vue.defineComponent({
           ],
         }),
       );
-      editor.code.focus();
+      // Whoever opened a menu while it was fetched would see that close.
+      if (!isElsewhere) editor.code.focus();
     } catch (error) {
       this.problem = `The editor did not start. ${messageOf(error)}`;
+    } finally {
+      meanwhile.abort();
     }
   },
   unmounted() {
