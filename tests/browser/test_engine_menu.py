@@ -153,3 +153,28 @@ def test_an_upgrade_is_offered_done_and_its_end_told(app: App) -> None:
     dialog.get_by_role("button", name="Upgrade and restart").click()
     expect(dialog).to_contain_text("The newer imjoy runs.")
     expect(dialog.get_by_role("button", name="Load the page again")).to_be_visible()
+
+
+def test_an_engine_that_does_not_come_back_from_an_upgrade_is_told_of_and_still_awaited(app: App) -> None:
+    found = {"available": True, "version": "1", "new_id": "version:2", "source": "here"}
+    away = [True]
+
+    def outcome(route: Any) -> None:
+        if away[0]:
+            route.abort()
+        else:
+            route.fulfill(json={"outcome": {"action": "upgrade", "done": True}})
+
+    app.page.route(
+        "**/api/v1/upgrade", lambda route: route.fulfill(json=found | {"command": "imjoy upgrade"})
+    )
+    app.page.route("**/api/v1/upgrade/outcome", outcome)
+    dialog = choose(app, "Upgrade")
+    dialog.get_by_role("button", name="Upgrade and restart").click()
+    expect(dialog.get_by_role("status")).to_contain_text("being made and tried")
+    app.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 121_000; }")
+    expect(dialog.get_by_role("alert")).to_contain_text("has not come back")
+    expect(dialog.get_by_role("alert")).to_contain_text("start --serve")
+    away[0] = False
+    expect(dialog).to_contain_text("The newer imjoy runs.")
+    expect(dialog.get_by_role("alert")).to_have_count(0)

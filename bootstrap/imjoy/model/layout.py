@@ -72,6 +72,11 @@ class Layout:
         return self.private / "upgrade-outcome.json"
 
     @property
+    def upgrade_process_file(self) -> Path:
+        """Which process that upgrade is (JSON: its pid and birth), for the engine that comes after it."""
+        return self.private / "upgrade-process.json"
+
+    @property
     def environments(self) -> Path:
         """Plugin environments, one folder each, named by what is in them."""
         return self.private / "environments"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from imjoy.effects.processes.process import birth_of
 from imjoy.engines.running import engine_status, stop_engine
 from imjoy.model.layout import Layout
 
@@ -72,6 +74,18 @@ def test_where_another_tool_looks_after_imjoy_an_upgrade_says_what_to_type(engin
     while (outcome := json.loads(ask(engine, "/api/v1/upgrade/outcome")[2])["outcome"]) is None:
         assert time.monotonic() < deadline
     assert outcome["error"]["id"] == "upgrade.managed"
+
+
+def test_an_upgrade_that_was_killed_is_told_from_one_that_is_at_work(engine: RunningEngine) -> None:
+    layout = Layout(prefix=Path(), workspace=engine.workspace)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = {"pid": process.pid, "birth": birth_of(process.pid)}
+        layout.upgrade_process_file.write_text(json.dumps(started))
+        layout.upgrade_outcome_file.write_bytes(b"")
+        assert json.loads(ask(engine, "/api/v1/upgrade/outcome")[2]) == {"outcome": None}
+        process.kill()
+    error = json.loads(ask(engine, "/api/v1/upgrade/outcome")[2])["outcome"]["error"]
+    assert (error["id"], error["fix"]) == ("upgrade.killed", "imjoy upgrade")
 
 
 def test_without_a_log_there_are_no_records(engine: RunningEngine) -> None:

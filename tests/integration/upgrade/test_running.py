@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import time
+import urllib.request
+from typing import Any
+from urllib.error import URLError
 
 import pytest
 from tests.integration.engine.conftest import plugin_source
@@ -43,3 +48,39 @@ def test_plugins_in_use_are_named_before_and_the_engine_serves_at_the_same_port_
     assert (after["running"], after["url"], after["details"]["version"]) == (True, engine["url"], NEW_VERSION)
     assert after["pid"] != engine["pid"]
     assert after["details"]["plugins"] == []
+
+
+def test_the_page_upgrades_an_engine_that_was_started_at_login(machine: Machine) -> None:
+    # The service manager's double: the unit's command in the foreground, and nothing that looks after it.
+    argv = machine.command("start", "--serve", "--no-open", "--port", "0", "--json")
+    with subprocess.Popen(
+        argv, env=machine.environ, cwd=machine.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    ) as service:
+        assert service.stdout is not None
+        try:
+            engine = json.loads(service.stdout.readline())
+            machine.follow(GOOD)
+            token = machine.imjoy("token").stdout.strip()
+            assert _ask(engine["url"], token, "upgrade")["new_id"] == f"commit:{machine.kit.hashes[GOOD]}"
+            assert _ask(engine["url"], token, "upgrade", "POST") == {"upgrading": True}
+            service.communicate(timeout=WAIT_SECONDS)
+        finally:
+            service.kill()
+    deadline = time.monotonic() + WAIT_SECONDS
+    # The same address and token, as the page has no others.
+    while not (outcome := _ask(engine["url"], token, "upgrade/outcome").get("outcome")):
+        assert time.monotonic() < deadline
+    assert outcome["done"], outcome
+    status = _ask(engine["url"], token, "status")
+    assert (status["version"], status["pid"] != engine["pid"]) == (NEW_VERSION, True)
+
+
+def _ask(url: str, token: str, path: str, method: str = "GET") -> dict[str, Any]:
+    """Return what the engine answers; nothing where none answers."""
+    asked = urllib.request.Request(f"{url}/api/v1/{path}", method=method)
+    asked.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(asked, timeout=WAIT_SECONDS) as answer:
+            return dict(json.load(answer))
+    except (URLError, ConnectionError):
+        return {}

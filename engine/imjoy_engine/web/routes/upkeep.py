@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 from typing import IO, Any
 
 from aiohttp import web
 
-from imjoy.effects.disk.files import ensure_private_folder
-from imjoy.effects.processes.process import module_command, spawn
+from imjoy.effects.disk.files import ensure_private_folder, write_private
+from imjoy.effects.processes.process import birth_of, find_process, module_command, spawn
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.typed import typed_line
@@ -35,10 +36,10 @@ async def restart(request: web.Request) -> web.Response:
     return web.json_response({"restarting": True}, status=202)
 
 
-def _begin(words: list[str], what: str, output: int | IO[bytes] = DEVNULL) -> None:
+def _begin(words: list[str], what: str, output: int | IO[bytes] = DEVNULL) -> subprocess.Popen[bytes]:
     """Start an `imjoy` command that outlives us. Raises ImJoyError ``engine.unstartable``, which says ``what``."""
     try:
-        spawn(
+        return spawn(
             module_command("imjoy", words), stdin=DEVNULL, stdout=output, stderr=DEVNULL, environ=os.environ
         )
     except OSError as error:
@@ -116,16 +117,37 @@ async def upgrade(request: web.Request) -> web.Response:
     """Begin to bring imjoy up to date, by an `imjoy upgrade` that outlives us: it stops us, and starts the new one."""
     layout = request.app[CONTEXT].settings.layout
     ensure_private_folder(layout.upgrade_outcome_file.parent)
+    layout.upgrade_process_file.unlink(missing_ok=True)
     with layout.upgrade_outcome_file.open("wb") as outcome:
         words = ["upgrade", "--yes", "--json", "--workspace", str(layout.workspace)]
-        _begin(words, "The upgrade could not be started.", outcome)
+        process = _begin(words, "The upgrade could not be started.", outcome)
+    started = {"pid": process.pid, "birth": birth_of(process.pid)}
+    write_private(layout.upgrade_process_file, json.dumps(started))
     return web.json_response({"upgrading": True}, status=202)
 
 
 async def show_upgrade(request: web.Request) -> web.Response:
-    """Tell what the last upgrade from the page came to; null while it is at work, or was killed."""
-    outcome = await asyncio.to_thread(_document, request.app[CONTEXT].settings.layout.upgrade_outcome_file)
-    return web.json_response({"outcome": outcome})
+    """Tell what the last upgrade from the page came to; null while it is at work, and where there was none."""
+    layout = request.app[CONTEXT].settings.layout
+    return web.json_response({"outcome": await asyncio.to_thread(_upgrade_outcome, layout)})
+
+
+def _upgrade_outcome(layout: Layout) -> dict[str, Any] | None:
+    started = _document(layout.upgrade_process_file)
+    at_work = (
+        started is not None and find_process(started.get("pid", 0), started.get("birth", "")) is not None
+    )
+    # What it printed is read after that: it may have ended in between.
+    outcome = _document(layout.upgrade_outcome_file)
+    if outcome is not None or at_work or started is None:
+        return outcome
+    killed = ImJoyError(
+        "upgrade.killed",
+        "The upgrade was ended before it was done.",
+        why="The imjoy that was installed is used on; the next upgrade begins by putting it in order.",
+        fix="imjoy upgrade",
+    )
+    return {"error": killed.as_json()}
 
 
 def _document(file: Path) -> dict[str, Any] | None:

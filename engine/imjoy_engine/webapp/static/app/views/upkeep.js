@@ -186,6 +186,14 @@ export const AutostartView = Vue.defineComponent({
 });
 
 const LOOK_MILLISECONDS = 2000;
+/** An engine that restarts is away for less. */
+const AWAY_MILLISECONDS = 120_000;
+const AWAY = {
+  id: "upgrade.no-engine",
+  what: "The engine stopped for the upgrade, and has not come back.",
+  why: "This page still waits for it. If it does not come, start it on its machine; an upgrade that was ended in the middle is put in order by that.",
+  fix: "imjoy start --serve",
+};
 /** As much of a commit's hash as a person reads. */
 const SHORT = 12;
 
@@ -195,8 +203,8 @@ const SHORT = 12;
 export const UpgradeView = Vue.defineComponent({
   components: { ProblemView, SentenceView },
   emits: ["dismiss"],
-  /** @returns {{phase: Phase, found: Available | null, error: Problem | null, timer: ReturnType<typeof setTimeout> | undefined}} */
-  data: () => ({ phase: "looking", found: null, error: null, timer: undefined }),
+  /** @returns {{phase: Phase, found: Available | null, error: Problem | null, timer: ReturnType<typeof setTimeout> | undefined, heard: number}} */
+  data: () => ({ phase: "looking", found: null, error: null, timer: undefined, heard: 0 }),
   computed: {
     /** What it is known by, behind what kind of name that is; what is not told is known once it was fetched. */
     newer() {
@@ -218,6 +226,7 @@ export const UpgradeView = Vue.defineComponent({
     },
     async begin() {
       this.phase = "working";
+      this.heard = Date.now();
       try {
         await ownClient().beginUpgrade();
         this.follow();
@@ -229,10 +238,14 @@ export const UpgradeView = Vue.defineComponent({
     follow() {
       this.timer = setTimeout(async () => {
         // While it restarts there is no answer.
-        const { outcome } = (await core.client?.upgradeOutcome().catch(() => null)) || { outcome: null };
+        const answer = await core.client?.upgradeOutcome().catch(() => null);
+        if (this.phase !== "working") return;
+        if (answer) this.heard = Date.now();
+        this.error = Date.now() - this.heard > AWAY_MILLISECONDS ? readable(AWAY, "") : null;
+        const outcome = answer?.outcome;
         if (outcome?.error) this.fail(outcome.error);
         else if (outcome) this.phase = "done";
-        else if (this.phase === "working") this.follow();
+        else this.follow();
       }, LOOK_MILLISECONDS);
     },
     /** @param {unknown} error */
@@ -264,7 +277,7 @@ export const UpgradeView = Vue.defineComponent({
           <p v-else>Another tool looks after this imjoy. Type: <SentenceView :text="'\x60' + found.command + '\x60'" /></p>
         </template>
       </template>
-      <p v-if="phase === 'working'" role="status">The newer imjoy is being made and tried. That takes minutes; then the engine
+      <p v-if="phase === 'working' && !error" role="status">The newer imjoy is being made and tried. That takes minutes; then the engine
         restarts, and this page comes back.</p>
       <p v-if="phase === 'done'" role="status">The newer imjoy runs. Load this page again to have the newer page, too.</p>
       <div class="actions">
