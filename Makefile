@@ -63,9 +63,9 @@ check-page:
 architecture: $(READY)
 	$(BIN)/python .ci/draw-architecture
 
-# What the ordinary run tries a part of: an install killed at each of its steps.
+# What the ordinary run tries a part of: an install killed at each of its steps, and each fault through both doors.
 every-step: $(READY)
-	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision/test_chain.py
+	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision
 
 # Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)

@@ -15,7 +15,6 @@ import psutil
 import pytest
 from tests.integration.provision.doors import (
     CACHES,
-    DOORS,
     NOBODY_LISTENS,
     ROOT,
     command,
@@ -24,6 +23,7 @@ from tests.integration.provision.doors import (
     install,
     offer,
     run,
+    second,
 )
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
@@ -112,7 +112,14 @@ SLICE = {
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("door", "road"), [*((each, "miniconda") for each in DOORS), ("install.sh", "venv")])
+@pytest.mark.parametrize(
+    ("door", "road"),
+    [
+        ("install.sh", "miniconda"),
+        pytest.param("imjoy install", "miniconda", marks=second),
+        ("install.sh", "venv"),
+    ],
+)
 def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
     door: str, road: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
 ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.provision.doors import DOORS, command, contents, install, run
+from tests.integration.provision.doors import DOORS, PLANNER, command, contents, install, run
 from tests.kit.channel_server import ChannelServer
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
@@ -31,7 +31,7 @@ def uninstall(door: str, prefix: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_imjoy_lives_in_the_environment_imjoy_and_goes_without_a_trace(
     door: str, home: Path, conda: Path, wheel: Path
 ) -> None:
@@ -74,7 +74,7 @@ def test_an_environment_imjoy_of_somebody_else_is_left_alone(
     assert [each.name for each in home.iterdir()] == ["miniconda3"]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_a_conda_that_fails_leaves_nothing_behind(
     door: str, home: Path, conda: Path, channel: ChannelServer, wheel: Path
 ) -> None:

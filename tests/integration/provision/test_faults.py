@@ -13,7 +13,17 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.integration.provision.doors import CACHES, DOORS, ROOT, command, contents, environ, install, run
+from tests.integration.provision.doors import (
+    CACHES,
+    DOORS,
+    PLANNER,
+    ROOT,
+    command,
+    contents,
+    environ,
+    install,
+    run,
+)
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
 
@@ -53,7 +63,7 @@ def small(mirror: Mirror) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 @pytest.mark.parametrize(
     ("how", "code", "ids"),
     [
@@ -97,7 +107,7 @@ def test_a_server_that_stalls_or_trickles_has_failed_and_leaves_nothing_behind(
     assert contents(home) == {}
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 @pytest.mark.parametrize("how", ["busy", "cutonce"])
 def test_a_server_that_mends_itself_is_believed_and_the_installer_is_run(
     door: str, how: str, home: Path, mirror: Mirror, small: str, wheel: Path
@@ -111,7 +121,7 @@ def test_a_server_that_mends_itself_is_believed_and_the_installer_is_run(
     assert contents(home) == {}
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_a_branch_may_have_slashes_in_its_name(door: str, home: Path, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     git = ["git", "-C", str(repository), "-c", "user.name=test", "-c", "user.email=test@localhost"]
@@ -137,7 +147,7 @@ def in_a_mount(script: str, words: list[str], **more: str) -> subprocess.Complet
     return run(["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh", *words], **more)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_a_home_that_is_read_only_is_refused_before_anything_is_done(
     door: str, home: Path, wheel: Path
 ) -> None:
@@ -147,7 +157,7 @@ def test_a_home_that_is_read_only_is_refused_before_anything_is_done(
     assert '"prefix.unwritable"' in done.stdout
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_a_disk_that_forbids_programs_is_refused(door: str, home: Path, wheel: Path) -> None:
     words = [*command(door), "--json", "--distribution", "venv", "--from", str(wheel)]
     done = in_a_mount(f"mount -t tmpfs -o noexec tmpfs {home}", words)
@@ -155,7 +165,7 @@ def test_a_disk_that_forbids_programs_is_refused(door: str, home: Path, wheel: P
     assert '"prefix.noexec"' in done.stdout
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text(
         "MemTotal:  1000000 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\nBuffers: 1 kB\nCached: 1 kB\n"
@@ -166,7 +176,7 @@ def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 @pytest.mark.parametrize(("road", "begun"), [("miniconda", "conda/conda-meta"), ("venv", "pyvenv.cfg")])
 def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
     door: str, road: str, begun: str, home: Path, doubles: Doubles, wheel: Path
@@ -271,7 +281,7 @@ def test_ctrl_c_at_a_step_ends_with_130_and_leaves_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_a_strict_umask_the_c_locale_and_hostile_words_do_not_matter(
     door: str, home: Path, doubles: Doubles, wheel: Path, tmp_path: Path
 ) -> None:

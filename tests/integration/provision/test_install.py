@@ -107,7 +107,7 @@ def offline(doubles: Doubles, wheel: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("door", doors.DOORS)
+@pytest.mark.parametrize("door", doors.PLANNER)
 def test_a_folder_stands_in_for_the_network_and_what_came_of_it_goes_without_a_trace(
     door: str, home: Path, doubles: Doubles, offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
