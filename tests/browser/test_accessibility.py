@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.webapp import fetch
 from imjoy_engine.webapp.fetch import Package, PackageFile
 
 if TYPE_CHECKING:
-    from .conftest import App, Engine
+    from .conftest import App, Engine, StartEngine
 
 AXE = Package(
     "axe-core",
@@ -92,6 +93,28 @@ def test_the_page_before_it_is_connected(page: Any, engine: Engine, axe: str) ->
     page.keyboard.press("Enter")
     page.get_by_role("alert").wait_for()
     assert violations(page, axe) == []
+
+
+def test_the_page_of_an_engine_that_does_not_serve_the_app(
+    page: Any, start_engine: StartEngine, axe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMJOY_COMMAND", "~/ImJoyApp/bin/imjoy")
+    engine = start_engine()
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(engine.url)
+    expect(page.locator("#url")).to_have_text(engine.url)
+    expect(page.get_by_role("button", name="Copy imjoy start --serve")).to_be_visible()
+    assert violations(page, axe) == []
+    page.get_by_label("Connection token").fill("a-wrong-token-of-enough-length")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("auth.")
+    page.get_by_label("Connection token").fill(engine.token)
+    page.keyboard.press("Enter")
+    expect(page.locator(".figures")).to_contain_text(str(engine.workspace))
+    # With the token it tells what is typed there.
+    expect(page.get_by_role("button", name="Copy ~/ImJoyApp/bin/imjoy start --serve")).to_be_visible()
+    assert violations(page, axe) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_page_with_all_that_it_can_show(app: App, axe: str) -> None:

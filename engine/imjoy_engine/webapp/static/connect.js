@@ -1,6 +1,7 @@
 // The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
 
 import { messageOf } from "./engine/errors.js";
+import { asTyped } from "./app/commands.js";
 import { forgetToken, home, knownTokens, rememberToken } from "./app/storage.js";
 
 /**
@@ -45,6 +46,14 @@ function problem({ what, why, fix, id }) {
   );
 }
 
+/** Show the commands as they are typed on the engine's machine. @param {string} command */
+function typeCommandsAs(command) {
+  for (const code of document.querySelectorAll(".command")) {
+    code.textContent = asTyped(code.textContent, command);
+    code.nextElementSibling?.setAttribute("aria-label", `Copy ${code.textContent}`);
+  }
+}
+
 /** @param {EngineStatus} status */
 function figures(status) {
   const running = status.plugins.filter((plugin) => plugin.pid).map((plugin) => plugin.name);
@@ -81,6 +90,7 @@ async function show(token) {
     }
     rememberToken(token);
     answer.replaceChildren(figures(document));
+    typeCommandsAs(document.command);
   } catch (error) {
     const what = "The engine does not answer.";
     answer.replaceChildren(problem({ what, why: messageOf(error), fix: "Start it with: imjoy start" }));
@@ -106,13 +116,13 @@ if (location.protocol === "https:") {
 // On a page over plain http from another machine browsers let nothing be copied.
 for (const code of navigator.clipboard ? document.querySelectorAll(".command") : []) {
   const copy = element("button", { type: "button", className: "plain", textContent: "Copy" });
-  copy.setAttribute("aria-label", `Copy ${code.textContent}`);
   copy.addEventListener("click", async () => {
     await navigator.clipboard.writeText(code.textContent);
     copy.textContent = "Copied";
   });
   code.after(" ", copy);
 }
+typeCommandsAs("imjoy");
 const plugin = encodeURIComponent(`${home}/imjoy-engine.imjoy.html`);
 find("imjoy-io", HTMLAnchorElement).href = `https://imjoy.io/#/app?plugin=${plugin}`;
 find("form", HTMLFormElement).addEventListener("submit", (event) => {
