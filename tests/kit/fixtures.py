@@ -17,6 +17,7 @@ from tests.kit.channel import CondaChannel
 from tests.kit.channel_server import ChannelServer
 from tests.kit.miniconda import CONDA_VERSION, Miniconda
 from tests.kit.mirror import Mirror
+from tests.kit.old_hosts import install_tools_of_2_7
 from tests.kit.once import made_once
 from tests.kit.standalone import Standalone
 
@@ -135,11 +136,15 @@ def _build_wheel(folder: Path) -> Path:
     from imjoy.provision.facts.source import copy_checkout
 
     copy_checkout(ROOT, folder / "source")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(folder / "source")],
-        check=True,
-    )
+    build = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder)]
+    subprocess.run([*build, str(folder / "source")], check=True)
     return next(folder.glob("imjoy-*.whl"))
+
+
+@pytest.fixture(scope="session")
+def tools_of_2_7(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Return a function that returns what makes environments of Python 2.7."""
+    return lambda: made_once(tmp_path_factory, "tools-of-2.7", install_tools_of_2_7)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ import pytest
 from imjoy.provision.facts.source import copy_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
+few = pytest.mark.skipif(
+    "IMJOY_EVERY_PYTHON" not in os.environ, reason="a few will do here; make test-every-python tries them all"
+)
+"""For what differs from others that are tried in its Python, or its conda, alone."""
 OLD_PYTHONS = ("2.7", "3.6", "3.7", "3.8", "3.9")
 #: The last pip that speaks Python 2.7; what the manual's users of it have.
 PIP_FOR_2_7 = "pip==20.3.4"
@@ -70,16 +75,22 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def make_environment(version: str, folder: Path) -> Path:
-    """Return the interpreter of a fresh environment; on Python 2.7, which has no venv, of a copy of its packages."""
+def install_tools_of_2_7(folder: Path) -> Path:
+    """Put what makes environments of Python 2.7, which has no venv, into a folder; return the folder."""
+    tools = ("--quiet", "--target", folder, PIP_FOR_2_7, "virtualenv<20.22")
+    done = run(interpreter("2.7"), "-m", "pip", "install", *tools)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def make_environment(version: str, folder: Path, tools_of_2_7: Callable[[], Path]) -> Path:
+    """Return the interpreter of a fresh environment; on Python 2.7 by the tools that the function returns."""
     python = interpreter(version)
     if version != "2.7":
         done = run(python, "-m", "venv", folder)
         assert done.returncode == 0, done.stdout
         return folder / "bin" / "python"
-    tools = folder / "tools"
-    done = run(python, "-m", "pip", "install", "--quiet", "--target", tools, PIP_FOR_2_7, "virtualenv<20.22")
-    assert done.returncode == 0, done.stdout
+    tools = tools_of_2_7()
     os.environ["PYTHONPATH"] = str(tools)
     try:
         done = run(

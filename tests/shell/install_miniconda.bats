@@ -12,7 +12,7 @@ setup_file() {
   use_home "$BATS_FILE_TMPDIR/home"
   SHA=$(cd "$REPOSITORY" && "$TEST_PYTHON" -m tests.kit "$BATS_FILE_TMPDIR/installers") || return 0
   copy_checkout "$BATS_FILE_TMPDIR/checkout"
-  "$TEST_PYTHON" -m pip wheel --quiet --no-deps --wheel-dir "$BATS_FILE_TMPDIR/wheels" "$BATS_FILE_TMPDIR/checkout"
+  "$TEST_PYTHON" -m uv build --quiet --wheel --out-dir "$BATS_FILE_TMPDIR/wheels" "$BATS_FILE_TMPDIR/checkout"
   WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)
   FILE=$(ls "$BATS_FILE_TMPDIR"/installers/Miniconda3-*-Linux-x86_64.sh)
   mkfifo "$BATS_FILE_TMPDIR/hold"

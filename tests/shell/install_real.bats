@@ -9,8 +9,8 @@ setup_file() {
   use_home "$BATS_FILE_TMPDIR/home"
   copy_checkout "$BATS_FILE_TMPDIR/checkout"
   bash "$BATS_FILE_TMPDIR/checkout/install.sh" --quiet
-  (cd "$BATS_FILE_TMPDIR/checkout" && "$HOME/ImJoyApp/bin/python" -m pip wheel --quiet --no-deps \
-    --wheel-dir "$BATS_FILE_TMPDIR/wheels" .) 2>&1
+  "$HOME/ImJoyApp/bin/python" -m uv build --quiet --wheel --out-dir "$BATS_FILE_TMPDIR/wheels" \
+    "$BATS_FILE_TMPDIR/checkout" 2>&1
   rm -rf "$BATS_FILE_TMPDIR/checkout/build" "$BATS_FILE_TMPDIR/checkout/imjoy.egg-info"
   WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)
   export WHEEL INSTALLED_HOME="$HOME" CHECKOUT="$BATS_FILE_TMPDIR/checkout"

@@ -131,7 +131,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def old_python(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+def old_python(
+    repository: Path, tools_of_2_7: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Path]]:
     """Return a function: the interpreter of that version, with imjoy installed into it from git."""
     made: dict[str, Path] = {}
 
@@ -144,7 +146,7 @@ def old_python(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> It
                 patch.delenv("PIP_FIND_LINKS", raising=False)
                 patch.setenv("PYTHONWARNINGS", "ignore")
                 patch.setenv("HOME", str(folder))
-                python = make_environment(number, folder)
+                python = make_environment(number, folder, tools_of_2_7)
                 done = subprocess.run(
                     [python, "-m", "pip", "install", "-q", f"git+file://{repository}#egg=imjoy"],
                     capture_output=True,
