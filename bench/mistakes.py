@@ -23,7 +23,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("hmac.compare_digest(secret, ", "secret == ("),
         ("min(MAX_DELAY_SECONDS, ", "max(0.0, "),
         ("if not TOKEN_FORM.fullmatch(token)", "if not TOKEN_FORM.match(token)"),
-        ("        narrow(path, 0o600)\n", ""),
+        ("        restrict_mode(path, 0o600)\n", ""),
         ('if scheme.lower() == "bearer" else ""', ""),
         ("if now - last > FORGET_FAILURES_SECONDS:", "if now - last < FORGET_FAILURES_SECONDS:"),
         ("self._seen.popitem(last=False)", "self._seen.popitem()"),

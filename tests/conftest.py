@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests.kit.isolation import is_shared, move_to, path_without_shims
 
-pytest_plugins = ["tests.kit.a_mac", "tests.kit.fixtures"]
+pytest_plugins = ["tests.kit.mac_double", "tests.kit.fixtures"]
 
 # How long an example takes is the machine's matter, not a property of the code.
 # The same cases each time: what `make test` says of a change is the change's doing. New ones are for `make fuzz`.

@@ -20,6 +20,7 @@ from imjoy.effects.machine.own_command import as_typed
 from imjoy.effects.machine.terminal import wrapped
 from imjoy.effects.network.addresses import HERE
 from imjoy.model.errors import ImJoyError
+from imjoy.model.printable import printable, printable_json
 from imjoy.model.project import APP_HOME
 from imjoy.model.results import (
     ConnectionToken,
@@ -29,7 +30,6 @@ from imjoy.model.results import (
     EngineStopped,
     Result,
 )
-from imjoy.model.texts import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console

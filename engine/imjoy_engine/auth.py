@@ -14,7 +14,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from imjoy.effects.disk.files import give_back, narrow, read_text, whose, write_private
+from imjoy.effects.disk.files import chown_command, other_owner, read_text, restrict_mode, write_private
 from imjoy.model.errors import ExitCode, ImJoyError
 
 TOKEN_BYTES = 32
@@ -57,7 +57,7 @@ def ensure_token(path: Path, wanted: str | None) -> tuple[str, bool]:
         return wanted, False
     try:
         token = read_text(path).strip()
-        narrow(path, 0o600)
+        restrict_mode(path, 0o600)
     except FileNotFoundError:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         write_private(path, token + "\n")
@@ -66,8 +66,8 @@ def ensure_token(path: Path, wanted: str | None) -> tuple[str, bool]:
         raise ImJoyError(
             "token.unreadable",
             f"The token file {path} cannot be read.",
-            why=f"{error.strerror}. {whose(path)}".rstrip(),
-            fix=give_back(path.parent) or "imjoy token --rotate",
+            why=f"{error.strerror}. {other_owner(path)}".rstrip(),
+            fix=chown_command(path.parent) or "imjoy token --rotate",
         ) from error
     return check_token(token, f"What is in {path}"), False
 

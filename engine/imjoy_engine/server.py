@@ -23,7 +23,13 @@ from aiohttp import web
 
 from imjoy import __version__
 from imjoy.effects.disk.file_lock import FileLock, take_lock
-from imjoy.effects.disk.files import ensure_private_folder, give_back, make_folders, whose, write_private
+from imjoy.effects.disk.files import (
+    chown_command,
+    ensure_private_folder,
+    make_folders,
+    other_owner,
+    write_private,
+)
 from imjoy.effects.machine.streams import own_input
 from imjoy.effects.network.addresses import HERE, LOOPBACK
 from imjoy.effects.network.listening import BindFailure, CannotListen, listen, own_address, why_unreachable
@@ -38,7 +44,7 @@ from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.settings import Settings
 from imjoy_engine.web.app import build_app, build_node_app, build_worker_app
 from imjoy_engine.web.context import Context
-from imjoy_engine.web.proxied import Proxies
+from imjoy_engine.web.reverse_proxy import TrustedProxies
 from imjoy_engine.web.routes.files import FILES
 
 if TYPE_CHECKING:
@@ -156,8 +162,8 @@ def claim_workspace(settings: Settings) -> FileLock:
             "workspace.unwritable",
             f"The workspace {settings.workspace} cannot be written.",
             why=f"{error.filename or settings.layout.engine_lock_file}: {error.strerror}. "
-            f"{whose(settings.layout.private)}".rstrip(),
-            fix=give_back(settings.workspace) or "imjoy doctor --fix\nimjoy start --workspace FOLDER",
+            f"{other_owner(settings.layout.private)}".rstrip(),
+            fix=chown_command(settings.workspace) or "imjoy doctor --fix\nimjoy start --workspace FOLDER",
         ) from error
     if lock is None:
         raise ImJoyError(
@@ -255,7 +261,7 @@ async def _serve(
             on_engine=plugins,
         )
     registry = Registry(plugins)
-    proxies = Proxies(settings.base_url, settings.trusted_proxies)
+    proxies = TrustedProxies(settings.base_url, settings.trusted_proxies)
     context = Context(
         settings=settings,
         proxies=proxies,

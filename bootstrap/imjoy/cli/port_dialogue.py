@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from imjoy import render
-from imjoy.cli.asking import ask
+from imjoy.cli.prompts import ask
 from imjoy.engines.listeners import (
     Listener,
     PortHolders,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
-from imjoy.model.typed import typed_line
+from imjoy.model.shell_words import shell_line
 
 NAME = "ImJoy"
 IDENTIFIER = "io.imjoy.engine"
@@ -236,7 +236,7 @@ def _application(desktop: Desktop) -> list[Entry]:
         # It opens a browser and ends: nothing of it stays in the Dock.
         "LSUIElement": True,
     }
-    script = f"#!/bin/sh\nexec {typed_line(desktop.opens, 'darwin')}\n"
+    script = f"#!/bin/sh\nexec {shell_line(desktop.opens, 'darwin')}\n"
     return [
         Entry(contents / "Info.plist", plistlib.dumps(document)),
         Entry(contents / "Resources" / "imjoy.icns", icns(desktop.icon)),

@@ -35,7 +35,7 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Look:
+class CheckOutcome:
     """A result together with the cure that belongs to it."""
 
     result: CheckResult
@@ -49,18 +49,18 @@ def examine(
     offline: bool = False,
     report: Report | None = None,
     total_seconds: float = TOTAL_SECONDS,
-) -> list[Look]:
+) -> list[CheckOutcome]:
     """Run all checks at once and return what each found, in their order.
 
     Ends within ``total_seconds``, whatever the checks do: each has its own bound by its kind. A check that raises is a
     finding, one that exceeds its bound a warning (network) or a failure. ``offline`` skips those that need a network.
     """
     begin = time.monotonic()
-    answers: queue.SimpleQueue[tuple[int, Look]] = queue.SimpleQueue()
-    looks: dict[int, Look] = {}
+    answers: queue.SimpleQueue[tuple[int, CheckOutcome]] = queue.SimpleQueue()
+    outcomes: dict[int, CheckOutcome] = {}
     for number, check in sorted(enumerate(checks), key=lambda each: not each[1].long):
         if offline and check.kind is Kind.NETWORK:
-            looks[number] = _look(check, skip("not looked at, because of --offline"), 0.0)
+            outcomes[number] = _look(check, skip("not looked at, because of --offline"), 0.0)
         else:
             # Daemons: one that hangs must not keep the process.
             threading.Thread(
@@ -69,7 +69,7 @@ def examine(
     bounds = {
         number: begin + min(check.kind.value, total_seconds)
         for number, check in enumerate(checks)
-        if number not in looks
+        if number not in outcomes
     }
     while bounds:
         try:
@@ -77,19 +77,19 @@ def examine(
         except queue.Empty:
             for number in [each for each, bound in bounds.items() if bound <= time.monotonic()]:
                 del bounds[number]
-                looks[number] = _too_slow(checks[number], time.monotonic() - begin)
+                outcomes[number] = _too_slow(checks[number], time.monotonic() - begin)
         else:
             if bounds.pop(number, None) is not None:
-                looks[number] = look
+                outcomes[number] = look
         if report is not None:
-            report(len(looks), len(checks))
-    return [looks[number] for number in range(len(checks))]
+            report(len(outcomes), len(checks))
+    return [outcomes[number] for number in range(len(checks))]
 
 
-def repair(looks: Iterable[Look], agree: Callable[[CheckResult], bool]) -> list[FixResult]:
+def repair(outcomes: Iterable[CheckOutcome], agree: Callable[[CheckResult], bool]) -> list[FixResult]:
     """Apply the fixes that ``agree`` says yes to, one after another; a fix that fails is a result too."""
     done = []
-    for look in looks:
+    for look in outcomes:
         if look.fix is None or not agree(look.result):
             continue
         result = FixResult(look.result.id, look.fix.does, error="", undo="", diff="")
@@ -104,7 +104,9 @@ def repair(looks: Iterable[Look], agree: Callable[[CheckResult], bool]) -> list[
     return done
 
 
-def judge(fixes: Iterable[FixResult], *, before: Iterable[Look], after: Iterable[Look]) -> list[FixResult]:
+def judge(
+    fixes: Iterable[FixResult], *, before: Iterable[CheckOutcome], after: Iterable[CheckOutcome]
+) -> list[FixResult]:
     """Return the fixes, an error with those after which the same is found as before."""
     was = {each.result.id: each.result for each in before}
     found = {each.result.id: each.result for each in after}
@@ -120,7 +122,7 @@ def judge(fixes: Iterable[FixResult], *, before: Iterable[Look], after: Iterable
 
 
 def examination(
-    looks: Iterable[Look],
+    outcomes: Iterable[CheckOutcome],
     seconds: float,
     fixes: Iterable[FixResult] = (),
     *,
@@ -132,12 +134,14 @@ def examination(
         python=platform.python_version(),
         platform=platform.platform(),
         seconds=seconds,
-        checks=(*(each.result for each in looks), *checks),
+        checks=(*(each.result for each in outcomes), *checks),
         fixes=tuple(fixes),
     )
 
 
-def _run(number: int, check: Check, machine: Machine, answers: queue.SimpleQueue[tuple[int, Look]]) -> None:
+def _run(
+    number: int, check: Check, machine: Machine, answers: queue.SimpleQueue[tuple[int, CheckOutcome]]
+) -> None:
     begin = time.monotonic()
     try:
         finding = check.look(machine)
@@ -147,7 +151,7 @@ def _run(number: int, check: Check, machine: Machine, answers: queue.SimpleQueue
     answers.put((number, _look(check, finding, time.monotonic() - begin)))
 
 
-def _look(check: Check, finding: Finding, seconds: float) -> Look:
+def _look(check: Check, finding: Finding, seconds: float) -> CheckOutcome:
     result = CheckResult(
         id=check.id,
         group=check.group,
@@ -160,7 +164,7 @@ def _look(check: Check, finding: Finding, seconds: float) -> Look:
         fix=finding.fix.does if finding.fix else "",
         milliseconds=round(seconds * 1000),
     )
-    return Look(result, finding.fix)
+    return CheckOutcome(result, finding.fix)
 
 
 def _crash(check: Check, error: BaseException) -> Finding:
@@ -177,7 +181,7 @@ def _crash(check: Check, error: BaseException) -> Finding:
     )
 
 
-def _too_slow(check: Check, seconds: float) -> Look:
+def _too_slow(check: Check, seconds: float) -> CheckOutcome:
     what = f"No answer within {seconds:.0f} s."
     again = f"imjoy doctor --only {check.id}"
     if check.kind is Kind.NETWORK:

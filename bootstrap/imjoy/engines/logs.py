@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from imjoy.effects.disk.files import give_back, whose
+from imjoy.effects.disk.files import chown_command, other_owner
 from imjoy.effects.machine.windows import open_shared
 from imjoy.model.errors import ImJoyError
 
@@ -36,8 +36,8 @@ def tail_log(file: Path, lines: int) -> list[str]:
         raise ImJoyError(
             "log.unreadable",
             f"The log {file} cannot be read.",
-            why=f"{error.strerror}. {whose(file)}".rstrip(),
-            fix=give_back(file.parent) or "imjoy doctor --fix",
+            why=f"{error.strerror}. {other_owner(file)}".rstrip(),
+            fix=chown_command(file.parent) or "imjoy doctor --fix",
         ) from error
 
 

@@ -9,7 +9,14 @@ from enum import Enum
 from typing import cast
 from urllib.parse import urlsplit
 
-from imjoy.effects.disk.files import give_back, read_json, read_text, set_aside, whose, write_private
+from imjoy.effects.disk.files import (
+    chown_command,
+    other_owner,
+    read_json,
+    read_text,
+    set_aside,
+    write_private,
+)
 from imjoy.effects.network.addresses import HERE, ssh_tunnel
 from imjoy.effects.processes.process import (
     command_line,
@@ -65,7 +72,7 @@ class Condition(Enum):
 
 
 @dataclass(frozen=True)
-class Sighting:
+class FoundEngine:
     """The engine of a workspace as it is now; ``state`` is None only when it is absent."""
 
     condition: Condition
@@ -108,21 +115,21 @@ def read_state(layout: Layout) -> EngineState | None:
     return state if right else None
 
 
-def find_engine(layout: Layout) -> Sighting:
+def find_engine(layout: Layout) -> FoundEngine:
     """Look for the engine of a workspace. Takes at most 3 s; sends no token."""
     state = read_state(layout)
     if state is None:
-        return Sighting(Condition.ABSENT)
+        return FoundEngine(Condition.ABSENT)
     process = find_process(state.pid, state.birth)
     if process is not None and is_suspended(process):
         # It would not answer however long we wait.
-        return Sighting(Condition.SILENT, state)
+        return FoundEngine(Condition.SILENT, state)
     if _proves(state):
         # Whatever the process table says, which not every system tells the same after its clock was set.
-        return Sighting(Condition.PROVEN, state)
+        return FoundEngine(Condition.PROVEN, state)
     # It may have ended while it was asked.
     alive = find_process(state.pid, state.birth) is not None
-    return Sighting(Condition.SILENT if alive else Condition.STALE, state)
+    return FoundEngine(Condition.SILENT if alive else Condition.STALE, state)
 
 
 def engine_status(layout: Layout) -> EngineStatus:
@@ -205,8 +212,8 @@ def read_token(layout: Layout) -> str:
         raise ImJoyError(
             "token.unreadable",
             f"The token file {layout.token_file} cannot be read.",
-            why=f"{error.strerror}. {whose(layout.token_file)}".rstrip(),
-            fix=give_back(layout.private) or "imjoy token --rotate",
+            why=f"{error.strerror}. {other_owner(layout.token_file)}".rstrip(),
+            fix=chown_command(layout.private) or "imjoy token --rotate",
         ) from error
     if not token:
         raise ImJoyError(
@@ -253,8 +260,8 @@ def rotate_token(layout: Layout) -> ConnectionToken:
         raise ImJoyError(
             "workspace.unwritable",
             f"The token cannot be written to {layout.token_file}.",
-            why=f"{error} {whose(layout.private)}".rstrip(),
-            fix=give_back(layout.private) or "imjoy token --rotate --workspace FOLDER",
+            why=f"{error} {other_owner(layout.private)}".rstrip(),
+            fix=chown_command(layout.private) or "imjoy token --rotate --workspace FOLDER",
         ) from error
     return ConnectionToken(token, layout.token_file, rotated=True, restart_needed=not _have_it_taken(layout))
 

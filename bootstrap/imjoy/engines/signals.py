@@ -17,7 +17,7 @@ SIGNALS = tuple(
 )
 
 
-def heeded() -> list[int]:
+def handled_signals() -> list[int]:
     """Return the signals that end us. What was ignored when we were started stays ignored: that is how nohup works."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
@@ -42,7 +42,7 @@ class StopSignals:
             engine.request_stop()
 
     def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._on_signal) for number in heeded()}
+        self._before = {number: signal.signal(number, self._on_signal) for number in handled_signals()}
         return self
 
     def __exit__(
@@ -73,7 +73,7 @@ def signals_as_interrupt() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in heeded()}
+    before = {number: signal.signal(number, interrupt) for number in handled_signals()}
     try:
         yield
     finally:
@@ -89,7 +89,7 @@ def signals_held() -> Iterator[Callable[[], bool]]:
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in heeded()}
+    before = {number: signal.signal(number, note) for number in handled_signals()}
     try:
         yield lambda: bool(came)
     finally:

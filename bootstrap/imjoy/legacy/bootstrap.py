@@ -19,7 +19,9 @@ ONLY_ASKING = ("stop", "status")
 #: What the planner does itself, with the options as they were typed.
 PLANNED = ("install", "uninstall")
 #: What begins so would have a Python look for its modules elsewhere, or is of a door before this one.
-LEAKS = tuple("PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV __PYVENV IMJOY_DOOR".split())
+LEAKING_VARIABLES = tuple(
+    "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV __PYVENV IMJOY_DOOR".split()
+)
 POWERSHELL = ["powershell", "-NoProfile", "-ExecutionPolicy", "Bypass", "-File"]
 INTERRUPTED = 130
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -128,7 +130,7 @@ def _wait(command, variables, stdout):
 def _variables(told):
     # type: (dict[str, str]) -> dict[str, str]
     """Return the variables for what is started: nothing of the old Python leaks in."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(LEAKS)}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(LEAKING_VARIABLES)}
     beside = os.path.join(sys.prefix, "Scripts\\conda.exe" if sys.platform == "win32" else "bin/conda")
     if "CONDA_EXE" not in variables and os.path.isfile(beside):
         variables["CONDA_EXE"] = beside
@@ -143,7 +145,7 @@ def _become(prefix, words):
     # type: (str, list[str]) -> int
     """Become ``imjoy WORDS`` of the install at ``prefix``; on Windows wait for it and return its exit code."""
     command = [ready.interpreter(prefix), "-I", "-m", "imjoy"] + words
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(LEAKS)}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(LEAKING_VARIABLES)}
     variables.update(PYTHONNOUSERSITE="1", IMJOY_PREFIX=prefix)
     sys.stdout.flush()
     sys.stderr.flush()

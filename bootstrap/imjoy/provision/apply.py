@@ -42,7 +42,7 @@ from imjoy.provision.records.record import (
 )
 from imjoy.provision.steps import packages
 from imjoy.provision.steps.commands import Evidence, Report, StepFailed, Steps
-from imjoy.provision.steps.timings import Took, measured
+from imjoy.provision.steps.timings import StepTime, measured
 
 CONDA_FOLDER = "conda"
 """Where Miniconda or Miniforge lives in a prefix: its base belongs to conda, and imjoy's environment is another."""
@@ -246,7 +246,7 @@ class Installation:
         yield Effect("forget the record", lambda: self._forget_records(whole=True))
 
     @property
-    def times(self) -> tuple[Took, ...]:
+    def times(self) -> tuple[StepTime, ...]:
         """How long each step has taken so far."""
         return tuple(self._steps.times)
 

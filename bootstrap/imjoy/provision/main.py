@@ -1,4 +1,4 @@
-"""The one road of every install and uninstall: arguments, plan, effects, words.
+"""Every install and uninstall: arguments, plan, effects, result, rendering.
 
 All doors lead here: ``install.sh``, ``install.ps1`` and ``python -m imjoy`` of an old Python find or fetch a Python and
 hand over with the options as they were typed; ``imjoy install`` and ``imjoy uninstall`` call it. It needs the standard
@@ -29,15 +29,15 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
 from imjoy.path.operations import tell
 from imjoy.path.shells import Place, shell_of_program
-from imjoy.provision import words
+from imjoy.provision import rendering
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.arguments import Arguments, check, help_text, parse
 from imjoy.provision.facts.door import ARGUMENTS_VARIABLE, Door, find_door, without_door
 from imjoy.provision.plan import Plan, Wanted, look, make_plan
 from imjoy.provision.records.conda_link import environment_of
-from imjoy.provision.records.left_over import note_user, places, sweep_doors
 from imjoy.provision.records.record import read_state, refuse_when_busy
-from imjoy.provision.steps.timings import Took, measured, shares
+from imjoy.provision.records.temporary_folders import note_user, places, sweep_doors
+from imjoy.provision.steps.timings import StepTime, measured, shares
 
 if TYPE_CHECKING:
     from imjoy.provision.uninstall import Uninstall
@@ -67,7 +67,7 @@ def main(typed: Sequence[str]) -> int:
             return run.run(options)
     except ImJoyError as error:
         run.steps.close("failed")
-        words.show_error(error, as_json="--json" in options)
+        rendering.show_error(error, as_json="--json" in options)
         return int(error.exit_code)
     except KeyboardInterrupt:
         run.steps.close("interrupted")
@@ -82,7 +82,7 @@ def main(typed: Sequence[str]) -> int:
         from imjoy.bug_report import write_bug_report
 
         run.steps.close("failed")
-        words.show_error(write_bug_report(error, context, options), as_json="--json" in options)
+        rendering.show_error(write_bug_report(error, context, options), as_json="--json" in options)
         return int(ExitCode.OUR_BUG)
 
 
@@ -123,7 +123,7 @@ class _Run:
     def interrupted(self) -> str:
         """Return what a run that was interrupted has left behind."""
         prefix = self._prefix or Path(DEFAULT_PREFIX_NAME)
-        return words.gone_line(
+        return rendering.gone_line(
             self._door,
             removing=self._removing,
             uninstalling=self._verb == "uninstall",
@@ -160,14 +160,14 @@ class _Run:
             python_url=self._context.environ.get("IMJOY_PYTHON_URL", ""),
             python_sha256=self._context.environ.get("IMJOY_PYTHON_SHA256", ""),
         )
-        looked: list[Took] = []
+        looked: list[StepTime] = []
         dry_run, yes = arguments.has("dry-run"), arguments.has("yes")
         with measured("looking at the machine", looked):
             plan = self._agreed_plan(wanted, ask_about_conda=not (yes or dry_run or as_json))
         if plan.problems:
             if as_json:
-                words.emit_json(plan.as_json())
-            words.show_refusal(plan)
+                rendering.emit_json(plan.as_json())
+            rendering.show_refusal(plan)
             offline = all(each.id.startswith("network.") for each in plan.problems)
             return ExitCode.NETWORK_NEEDED if offline else ExitCode.PREFLIGHT_REFUSED
         if plan.source.unreachable and plan.action != "none":
@@ -181,18 +181,18 @@ class _Run:
         refuse_when_busy(plan.target)
         if dry_run:
             if as_json:
-                words.emit_json(plan.as_json())
+                rendering.emit_json(plan.as_json())
             else:
-                words.show_plan(plan, self._context)
+                rendering.show_plan(plan, self._context)
             return ExitCode.DONE
         if plan.action == "repair" and plan.make_python and not yes:
             self._agree_to_rebuild(prefix)
         if plan.action != "none" and not quiet:
-            for line in (*words.plan_lines(plan, self._context, to_stderr=True), ""):
+            for line in (*rendering.plan_lines(plan, self._context, to_stderr=True), ""):
                 write(line, sys.stderr)
         return self._carry_out(plan, self._agreed_desktop(plan, self._agreed_path(plan, arguments)), looked)
 
-    def _carry_out(self, plan: Plan, arguments: Arguments, looked: list[Took]) -> int:
+    def _carry_out(self, plan: Plan, arguments: Arguments, looked: list[StepTime]) -> int:
         quiet = arguments.has("quiet")
         passed_on = [f"--{flag}" for flag in ("json", "quiet", "modify-path", "start") if arguments.has(flag)]
         if shell := self._shell(arguments):
@@ -363,7 +363,7 @@ class _Run:
                 fix=f"{self._door.uninstall_command} --yes",
                 exit_code=ExitCode.USAGE,
             )
-        for line in words.uninstall_lines(plan, self._context):
+        for line in rendering.uninstall_lines(plan, self._context):
             write(line, sys.stderr)
         if not confirm("Remove all of it?", default=False):
             raise ImJoyError(
@@ -375,9 +375,9 @@ class _Run:
 
     def _show(self, result: Uninstall, *, as_json: bool, quiet: bool) -> None:
         if as_json:
-            words.emit_json(result.as_json())
+            rendering.emit_json(result.as_json())
         elif not quiet:
-            for line in words.uninstall_lines(result, self._context):
+            for line in rendering.uninstall_lines(result, self._context):
                 write(line, sys.stdout)
 
 

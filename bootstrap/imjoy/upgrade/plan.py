@@ -8,7 +8,7 @@ from typing import Literal
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.install_line import install_line
 from imjoy.model.results import Result
-from imjoy.model.typed import typed_line, typed_word
+from imjoy.model.shell_words import shell_line, shell_word
 from imjoy.provision.facts.source import split_ref
 from imjoy.upgrade.facts.origin import NAME, Origin
 from imjoy.upgrade.facts.target import Target, is_older, is_pinned
@@ -111,7 +111,7 @@ def own_command(source: str | None, to: str | None, *options: str) -> str:
     """Return the `imjoy upgrade` that asks for the same source and name again, with more options."""
     named = [("--from", source), ("--to", to)]
     words = [word for option, value in named if value is not None for word in (option, value)]
-    return typed_line(["imjoy", "upgrade", *words, *options])
+    return shell_line(["imjoy", "upgrade", *words, *options])
 
 
 def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
@@ -119,7 +119,7 @@ def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
 
     For a checkout that is the name of a branch, a tag or a commit.
     """
-    wanted = typed_word(requirement or (origin.source if origin.source else NAME), platform)
+    wanted = shell_word(requirement or (origin.source if origin.source else NAME), platform)
     if origin.manager == "pipx":
         # `pipx upgrade` does nothing for a repository whose version number is the same.
         return f"pipx install --force {wanted}" if requirement or origin.source else f"pipx upgrade {NAME}"
@@ -127,7 +127,7 @@ def command_for(origin: Origin, requirement: str = "", *, platform: str) -> str:
         return f"uv tool install --force {wanted}" if requirement else f"uv tool upgrade {NAME}"
     if origin.manager in CHECKOUTS:
         what = f"checkout {wanted}" if requirement else "pull"
-        return f"git -C {typed_word(origin.source, platform)} {what}"
+        return f"git -C {shell_word(origin.source, platform)} {what}"
     if origin.manager == "system":
         return install_line(platform)
     if origin.manager == "user":

@@ -33,7 +33,7 @@ def run_posix(command: list[str]) -> int:
         return NOT_STARTED
 
     def kill_all() -> None:
-        from imjoy_engine.worker.family import kill_children
+        from imjoy_engine.worker.process_tree import kill_children
 
         if adopting:
             kill_children()
@@ -46,7 +46,7 @@ def run_posix(command: list[str]) -> int:
 
     _thread.start_new_thread(die_with_the_pipe, ())
     # While the command runs, and while our files are there.
-    import imjoy_engine.worker.family  # noqa: F401
+    import imjoy_engine.worker.process_tree  # noqa: F401
 
     try:
         _, status = os.waitpid(process, 0)

@@ -11,7 +11,7 @@ from aiohttp import web
 from imjoy_engine.auth import Gate
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.settings import Settings
-from imjoy_engine.web.proxied import Proxies
+from imjoy_engine.web.reverse_proxy import TrustedProxies
 
 API = "/api/v1"
 
@@ -33,7 +33,7 @@ class Context:
     started: float
     stop_wanted: asyncio.Event
     cluster: Mapping[str, object] | None = None
-    proxies: Proxies = field(default_factory=Proxies)
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
 
 
 CONTEXT = web.AppKey("context", Context)

@@ -12,7 +12,7 @@ import sys
 from typing import Tuple
 
 PACKAGE = "_imjoy_worker"
-# Set in an interpreter that the engine did not furnish: a folder with what it may lack, and which of that it lacks.
+# Set in an interpreter that the engine did not make: a folder with what it may lack, and which of that it lacks.
 PACKAGES_VARIABLE = "IMJOY_WORKER_PACKAGES"
 OURS_VARIABLE = "IMJOY_WORKER_OURS"
 
@@ -30,7 +30,7 @@ def load_package(ours: Tuple[str, ...]) -> None:
     sys.modules[PACKAGE].ours = ours  # type: ignore[attr-defined]
 
 
-def furnish(folder: str, ours: Tuple[str, ...]) -> None:
+def add_worker_packages(folder: str, ours: Tuple[str, ...]) -> None:
     """Add ``folder`` at the end of the search path, and take the packages ``ours`` from there whatever comes before."""
     before = list(sys.path)
     sys.path.insert(0, folder)
@@ -51,6 +51,6 @@ if __name__ == "__main__":
     load_package(ours)
     supervised = os.name == "posix" and importlib.import_module(PACKAGE + ".supervisor").split()
     if folder:
-        furnish(folder, ours)
+        add_worker_packages(folder, ours)
     main = importlib.import_module(PACKAGE + ".main").main
     sys.exit(main(supervised))

@@ -16,14 +16,14 @@ from typing import Any, Dict, List, Optional, Set
 import imjoy_rpc
 from imjoy_rpc.utils import dotdict
 
-from .absent import as_client_api
 from .connection import RpcConnection
-from .missing import advice
+from .import_advice import advice
 from .plugin_api import check_codec, constants, local_api
 from .rpc import PeerRPC
 from .spawned import MainModule
 from .websocket import Data, open_socket
 from .wire import SUBPROTOCOL
+from .without_client import as_client_api
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 URL_VARIABLE = "IMJOY_WORKER_URL"

@@ -17,10 +17,10 @@ from typing import Any, Callable, Dict, Generator, Optional
 from imjoy_rpc.rpc import RPC
 from imjoy_rpc.utils import ReferenceStore, dotdict
 
-from .absent import WINDOW_TYPE, window_decoder
 from .connection import RpcConnection
-from .missing import advice
+from .import_advice import advice
 from .sendable import NotSendable, checked_int, key_of, simplified
+from .without_client import WINDOW_TYPE, window_decoder
 
 _PLAIN = frozenset([str, float, bool, bytes, type(None)])
 

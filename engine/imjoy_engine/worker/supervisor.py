@@ -10,8 +10,8 @@ import select
 import signal
 from typing import List, Optional
 
-from .family import MARK, MARKS, descendants, kill, kill_children, kill_group, marked
 from .orphans import adopt_orphans
+from .process_tree import MARK, MARKS, descendants, kill, kill_children, kill_group, marked
 
 READY = b"+"
 ENGINE = 0

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from imjoy.effects.disk.files import is_litter, make_folders, read_text, write_private
+from imjoy.effects.disk.files import is_left_by_tools, make_folders, read_text, write_private
 from imjoy.effects.machine.windows import names_a_file, short_name
 from imjoy.model.errors import ImJoyError
 
@@ -342,7 +342,7 @@ class Upload:
 def _entry(root: Path, child: Path) -> Entry | None:
     name = child.name
     if (
-        is_litter(child)
+        is_left_by_tools(child)
         or name.lower() == PRIVATE_NAME
         or name.endswith(PARTIAL_SUFFIX)
         or _FORBIDDEN.search(name)

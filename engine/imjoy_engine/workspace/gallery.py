@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from imjoy.effects.disk.files import read_json, write_private
-from imjoy.effects.network.http import Failures, open_url, told_by
+from imjoy.effects.network.http import Failures, failure_reason, open_url
 from imjoy.model.errors import ImJoyError
 
 PUBLIC_URL = "https://raw.githubusercontent.com/imjoy-team/imjoy-plugins/master/manifest.imjoy.json"
@@ -242,7 +242,7 @@ def fetch(url: str, limit: int) -> bytes:
         raise ImJoyError(
             "gallery.unreachable",
             f"{urlsplit(url).hostname or url[:MAX_TEXT]} cannot be reached.",
-            why=told_by(error, url),
+            why=failure_reason(error, url),
             fix="Look whether this machine has a network, and HTTPS_PROXY where that needs a proxy.",
         ) from error
     finally:

@@ -15,7 +15,7 @@ from collections import deque
 from pathlib import Path
 
 from imjoy.effects.disk.files import make_folders
-from imjoy.model.texts import printable
+from imjoy.model.printable import printable
 
 MAX_BYTES = 2 << 20
 KEPT_FILES = 3

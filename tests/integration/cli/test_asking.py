@@ -13,7 +13,7 @@ from .conftest import TAKE_TERMINAL, WAIT_SECONDS
 
 PROGRAM = """
 import sys
-from imjoy.cli.asking import confirm
+from imjoy.cli.prompts import confirm
 try:
     print(confirm("Do it?", default=True))
 except KeyboardInterrupt:

@@ -16,7 +16,7 @@ import pytest
 from tests.kit.mirror import Mirror
 from tests.shell.macos import doubles
 
-from imjoy.provision.records.left_over import sweep_doors
+from imjoy.provision.records.temporary_folders import sweep_doors
 
 from .conftest import (
     BASH,

@@ -15,7 +15,7 @@ import pytest
 
 import imjoy
 from imjoy import render
-from imjoy.cli import asking
+from imjoy.cli import prompts
 from imjoy.cli.plugin import interface
 from imjoy.cli.plugin.pictures import Thumbnail, picture_of, png_of
 from imjoy.model.errors import ImJoyError
@@ -116,7 +116,7 @@ def test_nothing_that_a_plugin_says_acts_on_the_terminal(
     monkeypatch.setattr(sys, "stdout", streams[0])
     monkeypatch.setattr(sys, "stderr", streams[1])
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n\n\n"))
-    monkeypatch.setattr(asking, "wait_for_line", lambda stream: None)
+    monkeypatch.setattr(prompts, "wait_for_line", lambda stream: None)
     WAYS[way]()
     shown = "".join(stream.getvalue() for stream in streams)
     if way in ("progress", "state", "showStatus") and is_terminal:
@@ -206,7 +206,7 @@ def test_what_steps_of_an_install_print_does_not_act_on_the_terminal_and_stays_i
 
 def test_an_install_prints_by_its_words_and_steps_alone() -> None:
     # The second is a program of its own, whose words go into the log of a step.
-    own = {"words.py", "conda_packages.py"}
+    own = {"rendering.py", "conda_packages.py"}
     guilty = [
         f"{file.name}:{call.lineno}"
         for file in sorted((PACKAGE / "provision").rglob("*.py"))
@@ -214,7 +214,7 @@ def test_an_install_prints_by_its_words_and_steps_alone() -> None:
         for call in printing(ast.parse(file.read_text(encoding="utf-8")))
         if not ast.unparse(call.args[0]).startswith(("printable(", "help_text("))
     ]
-    assert not guilty, "foreign text becomes printable in provision/words.py: print with its functions"
+    assert not guilty, "foreign text becomes printable in provision/rendering.py: print with its functions"
 
 
 def test_render_prints_in_one_place_and_gives_rich_nothing_but_text_that_went_through_it() -> None:

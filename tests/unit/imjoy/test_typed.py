@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imjoy.model.typed import typed_line, typed_word
+from imjoy.model.shell_words import shell_line, shell_word
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,10 @@ from imjoy.model.typed import typed_line, typed_word
     ],
 )
 def test_a_line_runs_exactly_these_words(words: list[str], posix: str | None, windows: str) -> None:
-    assert typed_line(words, "win32") == windows
-    assert posix is None or typed_line(words, "linux") == posix
+    assert shell_line(words, "win32") == windows
+    assert posix is None or shell_line(words, "linux") == posix
 
 
 def test_a_word_within_a_line_is_never_its_beginning() -> None:
-    assert typed_word("C:\\a b", "win32") == '"C:\\a b"'
-    assert typed_word("a b", "linux") == "'a b'"
+    assert shell_word("C:\\a b", "win32") == '"C:\\a b"'
+    assert shell_word("a b", "linux") == "'a b'"

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from imjoy_engine.terminal.api import ABSENT, FILE_PICKERS, IGNORED, TerminalApi
-from imjoy_engine.worker.absent import WITHOUT_APP
 from imjoy_engine.worker.plugin_api import local_api
+from imjoy_engine.worker.without_client import WITHOUT_APP
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"\| (`[^|]+`) \| ([^|]+) \| ([^|]+) \|")

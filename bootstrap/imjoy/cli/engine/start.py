@@ -275,7 +275,7 @@ class PortConflict:
 
     def restart_hung(self, error: ImJoyError, layout: Layout) -> None:
         """Stop an engine of ours that hangs, when the person agrees; raises ``error`` when not."""
-        from imjoy.cli.asking import confirm
+        from imjoy.cli.prompts import confirm
         from imjoy.engines.running import stop_engine
 
         if not self.may_ask:

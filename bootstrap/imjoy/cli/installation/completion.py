@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from imjoy import render
-from imjoy.cli.installation.completing import complete
+from imjoy.cli.installation.completion_candidates import complete
 from imjoy.cli.options import json_option
 from imjoy.context import Context
 from imjoy.effects.machine.own_command import NAME

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from imjoy import render
-from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
+from imjoy.cli.prompts import confirm
 from imjoy.context import Context
 from imjoy.doctor.model import CheckResult, Examination, FixResult, Machine
 from imjoy.doctor.registry import all_checks, select
-from imjoy.doctor.runner import Look, examination, examine, judge, repair
+from imjoy.doctor.runner import CheckOutcome, examination, examine, judge, repair
 from imjoy.engines.ports import HIGHEST_PORT
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
@@ -105,18 +105,18 @@ def command(
 
     watch = _Watch()
     begin = time.monotonic()
-    looks = examine(checks, machine, offline=offline, report=watch)
+    outcomes = examine(checks, machine, offline=offline, report=watch)
     fixes: list[FixResult] = []
-    if fix and any(each.fix for each in looks):
+    if fix and any(each.fix for each in outcomes):
         watch.close()
-        _show_plan(looks)
-        fixes = repair(looks, lambda result: _agreed(result, yes=yes, as_json=as_json))
+        _show_plan(outcomes)
+        fixes = repair(outcomes, lambda result: _agreed(result, yes=yes, as_json=as_json))
         begin = time.monotonic()
         if fixes:
             again = examine(checks, machine, offline=offline, report=watch)
-            looks, fixes = again, judge(fixes, before=looks, after=again)
+            outcomes, fixes = again, judge(fixes, before=outcomes, after=again)
     watch.close()
-    result = examination(looks, time.monotonic() - begin, fixes)
+    result = examination(outcomes, time.monotonic() - begin, fixes)
     _show(result, context, as_json=as_json, verbose=verbose)
     if report is not None:
         _write_report(Path(report), result, context, layout)
@@ -183,10 +183,10 @@ def _width() -> int:
     return shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 0)).columns
 
 
-def _show_plan(looks: list[Look]) -> None:
+def _show_plan(outcomes: list[CheckOutcome]) -> None:
     from imjoy.doctor.text import titled
 
-    planned = [each.result for each in looks if each.fix]
+    planned = [each.result for each in outcomes if each.fix]
     rows = [line for each in planned for line in titled(each.id, each.fix, width=_width())]
     render.styled([[("What can be repaired", "bold")], *rows], to_stderr=True)
 

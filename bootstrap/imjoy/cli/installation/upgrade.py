@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import click
 
 from imjoy import render
-from imjoy.cli.asking import confirm
 from imjoy.cli.options import json_option, layout_options
+from imjoy.cli.prompts import confirm
 from imjoy.context import Context
 from imjoy.effects.machine.home import typed_path
 from imjoy.engines.signals import signals_as_interrupt
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.typed import typed_line
+from imjoy.model.shell_words import shell_line
 from imjoy.provision.apply import interpreter, works
 from imjoy.provision.records.receipt import read_receipt
 from imjoy.upgrade.check import check, requirement
@@ -132,7 +132,7 @@ def _refuse_elsewhere(origin: Origin, prefix: str | None) -> None:
         raise ImJoyError(
             "upgrade.elsewhere",
             f"This imjoy lives in {origin.environment}, and cannot upgrade the one in {folder}.",
-            fix=typed_line([str(interpreter(folder)), "-m", "imjoy", "upgrade"]),
+            fix=shell_line([str(interpreter(folder)), "-m", "imjoy", "upgrade"]),
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
 

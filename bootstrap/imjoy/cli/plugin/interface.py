@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import cast
 
 from imjoy import render
-from imjoy.cli.asking import ask
-from imjoy.cli.plugin.answers import answer_lines, pictures_in, readable
 from imjoy.cli.plugin.pictures import picture_of
+from imjoy.cli.plugin.returned_values import answer_lines, pictures_in, readable
+from imjoy.cli.prompts import ask
 from imjoy.model.errors import ImJoyError
 
 Answer = Callable[[object, object], None]

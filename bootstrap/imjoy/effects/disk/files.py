@@ -77,10 +77,10 @@ def ensure_private_folder(folder: Path) -> None:
     Raises ``OSError`` when it cannot be made, or belongs to somebody else.
     """
     make_folders(folder)
-    narrow(folder, 0o700)
+    restrict_mode(folder, 0o700)
 
 
-def narrow(path: Path, mode: int) -> bool:
+def restrict_mode(path: Path, mode: int) -> bool:
     """Take from others what ``mode`` does not give them; tell whether that is so now.
 
     Some file systems have no modes (FAT, a Windows share, the disks of Windows in WSL): they take the change and
@@ -92,7 +92,7 @@ def narrow(path: Path, mode: int) -> bool:
                 close_to_others(path)
         return not is_exposed(path)
     if not os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)):
-        raise PermissionError(errno.EACCES, whose(path) or os.strerror(errno.EACCES), str(path))
+        raise PermissionError(errno.EACCES, other_owner(path) or os.strerror(errno.EACCES), str(path))
     if path.stat().st_mode & FOR_OTHERS & ~mode:
         with suppress(OSError):
             path.chmod(mode)
@@ -134,7 +134,7 @@ def write_private(path: Path, text: str) -> None:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             if sys.platform == "win32":
-                narrow(beside, 0o600)
+                restrict_mode(beside, 0o600)
             file.write(text)
         beside.replace(path)
     except BaseException:
@@ -198,16 +198,16 @@ def refusal(error: BaseException) -> ImJoyError | None:
     ):
         return None
     path = Path(name)
-    owner = whose(path)
+    owner = other_owner(path)
     return ImJoyError(
         "file.refused",
         f"{path} cannot be used.",
         why=f"{error.strerror}. {owner}".rstrip(),
-        fix=give_back(path) if owner else _privacy(path, error.errno) or REFUSALS[error.errno],
+        fix=chown_command(path) if owner else _privacy(path, error.errno) or REFUSALS[error.errno],
     )
 
 
-def is_litter(path: Path) -> bool:
+def is_left_by_tools(path: Path) -> bool:
     """Whether a file is one that macOS leaves wherever Finder looked, and nobody put there."""
     return path.name == ".DS_Store" or path.name.startswith("._")
 
@@ -228,7 +228,7 @@ def _privacy(path: Path, number: int) -> str:
     )
 
 
-def whose(path: Path) -> str:
+def other_owner(path: Path) -> str:
     """Return whose file or folder keeps us from ``path``, as a sentence; empty when all on the way to it are ours."""
     if os.name != "posix":
         return ""
@@ -244,9 +244,9 @@ def whose(path: Path) -> str:
     return ""
 
 
-def give_back(path: Path) -> str:
+def chown_command(path: Path) -> str:
     """Return the command that makes ``path`` the running user's again; empty when it is."""
-    if not whose(path):
+    if not other_owner(path):
         return ""
     quoted = "'" + str(path).replace("'", "'\\''") + "'"
     return f"sudo chown -R {os.geteuid()} {quoted}"

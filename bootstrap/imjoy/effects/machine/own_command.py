@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from imjoy.effects.machine.home import home_folder
-from imjoy.model.typed import typed_line, typed_word
+from imjoy.model.shell_words import shell_line, shell_word
 
 NAME = "imjoy"
 COMMAND_VARIABLE = "IMJOY_COMMAND"
@@ -64,7 +64,7 @@ def command_of(program: Path) -> str:
     if found is not None and os.path.realpath(found) == os.path.realpath(program):
         return NAME
     path = str(program.absolute())
-    quoted = typed_line([path])
+    quoted = shell_line([path])
     if sys.platform == "win32":
         return quoted
     home = f"{home_folder()}{os.sep}"
@@ -76,7 +76,7 @@ def name_workspace(folder: str | None) -> None:
     """Have every command that is printed from now on name this workspace, as the person who typed it has to."""
     _named.clear()
     if folder is not None:
-        _named[_OPTION] = typed_word(folder)
+        _named[_OPTION] = shell_word(folder)
 
 
 def as_typed(text: str, command: str | None = None) -> str:

@@ -12,7 +12,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 
-from imjoy.effects.network.http import Failures, distrusts, host_of, open_url, reachable, told_by
+from imjoy.effects.network.http import Failures, distrusts, failure_reason, host_of, open_url, reachable
 from imjoy.model.errors import ExitCode, ImJoyError
 
 __all__ = ["CERTIFICATE_FIX", "Patience", "Report", "download", "file_sha256", "reachable"]
@@ -101,7 +101,7 @@ def download(
         raise ImJoyError(
             "download.failed",
             f"{url} could not be downloaded.",
-            why=told_by(error, url),
+            why=failure_reason(error, url),
             fix="look at the network and HTTPS_PROXY, or use --mirror URL or --offline DIR",
             exit_code=ExitCode.NETWORK_NEEDED,
         ) from error

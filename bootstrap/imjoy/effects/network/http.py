@@ -95,7 +95,7 @@ def distrusts(error: BaseException) -> bool:
     return isinstance(reason, ssl.SSLError)
 
 
-def told_by(error: BaseException, url: str) -> str:
+def failure_reason(error: BaseException, url: str) -> str:
     """Return why a question failed, in words, and which proxy it went through, if any."""
     proxy = getproxies().get(urlsplit(url).scheme, "")
     if not proxy or proxy_bypass(host_of(url)) or isinstance(error, HTTPError):

@@ -49,7 +49,14 @@ WINDOWS_FOLDERS = ("PROGRAMDATA", "LOCALAPPDATA", "SYSTEMDRIVE")
 """Variables that name where installers on Windows put a conda, as a copy of the environment has them."""
 CHANNEL_ARGUMENTS = ("--override-channels", "--channel", "conda-forge")
 """Never the default channels of Anaconda, whose terms only a person can accept."""
-LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS", "VIRTUAL_ENV")
+LEAKING_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "PYTHONWARNINGS",
+    "VIRTUAL_ENV",
+)
 """They would have conda's Python look for its modules elsewhere."""
 CHANNEL_ALIAS = "https://conda.anaconda.org"
 _WRAPPED = re.compile(r'^(?:exec |@)"((?:[^"\\]|\\.)+)" (?:"\$@"|%\*)\s*$', re.MULTILINE)
@@ -130,7 +137,7 @@ def ask_conda(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0
     answer = ask(
         [str(command), "info", "--json"],
         timeout=seconds or INFO_SECONDS,
-        environ=calm(environ),
+        environ=environment_for_conda(environ),
         most=MOST_INFO_BYTES,
     )
     document = find_document(answer.stdout)
@@ -162,7 +169,7 @@ def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 
     answer = ask(
         [str(command), "config", "--show", "--json"],
         timeout=seconds or INFO_SECONDS,
-        environ=calm(environ),
+        environ=environment_for_conda(environ),
         most=MOST_INFO_BYTES,
     )
     told = find_document(answer.stdout)
@@ -182,9 +189,9 @@ def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 
     )
 
 
-def calm(environ: Mapping[str, str]) -> dict[str, str]:
+def environment_for_conda(environ: Mapping[str, str]) -> dict[str, str]:
     """Return variables for a conda that is run for us: nothing of another Python leaks in, nothing advertises."""
-    kept = {name: value for name, value in environ.items() if name not in LEAKS}
+    kept = {name: value for name, value in environ.items() if name not in LEAKING_VARIABLES}
     return {
         **kept,
         "PYTHONNOUSERSITE": "1",

@@ -125,13 +125,13 @@ def _asked_by_http(url: str) -> dict[str, str]:
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
     # Where there is a git, as nearly everywhere, nothing of this is needed.
-    from imjoy.effects.network.http import Failures, open_url, told_by
+    from imjoy.effects.network.http import Failures, failure_reason, open_url
 
     try:
         with open_url(f"{url}/info/refs?service=git-upload-pack", timeout=ASK_SECONDS) as answer:
             text = answer.read().decode("utf-8", "replace")
     except (*Failures, ValueError) as error:
-        raise _unreachable(url, told_by(error, url)) from error
+        raise _unreachable(url, failure_reason(error, url)) from error
     found = re.findall(rf"^(?:0000)?[0-9a-f]{{4}}({COMMIT.pattern}) ([^\0\n]+)", text, re.M)
     return {name: commit for commit, name in found}
 

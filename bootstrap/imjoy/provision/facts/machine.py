@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imjoy.effects.disk.files import is_litter, may_make_folders
+from imjoy.effects.disk.files import is_left_by_tools, may_make_folders
 from imjoy.effects.machine.windows import takes_junctions
 from imjoy.effects.processes.process import ask
 from imjoy.effects.tools.pip_settings import with_pip_settings
@@ -36,7 +36,7 @@ ARCHITECTURES = {
 }
 SYSTEMS = {"linux": "linux", "darwin": "osx", "win32": "win"}
 
-Standing = Literal["new", "unfinished", "interrupted", "installed", "foreign", "file", "unwritable"]
+PrefixState = Literal["new", "unfinished", "interrupted", "installed", "foreign", "file", "unwritable"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class PrefixFound:
     """
 
     path: Path
-    standing: Standing
+    standing: PrefixState
     nearest: Path
     free_mib: int
     runs_programs: bool
@@ -101,7 +101,7 @@ def look_at_prefix(prefix: Path) -> PrefixFound:
     with suppress(OSError):
         free = shutil.disk_usage(nearest).free // BYTES_PER_MIB
     try:
-        standing = standing_of(prefix, nearest)
+        standing = state_of_prefix(prefix, nearest)
     except OSError:
         # The name of a device on Windows, C:\\aux, is there and yet no folder.
         standing = "file"
@@ -147,7 +147,7 @@ def isolated(environ: Mapping[str, str], temporary: Path | None = None) -> dict[
     return kept
 
 
-def standing_of(prefix: Path, nearest: Path) -> Standing:
+def state_of_prefix(prefix: Path, nearest: Path) -> PrefixState:
     """Return whose a prefix is; ``nearest`` is the lowest folder of its path that is there."""
     if not nearest.is_dir() or (is_link(prefix) and not prefix.exists() and not is_left_over(prefix)):
         return "file"
@@ -165,7 +165,7 @@ def standing_of(prefix: Path, nearest: Path) -> Standing:
 def foreign_names(prefix: Path) -> list[str]:
     """Return what stands in a folder besides our own, and besides what a Mac's Finder leaves anywhere."""
     own = own_folder(prefix)
-    return sorted(each.name for each in prefix.iterdir() if each != own and not is_litter(each))
+    return sorted(each.name for each in prefix.iterdir() if each != own and not is_left_by_tools(each))
 
 
 def _runs_programs(folder: Path) -> bool:

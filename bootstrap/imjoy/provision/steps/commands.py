@@ -15,9 +15,9 @@ from imjoy.context import Context
 from imjoy.effects.disk.lock import InstallLock
 from imjoy.effects.processes.supervised import Output, Supervised
 from imjoy.model.errors import ExitCode
-from imjoy.model.texts import printable
+from imjoy.model.printable import printable
 from imjoy.provision.facts.machine import isolated
-from imjoy.provision.steps.timings import Took, measured
+from imjoy.provision.steps.timings import StepTime, measured
 
 STEP_SECONDS = 3600.0
 """No step may take longer; a slow disk and a slow network are well under it."""
@@ -67,7 +67,7 @@ class Steps:
         verbose: bool = False,
     ) -> None:
         self.log = log
-        self.times: list[Took] = []
+        self.times: list[StepTime] = []
         self._temporary = temporary
         self._lock = lock
         self._context = context

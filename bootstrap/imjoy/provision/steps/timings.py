@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Took:
+class StepTime:
     """A step and how long it took, in seconds."""
 
     title: str
@@ -25,16 +25,16 @@ class Took:
 
 
 @contextmanager
-def measured(title: str, times: list[Took]) -> Iterator[None]:
+def measured(title: str, times: list[StepTime]) -> Iterator[None]:
     """Add to ``times`` how long the block took, however it ended."""
     began = time.monotonic()
     try:
         yield
     finally:
-        times.append(Took(title, time.monotonic() - began))
+        times.append(StepTime(title, time.monotonic() - began))
 
 
-def shares(times: Sequence[Took]) -> Iterator[str]:
+def shares(times: Sequence[StepTime]) -> Iterator[str]:
     """Yield the lines of the table: each step's seconds and share, the sum, and imjoy's own part of it."""
     total = sum(each.seconds for each in times)
     if total <= 0:

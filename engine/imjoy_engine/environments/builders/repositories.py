@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from imjoy.effects.disk.files import is_litter
+from imjoy.effects.disk.files import is_left_by_tools
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.builders.git_command import find_git, no_git
 from imjoy_engine.environments.builders.venv_env import build_variables
@@ -126,7 +126,7 @@ async def _clone(git: _Git, folder: Path, repository: Repository) -> None:
 
 
 def _holds_something(folder: Path) -> bool:
-    return folder.is_file() or (folder.is_dir() and not all(map(is_litter, folder.iterdir())))
+    return folder.is_file() or (folder.is_dir() and not all(map(is_left_by_tools, folder.iterdir())))
 
 
 def _put_in_place(growing: Path, folder: Path) -> None:

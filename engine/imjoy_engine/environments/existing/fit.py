@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.model.typed import typed_line
+from imjoy.model.shell_words import shell_line
 from imjoy_engine.environments.existing.installed import normal_name
 from imjoy_engine.environments.existing.records import ExistingEnvironment
 from imjoy_engine.environments.specs.conda_spec_parser import SUPPORTED_PYTHONS
@@ -99,14 +99,14 @@ def commands(spec: EnvironmentSpec, environment: ExistingEnvironment, lacks: lis
     if by_kind["conda"] and environment.kind == "conda":
         channels = [word for channel in spec.channels for word in ("-c", channel)]
         words = ["conda", "install", "--prefix", environment.prefix, *channels, *by_kind["conda"]]
-        said.append(typed_line(words))
+        said.append(shell_line(words))
     elif by_kind["conda"]:
         said.append(
             f"(no command: {', '.join(by_kind['conda'])} come from conda, and this is no environment of conda)"
         )
     pip = [*by_kind["pip"], *(word for line in by_kind["local"] for word in line.split())]
     if pip:
-        said.append(redact(typed_line([environment.python, "-m", "pip", "install", *pip])))
+        said.append(redact(shell_line([environment.python, "-m", "pip", "install", *pip])))
     if any(lack.kind == "python" for lack in lacks):
         said.append("(no command: another Python means another environment)")
     return said

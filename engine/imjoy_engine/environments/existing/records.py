@@ -61,7 +61,7 @@ class ExistingEnvironment:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Examined:
     """An environment as it is now, and what is other than when it was last looked at, for people."""
 
     environment: ExistingEnvironment
@@ -129,7 +129,7 @@ class ExistingEnvironments:
             exit_code=ExitCode.USAGE,
         )
 
-    def look(self, name: str, *, note: bool = True) -> Sighting:
+    def look(self, name: str, *, note: bool = True) -> Examined:
         """Return the one of that name as it is now; its record is brought up to date, with ``note``.
 
         It takes a look at a few folders, and starts its interpreter only when that is another file than before.
@@ -157,10 +157,10 @@ class ExistingEnvironments:
                 conda=conda_packages(Path(before.prefix)) if before.kind == "conda" else {},
             )
         if after == before:
-            return Sighting(before)
+            return Examined(before)
         if note:
             self._write(after)
-        return Sighting(after, tuple(_what_changed(before, after)))
+        return Examined(after, tuple(_what_changed(before, after)))
 
     def forget(self, name: str) -> ExistingEnvironment:
         """Forget the one of that name; nothing of it is touched. Raises ImJoyError ``env.unknown``."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from imjoy_engine.environments.existing.choice import Choice
 from imjoy_engine.environments.existing.fit import lacks_of, refusal, usual_but_missing
-from imjoy_engine.environments.existing.furnishing import packages_to_bring, worker_packages
 from imjoy_engine.environments.existing.records import ExistingEnvironment, ExistingEnvironments
+from imjoy_engine.environments.existing.worker_packages import packages_to_bring, worker_packages
 from imjoy_engine.environments.specs.spec import EnvironmentSpec
 
 PACKAGES_FOLDER = "worker-packages"

@@ -15,14 +15,14 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import API
 from imjoy_engine.web.file_response import FileResponse
-from imjoy_engine.web.proxied import Proxies
+from imjoy_engine.web.reverse_proxy import TrustedProxies
 from imjoy_engine.workspace.files import DEFAULT_URL_SECONDS, Upload, WorkspaceFiles
 
 DEFAULT_WORKSPACE = "default"
 CHUNK_BYTES = 1 << 20
 FILES: web.AppKey[WorkspaceFiles] = web.AppKey("files", WorkspaceFiles)
-PROXIES: web.AppKey[Proxies] = web.AppKey("proxies", Proxies)
-NO_PROXIES = Proxies()
+PROXIES: web.AppKey[TrustedProxies] = web.AppKey("proxies", TrustedProxies)
+NO_PROXIES = TrustedProxies()
 
 # A plugin's page or picture may run its scripts, but as a stranger: it must not act, or read the token, as our page.
 DOWNLOAD_HEADERS = {
@@ -53,7 +53,7 @@ class _PlainFile(FileResponse):
 def add_file_routes(
     app: web.Application,
     settings: FileSettings,
-    proxies: Proxies = NO_PROXIES,
+    proxies: TrustedProxies = NO_PROXIES,
 ) -> None:
     """Add the routes for files to ``app``, under the path of the base url as well.
 

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from imjoy import __version__
 from imjoy_engine.settings import Settings
 from imjoy_engine.web.file_response import FileResponse
-from imjoy_engine.web.proxied import Proxies
+from imjoy_engine.web.reverse_proxy import TrustedProxies
 
 STATIC = Path(__file__).resolve().parents[2] / "webapp" / "static"
 EXAMPLES = STATIC.parent / "examples"
@@ -99,7 +99,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_page_routes(
-    app: web.Application, settings: Settings, proxies: Proxies | None = None, embedders: str = "'self'"
+    app: web.Application, settings: Settings, proxies: TrustedProxies | None = None, embedders: str = "'self'"
 ) -> None:
     """Add the routes of the pages, also under the path at which a proxy shows us.
 
@@ -110,7 +110,7 @@ def add_page_routes(
     None of these answers needs a token or holds a secret.
     """
     libraries = settings.layout.webapp
-    known = proxies or Proxies()
+    known = proxies or TrustedProxies()
     modules: dict[str, tuple[str, bytes]] = {}
 
     async def show_engine_plugin(request: web.Request) -> web.StreamResponse:

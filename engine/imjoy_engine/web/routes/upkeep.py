@@ -17,7 +17,7 @@ from imjoy.effects.disk.files import ensure_private_folder, write_private
 from imjoy.effects.processes.process import birth_of, find_process, module_command, spawn
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
-from imjoy.model.typed import typed_line
+from imjoy.model.shell_words import shell_line
 from imjoy_engine.web.bodies import read_object
 from imjoy_engine.web.context import CONTEXT
 from imjoy_engine.workspace.logs import last_records
@@ -165,7 +165,7 @@ async def _answer(request: web.Request, words: list[str], seconds: float = ANSWE
     if isinstance(error, dict):
         raise ImJoyError.from_json(error)
     if "why" in told and len(told) == 1:
-        line = typed_line(["imjoy", *words])
+        line = shell_line(["imjoy", *words])
         raise ImJoyError("upkeep.no-answer", f"`{line}` did not answer.", why=told["why"], fix=line)
     return told
 

@@ -15,7 +15,7 @@ import pytest
 from imjoy_engine.environments.builders import compiling
 from imjoy_engine.processes import guarded_process
 from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
-from imjoy_engine.worker import family
+from imjoy_engine.worker import process_tree
 
 # Starts a process that lives for long in the way that is asked for, tells its number, and holds our output.
 STARTER = """
@@ -144,7 +144,7 @@ def test_lines_come_whole_and_without_colours_and_the_last_needs_no_end() -> Non
 
 
 @posix
-@pytest.mark.parametrize("module", [guarded_process, compiling, family])
+@pytest.mark.parametrize("module", [guarded_process, compiling, process_tree])
 def test_a_group_of_which_only_zombies_are_left_is_no_error_where_that_is_eperm(
     module: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
-from imjoy.effects.disk.files import give_back, narrow, set_aside, whose
+from imjoy.effects.disk.files import chown_command, other_owner, restrict_mode, set_aside
 from imjoy.model.layout import Layout
 
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -27,7 +27,7 @@ def look(machine: Machine) -> Finding:
             return fail(
                 "What an engine needs to write belongs to somebody else.",
                 f"{foreign} It was made by imjoy under sudo?",
-                give_back(path),
+                chown_command(path),
             )
         if os.path.lexists(path) and (found := _wrong_kind(path, is_folder)):
             return fail(
@@ -69,7 +69,7 @@ def _ours(layout: Layout) -> Iterator[tuple[Path, bool]]:
 
 def _foreign(path: Path) -> str:
     usable = os.access(path, os.R_OK | os.W_OK)
-    return "" if usable or not os.path.lexists(path) else whose(path)
+    return "" if usable or not os.path.lexists(path) else other_owner(path)
 
 
 def _wrong_kind(path: Path, is_folder: bool) -> str:
@@ -92,7 +92,7 @@ def _rename(path: Path) -> Repair:
 def _close(layout: Layout, mode: int) -> Repair:
     wanted = stat.S_IMODE(mode) & ~WRITABLE_BY_OTHERS
     layout.workspace.chmod(wanted)
-    narrow(layout.private, 0o700)
+    restrict_mode(layout.private, 0o700)
     return Repair(f"chmod {stat.S_IMODE(mode):o} '{layout.workspace}'")
 
 

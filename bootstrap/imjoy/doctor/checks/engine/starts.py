@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imjoy.doctor.engine_trial import check_workspace, try_engine
+from imjoy.doctor.engine_smoke_test import check_workspace, try_engine
 from imjoy.doctor.model import Check, Finding, Machine, command_and_advice, fail, ok
 from imjoy.model.errors import ImJoyError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
 from imjoy.effects.disk.access import others_of
-from imjoy.effects.disk.files import give_back, keeps_modes, narrow, read_text, whose
+from imjoy.effects.disk.files import chown_command, keeps_modes, other_owner, read_text, restrict_mode
 from imjoy.engines.running import rotate_token
 
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,128}")
@@ -29,8 +29,8 @@ def look(machine: Machine) -> Finding:
     except FileNotFoundError:
         return ok("there is none yet; the first start makes it")
     except OSError as error:
-        if foreign := whose(file):
-            return fail("The token file cannot be read.", foreign, give_back(machine.layout.private))
+        if foreign := other_owner(file):
+            return fail("The token file cannot be read.", foreign, chown_command(machine.layout.private))
         return fail("The token file cannot be read.", f"{file}: {error.strerror}", rotate, renew)
     if not TOKEN_FORM.fullmatch(text):
         return fail(
@@ -81,7 +81,7 @@ def look(machine: Machine) -> Finding:
 
 
 def _close(file: Path, undo: str) -> Repair:
-    if not narrow(file, 0o600):
+    if not restrict_mode(file, 0o600):
         raise PermissionError("it is as open as before")
     return Repair(undo)
 

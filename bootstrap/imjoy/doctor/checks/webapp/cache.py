@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imjoy.doctor.engine_trial import fetch_app
+from imjoy.doctor.engine_smoke_test import fetch_app
 from imjoy.doctor.model import Check, Finding, Fix, Machine, fail, ok, skip, warn
 from imjoy.doctor.webapp import look_at_files
 

@@ -14,13 +14,13 @@ from tests.kit.files import is_private, open_to_all
 
 from imjoy.effects.disk.files import (
     MOST_BYTES,
+    chown_command,
     ensure_private_folder,
-    give_back,
     make_folders,
+    other_owner,
     read_json,
     refusal,
     set_aside,
-    whose,
     write_private,
 )
 
@@ -169,11 +169,11 @@ def test_whose_a_folder_is_can_be_told() -> None:
         child = os.fork()
         if child == 0:
             os.setuid(54321)
-            told = whose(Path(folder) / "it's" / "token")
-            cure = give_back(Path(folder) / "it's")
+            told = other_owner(Path(folder) / "it's" / "token")
+            cure = chown_command(Path(folder) / "it's")
             right = "belongs to root, and you are user 54321" in told and cure == (
                 f"sudo chown -R 54321 '{folder}/it'\\''s'"
             )
             os._exit(0 if right else 1)
         assert os.waitpid(child, 0)[1] == 0
-        assert whose(Path(folder)) == "", "to root nothing is closed"
+        assert other_owner(Path(folder)) == "", "to root nothing is closed"

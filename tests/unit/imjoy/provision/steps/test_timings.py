@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from imjoy.provision.steps.timings import Took, shares
+from imjoy.provision.steps.timings import StepTime, shares
 
 
 def test_the_table_of_times_tells_imjoys_own_part() -> None:
     times = [
-        Took("downloading Miniconda", 3.0),
-        Took("installing Miniconda", 4.0),
-        Took("building imjoy", 1.0),
+        StepTime("downloading Miniconda", 3.0),
+        StepTime("installing Miniconda", 4.0),
+        StepTime("building imjoy", 1.0),
     ]
     assert list(shares(times))[1:] == [
         "  downloading Miniconda                          3.0 s  38 %",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kit.a_mac import FRAMEWORK
+from tests.kit.mac_double import FRAMEWORK
 
 from imjoy.effects.processes.process import birth_of
 from imjoy.model.layout import Layout

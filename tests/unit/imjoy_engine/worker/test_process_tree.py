@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy_engine.worker import family
+from imjoy_engine.worker import process_tree
 
 if sys.platform == "win32":
     pytest.skip("Windows has job objects for this", allow_module_level=True)
@@ -26,11 +26,11 @@ WORKER = """
 import os, subprocess, sys, time
 
 sys.path.insert(0, sys.argv[1])
-from imjoy_engine.worker import family, supervisor
+from imjoy_engine.worker import process_tree, supervisor
 
 supervisor.adopt_orphans = lambda: False
-family.MARKS = supervisor.MARKS = True
-family.PS_WITH_VARIABLES = ("axeww", "-o", "pid=", "-o", "args=")
+process_tree.MARKS = supervisor.MARKS = True
+process_tree.PS_WITH_VARIABLES = ("axeww", "-o", "pid=", "-o", "args=")
 sleep = [sys.executable, "-c", "import time; time.sleep(1000)"]
 
 assert supervisor.split()
@@ -86,7 +86,7 @@ def test_a_worker_is_asked_to_end_when_its_supervisor_is() -> None:
         assert psutil.wait_procs(processes, timeout=SECONDS)[1] == []
 
 
-@pytest.mark.parametrize("look", [family.parents, family._parents_of_ps])
+@pytest.mark.parametrize("look", [process_tree.parents, process_tree._parents_of_ps])
 def test_parents_are_known_from_proc_and_from_ps(look: object) -> None:
     with subprocess.Popen(["sleep", "1000"]) as child:
         parents = look()  # type: ignore[operator]
@@ -95,22 +95,22 @@ def test_parents_are_known_from_proc_and_from_ps(look: object) -> None:
 
 
 def test_descendants_are_those_whose_parents_lead_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(family, "parents", lambda: {2: 1, 3: 2, 4: 3, 5: 1, 6: 5})
-    assert sorted(family.descendants(2)) == [3, 4]
+    monkeypatch.setattr(process_tree, "parents", lambda: {2: 1, 3: 2, 4: 3, 5: 1, 6: 5})
+    assert sorted(process_tree.descendants(2)) == [3, 4]
 
 
 def test_somebody_else_s_child_is_left_and_does_not_hold_us_up(monkeypatch: pytest.MonkeyPatch) -> None:
     program = (
         "import os, subprocess, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "from imjoy_engine.worker import family\n"
+        "from imjoy_engine.worker import process_tree\n"
         "spared, child = (subprocess.Popen(['sleep', '1000']) for _ in range(2))\n"
         "kill = os.kill\n"
         "def refuse(pid, number):\n"
         "    if pid == spared.pid: raise PermissionError(1, 'not permitted')\n"
         "    kill(pid, number)\n"
         "os.kill = refuse\n"
-        "family.kill_children()\n"
+        "process_tree.kill_children()\n"
         "assert child.poll() is not None and spared.poll() is None\n"
         "os.kill = kill\n"
         "spared.kill()\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects.disk.lock import identity
-from imjoy.provision.records.left_over import STARTING_SECONDS, note_user, places, sweep_doors
+from imjoy.provision.records.temporary_folders import STARTING_SECONDS, note_user, places, sweep_doors
 
 HERE = platform.node()
 LONG_AGO = time.time() - 2 * STARTING_SECONDS

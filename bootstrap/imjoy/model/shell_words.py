@@ -10,16 +10,16 @@ from collections.abc import Sequence
 _PLAIN = re.compile(r"[\w@%+=:,./\\~-]+")
 
 
-def typed_line(words: Sequence[str], system: str = sys.platform) -> str:
+def shell_line(words: Sequence[str], system: str = sys.platform) -> str:
     """Return the line that has a shell run exactly these words. ``system`` is ``sys.platform``."""
     if system != "win32":
         return shlex.join(words)
-    line = " ".join(typed_word(word, system) for word in words)
+    line = " ".join(shell_word(word, system) for word in words)
     # To PowerShell a line that begins with a quote is a text.
     return f"& {line}" if line.startswith('"') else line
 
 
-def typed_word(word: str, system: str = sys.platform) -> str:
+def shell_word(word: str, system: str = sys.platform) -> str:
     """Return a word as it stands in such a line, not at its beginning."""
     if system != "win32":
         return shlex.quote(word)

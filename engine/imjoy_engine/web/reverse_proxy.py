@@ -20,7 +20,7 @@ PREFIX_FORM = re.compile(r"(?:/[A-Za-z0-9_~@:+=,-][A-Za-z0-9._~@:+=,-]*)+")
 
 
 @dataclass(frozen=True)
-class Seen:
+class OriginalRequest:
     """A request as its sender made it: ``address`` is the sender's, ``host`` as in a ``Host`` header."""
 
     address: str
@@ -29,7 +29,7 @@ class Seen:
     prefix: str
 
 
-class Proxies:
+class TrustedProxies:
     """Knows under which url a proxy shows us (``base_url``, empty: none), and which proxies are believed."""
 
     def __init__(self, base_url: str = "", trusted: Iterable[str] = ()) -> None:
@@ -40,14 +40,14 @@ class Proxies:
         self.origins = (f"{parts.scheme}://{parts.netloc}",) if base_url else ()
         self._trusted: list[IPv4Network | IPv6Network] = [ip_network(each) for each in trusted]
 
-    def seen(self, request: web.BaseRequest) -> Seen:
+    def seen(self, request: web.BaseRequest) -> OriginalRequest:
         """Return the request as its sender made it."""
         peer, host, scheme = request.remote or "", request.headers.get(hdrs.HOST), request.scheme
         if not self._trusted or not self._is_trusted(peer):
-            return Seen(peer, host, scheme, "")
+            return OriginalRequest(peer, host, scheme, "")
         forwarded = _last(request, "X-Forwarded-Proto").lower()
         prefix = _last(request, "X-Forwarded-Prefix").rstrip("/")
-        return Seen(
+        return OriginalRequest(
             self._sender(request, peer),
             _last(request, "X-Forwarded-Host") or host,
             forwarded if forwarded in SCHEMES else scheme,

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from imjoy import render
-from imjoy.cli.plugin.answers import MOST_ROWS, answer_lines
 from imjoy.cli.plugin.interface import TerminalInterface
+from imjoy.cli.plugin.returned_values import MOST_ROWS, answer_lines
 
 ARRAY = {"npy": "/home/ada/ImJoyWorkspace/default/result.npy", "shape": [256, 512], "dtype": "uint8"}
 

@@ -11,8 +11,8 @@ from imjoy.context import Context
 from imjoy.provision.facts.preflight import Finding
 from imjoy.provision.facts.source import Source
 from imjoy.provision.plan import Plan
+from imjoy.provision.rendering import show_refusal, uninstall_lines
 from imjoy.provision.uninstall import Uninstall
-from imjoy.provision.words import show_refusal, uninstall_lines
 
 
 @pytest.mark.parametrize("by_pip", [True, False])

@@ -12,7 +12,7 @@ import imjoy
 from imjoy.context import Context
 from imjoy.effects.machine.terminal import wrapped, write
 from imjoy.model.errors import ImJoyError
-from imjoy.model.texts import printable
+from imjoy.model.printable import printable
 from imjoy.provision.facts.door import Door
 from imjoy.provision.facts.installers import NAMES
 from imjoy.provision.facts.installers import distribution as table_of
