@@ -6,8 +6,9 @@ READY := .venv/ready
 # Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command utils/homebrew/name-sources .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
+PAGE_TESTS := tests/unit/imjoy_engine/webapp/page/
 PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.js) $(wildcard engine/imjoy_engine/webapp/static/*/) \
-  tests/unit/imjoy_engine/webapp/page/
+  $(PAGE_TESTS)
 PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
 
 .PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures bench-paired soak hostile mutants faults every-step upgrade-matrix site pictures fmt fuzz architecture clean
@@ -54,7 +55,7 @@ check: $(READY)
 check-page:
 	@if [ -e $(PAGE_TOOLS) ] || { command -v npm && npm ci && touch $(PAGE_TOOLS); } >/dev/null; then \
 	  npx --no-install prettier --check --log-level warn $(PAGE_SOURCES) && npx --no-install eslint $(PAGE_SOURCES) && \
-	    npx --no-install tsc --project jsconfig.json; \
+	    npx --no-install tsc --project jsconfig.json && npx --no-install tsc --project $(PAGE_TESTS)jsconfig.json; \
 	else \
 	  echo "the page's JavaScript is not checked: npm, or what package-lock.json names, is missing"; \
 	fi

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.web.routes.pages import STATIC
 from imjoy_engine.webapp import fetch
 
 NODE = shutil.which("node")
@@ -38,7 +37,7 @@ def test_node_finds_nothing_wrong(file: Path, msgpack: Path) -> None:
     assert NODE is not None
     done = subprocess.run(
         [NODE, "--test", str(file)],
-        env={**os.environ, "MSGPACK": str(msgpack), "STATIC": STATIC.as_uri()},
+        env={**os.environ, "MSGPACK": str(msgpack)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

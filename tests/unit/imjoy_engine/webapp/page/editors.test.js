@@ -4,61 +4,81 @@ import assert from "node:assert/strict";
 import { register } from "node:module";
 import { test } from "node:test";
 
-/** The workspace, by path; what the page asks, and what a person answers. */
+/** The workspace, by path. @type {Map<string, string>} */
 const workspace = new Map();
+/** What the page asks. @type {string[]} */
 const asked = [];
+/** What a person answers. @type {unknown} */
 let answer = null;
-let editor = null;
+/** What was opened last. @type {Editor} */
+let editor;
 
 const files = {
+  /** @param {string} path */
   async getFile(path) {
-    if (!workspace.has(path)) throw { id: "files.not-found" };
-    return new Blob([workspace.get(path)]);
+    const content = workspace.get(path);
+    if (content === undefined) throw { id: "files.not-found" };
+    return new Blob([content]);
   },
+  /** @param {{path: string, overwrite?: boolean}} target @param {Blob} content */
   async putFile({ path, overwrite }, content) {
     if (workspace.has(path) && !overwrite) throw { id: "files.exists" };
     workspace.set(path, await content.text());
   },
 };
-const card = (path, code) => ({ name: "Blur", file: path && { path, isWatched: false }, template: { code } });
+/** @param {string} path @param {string} code */
+const card = (path, code) =>
+  /** @type {Card} */ (
+    /** @type {unknown} */ ({ name: "Blur", file: path && { path, isWatched: false }, template: { code } })
+  );
+/** @type {string[]} */
 const loaded = [];
-globalThis.Vue = { reactive: (value) => value, markRaw: (value) => value, watch: () => {} };
-globalThis.page = {
+/** @param {unknown} value */
+const itself = (value) => value;
+/** What stands for the rest of the page. */
+const page = {
   core: { client: {} },
   filesOf: () => files,
   ownClient: () => ({}),
   chooseFiles: async () => answer,
-  noteWriting: (promise) => promise,
+  noteWriting: itself,
   rememberFile: () => {},
   state: { plugins: [], workspace: "default" },
+  /** @param {string} source */
   async addPlugin(source) {
     loaded.push(source);
     return { ...card("", source), plugin: {}, canRun: true };
   },
   run: () => new Promise(() => {}),
+  /** @param {string} kind @param {{title: string}} details */
   async ask(kind, { title }) {
     asked.push(title);
     return answer;
   },
+  /** @param {string} title @param {Editor} content */
   openOwnWindow(title, content) {
     editor = content;
     // As CodeMirror takes a text.
-    editor.code = { replace: (text) => (editor.text = text.replace(/\r\n?/g, "\n")) };
+    editor.code = { replace: (text) => (editor.text = text.replace(/\r\n?/g, "\n")), focus() {}, close() {} };
     return { show() {} };
   },
 };
+Object.assign(globalThis, { page, Vue: { reactive: itself, markRaw: itself, watch() {} } });
 
-const stub = `export const { ${Object.keys(globalThis.page)} } = globalThis.page;`;
+const stub = `export const { ${Object.keys(page)} } = globalThis.page;`;
 const hooks = `export const resolve = (name, context, next) =>
   context.parentURL?.endsWith("/app/plugins/editors.js") && !name.endsWith("/errors.js")
     ? { url: ${JSON.stringify(`data:text/javascript,${encodeURIComponent(stub)}`)}, shortCircuit: true }
     : next(name, context);`;
 register(`data:text/javascript,${encodeURIComponent(hooks)}`);
-const { editPlugin, openFromWorkspace, save, saveAndRun } = await import(
-  `${process.env.STATIC}/app/plugins/editors.js`
-);
+const { editPlugin, openFromWorkspace, save, saveAndRun } = await import("#page/app/plugins/editors.js");
 
-/** Edit a plugin that was loaded when its file held `code`; now it holds `now`. */
+/**
+ * Edit a plugin that was loaded when its file held `code`; now it holds `now`.
+ *
+ * @param {string} path
+ * @param {string} now
+ */
 async function edit(path, now, code = now) {
   workspace.set(path, now);
   asked.splice(0);

@@ -4,16 +4,26 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const page = readFileSync(new URL(`${process.env.STATIC}/html-frame.html`), "utf8");
-const [, script] = /<script>([^]*?)<\/script>/.exec(page);
+const page = readFileSync(new URL(import.meta.resolve("#page/html-frame.html")), "utf8");
+const script = /<script>([^]*?)<\/script>/.exec(page)?.[1] || "";
 
-/** What is shown for a plugin's HTML: what is before our script, and what is after it. */
+/**
+ * What is shown for a plugin's HTML: what is before our script, and what is after it.
+ *
+ * @param {string} html
+ */
 function shown(html) {
-  let frame;
-  const window = { parent: {}, addEventListener: (_, listener) => (window.heard = listener) };
-  const document = { createElement: () => ({}), body: { append: (made) => (frame = made) } };
+  const frame = { srcdoc: "" };
+  /** @type {((message: object) => void)[]} */
+  const listeners = [];
+  const window = {
+    parent: {},
+    addEventListener: (/** @type {string} */ _, /** @type {(message: object) => void} */ listener) =>
+      listeners.push(listener),
+  };
+  const document = { createElement: () => frame, body: { append() {} } };
   new Function("window", "document", script)(window, document);
-  window.heard({ source: window.parent, data: { html } });
+  listeners.forEach((listener) => listener({ source: window.parent, data: { html } }));
   const [before, rest] = frame.srcdoc.split("<script>(function tell");
   return { before, after: rest.slice(rest.indexOf("</script>") + "</script>".length) };
 }

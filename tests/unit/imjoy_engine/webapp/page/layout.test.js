@@ -4,13 +4,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const { arrange, bounded, paneOf, panesOf, paneWith, place, readFloats, readLayout, targetAt, withinReach } =
-  await import(`${process.env.STATIC}/app/layout/layout.js`);
+  await import("#page/app/layout/layout.js");
 
+/** @typedef {import("#page/app/layout/layout.js").Part} Part */
+
+/** @param {string[]} names */
 const open = (...names) => new Set(names);
 const beside = () => {
   const root = paneOf("output", "log", "a");
-  return place(root, "a", root, "right");
+  const parted = place(root, "a", root, "right");
+  assert.ok("share" in parted);
+  return parted;
 };
+/** @param {Part} root @param {string} name */
+const paneOfView = (root, name) => {
+  const pane = paneWith(root, name);
+  assert.ok(pane);
+  return pane;
+};
+/** @param {Part} root */
+const lastPane = (root) => panesOf(root).slice(-1)[0];
+/** @param {Part} root @param {string[]} names */
 const shown = (root, ...names) => arrange(root, open(...names)).panes.map((pane) => pane.shown);
 
 test("a view at a side gets half of its pane, whose other views stay", () => {
@@ -37,7 +51,7 @@ test("what is closed takes no room and keeps its place", () => {
 
 test("a pane whose last view moves away goes", () => {
   const root = beside();
-  const moved = place(root, "a", paneWith(root, "log"));
+  const moved = place(root, "a", paneOfView(root, "log"));
   assert.deepEqual(moved, { tabs: ["output", "log", "a"], shown: "a" });
 });
 
@@ -55,7 +69,7 @@ test("the only view of a pane is not parted from itself", () => {
 test("borders within borders follow the shares", () => {
   const root = beside();
   root.share = 0.25;
-  const below = place(root, "log", paneWith(root, "log"), "bottom");
+  const below = place(root, "log", paneOfView(root, "log"), "bottom");
   const { panes, splitters } = arrange(below, open("output", "log", "a"));
   assert.deepEqual(
     panes.map(({ x, y, width, height }) => [x, y, width, height]),
@@ -76,9 +90,10 @@ test("borders within borders follow the shares", () => {
 
 test("a tab falls to the side that it is dropped near, else into the pane", () => {
   const { panes } = arrange(beside(), open("output", "log", "a"));
+  /** @param {number} x @param {number} y */
   const at = (x, y) => {
-    const { pane, side } = targetAt(panes, x, y);
-    return [pane.tabs[0], side];
+    const target = targetAt(panes, x, y);
+    return [target?.pane.tabs[0], target?.side];
   };
   assert.deepEqual(at(0.25, 0.5), ["output", "middle"]);
   assert.deepEqual(at(0.02, 0.5), ["output", "left"]);
@@ -91,6 +106,7 @@ test("a tab falls to the side that it is dropped near, else into the pane", () =
 test("a layout is read back as it was kept, and what is none is refused", () => {
   const root = beside();
   assert.deepEqual(readLayout(JSON.parse(JSON.stringify(root))), root);
+  /** @type {Part} */
   let deep = paneOf("output");
   for (let depth = 0; depth < 40; depth++) deep = { across: true, share: 0.5, parts: [deep, paneOf(`a${depth}`)] };
   for (const kept of [null, 7, {}, { tabs: 3 }, { tabs: [] }, { parts: [paneOf("a")] }, deep]) {
@@ -104,6 +120,7 @@ test("a view that is in two panes is read into one, and a border stays within re
 });
 
 test("of the views that are closed only so many keep a place", () => {
+  /** @type {Part} */
   let root = paneOf("output");
   for (let number = 0; number < 100; number++) {
     root = bounded(place(root, `a${number}`, panesOf(root)[0]), open("output", `a${number}`));
@@ -114,10 +131,11 @@ test("of the views that are closed only so many keep a place", () => {
 });
 
 test("what can be arranged is read back, however often panes were parted and windows opened", () => {
+  /** @type {Part} */
   let root = paneOf("output", "log");
   for (let number = 0; number < 20; number++) {
-    root = place(root, `a${number}`, panesOf(root).at(-1), "middle");
-    root = place(root, `a${number}`, panesOf(root).at(-1), "right");
+    root = place(root, `a${number}`, lastPane(root), "middle");
+    root = place(root, `a${number}`, lastPane(root), "right");
   }
   assert.deepEqual(readLayout(root), root);
   const names = Array.from({ length: 72 }, (_, number) => `a${number}`);

@@ -3,10 +3,14 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-globalThis.Vue = { reactive: (value) => value, markRaw: (value) => value };
-globalThis.location = { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" };
-globalThis.localStorage = { getItem: () => null };
-const { addLog, ask, clearLog, state, writeLog } = await import(`${process.env.STATIC}/app/state.js`);
+/** @param {unknown} value */
+const itself = (value) => value;
+Object.assign(globalThis, {
+  Vue: { reactive: itself, markRaw: itself },
+  location: { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" },
+  localStorage: { getItem: () => null },
+});
+const { addLog, ask, clearLog, state, writeLog } = await import("#page/app/state.js");
 
 beforeEach(clearLog);
 

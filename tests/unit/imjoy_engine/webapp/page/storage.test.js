@@ -4,14 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const kept = new Map();
-globalThis.location = { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" };
-globalThis.localStorage = {
-  getItem: (key) => kept.get(key) ?? null,
-  setItem: (key, value) => kept.set(key, value),
-  removeItem: (key) => kept.delete(key),
-};
+Object.assign(globalThis, {
+  location: { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" },
+  localStorage: {
+    getItem: (/** @type {string} */ key) => kept.get(key) ?? null,
+    setItem: (/** @type {string} */ key, /** @type {string} */ value) => kept.set(key, value),
+    removeItem: (/** @type {string} */ key) => kept.delete(key),
+  },
+});
 const { fileOf, forgetFiles, moveFiles, rememberFile, rememberHandedOver, rememberWorkspace, wasHandedOver } =
-  await import(`${process.env.STATIC}/app/storage.js`);
+  await import("#page/app/storage.js");
 
 const file = { path: "Foo.imjoy.html", isWatched: true };
 

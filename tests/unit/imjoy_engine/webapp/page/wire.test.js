@@ -7,12 +7,17 @@ import { test } from "node:test";
 import { runInThisContext } from "node:vm";
 
 // A classic script, which sets a global where it finds no module system.
-runInThisContext(readFileSync(process.env.MSGPACK, "utf-8"));
-const { cut, FRAME_BYTES, pack, Reader } = await import(`${process.env.STATIC}/engine/wire.js`);
+runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
+const { cut, FRAME_BYTES, pack, Reader } = await import("#page/engine/wire.js");
 
 const VECTORS = JSON.parse(readFileSync(new URL("wire_vectors.json", import.meta.url), "utf-8"));
 
-/** A message of the vectors, with its binary values: `$bytes` is how many, and the first, from which they count up. */
+/**
+ * A message of the vectors, with its binary values: `$bytes` is how many, and the first, from which they count up.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
 function made(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(made);
@@ -21,12 +26,15 @@ function made(value) {
   return Uint8Array.from({ length }, (_, i) => first + i).buffer;
 }
 
+/** @param {Uint8Array<ArrayBuffer>} frame */
 const copied = (frame) => frame.slice().buffer;
 
+/** @param {unknown} message */
 async function framesOf(message) {
   return Array.from(cut(await pack(message), new Uint8Array(FRAME_BYTES)), copied);
 }
 
+/** @param {ArrayBuffer} frame @param {{hex?: string}} wanted `hex` where the vectors have every byte */
 function shown(frame, { hex }) {
   const bytes = Buffer.from(frame);
   if (hex !== undefined) return { hex: bytes.toString("hex") };
@@ -53,8 +61,8 @@ for (const { title, message, frames } of VECTORS.messages) {
 for (const { title, frames } of VECTORS.refused) {
   test(`the page refuses a message that is ${title}`, () => {
     const reader = new Reader();
-    const bytes = frames.map((hex) => Uint8Array.from(Buffer.from(hex, "hex")).buffer);
-    assert.throws(() => bytes.forEach((frame) => reader.push(frame)));
+    const bytes = frames.map((/** @type {string} */ hex) => Uint8Array.from(Buffer.from(hex, "hex")).buffer);
+    assert.throws(() => bytes.forEach((/** @type {ArrayBuffer} */ frame) => reader.push(frame)));
   });
 }
 
