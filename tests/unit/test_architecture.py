@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import grimp
 import pytest
 
+import imjoy
 from imjoy_engine.web.routes.pages import STATIC
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
+BOOTSTRAP = Path(imjoy.__file__).parent
 IMPORT = re.compile(r'^(?:import|export)\b[^"]*?\bfrom "(\.[^"]+)";|\bimport\("(\.[^"]+)"\)', re.MULTILINE)
 
 
@@ -27,23 +31,66 @@ def test_no_modules_import_each_other_in_a_circle(imports: grimp.ImportGraph) ->
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_no_packages_import_each_other_in_a_circle(imports: grimp.ImportGraph) -> None:
-    # A module that lies in no package below the two is one of its own.
-    packages = {each for each in imports.modules if each.count(".") == 1 and imports.find_children(each)}
+def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.ImportGraph) -> None:
+    seen: dict[str, set[str]] = {}
+    for package in (each for each in imports.modules if imports.find_children(each)):
+        needs = parts_of(imports, package)
+        seen.update(needs)
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            pytest.fail(" -> ".join(error.args[1]))
+    assert seen["imjoy_engine.web"] >= {"imjoy_engine.plugins", "imjoy_engine.sockets"}
+    assert seen["imjoy.provision.plan"] >= {"imjoy.provision.arguments", "imjoy.provision.facts"}
 
-    def package_of(module: str) -> str:
-        outer = ".".join(module.split(".")[:2])
-        return outer if outer in packages else module
 
-    needs: dict[str, set[str]] = {}
-    for module in imports.modules:
-        known = {package_of(each) for each in imports.find_modules_directly_imported_by(module)}
-        needs.setdefault(package_of(module), set()).update(known - {package_of(module)})
-    assert needs["imjoy_engine.web"] >= {"imjoy_engine.plugins", "imjoy_engine.sockets"}
-    try:
-        TopologicalSorter(needs).prepare()
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+@pytest.mark.parametrize(
+    ("package", "layers"),
+    [
+        (
+            "imjoy.provision",
+            "records | facts | arguments | plan | steps | apply | uninstall finish | rendering | main",
+        ),
+        ("imjoy.upgrade", "facts | plan | steps | transaction check | notifier"),
+        (
+            "imjoy.doctor",
+            "model | condas engine_smoke_test installed network webapp | checks | registry runner | "
+            "cluster | text | report",
+        ),
+        (
+            "imjoy_engine.environments",
+            "specs prefix progress disk_use | existing | builders | store | command",
+        ),
+        ("imjoy_engine.plugins", "events output | lifecycle | registry reading"),
+        (
+            "imjoy_engine.web",
+            "reverse_proxy | context bodies errors file_response | guard relay | routes | app",
+        ),
+    ],
+)
+def test_data_goes_one_way_through_a_package(imports: grimp.ImportGraph, package: str, layers: str) -> None:
+    """What was asked for, facts, plan, effects, result, rendering: each knows only what comes before it."""
+    rank = {
+        f"{package}.{part}": number
+        for number, layer in enumerate(layers.split(" | "))
+        for part in layer.split()
+    }
+    needs = parts_of(imports, package)
+    assert rank.keys() == imports.find_children(package), "each part of a package has its layer"
+    assert [
+        f"{part} imports {known}"
+        for part, all_ in needs.items()
+        for known in all_
+        if rank[known] > rank[part]
+    ] == []
+
+
+def test_only_what_a_person_types_and_what_ends_the_command_renders_its_results(
+    imports: grimp.ImportGraph,
+) -> None:
+    importers = imports.find_modules_that_directly_import("imjoy.render")
+    assert {each for each in importers if not each.startswith("imjoy.cli.")} == {"imjoy.error_handler"}
+    assert imports.find_modules_that_directly_import("imjoy.provision.rendering") == {"imjoy.provision.main"}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +167,35 @@ def test_what_the_page_shows_is_above_what_it_does(
 
 def test_every_module_of_the_page_that_is_imported_is_there(page_imports: dict[str, set[str]]) -> None:
     assert set().union(*page_imports.values()) - set(page_imports) == set()
+
+
+@pytest.mark.parametrize(
+    ("heading", "folder"),
+    [
+        ("`imjoy`, in `bootstrap/`", BOOTSTRAP),
+        ("`imjoy_engine`, in `engine/`", STATIC.parents[1]),
+        ("The app, in `webapp/static/app/`", STATIC / "app"),
+    ],
+)
+def test_each_folder_has_its_reason_on_the_page(heading: str, folder: Path) -> None:
+    table = PAGE.read_text("utf-8").partition(f"\n{heading}")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)/` \| (.+) \|$", table, re.MULTILINE))
+    files = [file.relative_to(folder) for kind in ("*.py", "*.js") for file in folder.rglob(kind)]
+    assert rows.keys() - {"locks"} == {file.parts[0] for file in files if len(file.parts) > 1}
+
+
+def parts_of(imports: grimp.ImportGraph, package: str) -> dict[str, set[str]]:
+    """Return which of the modules and packages right below ``package`` import which others of them."""
+    home = {
+        module: part
+        for part in imports.find_children(package)
+        for module in (part, *imports.find_descendants(part))
+    }
+    needs: dict[str, set[str]] = {part: set() for part in home.values()}
+    for module, part in home.items():
+        known = {home[each] for each in imports.find_modules_directly_imported_by(module) if each in home}
+        needs[part] |= known - {part}
+    return needs
 
 
 def foreign(imports: grimp.ImportGraph, package: str, may_know: list[str]) -> set[str]:
