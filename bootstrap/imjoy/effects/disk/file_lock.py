@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+ERROR_LOCK_VIOLATION = 33
+
 
 class FileLock:
     """A lock that was taken. The file stays when it is released."""
@@ -52,11 +54,15 @@ def take_lock(file: Path) -> FileLock | None:
 def _locked(descriptor: int) -> bool:
     """Lock an open file; tell whether that could be done."""
     if sys.platform == "win32":
+        import ctypes
         import msvcrt
 
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:  # EACCES, Microsoft's word for a range that is locked
+        # What msvcrt.locking asks too, which tells why by an errno that Wine's leaves as it was.
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+        if not kernel.LockFile(handle, 0, 0, 1, 0):
+            if ctypes.get_last_error() != ERROR_LOCK_VIOLATION:
+                raise ctypes.WinError(ctypes.get_last_error())
             return False
     else:
         import fcntl
