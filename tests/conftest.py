@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 from tests.kit.isolation import is_shared, move_to, path_without_shims
+from tests.kit.turns import turn_at
 
 pytest_plugins = ["tests.kit.mac_double", "tests.kit.fixtures"]
 
@@ -80,7 +80,7 @@ def home(
 @pytest.fixture
 def only_user_of_8080(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the other processes of pytest-xdist off the default port while a test looks at it."""
-    with FileLock(tmp_path_factory.getbasetemp().parent / "port-8080.lock"):
+    with turn_at(tmp_path_factory.getbasetemp().parent / "port-8080.lock"):
         yield
 
 

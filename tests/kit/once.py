@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import pytest
-from filelock import FileLock
+
+from tests.kit.turns import turn_at
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     if "PYTEST_XDIST_WORKER" in os.environ:
         common = common.parent
     kept = common / f"{name}.pickle"
-    with FileLock(common / f"{name}.lock"):
+    with turn_at(common / f"{name}.lock"):
         if not kept.exists():
             made = make(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=common)))
             kept.write_bytes(pickle.dumps(made))

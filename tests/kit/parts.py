@@ -8,14 +8,13 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock
-
 from tests.kit.channel import IN_BASE, CondaChannel
 from tests.kit.files import link_or_copy
 from tests.kit.miniconda import CONDA_VERSION, Miniconda, installer_names, make_base, write_installers
 from tests.kit.pythons import movable_pythons, running_python
 from tests.kit.requirements import needed_by
 from tests.kit.standalone import Standalone, write_standalone
+from tests.kit.turns import turn_at
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".pytest_cache" / "d" / "kit"
@@ -35,7 +34,7 @@ def make_channel(folder: Path, cache: Path = CACHE) -> CondaChannel:
             "no Python that can be moved is here, so there is nothing to make conda packages of"
         )
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(cache / "lock")):
+    with turn_at(cache / "lock"):
         channel = CondaChannel(folder, cache)
         for number, prefix in sorted(pythons.items()):
             channel.add_python(prefix, number)
@@ -59,7 +58,7 @@ def base(channel: CondaChannel, cache: Path = CACHE) -> Miniconda:
     if python is None:
         raise CannotBeMade("this Python cannot be moved, so there is nothing that a double could unpack")
     kept = cache / f"base-{_key()}"
-    with FileLock(str(cache / "lock")):
+    with turn_at(cache / "lock"):
         if not (kept / "scripts.json").exists():
             shutil.rmtree(kept, ignore_errors=True)
             made = make_base(kept / "root", channel, cache / "packages", python)
@@ -70,7 +69,7 @@ def base(channel: CondaChannel, cache: Path = CACHE) -> Miniconda:
 def installers(folder: Path, root: Miniconda, cache: Path = CACHE) -> str:
     """Put the installers of Miniconda and Miniforge for Linux into a folder; return the SHA-256 of them all."""
     kept = cache / f"installers-{_key()}"
-    with FileLock(str(cache / "lock")):
+    with turn_at(cache / "lock"):
         if not (kept / "sha256").exists():
             shutil.rmtree(kept, ignore_errors=True)
             kept.mkdir()
@@ -90,7 +89,7 @@ def standalone(cache: Path = CACHE) -> Standalone:
     cache.mkdir(parents=True, exist_ok=True)
     source = (HERE / "standalone.py").read_bytes() + f"{version} {prefix}".encode()
     file = cache / f"standalone-{hashlib.sha256(source).hexdigest()[:16]}.tar.gz"
-    with FileLock(str(cache / "lock")):
+    with turn_at(cache / "lock"):
         if not file.exists():
             write_standalone(file.with_suffix(".part"), prefix, version)
             file.with_suffix(".part").rename(file)
