@@ -277,6 +277,12 @@ def held_port(windows: Windows, workspace: str) -> Iterator[tuple[str, int]]:
             windows.kill(listener["pid"])
 
 
+def test_a_cluster_is_refused_by_a_sentence(windows: Windows, workspace: str) -> None:
+    words = ("--detach", "--port", "0", "--cluster", "slurm", "--json", "--workspace", workspace)
+    refused = windows.run("imjoy", "start", *words)
+    assert refused.document["error"]["id"] == "cluster.missing", refused
+
+
 def test_who_has_a_port_is_named_and_ended_only_when_told_so(windows: Windows, workspace: str) -> None:
     with held_port(windows, workspace) as (port, pid):
         taken = windows.run("imjoy", "start", "--detach", "--port", port, "--workspace", workspace)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,8 +17,16 @@ LOCAL_LOCKS = frozenset({"nolock", "local_lock=all", "local_lock=flock"})
 def check_locks(folder: Path) -> None:
     """Look whether a lock in ``folder`` keeps a second one away, on other machines too.
 
-    Two engines on two login nodes may share one workspace. Raises ImJoyError ``cluster.locks``.
+    Two engines on two login nodes may share one workspace. Raises ImJoyError ``cluster.locks``, and ``cluster.missing``
+    on Windows, which shares no environments with the nodes.
     """
+    if sys.platform == "win32":
+        raise ImJoyError(
+            "cluster.missing",
+            "An engine on Windows runs no plugins on a cluster.",
+            why="Nodes run Linux, and cannot start what is installed here.",
+            fix="Start the engine on a login node, and open its page from here: docs/remote.md",
+        )
     why = _local_lock(folder) or _trial(folder)
     if why:
         raise ImJoyError(
@@ -30,6 +38,10 @@ def check_locks(folder: Path) -> None:
 
 
 def _trial(folder: Path) -> str:
+    if sys.platform == "win32":
+        return ""
+    import fcntl
+
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".lock-trial-") as first:
             second = os.open(first.name, os.O_RDWR)

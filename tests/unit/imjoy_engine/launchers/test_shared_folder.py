@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ from imjoy_engine.launchers import shared_folder  # noqa: E402
 def test_a_disk_that_keeps_locks_is_taken_and_nothing_is_left_there(tmp_path: Path) -> None:
     shared_folder.check_locks(tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_an_engine_on_windows_has_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(ImJoyError, match="An engine on Windows") as caught:
+        shared_folder.check_locks(tmp_path)
+    assert caught.value.id == "cluster.missing"
 
 
 def test_a_disk_that_grants_every_lock_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
