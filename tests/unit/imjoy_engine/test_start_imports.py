@@ -74,4 +74,6 @@ def test_an_engine_that_serves_the_app_is_ready_without_what_only_some_sessions_
     times = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.rpartition("|")[2].strip() for line in times}
     assert "imjoy_engine.server" in imported
-    assert not imported & UNNEEDED
+    # When a process was started /proc tells, and elsewhere psutil.
+    needed = set() if sys.platform.startswith("linux") else {"psutil"}
+    assert sorted((imported & UNNEEDED) - needed) == []

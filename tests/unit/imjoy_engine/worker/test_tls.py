@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -174,7 +174,8 @@ def test_what_is_no_tls_is_hung_up_on_and_nobody_hears_of_it(certificate: Certif
             client = await connect(port, certificate.pem, ours=True)
             below = (await client.opened).get_extra_info("socket")
             # An altered record within a connection.
-            os.write(below.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            with socket.fromfd(below.fileno(), below.family, below.type) as same:
+                same.send(b"\x17\x03\x03\x00\x20" + bytes(32))
             assert isinstance(await answering[-1].ended, ssl.SSLError)
             assert not answering[0].opened.done()
             assert not answering[-1].came
