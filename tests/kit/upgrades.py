@@ -173,12 +173,11 @@ def make_kit(folder: Path) -> Kit:
     prefix = folder / "template"
     uv = [sys.executable, "-m", "uv"]
     run([*uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(prefix)])
-    source = folder / "source"
-    git(folder, "clone", "--quiet", str(folder / "forge" / "imjoy.git"), str(source))
     python = str(prefix / "bin" / "python")
-    run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, str(source)])
+    imjoy = str(build_wheel(hashes["old"], folder / "forge" / "imjoy.git", folder / "old"))
+    run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, imjoy])
     # By pip, as the install script does it: its commands look otherwise than uv's.
-    run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", str(source)])
+    run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", imjoy])
     wheels = folder / "wheels"
     wheels.mkdir()
     for version in ("1.0", "2.0"):
@@ -191,10 +190,17 @@ def make_kit(folder: Path) -> Kit:
             "      entry_points={'console_scripts': ['imjoy-test-helper = imjoy_test_helper:version']})\n"
         )
         run([*uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(helper)])
-    shutil.rmtree(source)
     # What builds imjoy, so that a run can do without an index.
     run([python, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "setuptools", "wheel"])
     return Kit(folder / "forge" / "imjoy.git", hashes, prefix, wheels)
+
+
+def build_wheel(commit: str, repository: Path, folder: Path) -> Path:
+    """Build the wheel of a commit, or of a branch, in a folder of its own; return it."""
+    git(folder.parent, "clone", "--quiet", str(repository), str(folder))
+    git(folder, "checkout", "--quiet", commit)
+    run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), str(folder)])
+    return next(folder.glob("imjoy-*.whl"))
 
 
 def run(argv: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ensurepip
 import json
 import os
 import signal
@@ -77,7 +78,7 @@ def prefix(miniconda: Callable[..., Path], channel: ChannelServer, wheels: Path,
     made = CondaPrefix(home / "ImJoyApp")
     conda = miniconda(made.base)
     python = made.base / "bin" / "python"
-    subprocess.run([python, "-I", "-B", "-m", "venv", made.folder], check=True)
+    subprocess.run([python, "-I", "-B", "-m", "venv", "--without-pip", made.folder], check=True)
     write_wrapper(made.folder, conda)
     uv = [
         sys.executable,
@@ -89,7 +90,9 @@ def prefix(miniconda: Callable[..., Path], channel: ChannelServer, wheels: Path,
         "--python",
         str(made.folder / "bin" / "python"),
     ]
-    subprocess.run([*uv, str(wheels)], check=True, capture_output=True)
+    # The pip that this Python brings with it, as an install has it.
+    [pip] = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    subprocess.run([*uv, str(pip), str(wheels)], check=True, capture_output=True)
     return made
 
 

@@ -6,8 +6,6 @@ import csv
 import functools
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.kit.forge import git
 from tests.kit.upgrade_runs import NOWHERE
-from tests.kit.upgrades import GOOD, NEW_VERSION, Kit, Machine, broken_records, installed_commit
+from tests.kit.upgrades import GOOD, NEW_VERSION, Kit, Machine, broken_records, build_wheel, installed_commit
 
 from imjoy import __version__
 
@@ -56,11 +53,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def newer_wheel(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a wheel of the newer commit."""
-    folder = tmp_path_factory.mktemp("newer")
-    git(folder, "clone", "--quiet", "--branch", GOOD, str(kit.repository), str(folder / "source"))
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
-    subprocess.run([*pip, str(folder / "source")], check=True)
-    return next(folder.glob("imjoy-*.whl"))
+    return build_wheel(GOOD, kit.repository, tmp_path_factory.mktemp("newer") / "source")
 
 
 @pytest.fixture
