@@ -46,6 +46,7 @@ check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file .ci/mypy-windows.ini
 	.ci/parse-on-old-pythons
 	shellcheck $(SHELL_SOURCES)
 	shfmt -d $(SHELL_SOURCES)

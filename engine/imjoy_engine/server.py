@@ -199,10 +199,10 @@ async def run(settings: Settings, token: str | None, announce: Callable[[Ready],
 
 def _allow_many_files() -> None:
     """Let this process have as many files and sockets open as the system lets it ask for, up to ``MAX_FILES``."""
-    try:
-        import resource
-    except ImportError:  # Windows, which has no such limit
+    if sys.platform == "win32":  # has no such limit
         return
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for most in (MAX_FILES, MACOS_MAX_FILES):
         wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)

@@ -52,11 +52,11 @@ class Notifier:
         if self._process is None:
             return
         with suppress(OSError):
-            # Its group too: a git that waits for the network.
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
+            if sys.platform == "win32":
                 self._process.kill()
+            else:
+                # Its group too: a git that waits for the network.
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:

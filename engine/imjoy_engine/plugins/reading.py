@@ -125,10 +125,10 @@ def main() -> None:
 
 def _make_modest() -> None:
     """Take no more than is allowed, and not before others."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return
+    import resource
+
     with contextlib.suppress(OSError, ValueError):
         os.nice(READER_NICENESS)
         resource.setrlimit(resource.RLIMIT_AS, (READER_MEMORY_BYTES, READER_MEMORY_BYTES))

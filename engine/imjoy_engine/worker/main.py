@@ -56,7 +56,7 @@ def end_with_engine(supervised: bool) -> None:
 
 def end_process_tree() -> None:
     """Kill our process group, which the launcher made ours alone; without groups (Windows) only this process."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(EXIT_CODE_ENGINE_GONE)
 

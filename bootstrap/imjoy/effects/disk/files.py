@@ -230,7 +230,7 @@ def _privacy(path: Path, number: int) -> str:
 
 def other_owner(path: Path) -> str:
     """Return whose file or folder keeps us from ``path``, as a sentence; empty when all on the way to it are ours."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return ""
     me = os.geteuid()
     for each in (path, *path.parents):
@@ -246,19 +246,19 @@ def other_owner(path: Path) -> str:
 
 def chown_command(path: Path) -> str:
     """Return the command that makes ``path`` the running user's again; empty when it is."""
-    if not other_owner(path):
+    if sys.platform == "win32" or not other_owner(path):
         return ""
     quoted = "'" + str(path).replace("'", "'\\''") + "'"
     return f"sudo chown -R {os.geteuid()} {quoted}"
 
 
 def _account(number: int) -> str:
-    try:
+    if sys.platform != "win32":
         import pwd
 
-        return pwd.getpwuid(number).pw_name
-    except (ImportError, KeyError):
-        return f"user {number}"
+        with suppress(KeyError):
+            return pwd.getpwuid(number).pw_name
+    return f"user {number}"
 
 
 def _kind(mode: int) -> str:

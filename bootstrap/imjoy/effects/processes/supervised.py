@@ -104,7 +104,7 @@ class Supervised:
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code. Raises ``subprocess.TimeoutExpired``; then it still runs."""
-        code = self._process.wait(timeout)
+        code: int = self._process.wait(timeout)
         self._close()
         return code
 
@@ -159,7 +159,7 @@ def _wait_for_group(pid: int) -> None:
 
 
 def _group_lives(pid: int) -> bool:
-    if is_zombie(pid):
+    if sys.platform == "win32" or is_zombie(pid):
         return False
     try:
         os.killpg(pid, 0)
@@ -181,5 +181,6 @@ def is_zombie(pid: int) -> bool:
 
 
 def _kill_group(pid: int) -> None:
-    with suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)

@@ -169,7 +169,7 @@ def foreign_names(prefix: Path) -> list[str]:
 
 
 def _runs_programs(folder: Path) -> bool:
-    if not hasattr(os, "statvfs"):
+    if sys.platform == "win32":
         return True
     with suppress(OSError):
         return not os.statvfs(folder).f_flag & os.ST_NOEXEC if hasattr(os, "ST_NOEXEC") else True

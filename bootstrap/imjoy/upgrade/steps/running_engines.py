@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def _workspaces() -> set[Path]:
     found = set()
     for process in psutil.process_iter():
         try:
-            mine = not hasattr(os, "getuid") or process.uids().real == os.getuid()
+            mine = sys.platform == "win32" or process.uids().real == os.getuid()
         except psutil.Error:
             continue
         argv = command_line(process) if mine else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from pathlib import Path
@@ -58,7 +57,7 @@ def _programs(prefix: Path) -> list[Path]:
 
 def _most_files() -> int | None:
     """Return how many files a process may open when it asks for as many as it can have; None for no limit."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return None
     import resource
 
