@@ -37,6 +37,12 @@ def of(lines: Lines, event: str) -> Lines:
 
 
 @pytest.fixture
+def engine(unshaken_engine: RunningEngine) -> RunningEngine:
+    """Return the engine that this file's tests share: what is run is gone at its end."""
+    return unshaken_engine
+
+
+@pytest.fixture
 def write(tmp_path: Path) -> Any:
     """Write a plugin file; return its path."""
 
