@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import imjoy
@@ -25,6 +26,7 @@ from imjoy.effects.tools.conda import write_wrapper
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.facts.machine import foreign_names, isolated
 from imjoy.provision.facts.source import copy_checkout
+from imjoy.provision.facts.uv import find_uv
 from imjoy.provision.plan import Plan
 from imjoy.provision.records.conda_link import ensure_link, forget, is_link, remove_link
 from imjoy.provision.records.receipt import own_folder, parts_of, read_receipt
@@ -447,8 +449,14 @@ class Installation:
             )
 
     def _packages(self, title: str, *words: str) -> None:
-        offline = [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
-        self._step(title, packages.command(interpreter(self._root), *words, *offline))
+        options = [] if self.plan.offline is None else ["--offline", str(self.plan.offline)]
+        if self._uv is not None:
+            options += ["--uv", str(self._uv)]
+        self._step(title, packages.command(interpreter(self._root), *words, *options))
+
+    @cached_property
+    def _uv(self) -> Path | None:
+        return find_uv(self._context.environ, self._context.home)
 
     def _others(self) -> tuple[str, ...]:
         """Return what stands in a finished install and is not ours: it has to outlive every change of it."""

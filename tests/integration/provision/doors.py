@@ -1,18 +1,26 @@
-"""The doors of an install: the script and the command, which do the same and say the same."""
+"""The doors of an install: the script and the command, which do the same and say the same.
+
+They find the uv of the tests, as a person's who has one: a pip that fetches one is half the work of an install.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
+from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parents[3]
 CACHES = (".cache", ".rustup")
@@ -36,7 +44,18 @@ def command(door: str) -> list[str]:
 
 def environ(**more: str) -> dict[str, str]:
     """Return the variables for a door: no conda but those that a test makes, and no server of Anaconda."""
-    return {**os.environ, "CONDA_EXE": "", "IMJOY_MIRROR": NOBODY_LISTENS, **more}
+    path = os.pathsep.join([os.environ["PATH"], str(folder_of_uv())])
+    fixed = {"CONDA_EXE": "", "IMJOY_MIRROR": NOBODY_LISTENS, "PATH": path}
+    return {**os.environ, **fixed, **more}
+
+
+@lru_cache(maxsize=1)
+def folder_of_uv() -> Path:
+    """Return a folder that holds the uv of the tests, and nothing else."""
+    folder = Path(tempfile.mkdtemp(prefix="uv-"))
+    atexit.register(shutil.rmtree, folder)
+    (folder / "uv").symlink_to(find_uv_bin())
+    return folder
 
 
 def install(door: str, *arguments: object, code: int = 0, **more: str) -> dict[str, Any]:

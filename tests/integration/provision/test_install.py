@@ -130,6 +130,9 @@ def test_a_folder_stands_in_for_the_network_and_what_came_of_it_goes_without_a_t
         "path-edits",
         "receipt.json",
     ]
+    log = (own_folder(prefix) / "install.log").read_text()
+    assert " + uv==" in log
+    assert "Looking in links" not in log, "the uv of the tests was there, and pip was started"
     assert github.read_text() == f"{prefix / 'bin'}\n"
     assert json.loads(says(prefix / "bin" / "imjoy", "doctor", "--offline", "--json"))["ok"]
     assert doors.install(door, *options)["action"] == "none"
