@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import runpy
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -182,6 +184,13 @@ def test_each_folder_has_its_reason_on_the_page(heading: str, folder: Path) -> N
     rows = dict(re.findall(r"^\| `(\w+)/` \| (.+) \|$", table, re.MULTILINE))
     files = [file.relative_to(folder) for kind in ("*.py", "*.js") for file in folder.rglob(kind)]
     assert rows.keys() - {"locks"} == {file.parts[0] for file in files if len(file.parts) > 1}
+
+
+def test_the_picture_has_the_arrows_of_today(imports: grimp.ImportGraph) -> None:
+    drawing = runpy.run_path(str(PAGE.parents[1] / ".ci" / "draw-architecture"))
+    picture = html.unescape(PAGE.with_suffix(".svg").read_text("utf-8"))
+    drawn = re.findall(r"<title>([\w.]+)->([\w.]+)</title>", picture)
+    assert sorted(drawn) == drawing["arrows_of"](imports), "make architecture"
 
 
 def parts_of(imports: grimp.ImportGraph, package: str) -> dict[str, set[str]]:
