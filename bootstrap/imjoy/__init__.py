@@ -5,7 +5,7 @@ Holds the facts that every Python must be able to read, Python 2.7 and ``setup.p
 
 __version__ = "0.12.0"
 
-#: The oldest Python that runs imjoy; anything older takes the road in ``imjoy.legacy``.
+#: The oldest Python that runs imjoy; anything older takes the way in ``imjoy.legacy``.
 FLOOR = (3, 10)
 
 #: The oldest Python that plans and carries out an install: ``imjoy.provision`` with the standard library alone.

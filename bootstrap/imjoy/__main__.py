@@ -1,4 +1,4 @@
-"""``python -m imjoy`` and the ``imjoy`` command: hand over to the road that this interpreter can take.
+"""``python -m imjoy`` and the ``imjoy`` command: hand over to what this interpreter can run.
 
 Parses on Python 2.7, where `pip` may have put it.
 """

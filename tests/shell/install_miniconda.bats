@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The road by an installer of conda, and by a conda that is here. The installers are doubles of Miniconda's: real
+# An install by an installer of conda, and by a conda that is here. The installers are doubles of Miniconda's: real
 # self-extracting scripts with its flags, which unpack a real Python; the server that has them misbehaves on demand.
 # bats sets $stderr and $output, and every test is a subshell.
 # Doubles of programs are written as they are.
@@ -47,7 +47,7 @@ untouched() {
   [ -z "$(find "$HOME" -mindepth 1 -maxdepth 1 ! -name .cache ! -name .rustup)" ]
 }
 
-@test "whoever says no to the conda that is here gets another road" {
+@test "whoever says no to the conda that is here gets another way" {
   bash "$FILE" -b -p "$HOME/miniconda3"
   run python3 "$REPOSITORY/tests/shell/at_a_terminal.py" "It is not changed itself. [Y/n]" n \
     bash "$INSTALL" --from "$BATS_TEST_TMPDIR/imjoy-9-py3-none-any.whl"

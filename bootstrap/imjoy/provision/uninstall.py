@@ -196,7 +196,7 @@ def _leave(prefix: Path, target: Path, topmost: Path, lock: InstallLock) -> None
     The record beside the prefix leads to the one beside the environment, so it goes last.
     """
     forget_record(target)
-    lock.give_back()
+    lock.release()
     for each in dict.fromkeys((target, prefix)):
         forget_record(each)
         sweep_state_folder(each)

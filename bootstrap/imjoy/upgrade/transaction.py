@@ -116,7 +116,7 @@ class Session:
     def _end(self) -> None:
         """Leave nothing beside the environment, whose folder may hold other things of the person's."""
         self._clear()
-        self._lock.give_back()
+        self._lock.release()
         sweep_state_folder(self._origin.environment)
 
     def prepare(self, target: Target) -> Upgrade:

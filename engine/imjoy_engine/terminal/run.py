@@ -48,17 +48,17 @@ def say(event: str, document: Mapping[str, object]) -> None:
 class Answers:
     """Hands the lines of standard input to whoever asked for them; one may be there before its question.
 
-    ``hung_up`` is called when standard input ends; without it nobody looks before the first question.
+    ``on_input_end`` is called when standard input ends; without it nobody looks before the first question.
     """
 
-    def __init__(self, hung_up: Callable[[], object] | None = None) -> None:
+    def __init__(self, on_input_end: Callable[[], object] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[int, asyncio.Future[object]] = {}
         self._numbers = itertools.count(1)
         self._reader: threading.Thread | None = None
         self._ended = False
-        self._hung_up = hung_up
-        if hung_up is not None:
+        self._on_input_end = on_input_end
+        if on_input_end is not None:
             self._start_reading()
 
     def expect(self) -> tuple[int, asyncio.Future[object]]:
@@ -96,8 +96,8 @@ class Answers:
 
     def _end(self) -> None:
         self._ended = True
-        if self._hung_up is not None:
-            self._hung_up()
+        if self._on_input_end is not None:
+            self._on_input_end()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_result(None)

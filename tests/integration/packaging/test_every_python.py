@@ -1,4 +1,4 @@
-"""``pip install`` on real interpreters: the old-host road under the floor, everything from the floor up."""
+"""``pip install`` on real interpreters: what old hosts get under the floor, everything from the floor up."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ SLICE = {
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("door", "road"),
+    ("door", "distribution"),
     [
         ("install.sh", "miniconda"),
         pytest.param("imjoy install", "miniconda", marks=second),
@@ -121,14 +121,14 @@ SLICE = {
     ],
 )
 def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
-    door: str, road: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
+    door: str, distribution: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     before = contents(home)
     prefix = home / "ImJoyApp"
-    options = ["--distribution", road, "--from", str(wheel)]
-    steps: tuple[str, ...] = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE[road]
-    if road == "miniconda":
+    options = ["--distribution", distribution, "--from", str(wheel)]
+    steps: tuple[str, ...] = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE[distribution]
+    if distribution == "miniconda":
         options += ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256]
     else:
         steps = tuple(each for each in steps if each not in ("a part of the download", "a part of Miniconda"))

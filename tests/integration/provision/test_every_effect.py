@@ -21,18 +21,18 @@ from imjoy.effects.machine.windows import takes_junctions
 
 KINDS = ("kill", "stop", "full", "denied")
 # On Windows the double of Miniconda's installer is that of tests/windows, and each run takes a second.
-ROADS = ("existing", "venv", "brought", *(() if ON_WINDOWS else ("miniconda",)))
-ALL = [(road, kind) for road in ROADS for kind in KINDS]
+METHODS = ("existing", "venv", "brought", *(() if ON_WINDOWS else ("miniconda",)))
+ALL = [(method, kind) for method in METHODS for kind in KINDS]
 MOST = "brought" if ON_WINDOWS else "existing"
-SLICE = [(road, kind) for road, kind in ALL if (kind == "kill" and not ON_WINDOWS) or road == MOST]
-"""Every effect of every road is tried with a kill, and of one with most effects with every kind of fault."""
+SLICE = [(method, kind) for method, kind in ALL if (kind == "kill" and not ON_WINDOWS) or method == MOST]
+"""Every effect of every method is tried with a kill, and of one with most effects with every kind of fault."""
 TRIED = ALL if os.environ.get("IMJOY_EVERY_STEP") else SLICE
 every_fault = pytest.mark.parametrize(("machine", "kind"), TRIED, indirect=["machine"])
 with_miniconda = pytest.mark.parametrize(
-    "machine", [each for each in ROADS if each == "miniconda"], indirect=True
+    "machine", [each for each in METHODS if each == "miniconda"], indirect=True
 )
 every_kill = pytest.mark.parametrize(
-    ("machine", "kind"), [(road, "kill") for road in ROADS], indirect=["machine"]
+    ("machine", "kind"), [(method, "kill") for method in METHODS], indirect=["machine"]
 )
 
 
@@ -46,12 +46,12 @@ class Run:
 
 
 class Machine:
-    """A home in which one road is installed, again and again."""
+    """A home in which one method is installed, again and again."""
 
-    def __init__(self, planner: subprocess.Popen[str], home: Path, scratch: Path, road: str) -> None:
+    def __init__(self, planner: subprocess.Popen[str], home: Path, scratch: Path, method: str) -> None:
         self._planner = planner
         self.home = home
-        self.road = road
+        self.method = method
         self.prefix = home / "new" / "ImJoyApp"
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("IMJOY", "CONDA"))},
@@ -60,16 +60,16 @@ class Machine:
         }
         wheel = scratch.parent / "imjoy-9-py3-none-any.whl"
         wheel.touch()
-        distribution = "venv" if road == "brought" else road
+        distribution = "venv" if method == "brought" else method
         self.options = ["--yes", "--json", "--prefix", str(self.prefix), "--from", str(wheel)]
         self.options += ["--distribution", distribution]
         (home / ".bashrc").write_text("alias a=b\n")
-        if road == "brought":
+        if method == "brought":
             brought = scratch.parent / "brought"
             (brought / "bin").mkdir(parents=True)
             (brought / "bin" / "python3").touch()
             self.environ["IMJOY_DOOR_PYTHON"] = str(brought)
-        if road == "miniconda":
+        if method == "miniconda":
             installer = scratch.parent / "Miniconda3.sh"
             payload = scratch.parent / "payload"
             (payload / "bin").mkdir(parents=True)
@@ -79,7 +79,7 @@ class Machine:
             self.environ["DOUBLE_LOCK"] = str(self.prefix.with_name(".ImJoyApp.imjoy") / "lock")
             digest = hashlib.sha256(installer.read_bytes()).hexdigest()
             self.options += ["--installer", str(installer), "--sha256", digest]
-        if road == "existing":
+        if method == "existing":
             (home / "miniconda3" / "envs").mkdir(parents=True)
             (home / ".conda").mkdir()
             (home / ".conda" / "environments.txt").write_text(f"{home}/miniconda3\n")
@@ -88,7 +88,7 @@ class Machine:
     @property
     def target(self) -> Path:
         """Return where the Python lies."""
-        return self.home / "miniconda3" / "envs" / "imjoy" if self.road == "existing" else self.prefix
+        return self.home / "miniconda3" / "envs" / "imjoy" if self.method == "existing" else self.prefix
 
     def run(self, *words: str, kind: str = "none", at: int = 0) -> Run:
         """Run the planner with a fault."""
@@ -143,7 +143,7 @@ def planner() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def machine(request: pytest.FixtureRequest, planner: subprocess.Popen[str], tmp_path: Path) -> Machine:
-    """Return a machine for each road."""
+    """Return a machine for each method."""
     (tmp_path / "home").mkdir()
     (tmp_path / "scratch").mkdir()
     if request.param == "existing" and not takes_junctions(tmp_path):
@@ -245,7 +245,7 @@ def test_a_kill_anywhere_is_mended_where_the_disk_numbers_its_files_anew(machine
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("machine", "kind", "broken"),
-    [("venv", "kill", PACKAGES), *((road, "kill", PYTHON) for road in ROADS)],
+    [("venv", "kill", PACKAGES), *((method, "kill", PYTHON) for method in METHODS)],
     indirect=["machine"],
 )
 def test_a_repair_that_fails_anywhere_is_finished_by_the_next_run(

@@ -177,9 +177,11 @@ def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("door", PLANNER)
-@pytest.mark.parametrize(("road", "begun"), [("miniconda", "conda/conda-meta"), ("venv", "pyvenv.cfg")])
+@pytest.mark.parametrize(
+    ("distribution", "begun"), [("miniconda", "conda/conda-meta"), ("venv", "pyvenv.cfg")]
+)
 def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
-    door: str, road: str, begun: str, home: Path, doubles: Doubles, wheel: Path
+    door: str, distribution: str, begun: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
     # Room enough for the look at the machine; then somebody else takes it.
     wait = f"until [ -e {home}/ImJoyApp/{begun} ]; do sleep 0.01; done"
@@ -187,7 +189,7 @@ def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
     script = f"mount -t tmpfs -o size=1200m tmpfs {home} && {{ {fill} }}"
     words = ["sh", "-c", '"$@"; code=$?; ls -A "$HOME" >&2; exit "$code"', "sh", *command(door), "--json"]
     venv = ["--distribution", "venv", "--from", str(wheel)]
-    done = in_a_mount(script, [*words, *(venv if road == "venv" else from_file(doubles, wheel))])
+    done = in_a_mount(script, [*words, *(venv if distribution == "venv" else from_file(doubles, wheel))])
     assert done.returncode == 1, done.stdout + done.stderr
     assert set(done.stderr.split("\n")[-2:]) - {*CACHES, ""} <= {"film"}
     assert '"host.disk"' in done.stdout

@@ -64,9 +64,9 @@ class InstallLock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.give_back()
+        self.release()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let somebody else have it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
