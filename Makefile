@@ -129,9 +129,10 @@ fmt: $(READY)
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
+# A module is compiled when it is first imported; to compile all of them here would be a third of the work.
 $(READY): pyproject.toml setup.py
 	@PYTHONPATH=bootstrap $(PYTHON) -c 'import sys, imjoy; sys.exit(None if sys.version_info >= imjoy.FLOOR else \
 	  "this Python is too old: make PYTHON=python3.12 names another")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --editable ".[dev]"
 	touch $@

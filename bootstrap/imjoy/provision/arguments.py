@@ -11,8 +11,8 @@ from imjoy import PROJECT_URL
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.facts.door import Door
 
-Wish = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
-WISHES: tuple[Wish, ...] = ("auto", "miniconda", "miniforge", "existing", "venv")
+DistributionChoice = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
+DISTRIBUTION_CHOICES: tuple[DistributionChoice, ...] = ("auto", "miniconda", "miniforge", "existing", "venv")
 SHA256_LENGTH = 64
 VALUES = ("prefix", "distribution", "from", "mirror", "offline", "installer", "sha256", "shell", "finish")
 """Options that want a value; the last two are for the second half of an install."""
@@ -161,10 +161,10 @@ def parse(typed: Sequence[str], door: Door, *, uninstalling: bool = False) -> Ar
 
 def check(arguments: Arguments, door: Door) -> None:
     """Refuse what does not go together. Raises :class:`ImJoyError` ``usage`` (2)."""
-    wish = arguments.values.get("distribution", "auto")
+    choice = arguments.values.get("distribution", "auto")
     sha256, installer = arguments.values.get("sha256"), arguments.path("installer")
-    if wish not in WISHES:
-        raise usage(f"--distribution {wish} is none of {', '.join(WISHES)}", door)
+    if choice not in DISTRIBUTION_CHOICES:
+        raise usage(f"--distribution {choice} is none of {', '.join(DISTRIBUTION_CHOICES)}", door)
     if arguments.has("modify-path") and arguments.has("no-modify-path"):
         raise usage("--modify-path and --no-modify-path exclude each other", door)
     if arguments.has("desktop") and arguments.has("no-desktop"):
@@ -181,7 +181,7 @@ def check(arguments: Arguments, door: Door) -> None:
         len(sha256) != SHA256_LENGTH or not set(sha256.lower()) <= set("0123456789abcdef")
     ):
         raise usage(f"A SHA-256 has {SHA256_LENGTH} hexadecimal digits; --sha256 has {len(sha256)}", door)
-    if installer is not None and wish not in ("miniconda", "miniforge"):
+    if installer is not None and choice not in ("miniconda", "miniforge"):
         raise usage("--installer wants --distribution miniconda or miniforge", door)
     if installer is not None and not installer.is_file():
         raise usage(f"There is no file {installer}", door)

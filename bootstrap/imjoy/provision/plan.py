@@ -11,7 +11,7 @@ from imjoy import FLOOR, __version__
 from imjoy.context import Context
 from imjoy.effects.tools.conda import Conda, environment_of_imjoy, find_condas
 from imjoy.model.results import Result
-from imjoy.provision.arguments import Wish
+from imjoy.provision.arguments import DistributionChoice
 from imjoy.provision.facts.door import Door
 from imjoy.provision.facts.installers import (
     NAMES,
@@ -52,7 +52,7 @@ class Wanted:
     """What the options of an install say."""
 
     prefix: Path
-    distribution: Wish = "auto"
+    distribution: DistributionChoice = "auto"
     source: str | None = None
     mirror: str | None = None
     offline: Path | None = None
@@ -248,16 +248,16 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
         values = {"offline": wanted.offline, "make_python": True, **more}
         return Plan(action, wanted.prefix, kind, why, found.source, **values)  # type: ignore[arg-type]
 
-    wish = wanted.distribution
-    if wish == "venv":
+    choice = wanted.distribution
+    if choice == "venv":
         return plan("venv", "it was asked for")
     passed = found.conda_reasons
-    if wish == "existing" and found.conda is None:
+    if choice == "existing" and found.conda is None:
         problems.append(
             Finding("conda.none", "there is no conda that works", "--distribution miniconda brings one")
         )
         return plan("existing", "it was asked for", notices=passed)
-    misnamed = unsuited_for_conda(wanted.prefix) if wish == "auto" else ""
+    misnamed = unsuited_for_conda(wanted.prefix) if choice == "auto" else ""
     reasons = [*passed, *([misnamed] if misnamed else [])]
     if found.conda is not None and found.environment is not None:
         why = f"conda {found.conda.version} is here: {found.conda.command}"
@@ -272,14 +272,14 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
             id, fix = "prefix.link", "choose a folder on another disk: --prefix DIR"
             reason = f"the disk of {found.prefix.nearest} takes no link, which would lead to {folder}"
         reasons.append(reason)
-        if wish == "existing":
+        if choice == "existing":
             problems.append(Finding(id, reason, fix))
             return plan("existing", why)
-    for each in [distribution(name) for name in NAMES if wish in ("auto", name) and not misnamed]:
+    for each in [distribution(name) for name in NAMES if choice in ("auto", name) and not misnamed]:
         misfit = unsuited(each, found.machine)
         if reason := misfit or _unreachable(each, found, wanted):
             reasons.append(reason)
-            if wish == "auto":
+            if choice == "auto":
                 continue
             id = "host.unsuited" if misfit else "network.installer"
             problems.append(Finding(id, reason, "--distribution venv or existing"))

@@ -148,7 +148,7 @@ class _Unpickler(pickle.Unpickler):
             manifest.Manifest,
             manifest.Script,
             spec.EnvironmentSpec,
-            spec.GpuWish,
+            spec.GpuRequest,
             spec.LockedPackage,
             spec.Repository,
         }

@@ -19,7 +19,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy_engine.environments.builders import preparation
 from imjoy_engine.environments.builders.preparation import Prepared, prepare
 from imjoy_engine.environments.progress import Progress
-from imjoy_engine.environments.specs.spec import EnvironmentSpec, GpuWish, Repository
+from imjoy_engine.environments.specs.spec import EnvironmentSpec, GpuRequest, Repository
 from imjoy_engine.environments.store.store import EnvironmentStore
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
@@ -280,7 +280,7 @@ def test_a_free_gpu_is_chosen_or_a_note_says_that_there_is_none(
     store: EnvironmentStore, work_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    spec = EnvironmentSpec(None, (), gpu=GpuWish())
+    spec = EnvironmentSpec(None, (), gpu=GpuRequest())
     said: list[str] = []
     if shutil.which("nvidia-smi") is None:
         assert make(store, spec, work_dir, said).variables == {}

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imjoy_engine.environments.specs.spec import GpuWish, this_platform
+from imjoy_engine.environments.specs.spec import GpuRequest, this_platform
 from imjoy_engine.processes.guarded_process import run_guarded
 
 LOOK_SECONDS = 15.0
@@ -24,7 +24,7 @@ class Gpu:
     memory: float
 
 
-async def choose_gpus(wish: GpuWish, environ: Mapping[str, str]) -> tuple[dict[str, str], str]:
+async def choose_gpus(request: GpuRequest, environ: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Return the variables that show the plugin the chosen GPUs alone, and a note about them."""
     if environ.get(VARIABLE):
         return {}, f"{VARIABLE} is set already ({environ[VARIABLE]}); the plugin gets those GPUs."
@@ -35,7 +35,7 @@ async def choose_gpus(wish: GpuWish, environ: Mapping[str, str]) -> tuple[dict[s
         return {}, "The plugin asks for a GPU, and no NVIDIA driver is here: it runs without."
     lines: list[str] = []
     code = await run_guarded([command, *_QUERY], dict(environ), lines.append, seconds=LOOK_SECONDS)
-    chosen = choose(parse(lines) if code == 0 else [], wish)
+    chosen = choose(parse(lines) if code == 0 else [], request)
     if not chosen:
         return {}, "The plugin asks for a GPU, and none is free: it sees them all."
     names = ",".join(str(gpu.index) for gpu in chosen)
@@ -55,13 +55,13 @@ def parse(lines: Sequence[str]) -> list[Gpu]:
     return found
 
 
-def choose(gpus: Sequence[Gpu], wish: GpuWish) -> list[Gpu]:
-    """Return at most ``wish.limit`` free GPUs, in the order that is wished."""
-    free = [gpu for gpu in gpus if gpu.load <= wish.max_load and gpu.memory <= wish.max_memory]
-    if wish.order == "random":
+def choose(gpus: Sequence[Gpu], request: GpuRequest) -> list[Gpu]:
+    """Return at most ``request.limit`` free GPUs, in the order that it names."""
+    free = [gpu for gpu in gpus if gpu.load <= request.max_load and gpu.memory <= request.max_memory]
+    if request.order == "random":
         random.shuffle(free)
-    elif wish.order == "last":
+    elif request.order == "last":
         free.reverse()
-    elif wish.order in ("load", "memory"):
-        free.sort(key=lambda gpu: gpu.load if wish.order == "load" else gpu.memory)
-    return free[: wish.limit]
+    elif request.order in ("load", "memory"):
+        free.sort(key=lambda gpu: gpu.load if request.order == "load" else gpu.memory)
+    return free[: request.limit]

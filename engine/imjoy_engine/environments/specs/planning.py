@@ -27,7 +27,7 @@ from imjoy_engine.environments.specs.pip_spec_parser import parse_pip_spec
 from imjoy_engine.environments.specs.spec import (
     BASE_REQUIREMENTS,
     EnvironmentSpec,
-    GpuWish,
+    GpuRequest,
     Repository,
     this_platform,
 )
@@ -113,7 +113,7 @@ class Planner:
         self._repos: list[Repository] = []
         self._commands: list[str] = []
         self._variables: dict[str, str] = {}
-        self._gpu: GpuWish | None = None
+        self._gpu: GpuRequest | None = None
         self._notes: list[str] = []
         self._asked: list[str] = []
         self._activates = ""
@@ -228,7 +228,7 @@ class Planner:
                     raise self._spec_errors.unsupported(f"the variable {name!r} with the value {value!r}")
                 self._variables[str(name)] = _as_text(value)
         elif kind == "gputil":
-            self._gpu = _gpu_wish(
+            self._gpu = _gpu_request(
                 {**{key: value for key, value in element.items() if key != "type"}, **options}
             )
         else:
@@ -373,12 +373,12 @@ def _platform_for(platform: str, python: str | None) -> tuple[str, tuple[str, ..
     return platform, ()
 
 
-def _gpu_wish(options: Mapping[str, object]) -> GpuWish:
+def _gpu_request(options: Mapping[str, object]) -> GpuRequest:
     def number(name: str, default: float) -> float:
         value = options.get(name)
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else default
 
-    return GpuWish(
+    return GpuRequest(
         limit=max(1, min(64, int(number("limit", 1)))),
         max_load=number("maxLoad", 0.5),
         max_memory=number("maxMemory", 0.5),

@@ -40,7 +40,7 @@ class Repository:
 
 
 @dataclass(frozen=True)
-class GpuWish:
+class GpuRequest:
     """How many GPUs are wanted, and how busy (0 to 1) one may be and still count as free."""
 
     limit: int = 1
@@ -87,7 +87,7 @@ class EnvironmentSpec:
     repos: tuple[Repository, ...] = ()
     commands: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
-    gpu: GpuWish | None = None
+    gpu: GpuRequest | None = None
     platform: str = field(default_factory=this_platform)
     work_dir: str = ""
     locked: tuple[LockedPackage, ...] = ()

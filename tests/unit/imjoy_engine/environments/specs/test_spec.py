@@ -17,7 +17,7 @@ from imjoy_engine.environments.specs.spec import (
     BASE_REQUIREMENTS,
     DEFAULT_ENVIRONMENT,
     EnvironmentSpec,
-    GpuWish,
+    GpuRequest,
     Repository,
 )
 from imjoy_engine.environments.specs.spec_errors import SpecErrors
@@ -317,9 +317,9 @@ def test_variables_and_gpus_are_understood() -> None:
         env=[{"type": "variable", "options": {"B": 1, "A": "x"}}, {"type": "gputil", "options": {"limit": 2}}]
     )
     assert spec.variables == (("A", "x"), ("B", "1"))
-    assert spec.gpu == GpuWish(limit=2)
+    assert spec.gpu == GpuRequest(limit=2)
     assert plan(env="export A=1 B=2").variables == (("A", "1"), ("B", "2"))
-    assert plan(env={"type": "gputil"}).gpu == GpuWish()
+    assert plan(env={"type": "gputil"}).gpu == GpuRequest()
 
 
 def test_an_environment_file_is_read_like_the_rest() -> None:

@@ -20,7 +20,7 @@ from imjoy_engine.environments.progress import Progress
 from imjoy_engine.environments.specs.spec import (
     DEFAULT_ENVIRONMENT,
     EnvironmentSpec,
-    GpuWish,
+    GpuRequest,
     Repository,
 )
 from imjoy_engine.environments.store import store
@@ -106,7 +106,7 @@ def test_frozen_names_the_python_and_the_conda_packages_that_are_missing(tmp_pat
         {"commands": ("make",)},
         {"variables": (("A", "1"),)},
         {"repos": (Repository("https://host/x", "x"),)},
-        {"gpu": GpuWish()},
+        {"gpu": GpuRequest()},
         {"platform": "osx-64"},
         {"local": ("./x",), "work_dir": "/w"},
     ],
