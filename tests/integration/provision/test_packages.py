@@ -45,6 +45,10 @@ def run(python: Path, *words: str) -> str:
     return done.stdout
 
 
+def find(python: Path, module: str) -> str:
+    return run(python, "-c", f"import importlib.util as it; print(it.find_spec({module!r}))").strip()
+
+
 def test_where_uv_cannot_be_had_or_fails_pip_comes_from_ensurepip_and_installs_all(tmp_path: Path) -> None:
     # Nor can that of the machine do it, which is asked first: Windows does not even start a script of a shell.
     failing = tmp_path / "failing"
@@ -110,6 +114,26 @@ def test_as_it_is_an_environment_builds_and_gets_nothing_for_that(tmp_path: Path
     assert subprocess.run(command, check=False).returncode == 0
     assert [each.name for each in (tmp_path / "wheels").iterdir()] == ["demo-1-py3-none-any.whl"]
     assert run(python, "-m", "pip", "freeze", "--all") == before
+
+
+def test_a_python_without_pip_and_uv_builds_a_folder_by_the_uv_of_the_machine(tmp_path: Path) -> None:
+    venv.create(tmp_path / "environment", with_pip=False)
+    python = interpreter(tmp_path / "environment")
+    source = tmp_path / "source"
+    source.mkdir()
+    backend = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (source / "pyproject.toml").write_text(backend)
+    (source / "backend.py").write_text(f"""import shutil
+def build_wheel(folder, *options):
+    shutil.copy({str(wheel(tmp_path, "demo"))!r}, folder)
+    return "demo-1-py3-none-any.whl"
+""")
+    started = starts_told(python)
+    words = ("build", str(source), str(tmp_path / "wheels"), "--as-is", "--uv", find_uv_bin())
+    run(python, *packages.command(python)[3:], *words)
+    assert (tmp_path / "wheels" / "demo-1-py3-none-any.whl").exists()
+    assert "'-m'" not in started.read_text()
+    assert find(python, "pip") == find(python, "uv") == "None"
 
 
 def test_uv_is_fetched_as_imjoy_requires_it() -> None:

@@ -24,6 +24,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.project import ENGINE_MODULE
 from imjoy.provision.apply import interpreter as interpreter_of
 from imjoy.provision.facts.source import copy_checkout, is_checkout
+from imjoy.provision.facts.uv import find_uv
 from imjoy.provision.steps import packages
 from imjoy.provision.steps.commands import Report, Steps
 from imjoy.upgrade.facts.origin import NAME, Origin
@@ -172,7 +173,10 @@ class Stage:
         )
 
     def _build(self, python: Path, source: Path) -> Path:
-        command = packages.command(python, "build", str(source), str(self._wheels), "--as-is")
+        # The Python that was made for its pip alone has no uv; the one that imjoy runs on has, as imjoy needs it.
+        uv = find_uv(self._context.environ, self._context.home)
+        options = ["--as-is"] if uv is None else ["--as-is", "--uv", str(uv)]
+        command = packages.command(python, "build", str(source), str(self._wheels), *options)
         self._steps.run("building imjoy", command)
         return _only_wheel(self._wheels)
 
