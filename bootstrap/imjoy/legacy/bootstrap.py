@@ -23,6 +23,7 @@ LEAKING_VARIABLES = tuple(
     "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV __PYVENV IMJOY_DOOR".split()
 )
 POWERSHELL = ["powershell", "-NoProfile", "-ExecutionPolicy", "Bypass", "-File"]
+SHELL = POWERSHELL if sys.platform == "win32" else ["bash"]
 INTERRUPTED = 130
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -78,7 +79,7 @@ def _install(prefix, running, as_json):
 
 def _plan(words, running, stdout):
     # type: (list[str], ready.Running, object) -> int
-    """Have the door of this system plan with ``words``, out of imjoy's sources; return its exit code."""
+    """Have the script in imjoy's sources, which finds or fetches a Python, plan with ``words``; return its code."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
     # When we are killed the planner of another run removes it, once nobody of that number runs on this machine.
@@ -91,17 +92,10 @@ def _plan(words, running, stdout):
         elif "--uninstall" not in options:
             options = ["--from", running.place] + options
         told.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
-        return _wait(_door(source) + options, _variables(told), stdout)
+        script = "install.ps1" if sys.platform == "win32" else "install.sh"
+        return _wait(SHELL + [os.path.join(source, script)] + options, _variables(told), stdout)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _door(source):
-    # type: (str) -> list[str]
-    """Return the argv of the door in imjoy's sources, which finds or fetches a Python for the planner."""
-    if sys.platform == "win32":
-        return POWERSHELL + [os.path.join(source, "install.ps1")]
-    return ["bash", os.path.join(source, "install.sh")]
 
 
 def _wait(command, variables, stdout):
