@@ -121,9 +121,9 @@ class _Trial:
             await nodes.launcher.close()
             await answering.cleanup()
 
-    async def _try_job(self, nodes: Nodes, python: Path, wish: Resources, queue_seconds: float) -> None:
+    async def _try_job(self, nodes: Nodes, python: Path, resources: Resources, queue_seconds: float) -> None:
         launcher, watch = nodes.launcher, _Watch()
-        start = Start("doctor", "the trial", python, ("-c", "pass"), {}, Path("/"), wish)
+        start = Start("doctor", "the trial", python, ("-c", "pass"), {}, Path("/"), resources)
         starting = asyncio.ensure_future(launcher.start(start, watch))
         await asyncio.wait({starting}, timeout=queue_seconds)
         if not starting.done():
@@ -153,16 +153,16 @@ class _Trial:
                     "cluster.not-started", f"{python} does not run on {node}.", why=f"exit code {ended.code}"
                 )
         self.holds("cluster.environment", f"{python} runs there")
-        self.holds("cluster.way", f"{node} reached {nodes.door.url}")
+        self.holds("cluster.way", f"{node} reached {nodes.endpoint.url}")
         gpus = watch.place.gpus if watch.place else ""
-        if not wish.gpus:
+        if not resources.gpus:
             self.links.append(Link("cluster.gpu", "skipped", "[default] in cluster.toml asks for none"))
         elif gpus:
             self.holds("cluster.gpu", f"the job was given GPU {gpus}")
         else:
             self.warn(
                 "cluster.gpu",
-                f"The job asked for {wish.gpus} and CUDA_VISIBLE_DEVICES says of none.",
+                f"The job asked for {resources.gpus} and CUDA_VISIBLE_DEVICES says of none.",
                 "Plugins may not find it.",
                 "Ask whoever runs the cluster whether --gres=gpu:1 is how GPUs are asked for.",
             )

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     import ssl
 
     from imjoy_engine.certificates import Certificate
-    from imjoy_engine.launchers.cluster import BackEnd, ClusterLauncher, Door
+    from imjoy_engine.launchers.cluster import BackEnd, ClusterLauncher, NodeEndpoint
     from imjoy_engine.launchers.cluster_settings import ClusterSettings
 
 MAX_FILES = 1 << 16  # a session's usual 1,024 are gone with the first browser that misbehaves
@@ -254,8 +254,8 @@ async def _serve(
     if nodes is not None:
         plugins = replace(
             plugins,
-            url=nodes.door.url,
-            worker_url=nodes.door.url,
+            url=nodes.endpoint.url,
+            worker_url=nodes.endpoint.url,
             launcher=nodes.launcher,
             cluster=nodes.settings,
             on_engine=plugins,
@@ -316,7 +316,7 @@ class Nodes:
     launcher: ClusterLauncher
     listener: socket.socket
     certificate: Certificate
-    door: Door
+    endpoint: NodeEndpoint
     names: tuple[str, ...]
     offer: Mapping[str, object]
 
@@ -362,16 +362,16 @@ def _back_end(settings: Settings, wanted: ClusterSettings) -> BackEnd:
 def open_nodes(wanted: ClusterSettings, layout: Layout, back_end: BackEnd) -> Nodes:
     """Listen for nodes, with a certificate made for this time. Raises ImJoyError ``host.unknown`` or ``port.taken``."""
     from imjoy_engine.certificates import passing_certificate
-    from imjoy_engine.launchers.cluster import ClusterLauncher, Door, Lines
+    from imjoy_engine.launchers.cluster import ClusterLauncher, NodeEndpoint, ScriptLines
     from imjoy_engine.launchers.cluster_settings import offer
 
     host = wanted.host or socket.gethostname()
     certificate = passing_certificate([host], layout.private)
     listener = bind(host, wanted.port)
-    door = Door(url_of(host, int(listener.getsockname()[1]), "https"), certificate.pem)
-    launcher = ClusterLauncher(back_end, door, Lines(wanted.prologue, wanted.wrapper))
-    offered = offer(back_end.name, back_end.wishes, wanted)
-    return Nodes(wanted, launcher, listener, certificate, door, (host,), offered)
+    endpoint = NodeEndpoint(url_of(host, int(listener.getsockname()[1]), "https"), certificate.pem)
+    launcher = ClusterLauncher(back_end, endpoint, ScriptLines(wanted.prologue, wanted.wrapper))
+    offered = offer(back_end.name, back_end.known_resources, wanted)
+    return Nodes(wanted, launcher, listener, certificate, endpoint, (host,), offered)
 
 
 class Runner(web.AppRunner):

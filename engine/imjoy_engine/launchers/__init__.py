@@ -1,4 +1,4 @@
-"""Where workers are started: the seam between a plugin's life and the machine that its process runs on.
+"""Where workers are started: the interface between a plugin's life and the machine that its process runs on.
 
 :mod:`.local` starts them on this machine. Whatever the launcher, a worker connects back to the engine by itself.
 """
@@ -48,7 +48,7 @@ class Start:
     options: Sequence[str]
     variables: Mapping[str, str]
     work_dir: Path
-    wish: Resources = Resources()
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True)

@@ -103,15 +103,15 @@ exit "$code"
 
 
 class BackEnd(Protocol):
-    """A scheduler. ``wishes`` are those of ``resources`` that it knows what to do with."""
+    """A scheduler. ``known_resources`` are those of ``resources`` that it knows what to do with."""
 
     name: str
-    wishes: tuple[str, ...]
+    known_resources: tuple[str, ...]
 
     async def check(self) -> None:
         """Look whether it is there. Raises ImJoyError ``cluster.missing``."""
 
-    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Submit a job with ``variables`` in its environment; return its id. Raises ImJoyError ``cluster.refused``."""
 
     async def look(self) -> Mapping[str, Place] | None:
@@ -138,7 +138,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Door:
+class NodeEndpoint:
     """Where nodes reach the engine, and the certificate (PEM) that it shows there."""
 
     url: str
@@ -146,7 +146,7 @@ class Door:
 
 
 @dataclass(frozen=True)
-class Lines:
+class ScriptLines:
     """What the user has every job do before the worker starts: lines of sh, and words before the interpreter."""
 
     prologue: str = ""
@@ -362,9 +362,9 @@ class ClusterWorker:
 class ClusterLauncher:
     """Starts each worker as a job."""
 
-    def __init__(self, back_end: BackEnd, door: Door, lines: Lines) -> None:
+    def __init__(self, back_end: BackEnd, endpoint: NodeEndpoint, lines: ScriptLines) -> None:
         self.back_end = back_end
-        self._door = door
+        self._endpoint = endpoint
         self._lines = lines
         self._workers: dict[str, ClusterWorker] = {}
         self.broken_off = 0
@@ -390,15 +390,16 @@ class ClusterLauncher:
     async def start(self, start: Start, watcher: Watcher) -> ClusterWorker:
         """Submit a job, wait in the queue for as long as it takes, and return when its worker runs."""
         worker = self._workers[start.plugin] = ClusterWorker(self, start, watcher)
+        node_url = self._endpoint.url.replace("http", "ws", 1)
         submitting = asyncio.ensure_future(
             self.back_end.submit(
                 self._script(start),
                 {
-                    NODE_URL_VARIABLE: f"{self._door.url.replace('http', 'ws', 1)}/api/v1/workers/{start.plugin}/node",
+                    NODE_URL_VARIABLE: f"{node_url}/api/v1/workers/{start.plugin}/node",
                     NODE_SECRET_VARIABLE: worker.secret,
                 },
                 start.name,
-                start.wish,
+                start.resources,
             )
         )
         try:
@@ -467,7 +468,7 @@ class ClusterLauncher:
         self.broken_off = ending.exit_code
         reason = EXIT_CODES.get(ending.exit_code, f"it ended before its worker ran; {ending.told}")
         if ending.exit_code == 67:
-            reason += f" at {self._door.url}"
+            reason += f" at {self._endpoint.url}"
         return ImJoyError(
             "cluster.not-started",
             f"{start.name} could not be started on the cluster.",
@@ -505,7 +506,7 @@ class ClusterLauncher:
             python=shlex.quote(str(start.python)),
             prologue=self._lines.prologue,
             archive=self._archive,
-            certificate=self._door.certificate.strip(),
+            certificate=self._endpoint.certificate.strip(),
             wrapper=shlex.join(self._lines.wrapper),
         )
 

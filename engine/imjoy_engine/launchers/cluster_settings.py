@@ -29,7 +29,7 @@ MEMORY = re.compile(r"^(\d{1,9}(?:\.\d{1,3})?)\s*([kmgt]?i?)b?$", re.IGNORECASE)
 TIME = re.compile(r"^(\d{1,6}(?:\.\d{1,3})?)\s*(s|min|h|d)$")
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 MOST = 1_000_000
-WISHES = frozenset({"cpus", "gpus", "memory", "time"})
+RESOURCE_NAMES = frozenset({"cpus", "gpus", "memory", "time"})
 # They would carry commands, or this machine's secrets, past what we say.
 REFUSED_OPTIONS = frozenset(
     f"--{name}"
@@ -99,8 +99,8 @@ def _settings(document: Mapping[str, object]) -> ClusterSettings:
         wrapper=_words(document.get("wrapper", []), "wrapper"),
         host=_line(document.get("host", ""), "host"),
         port=port,
-        default=replace(Resources(), **_wishes(document.get("default", {}), "default")),
-        maximum=_wishes(document.get("maximum", {}), "maximum"),
+        default=replace(Resources(), **_read_resources(document.get("default", {}), "default")),
+        maximum=_read_resources(document.get("maximum", {}), "maximum"),
     )
 
 
@@ -133,7 +133,7 @@ def _words(value: object, name: str) -> tuple[str, ...]:
     return tuple(_line(word, name) for word in value)
 
 
-def _wishes(value: object, name: str) -> dict[str, Any]:
+def _read_resources(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} is no table")
     found: dict[str, Any] = {}
@@ -164,20 +164,20 @@ def _scaled(value: object, pattern: re.Pattern[str], units: Mapping[str, int], n
     return int(float(found[1]) * units[found[2].lower()])
 
 
-def offer(name: str, wishes: Collection[str], settings: ClusterSettings) -> dict[str, object]:
+def offer(name: str, known: Collection[str], settings: ClusterSettings) -> dict[str, object]:
     """Return what may be asked of the cluster ``name``, for people to choose: bytes of memory, seconds of time.
 
-    ``default`` has each of ``wishes``, ``maximum`` those of them that the user has put a limit to.
+    ``default`` has each of ``known``, ``maximum`` those of them that the user has put a limit to.
     """
 
     def named(values: Mapping[str, int]) -> dict[str, int]:
-        keys = {wish: "seconds" if wish == "time" else wish for wish in wishes}
-        return {wish: values[key] for wish, key in keys.items() if key in values}
+        keys = {each: "seconds" if each == "time" else each for each in known}
+        return {each: values[key] for each, key in keys.items() if key in values}
 
     return {"name": name, "default": named(vars(settings.default)), "maximum": named(settings.maximum)}
 
 
-def wish_of(
+def requested_resources(
     manifest: Manifest, settings: ClusterSettings, asked: Mapping[str, object] | None = None, *, gpus: int = 0
 ) -> Resources:
     """Return what a plugin's ``resources`` ask for, for its tag or for all, on top of the defaults.
@@ -188,23 +188,23 @@ def wish_of(
     """
     name = manifest.name
     wanted = manifest.raw.get("resources")
-    if not isinstance(wanted, Mapping) or not wanted.keys() <= WISHES:
+    if not isinstance(wanted, Mapping) or not wanted.keys() <= RESOURCE_NAMES:
         wanted = manifest.by_tag("resources", manifest.tag)
     try:
-        own = _wishes({} if wanted is None else wanted, "resources")
-        wishes = {**({"gpus": gpus} if gpus else {}), **own, **_wishes(asked or {}, "resources")}
+        own = _read_resources({} if wanted is None else wanted, "resources")
+        given = {**({"gpus": gpus} if gpus else {}), **own, **_read_resources(asked or {}, "resources")}
     except ValueError as error:
         raise ImJoyError("plugin.field", f'{name}: "resources" cannot be used.', why=str(error)) from error
-    wish = replace(settings.default, **wishes)
+    resources = replace(settings.default, **given)
     for key, most in settings.maximum.items():
-        if getattr(wish, key) > most:
+        if getattr(resources, key) > most:
             raise ImJoyError(
                 "cluster.wish",
                 f"{name} asks for more {'time' if key == 'seconds' else key} than you allow.",
-                why=f"It wants {getattr(wish, key):,}; [maximum] in cluster.toml has {most:,}.",
+                why=f"It wants {getattr(resources, key):,}; [maximum] in cluster.toml has {most:,}.",
                 fix="Raise [maximum], or have the plugin ask for less.",
             )
-    return wish
+    return resources
 
 
 def _wrong(file: Path, why: str) -> ImJoyError:

@@ -50,7 +50,7 @@ class Dask:
     """
 
     name = "Dask"
-    wishes: tuple[str, ...] = ("gpus",)
+    known_resources: tuple[str, ...] = ("gpus",)
 
     def __init__(self, target: str, *, insecure: bool) -> None:
         self._target = target
@@ -117,11 +117,11 @@ class Dask:
     def _missing(what: str, why: str, fix: str) -> ImJoyError:
         return ImJoyError("cluster.missing", what, why=why, fix=fix)
 
-    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Have one of its workers run the script; the variables are in it, as it goes by standard input."""
         exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in variables.items())
         key = f"imjoy-{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[:40]}-{secrets.token_hex(8)}"
-        options: dict[str, Any] = {"resources": {"GPU": wish.gpus}} if wish.gpus else {}
+        options: dict[str, Any] = {"resources": {"GPU": resources.gpus}} if resources.gpus else {}
         try:
             future = self._client.submit(
                 subprocess.run,
@@ -141,7 +141,7 @@ class Dask:
                 why=str(error),
                 fix="Look whether Dask runs.",
             ) from error
-        self._tasks[key] = _Task(future, name, bool(wish.gpus), self._client.scheduler_comm)
+        self._tasks[key] = _Task(future, name, bool(resources.gpus), self._client.scheduler_comm)
         return key
 
     async def look(self) -> Mapping[str, Place] | None:

@@ -83,7 +83,7 @@ class Slurm:
     """One account's jobs on the SLURM that this machine belongs to. ``options`` are words for ``sbatch``."""
 
     name = "SLURM"
-    wishes: tuple[str, ...] = ("cpus", "gpus", "memory", "time")
+    known_resources: tuple[str, ...] = ("cpus", "gpus", "memory", "time")
 
     def __init__(self, environ: Mapping[str, str], options: Sequence[str], workspace: str) -> None:
         # By its name the next engine of a workspace knows a job that an engine which was killed has left in the queue.
@@ -111,7 +111,7 @@ class Slurm:
                 exit_code=ExitCode.FAILED,
             ) from error
 
-    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Submit a job. The script goes by standard input, variables by its own: nothing of it in argv or a file.
 
         What is in the queue although ``sbatch`` named no job is cancelled.
@@ -120,13 +120,13 @@ class Slurm:
         words = ["sbatch", "--parsable", "--no-requeue", "--export=ALL"]
         words += [f"--job-name={job_name}", "--chdir=/"]
         words += [f"--output={os.devnull}", f"--error={os.devnull}", f"--signal=B:TERM@{NOTICE_SECONDS}"]
-        words += [f"--cpus-per-task={wish.cpus}"] if wish.cpus > 1 else []
-        words += [f"--gres=gpu:{wish.gpus}"] if wish.gpus else []
-        words += [f"--mem={-(-wish.memory // MIB)}M"] if wish.memory else []
-        words += [f"--time={-(-wish.seconds // 60)}"] if wish.seconds else []
+        words += [f"--cpus-per-task={resources.cpus}"] if resources.cpus > 1 else []
+        words += [f"--gres=gpu:{resources.gpus}"] if resources.gpus else []
+        words += [f"--mem={-(-resources.memory // MIB)}M"] if resources.memory else []
+        words += [f"--time={-(-resources.seconds // 60)}"] if resources.seconds else []
         try:
             environ = {**self._of_jobs, **variables}
-            said = await self._run(*words, *self._options, *wish.extra, text=script, environ=environ)
+            said = await self._run(*words, *self._options, *resources.extra, text=script, environ=environ)
             # Where sbatch is a script of the site's, a banner may stand before it and more behind it.
             jobs = [found[1] for line in said.splitlines() if (found := SUBMITTED.match(line.strip()))]
             if not jobs:

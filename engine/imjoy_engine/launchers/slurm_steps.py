@@ -30,7 +30,7 @@ class _Step:
 class SlurmSteps(Slurm):
     """The steps of one allocation, each by an ``srun`` that lives as long as its worker."""
 
-    wishes = ("cpus", "gpus", "memory")
+    known_resources = ("cpus", "gpus", "memory")
 
     def __init__(self, environ: Mapping[str, str], options: Sequence[str], workspace: str) -> None:
         super().__init__(environ, options, workspace)
@@ -38,15 +38,15 @@ class SlurmSteps(Slurm):
         self._numbers = itertools.count(1)
         self._steps: dict[str, _Step] = {}
 
-    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Begin a step. The script goes by standard input, the variables by its own.
 
         What an account and a partition have to say, and a time, the allocation has said already.
         """
         words = ["srun", "--overlap", "--exact", "--nodes=1", "--ntasks=1", "--chdir=/", "--quiet"]
-        words += ["--export=ALL", "--output=none", f"--cpus-per-task={max(1, wish.cpus)}"]
-        words += [f"--gres=gpu:{wish.gpus}"] if wish.gpus else []
-        words += [f"--mem={-(-wish.memory // MIB)}M"] if wish.memory else []
+        words += ["--export=ALL", "--output=none", f"--cpus-per-task={max(1, resources.cpus)}"]
+        words += [f"--gres=gpu:{resources.gpus}"] if resources.gpus else []
+        words += [f"--mem={-(-resources.memory // MIB)}M"] if resources.memory else []
         try:
             process = await asyncio.create_subprocess_exec(
                 *words,

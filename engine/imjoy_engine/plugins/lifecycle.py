@@ -270,7 +270,9 @@ class Plugin:
             # What a person has installed for themselves is not for environments of ours.
             options = ("-s", *command.options) if is_ours else command.options
             self._worker = await self._context.launcher.start(
-                Start(self.id, request.manifest.name, python, options, variables, work_dir, self._wish()),
+                Start(
+                    self.id, request.manifest.name, python, options, variables, work_dir, self._resources()
+                ),
                 self,
             )
         except OSError as error:
@@ -303,7 +305,7 @@ class Plugin:
             raise self._exit_error(ended)
         self._change(PluginState.EXITED)
 
-    def _wish(self) -> Resources:
+    def _resources(self) -> Resources:
         settings = self._context.cluster
         if settings is None:
             if self.request.resources:
@@ -315,10 +317,12 @@ class Plugin:
                 )
                 self.say(f"What it was to have of a cluster means nothing here: {why}.")
             return Resources()
-        from imjoy_engine.launchers.cluster_settings import wish_of
+        from imjoy_engine.launchers.cluster_settings import requested_resources
 
         gpu = self.request.environment.gpu
-        return wish_of(self.request.manifest, settings, self.request.resources, gpus=gpu.limit if gpu else 0)
+        return requested_resources(
+            self.request.manifest, settings, self.request.resources, gpus=gpu.limit if gpu else 0
+        )
 
     async def _tell_of_suspension(self, worker: Worker) -> None:
         """Say when somebody stopped the process with a signal: who waits for its answer would wait for ever."""

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import WSMessage, WSMsgType
 
 from imjoy_engine.launchers import Place, Resources, Start
-from imjoy_engine.launchers.cluster import ClusterLauncher, ClusterWorker, Door, Ending, Lines
+from imjoy_engine.launchers.cluster import ClusterLauncher, ClusterWorker, Ending, NodeEndpoint, ScriptLines
 
 PLUGINS = 20
 WAITS = Ending("", "", "it waits", 0)
@@ -24,7 +24,7 @@ class Scheduler:
     """A double whose jobs all wait, each time for another reason."""
 
     name: str = "a double"
-    wishes: tuple[str, ...] = ()
+    known_resources: tuple[str, ...] = ()
     jobs: list[str] = field(default_factory=list)
     looks: int = 0
     looked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -33,7 +33,7 @@ class Scheduler:
     async def check(self) -> None:
         """It is there."""
 
-    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: Resources) -> str:
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         self.jobs.append(str(len(self.jobs)))
         return self.jobs[-1]
 
@@ -107,7 +107,7 @@ def test_why_a_worker_ended_is_asked_where_the_scheduler_may_have_done_it(
 ) -> None:
     async def scenario() -> None:
         scheduler = Scheduler(ending=Ending(found, "", "it has ended", 0))
-        launcher = ClusterLauncher(scheduler, Door("https://login:1", "PEM"), Lines())
+        launcher = ClusterLauncher(scheduler, NodeEndpoint("https://login:1", "PEM"), ScriptLines())
         start = Start("1", "Plugin", Path("python"), (), {}, Path("/"))
         worker = ClusterWorker(launcher, start, Watcher())
         said: list[object] = [{"type": "hello", "node": "n1"}, {"type": "started", "pid": 1}]
@@ -127,7 +127,7 @@ def test_one_look_serves_all_plugins_that_wait(monkeypatch: pytest.MonkeyPatch) 
 
     async def scenario() -> None:
         scheduler, watchers = Scheduler(), [Watcher() for _ in range(PLUGINS)]
-        launcher = ClusterLauncher(scheduler, Door("https://login:1", "PEM"), Lines())
+        launcher = ClusterLauncher(scheduler, NodeEndpoint("https://login:1", "PEM"), ScriptLines())
         starting = [
             asyncio.ensure_future(
                 launcher.start(

@@ -8,7 +8,7 @@ import pytest
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.launchers import Resources
-from imjoy_engine.launchers.cluster_settings import ClusterSettings, offer, read_settings, wish_of
+from imjoy_engine.launchers.cluster_settings import ClusterSettings, offer, read_settings, requested_resources
 from imjoy_engine.plugin_files.manifest import Manifest, parse_plugin
 
 WHOLE = """
@@ -109,7 +109,7 @@ def test_what_nobody_can_mean_is_refused_by_name(tmp_path: Path, text: str, why:
 
 
 @pytest.mark.parametrize(
-    ("resources", "tag", "wish"),
+    ("resources", "tag", "expected"),
     [
         ('{"cpus": 4}', "CPU", Resources(cpus=4, memory=1000)),
         ('{"CPU": {}, "GPU": {"gpus": 1, "memory": "16 GiB"}}', "GPU", Resources(gpus=1, memory=16 << 30)),
@@ -118,9 +118,9 @@ def test_what_nobody_can_mean_is_refused_by_name(tmp_path: Path, text: str, why:
         ("null", "CPU", Resources(memory=1000)),
     ],
 )
-def test_a_plugin_asks_for_all_its_tags_or_by_tag(resources: str, tag: str, wish: Resources) -> None:
+def test_a_plugin_asks_for_all_its_tags_or_by_tag(resources: str, tag: str, expected: Resources) -> None:
     of_user = ClusterSettings(default=Resources(memory=1000), maximum={"cpus": 8})
-    assert wish_of(plugin(resources).with_tag(tag), of_user) == wish
+    assert requested_resources(plugin(resources).with_tag(tag), of_user) == expected
 
 
 @pytest.mark.parametrize(
@@ -135,5 +135,5 @@ def test_a_plugin_asks_for_all_its_tags_or_by_tag(resources: str, tag: str, wish
 )
 def test_what_a_plugin_cannot_have_is_refused(resources: str, error: str) -> None:
     with pytest.raises(ImJoyError) as caught:
-        wish_of(plugin(resources), ClusterSettings(maximum={"cpus": 8}))
+        requested_resources(plugin(resources), ClusterSettings(maximum={"cpus": 8}))
     assert caught.value.id == error

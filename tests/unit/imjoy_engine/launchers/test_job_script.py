@@ -14,7 +14,7 @@ from tests.kit.pythons import movable_pythons
 
 from imjoy_engine.certificates import passing_certificate
 from imjoy_engine.launchers import Start
-from imjoy_engine.launchers.cluster import ClusterLauncher, Door, Lines, worker_archive
+from imjoy_engine.launchers.cluster import ClusterLauncher, NodeEndpoint, ScriptLines, worker_archive
 
 from .test_cluster import Scheduler, Watcher
 
@@ -32,14 +32,14 @@ class Submitted(Exception):
 class Noting(Scheduler):
     """A double that notes the script and its variables, and takes no job."""
 
-    async def submit(self, script: str, variables: Mapping[str, str], name: str, wish: object) -> str:
+    async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: object) -> str:
         raise Submitted(script, dict(variables))
 
 
-def job(python: Path, tmp_path: Path, lines: Lines) -> tuple[str, dict[str, str]]:
+def job(python: Path, tmp_path: Path, lines: ScriptLines) -> tuple[str, dict[str, str]]:
     certificate = passing_certificate(["127.0.0.1"], tmp_path)
     # Nobody listens on port 9.
-    launcher = ClusterLauncher(Noting(), Door("https://127.0.0.1:9", certificate.pem), lines)
+    launcher = ClusterLauncher(Noting(), NodeEndpoint("https://127.0.0.1:9", certificate.pem), lines)
     start = Start("id", "Plugin", python, (), {}, Path("/"))
     with pytest.raises(Submitted) as caught:
         asyncio.run(launcher.start(start, Watcher()))
@@ -82,21 +82,21 @@ def scratch(tmp_path: Path) -> Path:
 def test_an_engine_that_is_not_there_is_told_by_every_python(
     python: Path, tmp_path: Path, scratch: Path
 ) -> None:
-    script, variables = job(python, tmp_path, Lines())
+    script, variables = job(python, tmp_path, ScriptLines())
     assert run(script, variables, scratch) == 67
 
 
 def test_files_that_arrive_broken_are_told_by_every_python(
     python: Path, tmp_path: Path, scratch: Path
 ) -> None:
-    script, variables = job(python, tmp_path, Lines())
+    script, variables = job(python, tmp_path, ScriptLines())
     archive = worker_archive()
     for broken in ("", "x", archive[: len(archive) // 2], archive[:99].swapcase() + archive[99:]):
         assert run(script.replace(archive, broken), variables, scratch) == 68
 
 
 def test_a_missing_interpreter_and_a_missing_folder_are_told(tmp_path: Path, scratch: Path) -> None:
-    script, variables = job(tmp_path / "no python", tmp_path, Lines())
+    script, variables = job(tmp_path / "no python", tmp_path, ScriptLines())
     assert run(script, variables, scratch) == 66
     assert run(script, variables, tmp_path / "nowhere") == 65
 
@@ -104,7 +104,7 @@ def test_a_missing_interpreter_and_a_missing_folder_are_told(tmp_path: Path, scr
 def test_a_prologue_may_end_a_job_and_words_come_before_the_interpreter(
     tmp_path: Path, scratch: Path
 ) -> None:
-    script, variables = job(Path(sys.executable), tmp_path, Lines(prologue="exit 9"))
+    script, variables = job(Path(sys.executable), tmp_path, ScriptLines(prologue="exit 9"))
     assert run(script, variables, scratch) == 9
-    script, variables = job(Path(sys.executable), tmp_path, Lines(wrapper=("env", "PATH=a b", "false")))
+    script, variables = job(Path(sys.executable), tmp_path, ScriptLines(wrapper=("env", "PATH=a b", "false")))
     assert run(script, variables, scratch) == 127

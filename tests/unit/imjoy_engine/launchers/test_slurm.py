@@ -96,8 +96,8 @@ def test_a_job_is_submitted_by_standard_input_and_has_of_our_variables_what_is_f
     # A script of the site's own, which says something before and after.
     afterwards = "echo 'Charged to lab, 12 h left.'; echo Bye >&2"
     slurm = slurm_of(tmp_path, f"{script}; echo '4711;cluster'; {afterwards}")
-    wish = Resources(cpus=4, gpus=2, memory=(1 << 30) + 1, seconds=61)
-    job = asyncio.run(slurm.submit("#!/bin/sh\ntrue\n", {"S": "secret"}, "Größe; rm", wish))
+    resources = Resources(cpus=4, gpus=2, memory=(1 << 30) + 1, seconds=61)
+    job = asyncio.run(slurm.submit("#!/bin/sh\ntrue\n", {"S": "secret"}, "Größe; rm", resources))
     assert job == "4711"
     argv = (tmp_path / "argv").read_text().splitlines()
     assert "secret" not in str(argv)

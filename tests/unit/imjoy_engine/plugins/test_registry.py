@@ -88,6 +88,6 @@ def test_a_plugin_that_stays_on_the_engine_s_machine_goes_to_no_cluster(
     said = asyncio.run(begin())
     (start,) = here.asked + there.asked
     assert bool(here.asked) is stays
-    assert start.wish == (Resources() if stays else Resources(cpus=2, memory=10**6))
+    assert start.resources == (Resources() if stays else Resources(cpus=2, memory=10**6))
     assert start.variables["IMJOY_WORKER_URL"].startswith("ws://127.0.0.1:2/" if stays else "wss://login:3/")
     assert ("its config keeps it on the engine's own machine" in said) is stays
