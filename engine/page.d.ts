@@ -43,6 +43,12 @@ declare global {
         error: Problem | null;
         /** Whether it ran already when it was asked for. */
         attached?: boolean;
+        /** Whether a call of before the page was reloaded goes on in it. */
+        resumed?: boolean;
+        /** the seconds for which it would hold one; 0 or nothing where the engine does not */
+        holds?: number;
+        /** the ids of those that go on */
+        calls?: string[];
         place?: Place | null;
         /** seconds since the epoch at which it came into its state */
         since: number;
@@ -124,7 +130,8 @@ declare global {
 
     /** Who hears of what becomes of an engine and its plugins. */
     interface Observer {
-        onStart?(plugin: PluginRecord, config: PluginConfig): void;
+        /** `outcomes` of the calls that go on, by their ids. */
+        onStart?(plugin: PluginRecord, config: PluginConfig, outcomes: Map<string, Promise<unknown>>): void;
         onState?(plugin: PluginRecord, config: PluginConfig): void;
         onProgress?(plugin: PluginRecord, progress: Progress, config: PluginConfig): void;
         onLog?(plugin: PluginRecord, log: LogEvent, config: PluginConfig): void;
@@ -147,6 +154,8 @@ declare global {
         permit?(config: PluginConfig): Promise<void> | void;
         /** where a plugin is to run, as fields of `PluginRequest` of openapi.yaml */
         choose?(config: PluginConfig): object;
+        /** the ids of the calls of a plugin of before the page was reloaded */
+        resuming?(name: string): string[];
         /** whether the app is told what failed, as it tells nobody itself */
         announce?: boolean;
     }
@@ -326,6 +335,14 @@ declare global {
     }
 
     /** A plugin on the page. */
+    /** A run that goes on over a reload of the page. */
+    interface HeldRun {
+        call: string;
+        op: string | undefined;
+        /** milliseconds since the epoch */
+        begun: number;
+    }
+
     interface Card {
         name: string;
         version: string;
@@ -349,6 +366,12 @@ declare global {
         running: boolean;
         /** how many runs go on */
         runs: number;
+        /** those that go on over a reload */
+        held: HeldRun[];
+        /** whether its engine holds runs */
+        holds: boolean;
+        /** of the runs of before the reload, by their ids */
+        outcomes: Map<string, Promise<unknown>>;
         /** a number that changes when it is stopped or begins anew */
         life: number;
         canRun: boolean;

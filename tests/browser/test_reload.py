@@ -79,3 +79,64 @@ def test_the_page_asks_before_it_is_left_in_the_middle_of_a_run_and_names_the_ru
     expect(app.page.locator(".entry.error")).to_contain_text(
         "The run of Endless ended when this page was reloaded."
     )
+
+
+def reload_in_mid_run(app: App) -> None:
+    """Reload, and fail where the page asks whether it may: nothing would be lost."""
+    asked: list[str] = []
+
+    def leave(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    # What it showed, and the log.
+    kept(app, app.page.locator(".entry").count() + 1)
+    app.page.on("dialog", leave)
+    app.page.reload()
+    app.page.get_by_role("button", name="Connected").wait_for()
+    app.page.remove_listener("dialog", leave)
+    assert asked == []
+
+
+def test_a_run_of_a_native_plugin_goes_on_over_a_reload_with_what_it_says_and_its_outcome(
+    app: App,
+) -> None:
+    work = app.engine.workspace / "default"
+    card = app.load("Steps")
+    app.run("Steps")
+    expect(card).to_contain_text("at work")
+    reload_in_mid_run(app)
+    card = app.card("Steps")
+    expect(card).to_contain_text("at work")
+    expect(card.get_by_role("button", name="Stop Steps")).to_be_visible()
+    (work / "go").touch()
+    expect(app.page.locator(".entry.result")).to_contain_text("pid")
+    expect(app.page.locator(".entry.message")).to_contain_text("almost done")
+    # Each line once, also those of before.
+    app.page.get_by_role("tab", name="Log").click()
+    expect(app.page.get_by_role("log").get_by_text("it works")).to_have_count(1)
+    app.page.get_by_role("tab", name="Output").click()
+    # Its operations are there again; one that holds up its whole process tells all the same how far it is.
+    (work / "go").unlink()
+    card.get_by_role("button", name="Block").click()
+    expect(card.get_by_role("progressbar")).to_be_visible()
+    reload_in_mid_run(app)
+    expect(card.get_by_role("progressbar")).to_be_visible()
+    (work / "step").touch()
+    expect(card).to_contain_text("a step further")
+    (work / "go").touch()
+    expect(app.page.locator(".entry.result").first).to_contain_text("no more")
+    # What it asked is asked again, and it can be stopped.
+    card.get_by_role("button", name="Ask").click()
+    app.page.get_by_role("dialog").wait_for()
+    reload_in_mid_run(app)
+    app.page.get_by_role("dialog").get_by_role("textbox").fill("seven")
+    app.page.get_by_role("dialog").get_by_role("button", name="OK").click()
+    expect(app.page.locator(".entry.result").first).to_contain_text("seven")
+    (work / "go").unlink()
+    app.run("Steps")
+    expect(card).to_contain_text("at work")
+    reload_in_mid_run(app)
+    card.get_by_role("button", name="Stop Steps").click()
+    expect(card).to_contain_text("Stopped")
+    expect(app.page.locator(".entry.error")).to_have_count(0)

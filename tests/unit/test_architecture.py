@@ -63,7 +63,7 @@ def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.Im
             "imjoy_engine.environments",
             "specs prefix progress disk_use | existing | builders | store | command",
         ),
-        ("imjoy_engine.plugins", "events output | lifecycle | registry reading"),
+        ("imjoy_engine.plugins", "events output socket_pair | lifecycle | registry reading"),
         (
             "imjoy_engine.web",
             "reverse_proxy | context bodies errors file_response | guard relay | routes | app",

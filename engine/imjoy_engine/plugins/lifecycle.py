@@ -25,7 +25,8 @@ from imjoy_engine.environments.store.usage import note_running, note_use
 from imjoy_engine.launchers import Ended, Launcher, Place, Resources, Start, Worker
 from imjoy_engine.plugins.events import EventLog
 from imjoy_engine.plugins.output import Lines, OutputDecoder
-from imjoy_engine.sockets.close import DONE, ENDED, Close
+from imjoy_engine.plugins.socket_pair import SocketPair
+from imjoy_engine.sockets.close import ENDED
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from imjoy_engine.environments.specs.spec import EnvironmentSpec
     from imjoy_engine.launchers.cluster_settings import ClusterSettings
     from imjoy_engine.plugin_files.manifest import Manifest, Script
-    from imjoy_engine.sockets.socket import Socket
 
 log = logging.getLogger("imjoy.engine.plugins")
 
@@ -74,7 +74,7 @@ class PluginRequest:
     """What a client asked for: a parsed plugin with its tag chosen, and where and for whom it runs.
 
     ``notes`` tell a person what was left out, besides those of ``environment``. ``resources`` are what the person wants
-    of a cluster, before what the plugin does.
+    of a cluster, before what the plugin does. ``resume`` is a call of a client that has gone: its plugin is wanted.
     """
 
     manifest: Manifest
@@ -85,6 +85,7 @@ class PluginRequest:
     existing: Choice | None = None
     notes: tuple[str, ...] = ()
     resources: Mapping[str, object] | None = None
+    resume: str = ""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -125,26 +126,6 @@ class PluginContext:
     def for_plugin(self, manifest: Manifest) -> PluginContext:
         """Return what a plugin needs where it is to run."""
         return self.on_engine if self.on_engine is not None and manifest.stays_on_engine else self
-
-
-class SocketPair:
-    """One client's socket, and the worker's socket that belongs to it once it is there.
-
-    ``done`` is set when the two part, for the reason in ``close``; ``drained`` when all it sent is passed on.
-    """
-
-    def __init__(self, client: Socket) -> None:
-        self.client = client
-        self.worker: asyncio.Future[Socket] = asyncio.get_running_loop().create_future()
-        self.close = DONE
-        self.done = asyncio.Event()
-        self.drained = asyncio.Event()
-
-    def finish(self, close: Close) -> None:
-        """Part the two; the first reason given counts."""
-        if not self.done.is_set():
-            self.close = close
-            self.done.set()
 
 
 class Plugin:
@@ -200,7 +181,7 @@ class Plugin:
             "since": self.since,
             "pid": self.pid,
             "place": None if self.place is None else asdict(self.place),
-            "clients": len(self.clients),
+            "clients": sum(not pair.left.is_set() for pair in self.clients.values()),
             "exit_code": self.exit_code,
             "signal": self.signal,
             "error": self.error,
@@ -211,12 +192,23 @@ class Plugin:
         """The plugin has ended."""
         return self.state in FINAL
 
+    def pair_with(self, call: str) -> tuple[str, SocketPair] | None:
+        """Return the id and the sockets of the client that has that call under way; None when there is none."""
+        return next(((key, pair) for key, pair in self.clients.items() if call in pair.calls), None)
+
+    def holds(self, request: PluginRequest) -> bool:
+        """Whether the call that ``request`` resumes goes on here, and waits for whoever made it."""
+        found = self.pair_with(request.resume)
+        return found is not None and found[1].left.is_set() and self._is_asked_for(request)
+
+    def _is_asked_for(self, request: PluginRequest) -> bool:
+        alive = not self.final and self.state is not PluginState.STOPPING
+        return alive and self.request.identity == request.identity
+
     def can_be_handed_to(self, request: PluginRequest) -> bool:
         """Whether a request for the same plugin should get this one rather than a new one."""
         mine = self.request
-        if self.final or self.state is PluginState.STOPPING:
-            return False
-        if mine.identity != request.identity:
+        if not self._is_asked_for(request):
             return False
         if mine.single_instance and mine.client == request.client:
             return True
@@ -494,7 +486,8 @@ class Plugin:
     def _add_state_event(self) -> None:
         self.events.add("state", self.as_json())
 
-    def _add_clients_event(self) -> None:
+    def note_clients(self) -> None:
+        """Tell that its clients are others now."""
         self.events.add("state", self.as_json(), passing=True)
 
     # What the worker and the clients do
@@ -531,12 +524,12 @@ class Plugin:
             )
 
     async def add_client(self, pair: SocketPair) -> str:
-        """Announce a client to the worker; return its id."""
+        """Announce a client to the worker; return the pair's id."""
         client_id = secrets.token_hex(8)
         self.clients[client_id] = pair
         if not self._first_client.done():
             self._first_client.set_result(None)
-        self._add_clients_event()
+        self.note_clients()
         if self._loaded and not self.final:
             await self._control.result().send_json({"type": "client", "client": client_id})
         return client_id
@@ -546,7 +539,7 @@ class Plugin:
         self.clients.pop(client_id, None)
         if self.final:
             return False
-        self._add_clients_event()
+        self.note_clients()
         return not self.clients and not self.request.allows_detach and self.state is not PluginState.STOPPING
 
     # What it writes, and what is said about it

@@ -190,10 +190,10 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
     Raises ImJoyError ``request.invalid``, ``plugin.*``, ``env.*`` or ``lock.*``.
     """
     file = _text(body, "file", "plugin.imjoy.html")
-    client = _text(body, "client", "")
-    if max(len(file), len(client)) > MAX_LABEL_CHARACTERS:
+    client, resume = _text(body, "client", ""), _text(body, "resume", "")
+    if max(len(file), len(client), len(resume)) > MAX_LABEL_CHARACTERS:
         raise ImJoyError(
-            "request.invalid", f"file and client have at most {MAX_LABEL_CHARACTERS} characters."
+            "request.invalid", f"file, client and resume have at most {MAX_LABEL_CHARACTERS} characters."
         )
     workspace = _text(body, "workspace", DEFAULT_WORKSPACE)
     if not WORKSPACE_NAME.fullmatch(workspace):
@@ -222,6 +222,7 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
         existing=choice,
         notes=tuple(_notes(manifest, environment, choice)),
         resources=_resources(body),
+        resume=resume,
     )
 
 

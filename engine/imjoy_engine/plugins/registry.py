@@ -27,6 +27,9 @@ class Registry:
     def start(self, request: PluginRequest) -> tuple[Plugin, bool]:
         """Return a plugin for ``request`` and whether it was running already. A new one begins at once."""
         for plugin in self._plugins.values():
+            if request.resume and plugin.holds(request):
+                return plugin, True
+        for plugin in self._plugins.values():
             if plugin.can_be_handed_to(request):
                 return plugin, True
         plugin = Plugin(request, self._context.for_plugin(request.manifest))
@@ -34,6 +37,16 @@ class Registry:
         self._forget_old()
         plugin.begin()
         return plugin, False
+
+    async def wait_for_leave(self, call: str, seconds: float) -> None:
+        """Wait, at most ``seconds``, until the client that made a call has gone; it is looked after whether it has."""
+        for plugin in self._plugins.values():
+            found = plugin.pair_with(call)
+            if found is not None and not found[1].left.is_set():
+                found[1].doubted.set()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(found[1].left.wait(), seconds)
+                return
 
     def get(self, plugin_id: str) -> Plugin:
         """Return a plugin. Raises ImJoyError ``plugin.not-found``."""

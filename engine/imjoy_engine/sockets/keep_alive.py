@@ -27,6 +27,7 @@ class KeepAlive:
         self._silence = silence
         self._listening = False
         self._heard = False
+        self._word = asyncio.Event()
 
     async def receive(self) -> WSMessage:
         """Return the next message that is neither ping nor pong."""
@@ -35,6 +36,7 @@ class KeepAlive:
             while True:
                 message = await self._socket.receive()
                 self._heard = True
+                self._word.set()
                 if message.type is WSMsgType.PING:
                     await self._socket.pong(message.data)
                 elif message.type is not WSMsgType.PONG:
@@ -46,6 +48,18 @@ class KeepAlive:
         # It may have gone before we were told.
         with contextlib.suppress(ConnectionError):
             await self._socket.ping()
+
+    async def answers_within(self, seconds: float) -> bool:
+        """Ping; return whether anything is heard of the client within ``seconds``."""
+        self._word.clear()
+        pinging = asyncio.ensure_future(self._ping())
+        try:
+            await asyncio.wait_for(self._word.wait(), seconds)
+        except asyncio.TimeoutError:
+            return False
+        finally:
+            pinging.cancel()
+        return True
 
     async def wait_for_silence(self) -> Close:
         """Ping now and then; return how to close when nothing has come for the seconds of silence, or can come.

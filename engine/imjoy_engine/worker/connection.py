@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Iterator
+from typing import Any, Callable, Deque, Dict, Iterator, Optional
 
 from imjoy_rpc.utils import MessageEmitter
 
@@ -29,6 +29,7 @@ class RpcConnection(MessageEmitter):  # type: ignore[misc]
         self._assembler = Assembler(max_bytes)
         self._sent = asyncio.Event()
         self._sent.set()
+        self.on_emit: Optional[Callable[[Dict[str, Any]], None]] = None
 
     def listen(self, handle: Callable[[Dict[str, Any]], None]) -> None:
         """Hand every message to ``handle``, from now on."""
@@ -46,6 +47,8 @@ class RpcConnection(MessageEmitter):  # type: ignore[misc]
         Raises TypeError for a message that has no form on the wire.
         """
         pieces = frames(message)
+        if self.on_emit is not None:
+            self.on_emit(message)
         if threading.get_ident() == self._thread:
             self._emit(pieces)
         else:

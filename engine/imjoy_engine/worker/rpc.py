@@ -19,6 +19,7 @@ from imjoy_rpc.utils import ReferenceStore, dotdict
 
 from .connection import RpcConnection
 from .import_advice import advice
+from .resumption import Resumption
 from .sendable import NotSendable, checked_int, key_of, simplified
 from .without_client import WINDOW_TYPE, window_decoder
 
@@ -142,6 +143,7 @@ class PeerRPC(RPC):  # type: ignore[misc]
         self._interface_wanted = False
         super().__init__(link, rpc_context, config, codecs=_codecs())
         self._store = _CallbackStore()
+        self._resumption = Resumption(link)
 
     @property
     def NUMPY_MODULE(self) -> Any:  # the name that imjoy-rpc uses
@@ -265,6 +267,14 @@ class PeerRPC(RPC):  # type: ignore[misc]
         self._connection.emit({"type": "error", "message": text})
         if reject is not None:
             reject(Exception(text))
+
+    def _handle_method(self, data: Dict[str, Any]) -> None:
+        self._resumption.note_call(data)
+        super()._handle_method(data)
+
+    def _handle_callback(self, data: Dict[str, Any]) -> None:
+        self._resumption.note_answer(data["id"])
+        super()._handle_callback(data)
 
     def _get_interface_handler(self, data: Dict[str, Any]) -> None:
         if self._local_api is None:

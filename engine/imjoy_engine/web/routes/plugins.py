@@ -16,6 +16,7 @@ from imjoy_engine.auth import bearer, same_secret
 from imjoy_engine.plugins.events import Event
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.reading import PluginReader
+from imjoy_engine.plugins.socket_pair import HOLD_SECONDS
 from imjoy_engine.sockets.close import DONE
 from imjoy_engine.sockets.socket import Socket
 from imjoy_engine.web.bodies import MAX_BODY_BYTES, read_pieces
@@ -25,14 +26,20 @@ from imjoy_engine.web.relay import REPLACED, Limits, hold_socket, serve_client, 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 MAX_GRACE_SECONDS = 600.0
 KEEP_ALIVE_SECONDS = 15.0
+LEAVE_SECONDS = 5.0
 READER = web.AppKey("reader", PluginReader)
 
 
 async def start_plugin(request: web.Request) -> web.Response:
     """Start a plugin, or hand out the one that runs."""
     wanted = await request.app[READER].read(await read_pieces(request, MAX_BODY_BYTES))
-    plugin, attached = request.app[CONTEXT].registry.start(wanted)
-    return web.json_response({**plugin.as_json(), "attached": attached}, status=202)
+    registry = request.app[CONTEXT].registry
+    if wanted.resume:
+        await registry.wait_for_leave(wanted.resume, LEAVE_SECONDS)
+    plugin, attached = registry.start(wanted)
+    resumed = bool(wanted.resume) and plugin.holds(wanted)
+    answer = {**plugin.as_json(), "attached": attached, "resumed": resumed, "holds": HOLD_SECONDS}
+    return web.json_response(answer, status=202)
 
 
 async def show_template(request: web.Request) -> web.Response:
@@ -138,7 +145,7 @@ def _number(event_id: str) -> int:
 
 
 async def plugin_rpc(request: web.Request) -> web.StreamResponse:
-    """Connect a client with a plugin."""
+    """Connect a client with a plugin, or one that comes back with the call that it had under way."""
     context = request.app[CONTEXT]
     settings = context.settings
     limits = Limits(settings.max_message_size, settings.silence)

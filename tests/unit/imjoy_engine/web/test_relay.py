@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
@@ -14,8 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imjoy_engine.plugins.lifecycle import Plugin, SocketPair
+from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.plugins.socket_pair import SocketPair
 from imjoy_engine.sockets.close import DONE, ENDED
 from imjoy_engine.sockets.keep_alive import LOST, PINGS_BEFORE_SILENCE, SILENT, KeepAlive
 from imjoy_engine.sockets.socket import FRAME_BYTES, Socket
@@ -88,9 +90,19 @@ class DoublePlugin:
     final = False
     state = None
 
+    id = "p"
+    request = SimpleNamespace(manifest=SimpleNamespace(name="P"))
+
     def __init__(self) -> None:
         self.clients: dict[str, SocketPair] = {}
         self.changed = asyncio.Event()
+
+    def note_clients(self) -> None:
+        """Nobody listens."""
+
+    def pair_with(self, call: str) -> tuple[str, SocketPair] | None:
+        """Return the pair with a call."""
+        return next(((key, pair) for key, pair in self.clients.items() if call in pair.calls), None)
 
     async def add_client(self, pair: SocketPair) -> str:
         """Take a client."""
@@ -105,12 +117,16 @@ class DoublePlugin:
         return False
 
 
-def relay_app(plugin: DoublePlugin) -> web.Application:
+def relay_app(plugin: DoublePlugin, hold: float = SECONDS) -> web.Application:
     """Return what joins a socket at /client with one at /worker."""
 
     async def client_side(request: web.Request) -> web.StreamResponse:
         return await serve_client(
-            request, cast("Plugin", plugin), cast("Registry", None), Limits(LIMIT, SECONDS), asyncio.Event()
+            request,
+            cast("Plugin", plugin),
+            cast("Registry", None),
+            Limits(LIMIT, SECONDS, hold),
+            asyncio.Event(),
         )
 
     async def worker_side(request: web.Request) -> web.StreamResponse:
@@ -322,5 +338,91 @@ def test_pings_are_answered_and_no_more_than_pongs_are_they_messages() -> None:
         message = await asyncio.wait_for(KeepAlive(cast("Socket", socket), 1.0).receive(), SECONDS)
         assert message.type is WSMsgType.BINARY
         assert socket.pongs == 1
+
+    asyncio.run(scenario())
+
+
+class PatientServer(TestServer):
+    """A server that lets who serves a client go on when that has gone, as the engine's does."""
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        return await super()._make_runner(**{**options, "handler_cancellation": False})
+
+
+NOTE = b'\x02{"calls": ["c"]}'
+GOING_AWAY = 1001
+
+
+def test_a_client_that_goes_away_in_the_middle_of_a_call_finds_its_worker_again() -> None:
+    async def scenario() -> None:
+        plugin = DoublePlugin()
+        async with TestClient(PatientServer(relay_app(plugin))) as http:
+            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+            await plugin.changed.wait()
+            pair = plugin.clients["client"]
+            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+            # Not while the first one is there.
+            await client.send_bytes(NOTE)
+            await client.send_bytes(b"\x00begin")
+            assert (await worker.receive_bytes()) == b"\x00begin"
+            second = await http.ws_connect("/client?resume=c", protocols=("imjoy.v1",))
+            assert await asyncio.wait_for(received(second), SECONDS) == []
+            assert second.close_code == ENDED.code
+            for _ in range(2):
+                await client.close(code=GOING_AWAY)
+                await asyncio.wait_for(pair.left.wait(), SECONDS)
+                await worker.send_bytes(b"\x00meanwhile")
+                stranger = await http.ws_connect("/client?resume=d", protocols=("imjoy.v1",))
+                assert await asyncio.wait_for(received(stranger), SECONDS) == []
+                client = await http.ws_connect("/client?resume=c", protocols=("imjoy.v1",))
+                assert (await asyncio.wait_for(client.receive_bytes(), SECONDS)) == b"\x00meanwhile"
+                await worker.send_bytes(b"\x00done")
+                assert (await asyncio.wait_for(client.receive_bytes(), SECONDS)) == b"\x00done"
+                await client.send_bytes(b"\x00thanks")
+                assert (await asyncio.wait_for(worker.receive_bytes(), SECONDS)) == b"\x00thanks"
+            plugin.changed.clear()
+            # A good-bye is one.
+            await client.close()
+            await asyncio.wait_for(plugin.changed.wait(), SECONDS)
+            assert not plugin.clients
+            assert await asyncio.wait_for(received(worker), SECONDS) == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "nobody came back"])
+def test_a_client_that_does_not_come_back_is_not_waited_for_longer(stopped: bool) -> None:
+    async def scenario() -> None:
+        plugin = DoublePlugin()
+        async with TestClient(PatientServer(relay_app(plugin, SECONDS if stopped else 0.01))) as http:
+            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+            await plugin.changed.wait()
+            pair = plugin.clients["client"]
+            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+            await client.send_bytes(NOTE)
+            await client.send_bytes(b"\x00begin")
+            assert (await worker.receive_bytes()) == b"\x00begin"
+            plugin.changed.clear()
+            await client.close(code=GOING_AWAY)
+            await asyncio.wait_for(pair.left.wait(), SECONDS)
+            if stopped:
+                pair.finish(ENDED)
+            await asyncio.wait_for(plugin.changed.wait(), SECONDS)
+            assert not plugin.clients
+            assert await asyncio.wait_for(received(worker), SECONDS) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_is_asked_after_and_answers_has_not_gone() -> None:
+    async def scenario() -> None:
+        socket = DoubleKeepAlive()
+        socket.answers = True
+        peer = KeepAlive(cast("Socket", socket), SECONDS)
+        hearing = asyncio.ensure_future(peer.receive())
+        assert await peer.answers_within(SECONDS)
+        socket.answers = False
+        assert not await peer.answers_within(0.01)
+        hearing.cancel()
 
     asyncio.run(scenario())

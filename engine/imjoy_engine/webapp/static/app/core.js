@@ -15,6 +15,7 @@ import {
   rememberToken,
   resourcesOf,
 } from "./storage.js";
+import { callsBefore, findRuns } from "./plugins/held.js";
 import { tolerant } from "./plugins/parse.js";
 import { gated, permitStart, restoreGrants } from "./plugins/permissions.js";
 import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
@@ -36,6 +37,8 @@ const { markRaw } = Vue;
  * @property {[url: string]} lost
  * @property {[url: string, error: EngineError]} refused an engine besides our own takes its token no more
  * @property {[name: string, error: Error | null]} ended
+ * @property {[name: string, time: number, write: () => void]} written a line of one that went on while this page was
+ *   reloaded: it may be shown already
  */
 
 /**
@@ -49,7 +52,7 @@ export const core = { imjoy: null, client: null, engine: null, files: null };
 const connections = new Map();
 
 /** @type {{[E in keyof Events]: ((...details: Events[E]) => void)[]}} */
-const listeners = { connected: [], lost: [], ended: [], refused: [] };
+const listeners = { connected: [], lost: [], ended: [], refused: [], written: [] };
 
 /**
  * Call `handler` whenever an event is told.
@@ -280,6 +283,7 @@ async function attach(url, token) {
     client: clientId(),
     observer: observerOf(url),
     choose: ({ name }) => ({ ...chosen(name), ...wanted(name, url) }),
+    resuming: callsBefore,
     permit: permitStart,
     workspace: state.workspace,
   });
@@ -399,10 +403,13 @@ const observerOf = (url) => ({
     if (status && url === home) state.engine.status = status;
   },
 
-  onStart(plugin, config) {
+  onStart(plugin, config, outcomes) {
     const card = pluginNamed(config.name);
     if (card) {
-      Object.assign(card, { engineUrl: url, engineId: plugin.id, attached: plugin.attached, state: plugin.state });
+      const { id, attached, resumed = false, holds = 0 } = plugin;
+      Object.assign(card, { engineUrl: url, engineId: id, attached, state: plugin.state });
+      Object.assign(card, { holds: holds > 0, outcomes: markRaw(outcomes) });
+      findRuns(card, resumed);
     }
   },
 });
@@ -428,7 +435,9 @@ const observer = {
   },
 
   onLog(plugin, { stream, text, time }, config) {
-    writeLog(config.name, stream, text, time * 1000);
+    const write = () => writeLog(config.name, stream, text, time * 1000);
+    if (plugin.resumed) tell("written", config.name, time * 1000, write);
+    else write();
   },
 
   onEnd(plugin, error, config) {

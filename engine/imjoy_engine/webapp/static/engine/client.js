@@ -175,9 +175,12 @@ export class EngineClient {
     return this.json("DELETE", pluginPath(id));
   }
 
-  /** @param {string} id */
-  socket(id) {
-    return this._open(`${pluginPath(id)}/rpc`);
+  /**
+   * @param {string} id
+   * @param {string} [call] one of before this page was reloaded
+   */
+  socket(id, call) {
+    return this._open(`${pluginPath(id)}/rpc${call ? `?resume=${encodeURIComponent(call)}` : ""}`);
   }
 
   /**

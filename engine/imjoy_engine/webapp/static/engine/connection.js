@@ -7,6 +7,8 @@ import { cut, FRAME_BYTES, pack, Reader } from "./wire.js";
 const HIGH_WATER_BYTES = 16 * 1024 * 1024;
 const DRAIN_MILLISECONDS = 4;
 const BAD_FRAME = 4400;
+/** The first byte of a frame that is for the engine. */
+const NOTE = 2;
 
 /** @typedef {(message: any) => void} Handler */
 
@@ -22,6 +24,8 @@ export class Connection {
     /** @type {Promise<unknown>} */
     this._queue = socketOpen(socket);
     this._queue.catch(() => {});
+    /** Whether a message is no business of imjoy-rpc's. @type {((message: any) => boolean) | null} */
+    this.take = null;
     socket.addEventListener("message", ({ data }) => {
       let message;
       try {
@@ -30,7 +34,7 @@ export class Connection {
         socket.close(BAD_FRAME, messageOf(error).slice(0, 100));
         return;
       }
-      if (message !== undefined) this._fire(message.type, message);
+      if (message !== undefined && !this.take?.(message)) this._fire(message.type, message);
     });
   }
 
@@ -90,6 +94,19 @@ export class Connection {
       .catch((error) => {
         if (this._socket.readyState === WebSocket.OPEN) console.error("A message could not be sent.", error);
       });
+  }
+
+  /**
+   * Tell the engine, behind the messages before, which calls are under way.
+   *
+   * @param {string[]} calls
+   */
+  noteCalls(calls) {
+    const note = new TextEncoder().encode(JSON.stringify({ calls }));
+    this._queue = this._queue.then(
+      () => this._socket.readyState === WebSocket.OPEN && this._socket.send(new Uint8Array([NOTE, ...note])),
+    );
+    this._queue.catch(() => {});
   }
 
   /** @param {unknown} message */

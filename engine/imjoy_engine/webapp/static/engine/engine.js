@@ -11,7 +11,7 @@ import { Session } from "./session.js";
  */
 export function makeEngine(options) {
   const { url, token, client: clientId, name, factory, observer = {}, permit, workspace } = options;
-  const { choose = () => ({}), announce = false } = options;
+  const { choose = () => ({}), resuming = () => [], announce = false } = options;
   const client = new EngineClient({ url, token, client: clientId });
   /** The plugins that we are connected with, by their ids. @type {Map<string, Session>} */
   const sessions = new Map();
@@ -32,7 +32,10 @@ export function makeEngine(options) {
     Object.assign(body, choose(config));
     if (config.code) Object.assign(body, { source: config.code, file: `${config.name}.imjoy.html` });
     else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
-    return client.startPlugin(body);
+    const calls = resuming(config.name);
+    if (!calls.length) return client.startPlugin(body);
+    const plugin = await client.startPlugin({ ...body, resume: calls[0] });
+    return { ...plugin, calls: plugin.resumed ? calls : [] };
   }
 
   /**

@@ -15,6 +15,11 @@ const LOOKS_BEFORE_LOST = 3;
 /** A plugin whose script has run hands over its functions within this time; it takes milliseconds. */
 const ANSWER_MILLISECONDS = 60000;
 const TOO_BIG = 1009;
+/** The id of the app's functions: the same after a reload, so that what a plugin calls is found again. */
+const APP_OBJECT = "imjoy-app";
+
+/** Under this key the argument of a call has the call's id. Such a call goes on where its page is reloaded. */
+export const CALL = Symbol("call");
 const ABNORMAL_CLOSE = 1006;
 
 // imjoy-rpc sends the whole buffer under a typed array, also where the array is a part of it.
@@ -27,6 +32,24 @@ const TYPED_ARRAY_CODEC = {
     _rdtype: array.constructor.name.replace("Array", "").replace("Clamped", "").toLowerCase(),
   }),
 };
+
+/** @typedef {(value: any) => void} Settle */
+
+/**
+ * A function that is called once, as imjoy-rpc sends it.
+ *
+ * @param {string} id
+ */
+const callbackOf = (id) => ({ _rtype: "callback", _rname: id, _rvalue: id });
+
+/** @param {string} name */
+const neverBegan = (name) =>
+  new EngineError({
+    id: "plugin.gone",
+    what: `The run of ${name} had not begun when this page was reloaded.`,
+    why: "What it was to run on had not reached the plugin.",
+    fix: "Run it again.",
+  });
 
 /** A plugin that runs in the engine, from the request to start it until its socket closes. */
 export class Session {
@@ -51,6 +74,10 @@ export class Session {
     this._final = new Promise((resolve) => (this._announceFinal = resolve));
     this.closed = false;
     this._ended = false;
+    /** The calls with an id that are under way. @type {Map<string, {resolve: Settle, reject: Settle}>} */
+    this._calls = new Map();
+    /** What a plugin has asked, as it may ask again. @type {Set<string>} */
+    this._asked = new Set();
     this._spoken = false;
     this._closeReason = "";
     this._closeCode = 0;
@@ -64,14 +91,17 @@ export class Session {
       this._reject = reject;
     });
     this.api.catch(() => {});
-    observer.onStart?.(plugin, config);
+    const { calls = [], holds = 0 } = plugin;
+    this._holds = holds > 0;
+    const outcomes = new Map(calls.map((call) => [call, this._pend(this._outcomeOf(call))]));
+    observer.onStart?.(plugin, config, outcomes);
     client.follow(plugin.id, this._following.signal, (type, data) => this._onEvent(type, data));
-    this._socket = client.socket(plugin.id);
+    this._socket = client.socket(plugin.id, calls[0]);
     this._connection = new Connection(this._socket);
     this._socket.addEventListener("close", (event) => this._onClose(event));
     this._unanswered = 0;
     this._looking = setInterval(() => this._look(), LOOK_MILLISECONDS);
-    this._speak(app);
+    this._speak(app, calls);
   }
 
   /**
@@ -101,17 +131,30 @@ export class Session {
     this._onClose({ code: ABNORMAL_CLOSE, reason });
   }
 
-  /** @param {AppApi} app */
-  _speak(app) {
+  /**
+   * @param {AppApi} app
+   * @param {string[]} calls that go on, of before this page was reloaded
+   */
+  _speak(app, calls) {
     const rpc = new imjoyRPC.RPC(this._connection, { name: this.config.name }, { typedarray: TYPED_ARRAY_CODEC });
     this._guard(rpc, "_genRemoteMethod");
     this._guard(rpc, "_genRemoteCallback");
     rpc.on("remoteBusy", () => this.utils?.setPluginStatus?.({ running: true }));
     rpc.on("remoteIdle", () => this.utils?.setPluginStatus?.({ running: false }));
-    this._connection.once("initialized", () => {
-      rpc.setInterface(app);
+    this._connection.take = (message) =>
+      this._takeOutcome(rpc, message) || (calls.length > 0 && this._isOld(rpc, message));
+    const begin = () => {
+      rpc.setInterface({ ...app, _rintf: APP_OBJECT });
       rpc.sendInterface();
-    });
+    };
+    if (calls.length) {
+      // The numbers of the page before are not given again.
+      rpc._store._indices = [Date.now()];
+      begin();
+      this._connection.emit({ type: "resumed", calls });
+    } else {
+      this._connection.once("initialized", begin);
+    }
     rpc.once("interfaceSetAsRemote", () => rpc.requestRemote());
     rpc.on("remoteReady", () => {
       clearTimeout(this._answer);
@@ -123,7 +166,7 @@ export class Session {
 
   /** Its script has run: what is left is the hand-shake, which a plugin that blocks never gets to. */
   _awaitAnswer() {
-    if (this._spoken || this._answer || this._ended) return;
+    if (this._spoken || this._answer || this._ended || this.plugin.resumed) return;
     this._answer = setTimeout(() => {
       this._error = new EngineError({
         id: "plugin.no-answer",
@@ -145,17 +188,106 @@ export class Session {
     const generate = rpc[generator];
     rpc[generator] = (/** @type {unknown[]} */ ...args) => {
       const call = generate.apply(rpc, args);
-      const guarded = (/** @type {unknown[]} */ ...values) => {
+      const guarded = (/** @type {any[]} */ ...values) => {
         if (this.closed) return Promise.reject(this._goneError());
-        return new Promise((resolve, reject) => {
-          this._pending.add(reject);
-          Promise.resolve(call(...values))
-            .then(resolve, reject)
-            .finally(() => this._pending.delete(reject));
-        });
+        const id = generator === "_genRemoteMethod" && this._holds && values[0]?.[CALL];
+        return this._pend(id ? this._callWithId(rpc, id, args, values) : call(...values));
       };
       return Object.assign(guarded, { __remote_method: call.__remote_method });
     };
+  }
+
+  /**
+   * What `outcome` becomes, or the error with which the plugin goes away.
+   *
+   * @param {unknown} outcome
+   * @returns {Promise<unknown>}
+   */
+  _pend(outcome) {
+    return new Promise((resolve, reject) => {
+      this._pending.add(reject);
+      Promise.resolve(outcome)
+        .then(resolve, reject)
+        .finally(() => this._pending.delete(reject));
+    });
+  }
+
+  /**
+   * Call as imjoy-rpc does, with an id by which the outcome is found by who comes after us.
+   *
+   * @param {any} rpc
+   * @param {string} id
+   * @param {any[]} method as `_genRemoteMethod` of imjoy-rpc has it
+   * @param {unknown[]} values
+   */
+  async _callWithId(rpc, id, [target, name, object], values) {
+    const outcome = this._outcomeOf(id);
+    this._connection.noteCalls([...this._calls.keys()]);
+    const args = await rpc._wrap(values);
+    const promise = ["resolve", "reject"].map((end) => callbackOf(`${id}/${end}`));
+    this._connection.emit({
+      type: "method",
+      call: id,
+      target_id: target,
+      name,
+      object_id: object,
+      args,
+      promise,
+      with_kwargs: false,
+    });
+    return outcome;
+  }
+
+  /** @param {string} id */
+  _outcomeOf(id) {
+    return new Promise((resolve, reject) => this._calls.set(id, { resolve, reject }));
+  }
+
+  /**
+   * Take the outcome of a call with an id; returns whether `message` is one.
+   *
+   * @param {any} rpc
+   * @param {any} message
+   */
+  _takeOutcome(rpc, message) {
+    const isLost = message.type === "callLost";
+    if (!isLost && message.type !== "callback") return false;
+    const [id, end] = isLost ? [message.call, "reject"] : String(message.id).split("/");
+    const call = this._calls.get(id);
+    if (!call) return isLost;
+    this._calls.delete(id);
+    this._connection.emit({ type: "callOver", call: id });
+    this._connection.noteCalls([...this._calls.keys()]);
+    if (isLost) call.reject(neverBegan(this.plugin.name));
+    else {
+      rpc
+        ._unwrap(message.args, true)
+        .then((/** @type {any[]} */ [value]) => call[end === "resolve" ? "resolve" : "reject"](value));
+    }
+    return true;
+  }
+
+  /**
+   * Whether `message` is of the page that was here before: asked already, or about what went with it.
+   *
+   * @param {any} rpc
+   * @param {any} message
+   */
+  _isOld(rpc, message) {
+    if (message.type !== "method" && message.type !== "callback") return false;
+    const [resolve, reject] = (message.promise || []).map((/** @type {any} */ end) => end._rvalue);
+    if (resolve !== undefined) {
+      if (this._asked.has(resolve)) return true;
+      this._asked.add(resolve);
+    }
+    const isThere =
+      message.type === "method" ? message.object_id in rpc._object_store : message.id in rpc._store._store;
+    if (!isThere && reject !== undefined) {
+      const text = "This was of the page as it was before it was reloaded, and is gone.";
+      const args = [{ _rtype: "error", _rvalue: text }];
+      this._connection.emit({ type: "callback", id: reject, args, with_kwargs: false });
+    }
+    return !isThere;
   }
 
   /** @param {any} remote */
@@ -173,7 +305,8 @@ export class Session {
    */
   _onEvent(type, data) {
     if (type === "state") {
-      this.plugin = { ...data, attached: this.plugin.attached };
+      const { attached, resumed } = this.plugin;
+      this.plugin = { ...data, attached, resumed };
       this.observer.onState?.(this.plugin, this.config);
       if (data.state === "ready") this._awaitAnswer();
       if (FINAL_STATES.includes(data.state)) this._announceFinal?.();

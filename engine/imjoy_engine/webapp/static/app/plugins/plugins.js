@@ -15,6 +15,7 @@ import {
   resourcesOf,
 } from "../storage.js";
 import { showView } from "../layout/panes.js";
+import { holdRun } from "./held.js";
 import { approve } from "./permissions.js";
 import { changes, wishesOf, wishFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../state.js";
@@ -251,6 +252,7 @@ export async function load(card) {
     card.canRun = typeof plugin.api?.run === "function";
     card.state = "ready";
     syncCards();
+    for (const held of card.held) conclude(card, held, async () => card.outcomes.get(held.call));
   } catch (error) {
     if (!FINAL_STATES.includes(card.state)) {
       fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
@@ -258,6 +260,7 @@ export async function load(card) {
   } finally {
     clearTimeout(late);
     card.fail = null;
+    if (!card.plugin) endRuns(card);
   }
 }
 
@@ -281,7 +284,7 @@ function failLate(card) {
  */
 function endRuns(card) {
   card.life += 1;
-  Object.assign(card, { runs: 0, running: false, percent: null, said: "" });
+  Object.assign(card, { runs: 0, held: [], running: false, percent: null, said: "" });
 }
 
 /**
@@ -293,28 +296,47 @@ function endRuns(card) {
  */
 export async function run(card, op, data = {}) {
   const name = op ? op.name : card.name;
-  // The plugin's, once the run has begun.
-  let life = null;
+  let config;
   try {
-    const config = await askConfig(name, op ? op.ui : card.template.ui);
-    if (config === null) return;
-    life = card.life;
-    Object.assign(card, { error: null, percent: null, said: "", runs: card.runs + 1 });
+    config = await askConfig(name, op ? op.ui : card.template.ui);
+  } catch (error) {
+    if (!FINAL_STATES.includes(card.state)) fail(card, readable(error, `${name} failed.`), card.state);
+    return;
+  }
+  if (config === null) return;
+  Object.assign(card, { error: null, percent: null, said: "", runs: card.runs + 1 });
+  const argument = { config, data, type: card.name, name };
+  const held = holdRun(card, op?.name, argument);
+  const call = op ? op.run : card.plugin?.api?.run;
+  await conclude(card, { op: op?.name, begun: Date.now(), call: held?.call }, async () => call(argument));
+}
+
+/**
+ * Show what a run comes to.
+ *
+ * @param {Card} card
+ * @param {Partial<HeldRun> & {begun: number}} about
+ * @param {() => Promise<any>} begin
+ */
+async function conclude(card, { op, begun, call }, begin) {
+  const { life } = card;
+  try {
     const windowsBefore = state.windows.length;
-    const begin = performance.now();
-    const call = op ? op.run : card.plugin?.api?.run;
-    const result = await call({ config, data, type: card.name, name });
-    const seconds = (performance.now() - begin) / 1000;
+    const result = await begin();
+    const seconds = (Date.now() - begun) / 1000;
     if (card.life !== life) return;
     if (await openResult(card.plugin, result)) return;
-    addOutput({ plugin: card.name, op: op?.name, kind: "result", value: markRaw({ result }), seconds });
+    addOutput({ plugin: card.name, op, kind: "result", value: markRaw({ result }), seconds });
     if (state.windows.length <= windowsBefore) await showNewest();
   } catch (error) {
     // A plugin that ended has said so already.
-    const isNews = (life === null || card.life === life) && !FINAL_STATES.includes(card.state);
-    if (isNews) fail(card, readable(error, `${name} failed.`), card.state);
+    const isNews = card.life === life && !FINAL_STATES.includes(card.state);
+    if (isNews) fail(card, readable(error, `${op || card.name} failed.`), card.state);
   } finally {
-    if (card.life === life) Object.assign(card, { runs: card.runs - 1, percent: null });
+    if (card.life === life) {
+      const held = card.held.filter((each) => each.call !== call);
+      Object.assign(card, { runs: card.runs - 1, percent: null, held });
+    }
   }
 }
 
@@ -473,6 +495,9 @@ function cardFor(template) {
     said: "",
     running: false,
     runs: 0,
+    held: [],
+    holds: false,
+    outcomes: markRaw(new Map()),
     life: (known?.life || 0) + 1,
     canRun: false,
     ops: [],

@@ -1,9 +1,10 @@
-// Output and log survive a reload: the engine keeps what this page showed. A run does not, so the page asks first.
+// Output and log survive a reload: the engine keeps what this page showed. Where a run does not, the page asks first.
 
 import { newClientId } from "../../engine/client.js";
 import { messageOf } from "../../engine/errors.js";
 import { pack, Reader } from "../../engine/wire.js";
 import { core, on, ownClient } from "../core.js";
+import { noteRuns, runsNow, tellLostRuns, wouldLoseRuns } from "../plugins/held.js";
 import { state } from "../state.js";
 
 const { markRaw, watch } = Vue;
@@ -11,7 +12,6 @@ const { markRaw, watch } = Vue;
 /** @param {string} name */
 const ofWorkspace = (name) => (state.workspace === "default" ? name : `${name} ${state.workspace}`);
 const PAGE = ofWorkspace("imjoy.page");
-const RUNNING = ofWorkspace("imjoy.running");
 const LOG_KEY = "log";
 const LOG_LINES_KEPT = 500;
 const LOG_MILLISECONDS = 1000;
@@ -27,8 +27,10 @@ const waiting = new Map();
 const known = new Set();
 let busy = false;
 let restored = false;
-/** The plugins that ran when this page was left. @type {string[]} */
-let interrupted = [];
+/** @type {() => void} */
+let tellRestored = () => {};
+/** Once what was kept is shown again, or cannot be. @type {Promise<void>} */
+const whenRestored = new Promise((resolve) => (tellRestored = resolve));
 
 /** An id of this tab and its workspace, which a reload keeps. */
 function pageId() {
@@ -46,20 +48,18 @@ const path = (key = "") => `/api/v1/shown/${pageId()}${key && `/${key}`}`;
 export function followOutput() {
   /** @type {ReturnType<typeof setTimeout> | null} */
   let logTimer = null;
-  interrupted = JSON.parse(sessionStorage.getItem(RUNNING) || "[]");
-  on("connected", () => restore().finally(send));
+  on("written", unlessShown);
+  on("connected", () => restore().finally(tellRestored).finally(send));
   watch(() => state.output.length, noteOutput);
   watch(
     () => [state.log.at(-1)?.id, state.log.at(-1)?.text].join(),
     () => (logTimer ??= setTimeout(() => ((logTimer = null), noteLog()), LOG_MILLISECONDS)),
   );
-  watch(running, (names) => sessionStorage.setItem(RUNNING, JSON.stringify(names)));
+  watch(runsNow, noteRuns);
   window.addEventListener("beforeunload", (event) => {
-    if (running().length || [...waiting.keys()].some((key) => key !== LOG_KEY)) event.preventDefault();
+    if (wouldLoseRuns() || [...waiting.keys()].some((key) => key !== LOG_KEY)) event.preventDefault();
   });
 }
-
-const running = () => state.plugins.filter((card) => card.runs > 0).map((card) => card.name);
 
 /** Forget the output, here and in the engine. */
 export function clearOutput() {
@@ -163,7 +163,7 @@ async function restore() {
     state.log.unshift(...lines.map((line) => ({ ...line, id: `before-${line.id}` })));
   }
   restored = true;
-  for (const name of interrupted) tellInterrupted(name);
+  tellLostRuns();
 }
 
 /** @param {string} key */
@@ -182,19 +182,18 @@ async function fetched(key) {
   return new Reader().push(frame);
 }
 
-/** @param {string} name */
-function tellInterrupted(name) {
-  const error = {
-    id: "",
-    what: `The run of ${name} ended when this page was reloaded.`,
-    why: "A plugin that is not made to be detached from ends with its page, and what it was about to return is lost.",
-    fix: "Run it again.",
-  };
-  state.output.unshift({
-    id: `interrupted-${Date.now()}-${name}`,
-    plugin: name,
-    kind: "error",
-    error,
-    time: new Date(),
-  });
+/**
+ * Call `write` with what a plugin that went on wrote, unless that is shown again already.
+ *
+ * @param {string} plugin
+ * @param {number} time in milliseconds
+ * @param {() => void} write
+ */
+async function unlessShown(plugin, time, write) {
+  await whenRestored;
+  const isShown = state.log.some(
+    (line) =>
+      line.plugin === plugin && line.stream !== "app" && String(line.id).startsWith("before-") && line.time >= time,
+  );
+  if (!isShown) write();
 }

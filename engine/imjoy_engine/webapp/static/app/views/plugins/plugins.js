@@ -63,7 +63,9 @@ const CardView = Vue.defineComponent({
     },
     /** What has ended runs nothing, whatever was asked of it. */
     isRunning() {
-      return Boolean(this.card.plugin) && (this.card.runs > 0 || this.card.running);
+      const { plugin, runs, running, held } = this.card;
+      // One that is found again in the middle of a run may hand over its functions only after that.
+      return plugin ? runs > 0 || running : held.length > 0;
     },
     label() {
       if (this.card.state === "starting" && this.card.place && !this.card.place.node) return "Waiting";

@@ -1,0 +1,104 @@
+// The runs that go on while this page is reloaded: noted for this tab, and found again by the page that comes.
+
+import { newClientId } from "../../engine/client.js";
+import { CALL } from "../../engine/session.js";
+import { addOutput, state } from "../state.js";
+
+const NOTE = state.workspace === "default" ? "imjoy.runs" : `imjoy.runs ${state.workspace}`;
+/** What has more values in it is not looked through for functions. */
+const MAX_VALUES = 100_000;
+
+/** @typedef {{name: string, lost: boolean, held: HeldRun[], said: string, percent: number | null}} RunsOfPlugin */
+
+/** What ran when this tab was left, by the plugin's name. @type {Map<string, RunsOfPlugin>} */
+const before = new Map(
+  JSON.parse(sessionStorage.getItem(NOTE) || "[]").map((/** @type {RunsOfPlugin} */ runs) => [runs.name, runs]),
+);
+
+/** What runs, as it is noted. @returns {RunsOfPlugin[]} */
+export const runsNow = () =>
+  state.plugins
+    .filter((card) => card.runs > 0)
+    .map(({ name, runs, held, said, percent }) => ({ name, lost: runs > held.length, held, said, percent }));
+
+/** @param {RunsOfPlugin[]} runs */
+export function noteRuns(runs) {
+  // What was not found again yet may still be.
+  sessionStorage.setItem(NOTE, JSON.stringify([...before.values(), ...runs]));
+}
+
+/** Whether a reload would lose a run. */
+export const wouldLoseRuns = () => runsNow().some(({ lost }) => lost);
+
+/** Name the runs that the reload ended, once. */
+export function tellLostRuns() {
+  for (const runs of before.values()) {
+    if (runs.lost) tellLost(runs.name);
+    runs.lost = false;
+    if (!runs.held.length) before.delete(runs.name);
+  }
+}
+
+/**
+ * The ids of a plugin's calls that went on.
+ *
+ * @param {string} name
+ */
+export const callsBefore = (name) => before.get(name)?.held.map(({ call }) => call) || [];
+
+/**
+ * Have a card show the runs that went on, or tell that they ended.
+ *
+ * @param {Card} card
+ * @param {boolean} isResumed
+ */
+export function findRuns(card, isResumed) {
+  const runs = before.get(card.name);
+  if (!runs?.held.length) return;
+  before.delete(card.name);
+  const { held, said, percent } = runs;
+  if (isResumed) Object.assign(card, { held, runs: held.length, said, percent });
+  else tellLost(card.name);
+}
+
+/**
+ * Have a run with that argument go on over a reload; returns what is noted of it, null where it cannot.
+ *
+ * @param {Card} card
+ * @param {string | undefined} op
+ * @param {object} argument
+ * @returns {HeldRun | null}
+ */
+export function holdRun(card, op, argument) {
+  if (!card.holds || !isPlain(argument)) return null;
+  const held = { call: newClientId(), op, begun: Date.now() };
+  Object.assign(argument, { [CALL]: held.call });
+  card.held = [...card.held, held];
+  return held;
+}
+
+/**
+ * Whether nothing in it belongs to this page.
+ *
+ * @param {unknown} value
+ */
+function isPlain(value) {
+  const left = [value];
+  for (let seen = 0; left.length && seen < MAX_VALUES; seen++) {
+    const next = left.pop();
+    if (typeof next === "function") return false;
+    if (next && typeof next === "object" && !ArrayBuffer.isView(next)) left.push(...Object.values(next));
+  }
+  return left.length === 0;
+}
+
+/** @param {string} name */
+function tellLost(name) {
+  const error = {
+    id: "",
+    what: `The run of ${name} ended when this page was reloaded.`,
+    why: "It ran in the page, was called with something of the page, or nobody came back for it in time.",
+    fix: "Run it again.",
+  };
+  addOutput({ plugin: name, kind: "error", error });
+}
