@@ -83,6 +83,9 @@ def test_an_upgrade_that_was_killed_is_told_from_one_that_is_at_work(engine: Run
         layout.upgrade_process_file.write_text(json.dumps(started))
         layout.upgrade_outcome_file.write_bytes(b"")
         assert json.loads(ask(engine, "/api/v1/upgrade/outcome")[2]) == {"outcome": None}
+        # Another tab joins it.
+        assert ask(engine, "/api/v1/upgrade", "POST")[0] == 202
+        assert json.loads(layout.upgrade_process_file.read_text()) == started
         process.kill()
     error = json.loads(ask(engine, "/api/v1/upgrade/outcome")[2])["outcome"]["error"]
     assert (error["id"], error["fix"]) == ("upgrade.killed", "imjoy upgrade")

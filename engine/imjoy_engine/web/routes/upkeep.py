@@ -114,8 +114,13 @@ async def find_upgrade(request: web.Request) -> web.Response:
 
 
 async def upgrade(request: web.Request) -> web.Response:
-    """Begin to bring imjoy up to date, by an `imjoy upgrade` that outlives us: it stops us, and starts the new one."""
+    """Begin to bring imjoy up to date, by an `imjoy upgrade` that outlives us: it stops us, and starts the new one.
+
+    Who asks in the middle of one, from another tab, learns what becomes of that.
+    """
     layout = request.app[CONTEXT].settings.layout
+    if _is_upgrading(layout):
+        return web.json_response({"upgrading": True}, status=202)
     ensure_private_folder(layout.upgrade_outcome_file.parent)
     layout.upgrade_process_file.unlink(missing_ok=True)
     with layout.upgrade_outcome_file.open("wb") as outcome:
@@ -132,14 +137,16 @@ async def show_upgrade(request: web.Request) -> web.Response:
     return web.json_response({"outcome": await asyncio.to_thread(_upgrade_outcome, layout)})
 
 
+def _is_upgrading(layout: Layout) -> bool:
+    started = _document(layout.upgrade_process_file) or {}
+    return find_process(started.get("pid", 0), started.get("birth", "")) is not None
+
+
 def _upgrade_outcome(layout: Layout) -> dict[str, Any] | None:
-    started = _document(layout.upgrade_process_file)
-    at_work = (
-        started is not None and find_process(started.get("pid", 0), started.get("birth", "")) is not None
-    )
+    at_work = _is_upgrading(layout)
     # What it printed is read after that: it may have ended in between.
     outcome = _document(layout.upgrade_outcome_file)
-    if outcome is not None or at_work or started is None:
+    if outcome is not None or at_work or not layout.upgrade_process_file.exists():
         return outcome
     killed = ImJoyError(
         "upgrade.killed",
