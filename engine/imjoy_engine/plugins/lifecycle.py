@@ -212,7 +212,7 @@ class Plugin:
             return False
         if mine.single_instance and mine.client == request.client:
             return True
-        return mine.allows_detach and not self.clients
+        return mine.allows_detach and all(pair.left.is_set() for pair in self.clients.values())
 
     # The life
 

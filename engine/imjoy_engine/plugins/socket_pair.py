@@ -24,6 +24,7 @@ HELD_BYTES = 8 << 20
 """What is more waits in the worker, which is not read on then."""
 MAX_CALLS = 64
 MAX_CALL_CHARACTERS = 64
+MAX_NOTE_BYTES = 8192
 
 
 class SocketPair:
@@ -64,6 +65,8 @@ class SocketPair:
 
     def take_note(self, note: bytes) -> bool:
         """Take what a client says to the engine itself; false when it is nothing that may be said."""
+        if len(note) > MAX_NOTE_BYTES:
+            return False
         try:
             said = json.loads(note)
         except (ValueError, RecursionError):

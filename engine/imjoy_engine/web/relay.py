@@ -140,7 +140,7 @@ async def serve_client(
         return socket
     call = request.query.get("resume", "")
     found = plugin.pair_with(call) if call else None
-    if call and (found is None or not found[1].left.is_set()):
+    if call and (found is None or not found[1].left.is_set() or found[1].done.is_set()):
         await socket.close(code=TOO_LATE.code, message=TOO_LATE.reason.encode())
         return socket
     if found is None:

@@ -28,7 +28,7 @@ class Resumption:
         """Take note of what the client calls."""
         call = message.get("call")
         if isinstance(call, str):
-            self._calls[call] = [each["_rvalue"] for each in message["promise"]]
+            self._calls[call] = [each["_rvalue"] for each in message.get("promise", ())]
 
     def note_answer(self, callback: str) -> None:
         """Take note of an answer of the client's: a promise's second callback has the number after its first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -39,6 +40,11 @@ def _candidates(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
     folders = (sysconfig.get_path("scripts"), home / ".local" / "bin", home / ".cargo" / "bin")
     for path in (environ.get("PATH", ""), *map(str, folders)):
         found = shutil.which("uv", path=path)
+        # Windows looks in the folder that somebody happens to be in, too.
+        if found and not any(
+            Path(folder) == Path(found).parent for folder in path.split(os.pathsep) if folder
+        ):
+            continue
         file = Path(found).resolve() if found else None
         if file is not None and file.name.lower() == NAME and "shims" not in Path(str(found)).parts:
             yield file

@@ -46,10 +46,13 @@ function problem({ what, why, fix, id }) {
   );
 }
 
+/** The page's commands, as they are without an engine to say how they are typed there. */
+const commands = [...document.querySelectorAll(".command")].map((code) => ({ code, text: code.textContent }));
+
 /** Show the commands as they are typed on the engine's machine. @param {string} command */
 function typeCommandsAs(command) {
-  for (const code of document.querySelectorAll(".command")) {
-    code.textContent = asTyped(code.textContent, command);
+  for (const { code, text } of commands) {
+    code.textContent = asTyped(text, command);
     code.nextElementSibling?.setAttribute("aria-label", `Copy ${code.textContent}`);
   }
 }

@@ -76,3 +76,12 @@ def test_the_one_beside_the_python_that_runs_this_is_real(tmp_path: Path) -> Non
     found = uv.find_uv({"PATH": ""}, tmp_path)
     assert found is not None
     assert shutil.which("uv", path=str(found.parent)) == str(found)
+
+
+def test_one_in_a_folder_that_somebody_happens_to_be_in_is_not_looked_for(
+    beside_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = double(tmp_path / "downloads")
+    # As it answers on Windows.
+    monkeypatch.setattr("shutil.which", lambda name, path: str(here))
+    assert uv.find_uv({"PATH": str(tmp_path / "bin")}, tmp_path / "home") is None

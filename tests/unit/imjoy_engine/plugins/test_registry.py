@@ -15,6 +15,7 @@ from imjoy_engine.launchers.cluster_settings import ClusterSettings
 from imjoy_engine.plugins.lifecycle import PluginContext
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.plugins.registry import Registry
+from imjoy_engine.plugins.socket_pair import SocketPair
 
 
 class Environments:
@@ -39,6 +40,20 @@ class RefusingLauncher:
         """It holds nothing."""
 
 
+def context(folder: Path, launcher: RefusingLauncher) -> PluginContext:
+    return PluginContext(
+        url="http://127.0.0.1:1",
+        worker_url="http://127.0.0.1:2",
+        workspace=folder,
+        environments=cast("Any", Environments()),
+        existing_environments=folder / "existing",
+        launcher=launcher,
+        scratch=folder / "scratch",
+        cluster=None,
+        force_quit_timeout=1.0,
+    )
+
+
 @pytest.mark.parametrize(
     ("where", "tag", "stays"),
     [
@@ -52,17 +67,7 @@ def test_a_plugin_that_stays_on_the_engine_s_machine_goes_to_no_cluster(
     tmp_path: Path, where: object, tag: str, stays: bool
 ) -> None:
     here, there = RefusingLauncher(), RefusingLauncher()
-    on_engine = PluginContext(
-        url="http://127.0.0.1:1",
-        worker_url="http://127.0.0.1:2",
-        workspace=tmp_path,
-        environments=cast("Any", Environments()),
-        existing_environments=tmp_path / "existing",
-        launcher=here,
-        scratch=tmp_path / "scratch",
-        cluster=None,
-        force_quit_timeout=1.0,
-    )
+    on_engine = context(tmp_path, here)
     on_cluster = replace(
         on_engine,
         url="https://login:3",
@@ -91,3 +96,24 @@ def test_a_plugin_that_stays_on_the_engine_s_machine_goes_to_no_cluster(
     assert start.resources == (Resources() if stays else Resources(cpus=2, memory=10**6))
     assert start.variables["IMJOY_WORKER_URL"].startswith("ws://127.0.0.1:2/" if stays else "wss://login:3/")
     assert ("its config keeps it on the engine's own machine" in said) is stays
+
+
+def test_a_plugin_that_may_be_detached_is_handed_out_once_nobody_is_there_even_while_one_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    config = {"name": "P", "type": "native-python", "flags": ["allow-detach"]}
+    body = json.dumps({"config": config, "script": "x = 1"}).encode()
+    request = read_body(body, tmp_path / "existing")
+
+    async def scenario() -> None:
+        registry = Registry(context(tmp_path, RefusingLauncher()))
+        plugin, _ = registry.start(request)
+        client = SocketPair(cast("Any", None))
+        plugin.clients["c"] = client
+        second, is_there = registry.start(request)
+        assert not is_there
+        client.hold()
+        assert registry.start(request) == (plugin, True)
+        await asyncio.gather(plugin.stop(0), second.stop(0))
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))

@@ -156,7 +156,8 @@ def test_a_client_that_has_no_call_under_way_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     "note",
     [b"", b"\xff", b"[]", b"{}", b'{"calls": "c"}', b'{"calls": [1]}', b'{"calls": [""]}']
-    + [json.dumps({"calls": calls}).encode() for calls in (["c" * 65], ["c"] * (MAX_CALLS + 1))],
+    + [json.dumps({"calls": calls}).encode() for calls in (["c" * 65], ["c"] * (MAX_CALLS + 1))]
+    + [b'{"calls": []' + b" " * 8192 + b"}"],
 )
 def test_a_note_that_may_not_be_is_refused(note: bytes) -> None:
     async def scenario() -> None:

@@ -223,7 +223,15 @@ export class Session {
   async _callWithId(rpc, id, [target, name, object], values) {
     const outcome = this._outcomeOf(id);
     this._connection.noteCalls([...this._calls.keys()]);
-    const args = await rpc._wrap(values);
+    let args;
+    try {
+      args = await rpc._wrap(values);
+    } catch (error) {
+      // It was never called: nobody is to come back for it.
+      this._calls.delete(id);
+      this._connection.noteCalls([...this._calls.keys()]);
+      throw error;
+    }
     const promise = ["resolve", "reject"].map((end) => callbackOf(`${id}/${end}`));
     this._connection.emit({
       type: "method",
@@ -262,7 +270,7 @@ export class Session {
     else {
       rpc
         ._unwrap(message.args, true)
-        .then((/** @type {any[]} */ [value]) => call[end === "resolve" ? "resolve" : "reject"](value));
+        .then((/** @type {any[]} */ [value]) => call[end === "resolve" ? "resolve" : "reject"](value), call.reject);
     }
     return true;
   }

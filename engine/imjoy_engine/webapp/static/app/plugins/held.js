@@ -7,6 +7,8 @@ import { addOutput, state } from "../state.js";
 const NOTE = state.workspace === "default" ? "imjoy.runs" : `imjoy.runs ${state.workspace}`;
 /** What has more values in it is not looked through for functions. */
 const MAX_VALUES = 100_000;
+/** As many as the engine holds of one plugin. */
+const MAX_HELD = 64;
 
 /** @typedef {{name: string, lost: boolean, held: HeldRun[], said: string, percent: number | null}} RunsOfPlugin */
 
@@ -56,7 +58,8 @@ export function findRuns(card, isResumed) {
   const runs = before.get(card.name);
   if (!runs?.held.length) return;
   before.delete(card.name);
-  const { held, said, percent } = runs;
+  const { held, said, percent, lost } = runs;
+  if (isResumed && lost) tellLost(card.name);
   if (isResumed) Object.assign(card, { held, runs: held.length, said, percent });
   else tellLost(card.name);
 }
@@ -70,7 +73,7 @@ export function findRuns(card, isResumed) {
  * @returns {HeldRun | null}
  */
 export function holdRun(card, op, argument) {
-  if (!card.holds || !isPlain(argument)) return null;
+  if (!card.holds || card.held.length >= MAX_HELD || !isPlain(argument)) return null;
   const held = { call: newClientId(), op, begun: Date.now() };
   Object.assign(argument, { [CALL]: held.call });
   card.held = [...card.held, held];
