@@ -205,8 +205,8 @@ def test_what_steps_of_an_install_print_does_not_act_on_the_terminal_and_stays_i
 
 
 def test_an_install_prints_by_its_words_and_steps_alone() -> None:
-    # The second is a program of its own, whose words go into the log of a step.
-    own = {"rendering.py", "conda_packages.py"}
+    # The others are programs of their own, whose words go into the log of a step.
+    own = {"rendering.py", "conda_packages.py", "packages.py"}
     guilty = [
         f"{file.name}:{call.lineno}"
         for file in sorted((PACKAGE / "provision").rglob("*.py"))
