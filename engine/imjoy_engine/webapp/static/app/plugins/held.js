@@ -7,6 +7,7 @@ import { addOutput, state } from "../state.js";
 const NOTE = state.workspace === "default" ? "imjoy.runs" : `imjoy.runs ${state.workspace}`;
 /** What has more values in it is not looked through for functions. */
 const MAX_VALUES = 100_000;
+const LONG_MILLISECONDS = 60_000;
 /** As many as the engine holds of one plugin. */
 const MAX_HELD = 64;
 
@@ -29,8 +30,12 @@ export function noteRuns(runs) {
   sessionStorage.setItem(NOTE, JSON.stringify([...before.values(), ...runs]));
 }
 
-/** Whether a reload would lose a run. */
-export const wouldLoseRuns = () => runsNow().some(({ lost }) => lost);
+/**
+ * Whether a run would be lost: by a reload, or, of one that has gone on for long, as the tab may be closed: a browser
+ * does not tell which it is.
+ */
+export const wouldLoseRuns = () =>
+  runsNow().some(({ lost, held }) => lost || held.some(({ begun }) => Date.now() - begun > LONG_MILLISECONDS));
 
 /** Name the runs that the reload ended, once. */
 export function tellLostRuns() {
@@ -100,7 +105,7 @@ function tellLost(name) {
   const error = {
     id: "",
     what: `The run of ${name} ended when this page was reloaded.`,
-    why: "It ran in the page, was called with something of the page, or nobody came back for it in time.",
+    why: "It ran in the page, was called with something of the page, another tab has it, or nobody came back for it in time.",
     fix: "Run it again.",
   };
   addOutput({ plugin: name, kind: "error", error });
