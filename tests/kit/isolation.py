@@ -35,8 +35,12 @@ _SHARED: set[int] = set()
 def path_without_shims(path: str) -> str:
     """Return a PATH with the Python that runs the tests where pyenv's shims are: one of them starts ten processes."""
     python = str(Path(sys.base_prefix) / "bin")
-    folders = [python if Path(each).name == "shims" else each for each in path.split(os.pathsep)]
+    folders = [python if _is_of_pyenv(Path(each)) else each for each in path.split(os.pathsep)]
     return os.pathsep.join(dict.fromkeys(folders))
+
+
+def _is_of_pyenv(folder: Path) -> bool:
+    return folder.name == "shims" and (folder / "python").exists() and (folder.parent / "versions").is_dir()
 
 
 def move_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

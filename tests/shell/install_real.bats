@@ -123,7 +123,7 @@ answers() {
   umount "$BATS_TEST_TMPDIR/noexec" 2>/dev/null || true
   [ "$status" -eq 0 ]
   [ -z "$left" ]
-  [[ $output == *"Successfully installed"* ]]
+  [[ $output == *"imjoy=="* ]]
   unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET
   answers "$HOME/my lab/ImJoy App"
   [ "$(ls "$HOME/elsewhere")" = click.py ]

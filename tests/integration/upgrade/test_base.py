@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ensurepip
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from tests.kit.upgrades import broken_records
 
 from imjoy.context import Context
 from imjoy.effects.tools.conda import write_wrapper
+from imjoy.provision.steps.packages import _wheel_of_pip
 from imjoy.upgrade.facts.origin import Origin
 from imjoy.upgrade.steps.base import Base, find_base, plan_base
 
@@ -91,8 +91,9 @@ def prefix(miniconda: Callable[..., Path], channel: ChannelServer, wheels: Path,
         str(made.folder / "bin" / "python"),
     ]
     # The pip that this Python brings with it, as an install has it.
-    [pip] = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
-    subprocess.run([*uv, str(pip), str(wheels)], check=True, capture_output=True)
+    pip = _wheel_of_pip()
+    assert pip is not None
+    subprocess.run([*uv, pip, str(wheels)], check=True, capture_output=True)
     return made
 
 
