@@ -100,7 +100,11 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("    finally:\n        pair.drained.set()\n", "    finally:\n        pass\n"),
         ("ENDED if close is DONE else close", "close"),
-        ("message.type is WSMsgType.TEXT else DONE", "message.type is WSMsgType.CLOSE else DONE"),
+        ("if message.type is WSMsgType.TEXT:", "if message.type is WSMsgType.CLOSE:"),
+        ("is not WSMsgType.CLOSE or message.data != GOOD_BYE", "is not WSMsgType.CLOSE"),
+        ("message.data != GOOD_BYE", "True"),
+        ("or not found[1].left.is_set()", ""),
+        ("pair.lost and pair.worth_holding", "pair.worth_holding"),
     ),
     f"{ENGINE}sockets/keep_alive.py": (
         ("quiet = 0 if self._heard or not self._listening else quiet + 1", "quiet = quiet + 1"),
