@@ -49,6 +49,13 @@ class RpcConnection(MessageEmitter):  # type: ignore[misc]
         pieces = frames(message)
         if self.on_emit is not None:
             self.on_emit(message)
+        self._pass_on(pieces)
+
+    def emit_again(self, message: Dict[str, Any]) -> None:
+        """Send a message that ``on_emit`` had before, or need not have."""
+        self._pass_on(frames(message))
+
+    def _pass_on(self, pieces: Iterator[bytes]) -> None:
         if threading.get_ident() == self._thread:
             self._emit(pieces)
         else:

@@ -1,6 +1,6 @@
 """What of a conversation is said again when the client comes back: it may not have got what was on its way."""
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from .connection import RpcConnection
 
@@ -19,7 +19,7 @@ class Resumption:
         self._calls: Dict[str, List[str]] = {}  # with the names of the callbacks that take their outcome
         self._outcomes: Dict[str, Dict[str, Any]] = {}
         self._asked: Dict[str, Dict[str, Any]] = {}
-        self._registered: List[Dict[str, Any]] = []
+        self._registered: Dict[Tuple[str, ...], Dict[str, Any]] = {}
         link.on_emit = self._note_emitted
         link.on("resumed", self._say_again)
         link.on("callOver", lambda message: self._forget(message.get("call")))
@@ -38,11 +38,13 @@ class Resumption:
 
     def _note_emitted(self, message: Dict[str, Any]) -> None:
         if message["type"] == "method" and message["name"] in _REGISTERING:
-            self._registered.append({key: message[key] for key in message if key != "promise"})
+            key = _key_of(message["args"])
+            self._registered.pop(key, None)  # what is registered again comes last
+            self._registered[key] = {name: message[name] for name in message if name != "promise"}
         elif message["type"] == "method" and message["name"] in _UNREGISTERING:
-            self._registered = [
-                each for each in self._registered if not _names(message["args"], each["args"])
-            ]
+            for key, each in list(self._registered.items()):
+                if _names(message["args"], each["args"]):
+                    del self._registered[key]
         if not self._calls:
             return
         if message["type"] == "callback":
@@ -60,22 +62,21 @@ class Resumption:
 
     def _say_again(self, message: Dict[str, Any]) -> None:
         """Say to a client that is back what it has to know; what it has got already, it knows by its names."""
-        for registered in self._registered[:]:
-            self._say(registered)
+        for registered in list(self._registered.values()):
+            self._link.emit_again(registered)
         for asked in list(self._asked.values()):
-            self._say(asked)
+            self._link.emit_again(asked)
         for call in message["calls"]:
             if call in self._outcomes:
-                self._say(self._outcomes[call])
+                self._link.emit_again(self._outcomes[call])
             elif call not in self._calls:
-                self._say({"type": "callLost", "call": call})
+                self._link.emit_again({"type": "callLost", "call": call})
 
-    def _say(self, message: Dict[str, Any]) -> None:
-        noted, self._link.on_emit = self._link.on_emit, None
-        try:
-            self._link.emit(message)
-        finally:
-            self._link.on_emit = noted
+
+def _key_of(args: Any) -> Tuple[str, ...]:
+    """Return what a registration with these arguments has in common with the one that it replaces."""
+    config = args[0] if args and isinstance(args[0], dict) else {}
+    return tuple(str(config.get(name)) for name in ("type", "id", "name"))
 
 
 def _names(wanted: Any, registered: Any) -> bool:
