@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# Containers like to set it, and each process would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command utils/homebrew/name-sources .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -32,6 +33,9 @@ for ignored in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
         signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
 os.environ["PATH"] = path_without_shims(os.environ["PATH"])
+# Containers like to set it: each of some thousand processes would compile what it imports, and pytest each test's file.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LEAK_GRACE_SECONDS = 10
 """An engine may give a plugin five seconds to end."""

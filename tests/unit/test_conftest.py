@@ -1,8 +1,11 @@
-"""How many processes the tests run in."""
+"""How many processes the tests run in, and what those that they start find."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -40,3 +43,9 @@ def test_the_processes_that_somebody_asks_for(
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
     config = SimpleNamespace(option=SimpleNamespace(numprocesses="auto"))
     assert request.config.hook.pytest_xdist_auto_num_workers(config=config) == 7
+
+
+def test_what_a_test_starts_keeps_what_it_compiles(tmp_path: Path) -> None:
+    (tmp_path / "module.py").touch()
+    subprocess.run([sys.executable, "-c", "import module"], cwd=tmp_path, check=True)
+    assert list((tmp_path / "__pycache__").glob("module.*.pyc"))
