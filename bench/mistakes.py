@@ -111,6 +111,8 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("quiet = 0 if self._heard or not self._listening", "quiet = 0 if self._heard"),
         ("elif message.type is not WSMsgType.PONG:", "else:"),
         ("                if self._socket.broken:\n                    return LOST\n", ""),
+        ("            if self._socket.broken:\n                return False\n", ""),
+        ("        return not listened\n", "        return False\n"),
     ),
     f"{ENGINE}worker/wire.py": (
         ("MAX_BUFFERS = 1 << 16", "MAX_BUFFERS = 1000 << 16"),

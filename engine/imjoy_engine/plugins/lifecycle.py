@@ -74,7 +74,8 @@ class PluginRequest:
     """What a client asked for: a parsed plugin with its tag chosen, and where and for whom it runs.
 
     ``notes`` tell a person what was left out, besides those of ``environment``. ``resources`` are what the person wants
-    of a cluster, before what the plugin does. ``resume`` is a call of a client that has gone: its plugin is wanted.
+    of a cluster, before what the plugin does. ``resume`` are calls of a client that has gone: their plugin is
+    wanted.
     """
 
     manifest: Manifest
@@ -85,7 +86,7 @@ class PluginRequest:
     existing: Choice | None = None
     notes: tuple[str, ...] = ()
     resources: Mapping[str, object] | None = None
-    resume: str = ""
+    resume: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -196,10 +197,18 @@ class Plugin:
         """Return the id and the sockets of the client that has that call under way; None when there is none."""
         return next(((key, pair) for key, pair in self.clients.items() if call in pair.calls), None)
 
-    def holds(self, request: PluginRequest) -> bool:
-        """Whether the call that ``request`` resumes goes on here, and waits for whoever made it."""
-        found = self.pair_with(request.resume)
-        return found is not None and found[1].left.is_set() and self._is_asked_for(request)
+    def call_for(self, request: PluginRequest, *, waits: bool = True) -> str | None:
+        """Return a call that ``request`` resumes and that goes on here.
+
+        Its client has gone and is waited for, or, where not ``waits``, is there.
+        """
+        if not self._is_asked_for(request):
+            return None
+        for call in request.resume:
+            found = self.pair_with(call)
+            if found is not None and found[1].left.is_set() is waits and not found[1].done.is_set():
+                return call
+        return None
 
     def _is_asked_for(self, request: PluginRequest) -> bool:
         alive = not self.final and self.state is not PluginState.STOPPING

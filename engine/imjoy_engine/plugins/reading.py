@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.plugin_files.limits import MAX_LOCK_CHARACTERS, check_length
 from imjoy_engine.plugins.lifecycle import PluginRequest
+from imjoy_engine.plugins.socket_pair import MAX_CALL_CHARACTERS, MAX_CALLS, is_call
 
 if TYPE_CHECKING:
     from imjoy_engine.environments.existing.choice import Choice
@@ -190,10 +191,10 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
     Raises ImJoyError ``request.invalid``, ``plugin.*``, ``env.*`` or ``lock.*``.
     """
     file = _text(body, "file", "plugin.imjoy.html")
-    client, resume = _text(body, "client", ""), _text(body, "resume", "")
-    if max(len(file), len(client), len(resume)) > MAX_LABEL_CHARACTERS:
+    client = _text(body, "client", "")
+    if max(len(file), len(client)) > MAX_LABEL_CHARACTERS:
         raise ImJoyError(
-            "request.invalid", f"file, client and resume have at most {MAX_LABEL_CHARACTERS} characters."
+            "request.invalid", f"file and client have at most {MAX_LABEL_CHARACTERS} characters."
         )
     workspace = _text(body, "workspace", DEFAULT_WORKSPACE)
     if not WORKSPACE_NAME.fullmatch(workspace):
@@ -222,8 +223,19 @@ def plan_request(body: Mapping[str, object], existing: Path, default_env: str = 
         existing=choice,
         notes=tuple(_notes(manifest, environment, choice)),
         resources=_resources(body),
-        resume=resume,
+        resume=_calls(body),
     )
+
+
+def _calls(body: Mapping[str, object]) -> tuple[str, ...]:
+    given = body.get("resume") or []
+    calls = [given] if isinstance(given, str) else given
+    if not isinstance(calls, list) or len(calls) > MAX_CALLS or not all(map(is_call, calls)):
+        raise ImJoyError(
+            "request.invalid",
+            f"resume has at most {MAX_CALLS} ids of calls, of at most {MAX_CALL_CHARACTERS} characters each.",
+        )
+    return tuple(calls)
 
 
 def _resources(body: Mapping[str, object]) -> Mapping[str, object] | None:

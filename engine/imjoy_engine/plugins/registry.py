@@ -27,7 +27,7 @@ class Registry:
     def start(self, request: PluginRequest) -> tuple[Plugin, bool]:
         """Return a plugin for ``request`` and whether it was running already. A new one begins at once."""
         for plugin in self._plugins.values():
-            if request.resume and plugin.holds(request):
+            if plugin.call_for(request) is not None:
                 return plugin, True
         for plugin in self._plugins.values():
             if plugin.can_be_handed_to(request):
@@ -38,15 +38,17 @@ class Registry:
         plugin.begin()
         return plugin, False
 
-    async def wait_for_leave(self, call: str, seconds: float) -> None:
-        """Wait, at most ``seconds``, until the client that made a call has gone; it is looked after whether it has."""
+    async def wait_for_leave(self, request: PluginRequest, seconds: float) -> bool:
+        """Wait, at most ``seconds``, until the client has gone that made the calls that ``request`` resumes.
+
+        Whether it has is looked after. Returns false where it has not: it has those calls.
+        """
         for plugin in self._plugins.values():
-            found = plugin.pair_with(call)
-            if found is not None and not found[1].left.is_set():
-                found[1].doubted.set()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(found[1].left.wait(), seconds)
-                return
+            call = plugin.call_for(request, waits=False)
+            found = plugin.pair_with(call) if call is not None else None
+            if found is not None:
+                return await found[1].leaves_within(seconds)
+        return True
 
     def get(self, plugin_id: str) -> Plugin:
         """Return a plugin. Raises ImJoyError ``plugin.not-found``."""

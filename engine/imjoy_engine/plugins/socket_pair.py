@@ -6,6 +6,7 @@ What the worker sends meanwhile waits here for whoever comes back for the call: 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,11 @@ HELD_BYTES = 8 << 20
 MAX_CALLS = 64
 MAX_CALL_CHARACTERS = 64
 MAX_NOTE_BYTES = 8192
+
+
+def is_call(given: object) -> bool:
+    """Whether that may be a call's id."""
+    return isinstance(given, str) and 0 < len(given) <= MAX_CALL_CHARACTERS
 
 
 class SocketPair:
@@ -74,7 +80,7 @@ class SocketPair:
         calls = said.get("calls") if isinstance(said, dict) else None
         if not isinstance(calls, list) or len(calls) > MAX_CALLS:
             return False
-        if not all(isinstance(call, str) and 0 < len(call) <= MAX_CALL_CHARACTERS for call in calls):
+        if not all(map(is_call, calls)):
             return False
         self.calls = frozenset(calls)
         return True
@@ -86,6 +92,13 @@ class SocketPair:
         """Whether a client that went without a good-bye would find something when it comes back."""
         there = self.worker.done() and not self.worker.cancelled()
         return bool(self.calls) and there and not self.broken_off and not self.done.is_set()
+
+    async def leaves_within(self, seconds: float) -> bool:
+        """Have it found out whether the client is there; return whether it is gone before ``seconds`` are over."""
+        self.doubted.set()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._until(self.left.is_set), seconds)
+        return self.left.is_set() or self.done.is_set()
 
     def hold(self) -> None:
         """Keep from now on what the worker sends, from the next message that begins."""

@@ -28,6 +28,7 @@ class KeepAlive:
         self._listening = False
         self._heard = False
         self._word = asyncio.Event()
+        self._pinging: asyncio.Future[None] | None = None
 
     async def receive(self) -> WSMessage:
         """Return the next message that is neither ping nor pong."""
@@ -44,22 +45,34 @@ class KeepAlive:
         finally:
             self._listening = False
 
-    async def _ping(self) -> None:
+    def _ping(self) -> None:
+        # A client that takes nothing any more blocks a ping too. To cancel it would cancel, in aiohttp, whoever else
+        # waits to send.
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.ensure_future(self._send_ping())
+
+    async def _send_ping(self) -> None:
         # It may have gone before we were told.
         with contextlib.suppress(ConnectionError):
             await self._socket.ping()
 
     async def answers_within(self, seconds: float) -> bool:
-        """Ping; return whether anything is heard of the client within ``seconds``."""
+        """Ping; return whether anything is heard of the client within ``seconds``.
+
+        One that we do not listen to meanwhile, as its plugin takes no more, is there as long as its connection is: what
+        a system refuses that has none shows at a later ping.
+        """
         self._word.clear()
-        pinging = asyncio.ensure_future(self._ping())
-        try:
-            await asyncio.wait_for(self._word.wait(), seconds)
-        except asyncio.TimeoutError:
-            return False
-        finally:
-            pinging.cancel()
-        return True
+        listened = True
+        for _ in range(PINGS_BEFORE_SILENCE):
+            self._ping()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._word.wait(), seconds / PINGS_BEFORE_SILENCE)
+                return True
+            if self._socket.broken:
+                return False
+            listened = listened and self._listening
+        return not listened
 
     async def wait_for_silence(self) -> Close:
         """Ping now and then; return how to close when nothing has come for the seconds of silence, or can come.
@@ -69,19 +82,16 @@ class KeepAlive:
         """
         interval = self._silence / PINGS_BEFORE_SILENCE
         quiet = 0
-        pinging = asyncio.ensure_future(self._ping())
         try:
             while quiet < PINGS_BEFORE_SILENCE:
                 self._heard = False
-                # A client that takes nothing any more blocks a ping too. To cancel it would cancel, in aiohttp, whoever
-                # else waits to send.
-                if pinging.done():
-                    pinging = asyncio.ensure_future(self._ping())
+                self._ping()
                 await asyncio.sleep(interval)
                 if self._socket.broken:
                     return LOST
                 # While its plugin takes no more, we do not listen, and hear no answer either.
                 quiet = 0 if self._heard or not self._listening else quiet + 1
         finally:
-            pinging.cancel()
+            if self._pinging is not None:
+                self._pinging.cancel()
         return Close(SILENT, f"nothing was heard of this client for {self._silence:g} s")

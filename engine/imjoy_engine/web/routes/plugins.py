@@ -34,11 +34,17 @@ async def start_plugin(request: web.Request) -> web.Response:
     """Start a plugin, or hand out the one that runs."""
     wanted = await request.app[READER].read(await read_pieces(request, MAX_BODY_BYTES))
     registry = request.app[CONTEXT].registry
-    if wanted.resume:
-        await registry.wait_for_leave(wanted.resume, LEAVE_SECONDS)
+    elsewhere = not await registry.wait_for_leave(wanted, LEAVE_SECONDS)
     plugin, attached = registry.start(wanted)
-    resumed = bool(wanted.resume) and plugin.holds(wanted)
-    answer = {**plugin.as_json(), "attached": attached, "resumed": resumed, "holds": HOLD_SECONDS}
+    call = plugin.call_for(wanted)
+    answer = {
+        **plugin.as_json(),
+        "attached": attached,
+        "resumed": call is not None,
+        "call": call,
+        "elsewhere": elsewhere,
+        "holds": HOLD_SECONDS,
+    }
     return web.json_response(answer, status=202)
 
 

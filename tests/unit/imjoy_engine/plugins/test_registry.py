@@ -10,12 +10,16 @@ from typing import Any, cast
 
 import pytest
 
+from imjoy.model.errors import ImJoyError
 from imjoy_engine.launchers import Resources, Start, Watcher, Worker
 from imjoy_engine.launchers.cluster_settings import ClusterSettings
-from imjoy_engine.plugins.lifecycle import PluginContext
+from imjoy_engine.plugins.lifecycle import PluginContext, PluginRequest
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.plugins.socket_pair import SocketPair
+from imjoy_engine.sockets.close import ENDED
+
+SECONDS = 60
 
 
 class Environments:
@@ -38,6 +42,14 @@ class RefusingLauncher:
 
     async def close(self) -> None:
         """It holds nothing."""
+
+
+class SlowLauncher(RefusingLauncher):
+    """Starts nothing, and takes its time for that."""
+
+    async def start(self, start: Start, watcher: Watcher) -> Worker:
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 def context(folder: Path, launcher: RefusingLauncher) -> PluginContext:
@@ -98,6 +110,40 @@ def test_a_plugin_that_stays_on_the_engine_s_machine_goes_to_no_cluster(
     assert ("its config keeps it on the engine's own machine" in said) is stays
 
 
+def test_a_client_that_comes_back_finds_each_of_its_calls_and_one_that_is_there_keeps_them(
+    tmp_path: Path,
+) -> None:
+    def asked(*resume: str) -> PluginRequest:
+        body = {"config": {"name": "P", "type": "native-python"}, "script": "x = 1", "resume": resume}
+        return read_body(json.dumps(body).encode(), tmp_path / "existing")
+
+    async def scenario() -> None:
+        registry = Registry(context(tmp_path, SlowLauncher()))
+        plugin, _ = registry.start(asked())
+        plugin.clients["c"] = pair = SocketPair(cast("Any", None))
+        pair.take_note(b'{"calls": ["second"]}')
+        back = asked("first", "second")
+        assert not await registry.wait_for_leave(back, 0.01)
+        assert plugin.call_for(back) is None
+        pair.hold()
+        assert await registry.wait_for_leave(back, SECONDS)
+        assert registry.start(back) == (plugin, True)
+        assert plugin.call_for(back) == "second"
+        assert plugin.call_for(asked("first")) is None
+        pair.finish(ENDED)
+        assert plugin.call_for(back) is None
+        await plugin.stop(0)
+
+    asyncio.run(asyncio.wait_for(scenario(), SECONDS))
+
+
+@pytest.mark.parametrize("resume", [1, {"a": 1}, [1], [""], ["c" * 65], ["c"] * 65])
+def test_calls_that_may_not_be_are_refused(resume: object, tmp_path: Path) -> None:
+    body = {"config": {"name": "P", "type": "native-python"}, "script": "x = 1", "resume": resume}
+    with pytest.raises(ImJoyError, match="at most 64 ids"):
+        read_body(json.dumps(body).encode(), tmp_path / "existing")
+
+
 def test_a_plugin_that_may_be_detached_is_handed_out_once_nobody_is_there_even_while_one_is_waited_for(
     tmp_path: Path,
 ) -> None:
@@ -116,4 +162,4 @@ def test_a_plugin_that_may_be_detached_is_handed_out_once_nobody_is_there_even_w
         assert registry.start(request) == (plugin, True)
         await asyncio.gather(plugin.stop(0), second.stop(0))
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), SECONDS))

@@ -153,6 +153,20 @@ def test_a_client_that_has_no_call_under_way_is_not_waited_for() -> None:
     run(scenario())
 
 
+def test_who_asks_after_a_client_is_told_whether_it_goes() -> None:
+    async def scenario() -> None:
+        pair = SocketPair(cast("Socket", Page()))
+        assert not await pair.leaves_within(0.01)
+        for leave in (pair.hold, lambda: pair.finish(ENDED)):
+            asking = asyncio.ensure_future(pair.leaves_within(SECONDS))
+            await pair.doubted.wait()
+            leave()
+            assert await asking
+            pair.take_over(cast("Socket", Page()))
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     "note",
     [b"", b"\xff", b"[]", b"{}", b'{"calls": "c"}', b'{"calls": [1]}', b'{"calls": [""]}']

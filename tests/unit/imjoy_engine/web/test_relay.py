@@ -426,3 +426,18 @@ def test_a_client_that_is_asked_after_and_answers_has_not_gone() -> None:
         hearing.cancel()
 
     asyncio.run(scenario())
+
+
+def test_a_client_that_is_asked_after_while_nobody_listens_to_it_is_there_as_long_as_its_connection_is() -> (
+    None
+):
+    async def scenario() -> None:
+        socket = DoubleKeepAlive()
+        peer = KeepAlive(cast("Socket", socket), SECONDS)
+        assert await peer.answers_within(0.01)
+        # The first ping to a system that has no such connection any more is refused, and a later one finds that out.
+        assert socket.pings > 1
+        socket.broken = True
+        assert not await peer.answers_within(0.01)
+
+    asyncio.run(scenario())
