@@ -69,7 +69,7 @@ architecture: $(READY)
 
 # What the ordinary run tries a part of: an install killed at each of its steps, and each fault through both doors.
 every-step: $(READY)
-	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision
+	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision tests/shell
 
 # Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)
