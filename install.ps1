@@ -163,7 +163,7 @@ function Read-Words([object[]]$Typed) {
         if ($fitting.Count -gt 1) { Stop-Usage "$word could be -$($fitting -join ' or -')" }
         $value = $true
         if ($Options[$fitting[0]]) {
-            if ($rest.Count -eq 0 -or -not $rest[0]) { Stop-Usage "-$($fitting[0]) wants a value" }
+            if ($rest.Count -eq 0 -or -not $rest[0]) { Stop-Usage "-$($fitting[0]) needs a value" }
             $value = $rest[0]
             if (-not $joined) { $at++ }
         } elseif ($joined) {
@@ -238,7 +238,7 @@ function Get-FetchedPython {
     if (-not ($url -and $wanted)) {
         $build = [Environment]::OSVersion.Version.Build
         if (-not [Environment]::Is64BitOperatingSystem -or $build -lt $Pythons.WindowsBuild) {
-            Stop-Door 'host.python' $ExitCodes.Refused $none "that wants 64-bit Windows, build $($Pythons.WindowsBuild) or later; this is build $build" $byHand
+            Stop-Door 'host.python' $ExitCodes.Refused $none "that needs 64-bit Windows, build $($Pythons.WindowsBuild) or later; this is build $build" $byHand
         }
         # The one that most packages are built for; Windows on ARM runs it from 11 on.
         $arm = $build -lt 22000 -and "$env:PROCESSOR_ARCHITECTURE$env:PROCESSOR_ARCHITEW6432" -match 'ARM64'

@@ -353,7 +353,7 @@ fetch_python() {
   done
   if [ -n "${IMJOY_PYTHON_URL:-}" ]; then
     PYTHON_FILE=${IMJOY_PYTHON_URL##*/} PYTHON_SHA256=${IMJOY_PYTHON_SHA256:-} url=$IMJOY_PYTHON_URL
-    [ -n "$PYTHON_SHA256" ] || die usage.wrong "IMJOY_PYTHON_URL wants IMJOY_PYTHON_SHA256" "" ""
+    [ -n "$PYTHON_SHA256" ] || die usage.wrong "IMJOY_PYTHON_URL needs IMJOY_PYTHON_SHA256" "" ""
   else
     choose_build
     url=${MIRROR:+${MIRROR%/}/}

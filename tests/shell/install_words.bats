@@ -32,7 +32,7 @@ setup() {
   run -2 bash "$INSTALL" --nope
   [[ $output == *"--nope is not an option"* ]]
   run -2 bash "$INSTALL" --prefix
-  [[ $output == *"--prefix wants a value"* ]]
+  [[ $output == *"--prefix needs a value"* ]]
   run -2 bash "$INSTALL" -- --port 9000
   [[ $output == *"--start was not given"* ]]
   run -2 --separate-stderr bash "$INSTALL" --json --nope

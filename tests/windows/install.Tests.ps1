@@ -72,7 +72,7 @@ Describe 'what it says of itself' {
         $done = Invoke-Script (@('-Json') + ($words -split ' '))
         $done.Code | Should -Be 2
         ($done.Said | ConvertFrom-Json).error.id | Should -Be 'usage.wrong'
-        $done.Told | Should -Match '^error: \S+ (is not an option|wants a value|could be -Verbose or -Version)'
+        $done.Told | Should -Match '^error: \S+ (is not an option|needs a value|could be -Verbose or -Version)'
     }
 
     It 'is one ASCII document, whatever was typed' {

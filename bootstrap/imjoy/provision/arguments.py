@@ -146,7 +146,7 @@ def parse(typed: Sequence[str], door: Door, *, uninstalling: bool = False) -> Ar
             if not equals:
                 value = rest.pop(0) if rest else ""
             if not value or (not equals and value.startswith("--")):
-                raise usage(f"{name} wants a value", door, command)
+                raise usage(f"{name} needs a value", door, command)
             values[option] = value
         elif option in FLAGS and not equals:
             flags.add(option)
@@ -182,7 +182,7 @@ def check(arguments: Arguments, door: Door) -> None:
     ):
         raise usage(f"A SHA-256 has {SHA256_LENGTH} hexadecimal digits; --sha256 has {len(sha256)}", door)
     if installer is not None and choice not in ("miniconda", "miniforge"):
-        raise usage("--installer wants --distribution miniconda or miniforge", door)
+        raise usage("--installer needs --distribution miniconda or miniforge", door)
     if installer is not None and not installer.is_file():
         raise usage(f"There is no file {installer}", door)
     offline = arguments.path("offline")
