@@ -52,9 +52,9 @@ def write_bug_report(error: Exception, context: Context, arguments: Sequence[str
         write_private(path, text)
     return ImJoyError(
         "imjoy.bug",
-        "imjoy came upon something that it does not expect.",
+        "An unexpected error happened in imjoy.",
         why=f"{type(error).__name__}: {redact(str(error), context, secrets=())}",
-        fix=f"Please send the log file to {PROJECT_URL}/issues. It holds no token and no name of yours:\n{path}",
+        fix=f"Please send the log file to {PROJECT_URL}/issues. It contains neither the token nor your name:\n{path}",
         exit_code=ExitCode.OUR_BUG,
     )
 

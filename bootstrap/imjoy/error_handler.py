@@ -64,9 +64,9 @@ def _tell(error: ImJoyError, as_json: bool) -> int:
 def _no_output(failure: OSError) -> ImJoyError:
     return ImJoyError(
         "output.unwritable",
-        "What was to be printed cannot be written.",
+        "The output cannot be written.",
         why=f"Standard output: {failure.strerror or failure}",
-        fix="Send it to a place that has room and may be written.",
+        fix="Send it to a place that can be written and has space.",
     )
 
 

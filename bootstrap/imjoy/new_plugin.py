@@ -101,7 +101,7 @@ def plugin_source(name: str) -> tuple[str, str]:
     if not NAME_FORM.fullmatch(plain) or plain.endswith((" ", ".")):
         raise ImJoyError(
             "plugin.name",
-            f"{name!r:.80} is no name for a plugin.",
+            f"{name!r:.80} is not a valid name for a plugin.",
             why="It is 1 to 64 letters, digits, spaces and _ . - and begins with a letter or a digit.",
             fix="imjoy new MyPlugin",
             exit_code=ExitCode.USAGE,

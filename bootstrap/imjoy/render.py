@@ -50,7 +50,9 @@ BAR_WIDTH = 16
 # The bar, " 100%" and " 0:00:00".
 WIDTH_BESIDE_A_STEP = BAR_WIDTH + 14
 LOG_TIME = "%Y-%m-%d %H:%M:%S"
-NOT_ENCRYPTED = "Nothing is encrypted: who listens on the way sees the token and your data. --tls encrypts."
+NOT_ENCRYPTED = (
+    "Nothing is encrypted: anyone who listens on the network sees the token and your data. --tls encrypts."
+)
 
 
 def prepare() -> None:
@@ -275,7 +277,7 @@ def _remote_note(result: EngineStarted, encrypted: bool) -> str:
     if encrypted:
         pages = (
             f"Open one of the urls above. A page from {APP_HOME} reaches this engine once the browser trusts its "
-            "certificate; of one that nobody vouches for, compare the fingerprint, then accept it."
+            "certificate; if the browser warns of it, compare the fingerprint, then accept it."
         )
     else:
         pages = (
@@ -349,7 +351,7 @@ def _(result: ConnectionToken) -> None:
     if result.restart_needed:
         note("The running engine keeps the old token until it is restarted: imjoy stop, then imjoy start.")
     elif result.rotated:
-        note("The old token opens nothing any more; every app asks for the new one.")
+        note("The old token is no longer valid; every app asks for the new one.")
     if sys.stdout.isatty():
         note(f"Kept in {result.token_file}. Whoever has it can run programs as you: keep it private.")
 

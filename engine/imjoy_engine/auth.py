@@ -37,7 +37,7 @@ def check_token(token: str, place: str = "That") -> str:
     if not TOKEN_FORM.fullmatch(token):
         raise ImJoyError(
             "token.invalid",
-            f"{place} is no connection token.",
+            f"{place} is not a valid connection token.",
             why="It is empty." if not token else "A token is 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
             fix="imjoy token --rotate",
             exit_code=ExitCode.USAGE,

@@ -162,7 +162,7 @@ class _Trial:
         else:
             self.warn(
                 "cluster.gpu",
-                f"The job asked for {resources.gpus} and CUDA_VISIBLE_DEVICES says of none.",
+                f"The job asked for {resources.gpus} and CUDA_VISIBLE_DEVICES names none.",
                 "Plugins may not find it.",
                 "Ask whoever runs the cluster whether --gres=gpu:1 is how GPUs are asked for.",
             )

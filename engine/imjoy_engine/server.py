@@ -155,7 +155,7 @@ def claim_workspace(settings: Settings) -> FileLock:
             raise ImJoyError(
                 "workspace.no-locks",
                 f"The disk of the workspace {settings.workspace} keeps no locks.",
-                why=f"Two engines at once would spoil it. It is a network drive without a lock service? ({error})",
+                why=f"Two engines at once would damage it. Is it a network drive without a lock service? ({error})",
                 fix="imjoy start --workspace FOLDER    (one on a disk of this machine)",
             ) from error
         raise ImJoyError(

@@ -164,7 +164,7 @@ def test_a_name_that_is_taken_or_none_is_told(app: App) -> None:
     )
     menu(app).get_by_role("button", name="New").click()
     answer(app, "Create", "a/b")
-    expect(app.page.get_by_role("alert")).to_contain_text("That is no name for a workspace.")
+    expect(app.page.get_by_role("alert")).to_contain_text("That is not a valid name for a workspace.")
 
 
 @pytest.mark.parametrize("exists", [False, True])

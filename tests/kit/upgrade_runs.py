@@ -42,7 +42,7 @@ NOWHERE = "http://127.0.0.1:9/"
 AT_ONCE = 2
 MIB = 1024**2
 TITLES = (
-    *("fetching commits", "fetching files", "building imjoy", "looking what it needs", "laying it out"),
+    *("fetching commits", "fetching files", "building imjoy", "resolving what it needs", "laying it out"),
     *("making the trial", "trying it", "swapping it in", "testing it"),
 )
 """The lines of progress of an upgrade, in order."""

@@ -36,12 +36,12 @@ _FOLDERS = {
     },
     "installation": {
         "doctor": "Find out what is wrong, and repair it.",
-        "upgrade": "Bring imjoy up to date, so that it can never be left broken.",
+        "upgrade": "Bring imjoy up to date; if that fails, the old one stays.",
         "path": "Say how to put imjoy on PATH, or do it.",
         "desktop": "Put ImJoy into the menu of the desktop, and start it at login.",
-        "completion": "Print what has a shell complete the arguments of imjoy.",
+        "completion": "Print the script that lets a shell complete imjoy's arguments.",
         "install": "Make a folder with a Python, imjoy and what it needs, or repair it.",
-        "uninstall": "Remove what an install made.",
+        "uninstall": "Remove an installation.",
     },
 }
 # Verb: what it does.

@@ -30,7 +30,7 @@ def in_the_form_of_browsers(form: str) -> Callable[[click.Context, click.Paramet
             return tuple(map(put, value)) if parameter.multiple else put(value)
         except web_names.NotMeant as error:
             shown = value if isinstance(value, str) else " ".join(value)
-            raise click.BadParameter(f"{shown!r:.200} cannot be meant: {error}.") from error
+            raise click.BadParameter(f"{shown!r:.200} is not valid: {error}.") from error
 
     return check
 
@@ -38,7 +38,7 @@ def in_the_form_of_browsers(form: str) -> Callable[[click.Context, click.Paramet
 def not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Refuse an empty value: it comes from a variable that was not set, and would silently mean something else."""
     if value is not None and not value.strip():
-        raise click.BadParameter("it is empty. Leave the option away for its default.")
+        raise click.BadParameter("it is empty. Omit the option to use its default.")
     return value
 
 

@@ -42,7 +42,7 @@ def describe(holders: PortHolders) -> list[str]:
     for each in holders.listeners:
         lines += [f"  {each.described()}, at {each.address}", f"      {each.command}"]
     if holders.free:
-        lines.append(f"The engine can have it all the same: {DEFAULT_HOST} is free.")
+        lines.append(f"The engine can still use it: {DEFAULT_HOST} is free.")
     stoppable = next((each for each in holders.listeners if each.mine), None)
     if stoppable is not None:
         lines += ["To stop it:", f"      imjoy doctor --port {port} --kill {stoppable.pid}"]
@@ -63,7 +63,7 @@ def stop_by_hand(port: int, pid: int, *, yes: bool, as_json: bool) -> int:
         if as_json or not sys.stdin.isatty():
             raise ImJoyError(
                 "port.unconfirmed",
-                f"{listener.described()} was left alone, as there is nobody to ask.",
+                f"{listener.described()} was not stopped, because there is no terminal to ask on.",
                 why=listener.command,
                 fix=f"imjoy doctor --port {port} --kill {pid} --yes",
                 exit_code=ExitCode.USAGE,

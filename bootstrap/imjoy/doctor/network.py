@@ -30,11 +30,11 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
         ) as answer:
             code = answer.status_code
     except requests.exceptions.ProxyError as error:
-        return fail(f"The proxy does not let us through to {host}.", _brief(error), _proxy_cure(machine))
+        return fail(f"The proxy refuses the connection to {host}.", _brief(error), _proxy_cure(machine))
     except requests.exceptions.SSLError as error:
         return fail(
             f"TLS: {host} shows a certificate that is not trusted here.",
-            f"{_brief(error)}\nA proxy that looks into https needs its own certificate to be known.",
+            f"{_brief(error)}\nA proxy that inspects https has a certificate of its own, which has to be trusted.",
             "export REQUESTS_CA_BUNDLE=FILE",
             advice="FILE is the certificate file of your institution.",
         )
@@ -49,16 +49,18 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
     except (requests.exceptions.RequestException, OSError) as error:
         return fail(f"{host} cannot be asked.", _brief(error), offline_cure)
     if code == PROXY_LOGIN:
-        return fail("The proxy wants a name and a password.", f"HTTP {code} for {host}", _proxy_cure(machine))
+        return fail(
+            "The proxy needs a user name and password.", f"HTTP {code} for {host}", _proxy_cure(machine)
+        )
     if code >= FIRST_SERVER_ERROR:
         return warn(
-            f"{host} has trouble of its own.",
+            f"{host} has a problem.",
             f"HTTP {code}. Without it, {need}.",
             "",
             advice="Try again later.",
         )
     if code in NOT_LET_IN:
-        return warn(f"{host} does not let us in.", f"HTTP {code}. Without it, {need}.", offline_cure)
+        return warn(f"{host} refuses access.", f"HTTP {code}. Without it, {need}.", offline_cure)
     return ok(f"{host} answers")
 
 

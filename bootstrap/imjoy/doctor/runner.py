@@ -111,7 +111,7 @@ def judge(
     was = {each.result.id: each.result for each in before}
     found = {each.result.id: each.result for each in after}
     return [
-        replace(each, error=f"it was done, and it is as it was: {found[each.id].what}")
+        replace(each, error=f"the repair was done, and changed nothing: {found[each.id].what}")
         if not each.error
         and each.id in found
         and found[each.id].status not in (Status.OK, Status.SKIPPED)
@@ -185,6 +185,6 @@ def _too_slow(check: Check, seconds: float) -> CheckOutcome:
     what = f"No answer within {seconds:.0f} s."
     again = f"imjoy doctor --only {check.id}"
     if check.kind is Kind.NETWORK:
-        return _look(check, warn(what, "The network is slow, or drops what we send.", again), seconds)
-    finding = Finding(Status.FAIL, what, "Something that it waits for hangs.", again)
+        return _look(check, warn(what, "The network is slow, or drops packets.", again), seconds)
+    finding = Finding(Status.FAIL, what, "Something that it waits for does not answer.", again)
     return _look(check, finding, seconds)

@@ -51,7 +51,7 @@ _SIGNS = (
         "{file} is damaged.",
         "{install}",
     ),
-    _Sign(r"No space left on device|Errno 28", "The disk is full.", "make room, then: imjoy start"),
+    _Sign(r"No space left on device|Errno 28", "The disk is full.", "free some space, then: imjoy start"),
     _Sign(r"Too many open files|Errno 24", "Too many files are open.", "ulimit -n 4096, then: imjoy start"),
     _Sign(
         r"MemoryError|Cannot allocate memory|Errno 12", "There is not enough memory.", "close other programs"

@@ -137,7 +137,11 @@ def engine_status(layout: Layout) -> EngineStatus:
     sighting = find_engine(layout)
     state = sighting.state
     if state is None or not sighting.alive:
-        note = "An engine ended here without tidying up." if sighting.condition is Condition.STALE else ""
+        note = (
+            "An engine ended here, and left its state file behind."
+            if sighting.condition is Condition.STALE
+            else ""
+        )
         return EngineStatus(running=False, workspace=layout.workspace, note=note)
     if sighting.condition is Condition.SILENT:
         note = "The engine does not answer. `imjoy stop` ends it."
@@ -219,7 +223,7 @@ def read_token(layout: Layout) -> str:
         raise ImJoyError(
             "token.invalid",
             f"The token file {layout.token_file} is empty.",
-            why="Something has cut it, such as a disk that was full.",
+            why="It was cut off, perhaps because the disk was full.",
             fix="imjoy token --rotate",
             exit_code=ExitCode.USAGE,
         )

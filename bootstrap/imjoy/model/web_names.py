@@ -35,7 +35,9 @@ def allowed_host(text: str) -> str:
     _refuse_wildcard(text)
     if "://" in text or "/" in text:
         meant = _split(text if "://" in text else f"//{text}").hostname
-        raise NotMeant(f"a name is wanted, not a url: {meant}" if meant else "a name is wanted, not a url")
+        raise NotMeant(
+            f"a host name is needed, not a url: {meant}" if meant else "a host name is needed, not a url"
+        )
     try:
         return str(ipaddress.ip_address(text.strip().strip("[]")))
     except ValueError:
@@ -65,7 +67,7 @@ def base_url(text: str) -> str:
     """
     parts = _split(text.strip())
     if parts.scheme not in DEFAULT_PORTS or not parts.netloc:
-        raise NotMeant("a whole url is wanted, such as https://lab.example.org/imjoy")
+        raise NotMeant("a whole url is needed, such as https://lab.example.org/imjoy")
     if parts.query or parts.fragment:
         raise NotMeant("it has a ? or a #, after which no path can follow")
     path = parts.path.rstrip("/")
@@ -81,7 +83,7 @@ def network(text: str) -> str:
     try:
         found = ipaddress.ip_network(text.strip().strip("[]"))
     except ValueError as error:
-        raise NotMeant(f"an address is wanted, such as 127.0.0.1 ({error})") from error
+        raise NotMeant(f"an address is needed, such as 127.0.0.1 ({error})") from error
     return str(found.network_address if found.num_addresses == 1 else found)
 
 
@@ -116,9 +118,9 @@ def _host(text: str) -> str:
         # The standard library knows the older of the two rules for such names; they differ in a handful of letters.
         name = text.lower().encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise NotMeant(f"{text!r:.100} is no name of a host") from error
+        raise NotMeant(f"{text!r:.100} is not a host name") from error
     if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise NotMeant(f"{text!r:.100} is no name of a host")
+        raise NotMeant(f"{text!r:.100} is not a host name")
     # To a resolver 0 is 0.0.0.0, 127.1 is 127.0.0.1 and 0x7f000001 as well: what looks like one thing is another.
     if re.fullmatch(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)\.?", name):
         raise NotMeant(f"{text!r:.100} is neither an address nor a name")

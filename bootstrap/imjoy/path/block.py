@@ -28,7 +28,7 @@ class OrphanedMark(ValueError):
     """One of the two lines around a block is there without the other; ``line`` is its number."""
 
     def __init__(self, line: int, text: str) -> None:
-        super().__init__(f"line {line}, {text!r}, has lost its other half")
+        super().__init__(f"line {line}, {text!r}, has no matching line")
         self.line = line
         self.text = text
 

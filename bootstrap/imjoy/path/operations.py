@@ -262,8 +262,8 @@ def _back_up(file: Path, content: bytes) -> Path:
 def _orphan(file: Path, error: OrphanedMark) -> ImJoyError:
     return ImJoyError(
         "path.orphan",
-        f"{file}, line {error.line}: half of a block of imjoy, and it cannot be told what is yours.",
-        why=f"{error.text} stands there without its other half.",
+        f"{file}, line {error.line}: only half of imjoy's block is there, so imjoy cannot tell which lines are yours.",
+        why=f"{error.text} is there without its matching line.",
         fix=f"Delete line {error.line} of {file}, and what belongs to it, then run this again.",
     )
 

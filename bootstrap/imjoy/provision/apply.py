@@ -146,7 +146,7 @@ class Installation:
         except OSError as error:
             if error.errno not in FULL_ERRORS:
                 raise
-            raise self._no_room("It was broken off", str(error)) from error
+            raise self._no_room("The installation stopped", str(error)) from error
 
     def _run(self, arguments: Sequence[str]) -> int:
         if self.plan.action == "none":
@@ -411,7 +411,7 @@ class Installation:
         if found != sha256.lower():
             raise ImJoyError(
                 "download.checksum",
-                f"{file} is not what it should be; nothing of it was used.",
+                f"{file} does not match its checksum; it was not used.",
                 why=f"its SHA-256 is {found}\nand has to be  {sha256.lower()}",
                 fix=fix,
                 exit_code=ExitCode.CHECKSUM_MISMATCH,
@@ -522,7 +522,7 @@ class Installation:
             "host.disk",
             f"{what}: the disk of {self.prefix} is full.",
             why=why,
-            fix=f"make room; {self._outcome}",
+            fix=f"free some space; {self._outcome}",
         )
 
     @property

@@ -359,7 +359,7 @@ class _Run:
         if as_json or not somebody_is_there():
             raise ImJoyError(
                 "uninstall.unconfirmed",
-                "Nothing was removed, because nobody could be asked.",
+                "Nothing was removed, because there is no terminal to ask on.",
                 fix=f"{self._door.uninstall_command} --yes",
                 exit_code=ExitCode.USAGE,
             )
@@ -368,7 +368,7 @@ class _Run:
         if not confirm("Remove all of it?", default=False):
             raise ImJoyError(
                 "uninstall.unconfirmed",
-                "Nothing was removed, because nobody said yes.",
+                "Nothing was removed, because you did not answer yes.",
                 fix=f"{self._door.uninstall_command} --yes",
                 exit_code=ExitCode.USAGE,
             )

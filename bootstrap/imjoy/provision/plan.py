@@ -294,7 +294,7 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
             local_installer=local,
             notices=tuple(reasons),
         )
-    why = "conda cannot live in this prefix" if misnamed else "neither Miniconda nor Miniforge can be had"
+    why = "conda cannot live in this prefix" if misnamed else "neither Miniconda nor Miniforge is available"
     return plan("venv", why, notices=tuple(reasons))
 
 

@@ -20,7 +20,7 @@ WHOSE = {
     "uv": "uv installed it as a tool and looks after it",
     "editable": "it runs from a checkout that pip was told to use in place",
     "checkout": "it runs from a checkout, without being installed",
-    "system": "it was put into a Python that belongs to the system",
+    "system": "it was installed into a Python that belongs to the system",
     "user": "pip put it into your user packages, beside any environment",
 }
 What = Literal["imjoy", "base"]

@@ -273,7 +273,7 @@ class Session:
 
     def _change_base(self, plan: BasePlan) -> tuple[str, ...]:
         """Have conda work, test the outcome, and put everything back when it is worse; return notices."""
-        self._report("looking how things are", None)
+        self._report("testing what is installed", None)
         before = examine(self._origin.interpreter, self._layout, self._context)
         change = BaseChange(plan, self._origin, self._steps, self._context, self._folder / "saved base")
         engines = find_running(self._layout, self._origin.environment)

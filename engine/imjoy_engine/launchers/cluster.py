@@ -320,7 +320,7 @@ class ClusterWorker:
                 "cluster.lost",
                 f"{self._start.name} was lost: nothing was heard of {self.node} for {SILENCE_SECONDS:g} s.",
                 why=f"{where}: {back_end.name} says {ending.told}.",
-                fix="Load the plugin again. It is never started anew by itself, as what it held is gone.",
+                fix="Load the plugin again. It is not restarted automatically, because its data is gone.",
             )
         self._finish(Ended(None, error))
         await back_end.cancel(self.job)

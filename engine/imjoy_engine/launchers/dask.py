@@ -106,7 +106,7 @@ class Dask:
         if parts.scheme == "tcp" and parts.hostname not in LOOPBACK and not self._insecure:
             raise ImJoyError(
                 "cluster.insecure",
-                f"{address} is not encrypted, and on another machine.",
+                f"{address} is not encrypted, and is on another machine.",
                 why="Whoever reaches such a scheduler runs programs as you, and reads what plugins are started with.",
                 fix="Give Dask certificates (tls://), or --cluster-insecure on a network that is yours alone.",
                 exit_code=ExitCode.USAGE,

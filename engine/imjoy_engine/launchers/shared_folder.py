@@ -32,7 +32,7 @@ def check_locks(folder: Path) -> None:
         raise ImJoyError(
             "cluster.locks",
             f"The file system of {folder} keeps no locks.",
-            why=f"Two engines that share it would spoil each other's environments: {why}.",
+            why=f"Two engines that share it would damage each other's environments: {why}.",
             fix="Mount it with locks (NFS without nolock, Lustre with flock), or use a workspace that has them.",
         )
 

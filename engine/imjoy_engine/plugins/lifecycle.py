@@ -336,7 +336,7 @@ class Plugin:
                     f"The process (pid {worker.pid}) was suspended: it answers nothing until it goes on "
                     f"(kill -CONT {worker.pid}) or is stopped."
                 )
-                text = text if before else f"The process (pid {worker.pid}) goes on."
+                text = text if before else f"The process (pid {worker.pid}) continues."
                 log.warning("plugin %s (%s): %s", self.request.manifest.name, self.id, text)
                 self.say(text)
 

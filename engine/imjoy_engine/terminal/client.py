@@ -279,14 +279,14 @@ class Connection:
             return ImJoyError(
                 "auth.token",
                 "The connection token was replaced.",
-                why="Whoever came with the old one was sent away.",
+                why="Connections with the old one were closed.",
                 fix="Run it again: the new token is in the token file.",
             )
         if code == ABNORMAL_CLOSE:
             return ImJoyError(
                 "engine.unreachable",
                 "The connection to the engine is lost.",
-                why=reason or "It ended without a word.",
+                why=reason or "It ended without a message.",
                 fix="imjoy status",
             )
         return ImJoyError("plugin.gone", "The plugin has ended.", why=reason)

@@ -157,7 +157,7 @@ class Values:
                 "run.unwritable",
                 f"{path} cannot be written.",
                 why=error.strerror or str(error),
-                fix="make room there, or correct its permissions",
+                fix="free space there, or correct its permissions",
             ) from error
         return path
 

@@ -103,9 +103,9 @@ def _check_form(request: web.Request) -> None:
 def _http_error(error: web.HTTPException) -> web.StreamResponse:
     """Return what aiohttp refused by itself as the document that every error is."""
     if error.status == 404:
-        known = ImJoyError("request.not-found", "The engine has nothing under that address.")
+        known = ImJoyError("request.not-found", "The engine has nothing at that address.")
     elif error.status == 405:
-        known = ImJoyError("request.method", "The engine does not do that with that address.")
+        known = ImJoyError("request.method", "The engine does not support this method at that address.")
     elif error.status == 413:
         known = ImJoyError("request.too-large", "The request is larger than the engine reads.")
     elif error.status == 400:
@@ -128,14 +128,14 @@ def _check_host_and_origin(request: web.Request) -> None:
     if not gate.host_is_ours(host, local[0] if local else None):
         raise ImJoyError(
             "auth.host",
-            "This engine does not answer under that name.",
+            "This engine does not answer to that name.",
             why="The Host header names neither this machine's loopback nor an address the engine listens on.",
             fix="Use http://127.0.0.1 with the engine's port, or start it with --allow-host NAME.",
         )
     if not gate.origin_is_allowed(origin, host):
         raise ImJoyError(
             "auth.origin",
-            "Pages of that site may not use this engine.",
+            "Pages of that site are not allowed to use this engine.",
             why="The Origin header names neither the engine itself nor imjoy.io.",
             fix="Start the engine with --allow-origin and the site's address, if you trust it.",
         )

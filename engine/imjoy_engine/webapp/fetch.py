@@ -185,7 +185,7 @@ def _download(
             reasons.append(f"{cdn}: {_brief(error)}")
     raise ImJoyError(
         "webapp.offline",
-        f"The web app needs {package.name} {package.version}, and nobody who has it can be reached.",
+        f"The web app needs {package.name} {package.version}, and no server that has it can be reached.",
         why="\n".join(reasons),
         fix="Connect to the network once and type: imjoy start --serve\n"
         "Behind a proxy set HTTPS_PROXY, and SSL_CERT_FILE to its certificates where the system does not trust it.\n"
@@ -288,7 +288,7 @@ def _write(target: Path, content: bytes) -> None:
 def _mismatch(package: Package, part: str, expected: str, found: str) -> ImJoyError:
     return ImJoyError(
         "webapp.checksum",
-        f"{package.name} {package.version} is not what it should be; nothing of it was kept.",
+        f"{package.name} {package.version} does not match its checksum; it was not kept.",
         why=f"{part}\nexpected {expected}\nfound    {found}",
         fix="Try again. When it happens again, a proxy or a mirror changes files: set npm_config_registry to another.",
         exit_code=ExitCode.CHECKSUM_MISMATCH,

@@ -182,7 +182,7 @@ def _busy(name: str, what: str, error: OSError) -> ImJoyError:
 def _no_name() -> ImJoyError:
     return ImJoyError(
         "request.invalid",
-        "That is no name for a workspace.",
+        "That is not a valid name for a workspace.",
         why="Its files lie in a folder of that name: some 100 characters that show, with neither a dot nor a "
         'space at its ends, without / \\ : * ? " < > |, and no name that Windows has for a device, as CON.',
     )

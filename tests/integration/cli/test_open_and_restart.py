@@ -91,7 +91,7 @@ def test_a_click_on_an_icon_that_fails_says_why_in_the_browser(
     assert json.loads(done.stdout)["error"]["id"] == "token.invalid"
     assert opened(pipe) == (private / "open.html").as_uri()
     told = (private / "open.html").read_text()
-    assert "is no connection token" in told
+    assert "is not a valid connection token" in told
     assert "imjoy token --rotate" in told
 
 

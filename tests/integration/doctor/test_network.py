@@ -89,8 +89,8 @@ def ask(machine: MakeMachine) -> Callable[[str], Finding]:
     [
         (200, Status.OK, "answers"),
         (404, Status.OK, "answers"),
-        (403, Status.WARN, "does not let us in"),
-        (503, Status.WARN, "trouble of its own"),
+        (403, Status.WARN, "refuses access"),
+        (503, Status.WARN, "has a problem"),
     ],
 )
 def test_the_answer_decides(
@@ -157,7 +157,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(
     assert "proxy" in finding.what
     assert "secret" not in finding.what + finding.why
     monkeypatch.setenv("http_proxy", address)
-    assert "name and a password" in ask("http://example.invalid").what
+    assert "user name and password" in ask("http://example.invalid").what
 
 
 def test_silence_is_a_slow_network_and_only_a_warning(

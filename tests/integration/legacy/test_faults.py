@@ -134,7 +134,7 @@ def test_a_conda_that_does_not_answer_is_passed_over_and_named(conda_host: OldHo
     done = conda_host.run("install", "--dry-run", CONDA_EXE=str(conda))
     assert done.returncode == 0, done.stderr
     said = " ".join((done.stdout + done.stderr).split())
-    assert f"{conda} is passed over: `conda info --json` fails with exit code 7" in said
+    assert f"{conda} is ignored: `conda info --json` fails with exit code 7" in said
     assert "with conda 26.7.1 (~/miniconda3/bin/conda" in said
 
 
@@ -320,7 +320,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
     disk = mounted("size=64m")
     done = conda_host.run("start", CONDA_ENVS_PATH=str(disk))
     assert done.returncode == 3, done.stderr
-    assert "make room" in done.stderr
+    assert "free some space" in done.stderr
     assert list(disk.iterdir()) == []
 
 

@@ -161,7 +161,7 @@ def test_without_a_network_and_a_conda_the_plan_is_this_python_and_says_what_is_
     plan = install("--dry-run")
     assert plan["distribution"] == {
         "name": "venv",
-        "why": "neither Miniconda nor Miniforge can be had",
+        "why": "neither Miniconda nor Miniforge is available",
         "url": "",
         "conda": "",
         "environment": "",

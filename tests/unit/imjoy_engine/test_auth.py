@@ -42,7 +42,7 @@ def test_a_wanted_token_replaces_the_stored_one(tmp_path: Path) -> None:
     ensure_token(path, None)
     assert ensure_token(path, "my-very-own-token") == ("my-very-own-token", False)
     assert ensure_token(path, None) == ("my-very-own-token", False)
-    with pytest.raises(ImJoyError, match="no connection token"):
+    with pytest.raises(ImJoyError, match="not a valid connection token"):
         ensure_token(path, "no")
 
 

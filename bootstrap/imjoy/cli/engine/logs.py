@@ -16,14 +16,14 @@ DEFAULT_LINES = 200
 
 
 @click.command(name="logs")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines, until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",
     type=click.IntRange(min=0),
     default=DEFAULT_LINES,
     show_default=True,
-    help="Lines to begin with.",
+    help="How many of the last lines to print first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they are: one JSON document each.")
 @layout_options

@@ -45,7 +45,7 @@ def _cluster(context: click.Context, parameter: click.Parameter, value: str | No
     if value is None or value == "slurm" or (kind == "dask" and target):
         return value
     raise click.BadParameter(
-        f"{value!r} is neither slurm nor dask=tls://HOST:8786 nor dask=SCHEDULER-FILE.",
+        f"{value!r} is not valid. Use slurm, dask=tls://HOST:8786 or dask=SCHEDULER-FILE.",
         context,
         parameter,
     )
@@ -87,7 +87,7 @@ def _cluster(context: click.Context, parameter: click.Parameter, value: str | No
     metavar="NAME",
     help="Run plugins that ask for no environment in this one of yours, where it fits.",
 )
-@click.option("--debug", is_flag=True, help="Say more, on the terminal too.")
+@click.option("--debug", is_flag=True, help="Log more details, also on the terminal.")
 @click.option(
     "--cluster",
     metavar="slurm|dask=SCHEDULER",
@@ -169,7 +169,7 @@ def _cluster(context: click.Context, parameter: click.Parameter, value: str | No
     is_flag=True,
     help="Stop the engine that is in the way, if it is proven ours.",
 )
-@click.option("--upgrade", "upgrade_first", is_flag=True, help="Bring imjoy up to date before.")
+@click.option("--upgrade", "upgrade_first", is_flag=True, help="Bring imjoy up to date first.")
 @click.option("--detach", is_flag=True, help="Serve in the background; `imjoy stop` ends it.")
 @click.option(
     "--open/--no-open", "open_browser", default=None, help="Open the page that hands over the token."

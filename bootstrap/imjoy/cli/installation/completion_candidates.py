@@ -95,7 +95,7 @@ def _planned(rest: Sequence[str], current: str) -> Iterator[Candidate]:
 
 
 def _wanting(command: click.Command, word: str) -> click.Option | None:
-    """Return the option that a word names, if it wants a value."""
+    """Return the option that a word names, if it needs a value."""
     for each in command.params:
         if isinstance(each, click.Option) and word in each.opts and not (each.is_flag or each.count):
             return each

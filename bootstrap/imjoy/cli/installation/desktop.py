@@ -22,7 +22,7 @@ SENTENCES = {
     "menu added": ("ImJoy is in the menu.", "Would be written:"),
     "menu removed": ("ImJoy is no longer in the menu.", "Would be removed:"),
     "autostart on": ("The engine starts at every login from now on.", "Would be written:"),
-    "autostart off": ("The engine starts at login no longer.", "Would be removed:"),
+    "autostart off": ("The engine no longer starts at login.", "Would be removed:"),
 }
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change, change nothing.")
 
@@ -94,7 +94,7 @@ def _(result: DesktopState) -> None:
     render.say(
         "The engine starts at login."
         if result.autostart
-        else "The engine does not start at login: `imjoy desktop autostart on` has it do so."
+        else "The engine does not start at login: `imjoy desktop autostart on` turns that on."
     )
 
 

@@ -49,7 +49,7 @@ PATIENCE_SECONDS = 1.0
     "--port", type=click.IntRange(1, HIGHEST_PORT), metavar="N", help="List who listens on this port."
 )
 @click.option("--kill", "kill_pid", type=int, metavar="PID", help="With --port: stop this process.")
-@click.option("--cluster", is_flag=True, help="Submit one trivial job, and say which link to it breaks.")
+@click.option("--cluster", is_flag=True, help="Submit one trivial job, and say which step of it fails.")
 @layout_options
 @json_option
 @click.pass_context
@@ -123,7 +123,7 @@ def command(
     return ExitCode.FAILED if result.failed(strict=strict) else ExitCode.DONE
 
 
-@command.command(name="explain", short_help="Print cause and cure of a finding.")
+@command.command(name="explain", short_help="Print the cause of a finding and how to repair it.")
 @click.argument("id")
 @json_option
 def explain(id: str, as_json: bool) -> int:
@@ -199,7 +199,7 @@ def _agreed(result: CheckResult, *, yes: bool, as_json: bool) -> bool:
     if as_json or not sys.stdin.isatty():
         raise ImJoyError(
             "doctor.unconfirmed",
-            "Nothing was repaired, as there is nobody to ask.",
+            "Nothing was repaired, because there is no terminal to ask on.",
             fix="imjoy doctor --fix --yes",
             exit_code=ExitCode.USAGE,
         )

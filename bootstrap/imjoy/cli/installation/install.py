@@ -72,7 +72,7 @@ def _handed(text: str) -> dict[str, object]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise ImJoyError("install.handed", "--finish wants a JSON object.", exit_code=ExitCode.USAGE)
+        raise ImJoyError("install.handed", "--finish needs a JSON object.", exit_code=ExitCode.USAGE)
     return document
 
 

@@ -175,7 +175,7 @@ class _Question:
         if not self.yes and (self.as_json or not sys.stdin.isatty()):
             raise ImJoyError(
                 "upgrade.unconfirmed",
-                "Nothing was upgraded, because nobody could be asked.",
+                "Nothing was upgraded, because there is no terminal to ask on.",
                 fix=self.command,
                 exit_code=ExitCode.USAGE,
             )
@@ -216,7 +216,7 @@ def _lines(result: Upgrade) -> Iterator[str]:
         base = "conda and pip are" if result.source == CONDA_FORGE else "pip is"
         yield f"{f'imjoy {old} is' if result.what == 'imjoy' else base} up to date."
         return
-    yield f"imjoy {old} -> {new}" if result.what == "imjoy" else "What imjoy stands on:"
+    yield f"imjoy {old} -> {new}" if result.what == "imjoy" else "What imjoy needs:"
     if result.what == "imjoy":
         yield f"  from  {result.source or 'the package index'}"
     if result.commit_count:

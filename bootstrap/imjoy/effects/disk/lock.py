@@ -103,7 +103,7 @@ def refuse_when_locked(folder: Path, target: Path) -> None:
     if lives(owner):
         raise ImJoyError(
             "install.locked",
-            f"Another install into {target} is at work (process {owner.partition(' ')[0]}).",
+            f"Another install into {target} is running (process {owner.partition(' ')[0]}).",
             fix="wait until it is done, then run this again",
             exit_code=ExitCode.LOCKED,
         )

@@ -209,7 +209,7 @@ def _check(part: Path, sha256: str, url: str, fix: str) -> None:
     if found != sha256.lower():
         raise ImJoyError(
             "download.checksum",
-            f"{url} is not what it should be; nothing of it was used.",
+            f"{url} does not match its checksum; it was not used.",
             why=f"its SHA-256 is {found}\nand has to be  {sha256.lower()}",
             fix=fix,
             exit_code=ExitCode.CHECKSUM_MISMATCH,
@@ -221,5 +221,5 @@ def _unwritable(part: Path, error: OSError) -> ImJoyError:
         "download.unwritable",
         f"{part} cannot be written.",
         why=str(error),
-        fix="make room on that disk" if error.errno == errno.ENOSPC else "",
+        fix="free space on that disk" if error.errno == errno.ENOSPC else "",
     )

@@ -142,7 +142,7 @@ def ask_conda(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0
     )
     document = find_document(answer.stdout)
     if not answer.ok:
-        return f"{command} is passed over: {_failure(answer, document)}"
+        return f"{command} is ignored: {_failure(answer, document)}"
     try:
         version = document["conda_version"]
         root = document["root_prefix"] if document.get("root_prefix") else str(root_of(command))
@@ -157,7 +157,7 @@ def ask_conda(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0
             _absolute(document.get("pkgs_dirs") or []),
         )
     except (KeyError, TypeError):
-        return f"{command} is passed over: `conda info --json` does not say what a conda says"
+        return f"{command} is ignored: `conda info --json` does not say what a conda says"
 
 
 def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0) -> Settings | None:

@@ -97,7 +97,7 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding("prefix.conda", reason, f"{offer}, or --distribution venv")
     if found.standing == "new" and found.free_mib < needed_mib and found.nearest.is_dir():
         what = f"{found.nearest} has {found.free_mib} MiB free, and {needed_mib} MiB are needed"
-        yield Finding("host.disk", what, "make room, or choose another disk: --prefix DIR")
+        yield Finding("host.disk", what, "free some space, or choose another disk: --prefix DIR")
 
 
 def misnamed_for_windows(path: str) -> str:

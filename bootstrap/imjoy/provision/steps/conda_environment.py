@@ -102,7 +102,7 @@ def make_environment(
             if not other:
                 raise
             notices.append(
-                f"not every package of the lock could be had, so conda was asked to solve: {error.what}"
+                f"not every package of the lock was available, so conda was asked to solve: {error.what}"
             )
             _ask_conda(target, conda, run_step, offline=None)
         else:

@@ -51,9 +51,9 @@ def disk_full(folder: Path, why: str) -> ImJoyError:
     """Return the error that says that a disk is full."""
     return ImJoyError(
         "upgrade.disk",
-        f"There is no room on the disk of {folder}; {UNTOUCHED}.",
+        f"There is no space on the disk of {folder}; {UNTOUCHED}.",
         why=why.strip().rpartition("\n")[2],
-        fix="make room, then imjoy upgrade",
+        fix="free some space, then: imjoy upgrade",
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )
 

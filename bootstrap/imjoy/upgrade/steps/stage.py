@@ -205,7 +205,7 @@ class Stage:
         """Fetch what imjoy needs and the environment does not have, and return its versions."""
         report = self.folder / "report.json"
         arguments = pip.resolve_arguments(str(wheel), report)
-        self._steps.run("looking what it needs", [*pip_command, *arguments])
+        self._steps.run("resolving what it needs", [*pip_command, *arguments])
         wanted = {
             str(canonicalize_name(name)): version
             for name, version in pip.read_versions(report.read_text(encoding="utf-8")).items()

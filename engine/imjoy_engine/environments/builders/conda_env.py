@@ -130,7 +130,7 @@ async def solve_records(spec: EnvironmentSpec, settings: CondaSettings, report: 
     if rattler is None:
         raise ImJoyError(
             "lock.no-rattler",
-            "py-rattler, which solves conda packages, is not here.",
+            "py-rattler, which solves conda packages, is not installed.",
             fix="pip install py-rattler",
         )
     return await _Rattler(rattler, spec, settings, report).solve()

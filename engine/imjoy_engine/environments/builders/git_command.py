@@ -27,7 +27,7 @@ def no_git(url: str, cure: str) -> ImJoyError:
     """Return what is told where a repository is wanted, and there is no git."""
     return ImJoyError(
         "env.no-git",
-        f"The plugin needs the repository {redact(url)}, and there is no git here that works.",
+        f"The plugin needs the repository {redact(url)}, and no working git was found.",
         fix=f"{cure}, then load the plugin again.",
     )
 

@@ -44,7 +44,7 @@ class SpecErrors:
             "env.python",
             f"{self._place} asks for Python {wanted}, and plugins run on Python 3.6 and newer.",
             why="What a plugin talks to its app with (imjoy-rpc, websockets) does not exist for older ones. Python 2.7 "
-            "was given up by its makers in 2020.",
+            "has not been maintained since 2020.",
             fix=f"Write python=3.8 or newer in {self._part}, and change the script with it: print(...) with "
             "brackets, no xrange, text is str and bytes are bytes (2to3 does most of it).",
         )

@@ -89,7 +89,7 @@ async def _examine(layout: Layout, *, offline: bool) -> dict[str, Any]:
     found = await _told(layout, words, EXAMINATION_SECONDS)
     if "checks" in found:
         return found
-    why = found.get("why", "What it printed is no examination.")
+    why = found.get("why", "It printed no valid result.")
     raise ImJoyError("doctor.no-answer", "The doctor did not answer.", why=why, fix="imjoy doctor")
 
 
@@ -150,8 +150,8 @@ def _upgrade_outcome(layout: Layout) -> dict[str, Any] | None:
         return outcome
     killed = ImJoyError(
         "upgrade.killed",
-        "The upgrade was ended before it was done.",
-        why="The imjoy that was installed is used on; the next upgrade begins by putting it in order.",
+        "The upgrade was killed before it was done.",
+        why="The old imjoy is still used. The next upgrade first repairs what was left half done.",
         fix="imjoy upgrade",
     )
     return {"error": killed.as_json()}
@@ -195,4 +195,4 @@ async def _told(layout: Layout, words: list[str], seconds: float) -> dict[str, A
             if process.returncode is None:
                 process.kill()
         await process.wait()
-    return {"why": "What it printed is no answer."}
+    return {"why": "It printed no valid answer."}

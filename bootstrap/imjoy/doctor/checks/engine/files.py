@@ -26,7 +26,7 @@ def look(machine: Machine) -> Finding:
         if foreign := _foreign(path):
             return fail(
                 "What an engine needs to write belongs to somebody else.",
-                f"{foreign} It was made by imjoy under sudo?",
+                f"{foreign} Perhaps imjoy was once started with sudo.",
                 chown_command(path),
             )
         if os.path.lexists(path) and (found := _wrong_kind(path, is_folder)):

@@ -19,13 +19,13 @@ def look(machine: Machine) -> Finding:
     if sighting.condition is Condition.SILENT and state is not None:
         return fail(
             "The engine of this workspace does not answer.",
-            f"Process {state.pid} is there, but {state.url} is silent: it hangs.",
+            f"Process {state.pid} is there, but {state.url} does not answer: it hangs.",
             "imjoy stop",
             Fix(f"stop process {state.pid}, as `imjoy stop` does", lambda: _stop(machine)),
         )
     if os.path.lexists(file):
         return warn(
-            "An engine ended without tidying up.",
+            "An engine ended, and left its state file behind.",
             f"{file} names a process that is gone, or cannot be read.",
             "imjoy doctor --fix --only engine.state",
             Fix(f"delete {file}", lambda: _delete(machine)),

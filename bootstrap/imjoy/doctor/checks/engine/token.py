@@ -34,8 +34,8 @@ def look(machine: Machine) -> Finding:
         return fail("The token file cannot be read.", f"{file}: {error.strerror}", rotate, renew)
     if not TOKEN_FORM.fullmatch(text):
         return fail(
-            "What is in the token file is no token.",
-            f"{file} is empty: a full disk may have cut it."
+            "The token file does not contain a valid token.",
+            f"{file} is empty: perhaps the disk was full when it was written."
             if not text
             else f"{file} has to hold one line of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
             rotate,
@@ -45,7 +45,7 @@ def look(machine: Machine) -> Finding:
         others = others_of(file)
     except OSError as error:
         return warn(
-            "Who may read the token cannot be seen.",
+            "Who may read the token cannot be determined.",
             f"{file}: {error.strerror}",
             "imjoy start --workspace FOLDER",
             advice="FOLDER is one on a disk of this machine.",
@@ -58,7 +58,7 @@ def look(machine: Machine) -> Finding:
             Fix(f"make {file} readable by you only", lambda: _close(file, f'icacls "{file}" /reset')),
         )
     if sys.platform == "win32":
-        return ok("the token is one, and only you, the system and administrators can read it")
+        return ok("the token is valid, and only you, the system and administrators can read it")
     if mode & OTHERS and not keeps_modes(file.parent):
         return fail(
             "Other users of this machine may be able to read the token.",
@@ -77,7 +77,7 @@ def look(machine: Machine) -> Finding:
                 lambda: _close(file, f"chmod {stat.S_IMODE(mode):o} '{file}'"),
             ),
         )
-    return ok("the token is one, and only you can read it")
+    return ok("the token is valid, and only you can read it")
 
 
 def _close(file: Path, undo: str) -> Repair:
@@ -97,7 +97,7 @@ CHECK = Check(
     look,
     """\
 Cause: the token file, `<workspace>/.imjoy/token`, can be read by other users of this machine, cannot be read by you,
-or was edited into something that is no token.
+or was edited, and no longer contains a valid token.
 
 Cure: `chmod 600` on it, on Windows the line with `icacls` that the check prints (where the disk keeps neither modes nor
 lists, another workspace: `--workspace`); or `imjoy token --rotate`, which makes a new one that every app has to be

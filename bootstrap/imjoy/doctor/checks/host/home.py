@@ -44,7 +44,7 @@ def look(machine: Machine) -> Finding:
                 f"The disk of {folder} is full.",
                 f"{free} MiB are free.",
                 "imjoy doctor",
-                advice="Make room first.",
+                advice="Free some space first.",
             )
     text = str(prefix)
     move = "imjoy install --prefix DIR"
@@ -75,7 +75,7 @@ def look(machine: Machine) -> Finding:
             f"Only {free} MiB of disk are free.",
             "Environments of plugins take up to a few GiB each.",
             "imjoy start --workspace DIR",
-            advice="DIR is a folder on another disk. Or make room on this one.",
+            advice="DIR is a folder on another disk. Or free space on this one.",
         )
     return ok(f"prefix and workspace can be written, {free // 1024} GiB free")
 

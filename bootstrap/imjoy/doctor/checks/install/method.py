@@ -35,7 +35,7 @@ def look(machine: Machine) -> Finding:
     how = f"from {receipt.source}" if receipt else describe(installed, machine)
     if belongs_to_system():
         return warn(
-            f"imjoy was put into a Python that belongs to the system ({how}).",
+            f"imjoy was installed into a Python that belongs to the system ({how}).",
             "The system's own upgrades may remove it, and pip refuses to change it.",
             reinstall_command(machine),
         )

@@ -20,7 +20,7 @@ def look(machine: Machine) -> Finding:
     for name, value in proxies.items():
         if not _is_address(value):
             return fail(
-                f"{name.upper()} is no address of a proxy.",
+                f"{name.upper()} is not the address of a proxy.",
                 "It has to look like http://HOST:PORT.",
                 f"unset {name} {name.upper()}",
             )
@@ -29,12 +29,12 @@ def look(machine: Machine) -> Finding:
     if swallowed and ({"http_proxy", "all_proxy"} & set(proxies)):
         value = ",".join([each for each in left_alone if each] + swallowed)
         return warn(
-            "The proxy also takes what is meant for this machine.",
+            "The proxy is also used for addresses of this machine.",
             f"NO_PROXY does not name {' and '.join(swallowed)}. imjoy goes past the proxy, but browsers and "
             "scripts may ask it for the engine.",
             f"set -gx NO_PROXY {value}" if machine.shell == "fish" else f"export NO_PROXY={value}",
         )
-    return ok("the proxy leaves this machine alone")
+    return ok("the proxy is not used for this machine")
 
 
 def _is_address(value: str) -> bool:

@@ -12,7 +12,7 @@ def look(machine: Machine) -> Finding:
     sighting = find_engine(machine.layout)
     state = sighting.state
     if state is None or not sighting.alive:
-        return ok("no engine runs, so nobody can miss it")
+        return ok("no engine runs, so there is nothing to reach")
     if state.host not in HERE:
         return ok(f"the engine listens on {state.host}, port {state.port}")
     connection = machine.context.environ.get("SSH_CONNECTION", "").split()

@@ -40,7 +40,7 @@ def look(machine: Machine) -> Finding:
             return ok("no upgrade was left half done")
         refuse_when_busy(environment)
     except ImJoyError:
-        return ok("an upgrade is at work")
+        return ok("an upgrade is running")
     return warn(
         "An upgrade was killed before it changed anything.",
         f"What it had fetched is still in {stage}.",

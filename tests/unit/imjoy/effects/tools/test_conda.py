@@ -111,7 +111,7 @@ def test_a_conda_that_is_broken_is_passed_over_with_its_own_words(
     there, reasons = find_condas(tmp_path / "home", environ)
     assert there is not None and there.command == whole
     [reason] = reasons
-    assert reason.startswith(f"{broken} is passed over: `conda info --json` fails with exit code 1: ")
+    assert reason.startswith(f"{broken} is ignored: `conda info --json` fails with exit code 1: ")
     assert reason.endswith("ConfigurationLoadError: Unable to load configuration file.")
 
 
