@@ -33,39 +33,22 @@ START_SECONDS=5
 CONNECT_SECONDS=15
 STALL_SECONDS=30
 DOWNLOAD_ATTEMPTS=4
+BY_OTHER_MEANS="install Python $PLANNER_FLOOR or newer by this system's own means"
 NOT_IMJOY="what it has is not imjoy, or an imjoy of before 0.12"
 GIVE_SOURCE="give a wheel, a checkout's folder or a git url: --from SOURCE"
 EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
 
-# Has the planner of a place do everything else, and removes our folder, even if that Python lies in it.
+# The planner of a place does everything else. One of before this door removes nothing of ours; the next run does.
 HAND_OVER='
-import shutil, signal, sys
-_, folder, place, *words = sys.argv
-# What is ignored already stays so: that is how nohup works.
-signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-signals = [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
-sys.path.insert(0, place)
-sys.argv[0] = "imjoy"
+import sys
+sys.path.insert(0, sys.argv.pop(1))
 try:
-    try:
-        for each in signals:
-            signal.signal(each, signal.default_int_handler)
-        from imjoy.provision.main import main
-        code = main(words)
-    finally:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-except KeyboardInterrupt:
-    code = 130
-finally:
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-sys.exit(code)
+    from imjoy.provision.from_door import main
+except ImportError:
+    from imjoy.provision.main import main
+sys.exit(main(sys.argv[1:]))
 '
-
-# Whether a wheel has a planner.
-IN_WHEEL='import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo("imjoy/provision/main.py")'
 
 # For a machine with a Python, and neither curl nor wget.
 FETCH='
@@ -75,6 +58,32 @@ with urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])) as answer:
         sys.exit("redirected to " + answer.url)
     shutil.copyfileobj(answer, sys.stdout.buffer)
 '
+
+# The planner's own help, that of imjoy install, tells more.
+HELP="Installs imjoy, which runs native Python plugins for the ImJoy app.
+
+usage: bash install.sh [options] [-- arguments for imjoy start]
+
+  --prefix DIR         the folder that it makes (default: ~/ImJoyApp)
+  --distribution auto|miniconda|miniforge|existing|venv
+                       where its Python comes from
+  --from SOURCE        install a checkout's folder, a wheel, or a git url
+  --mirror URL         where the installers of conda and the Python lie instead
+  --offline DIR        take the installer, the Python and all wheels from there
+  --installer FILE     run this installer of Miniconda or Miniforge
+  --sha256 HASH        what that has to be
+  --modify-path        put imjoy on PATH for good; --no-modify-path: do not ask
+  --desktop            put ImJoy into the menu; --no-desktop: do not ask
+  --start              afterwards start the engine and open the app
+  --uninstall          take away what was installed
+  --yes                do not ask; take yes for an answer
+  --dry-run            look, print the plan, change nothing
+  --json               print the plan or the result as JSON, on stdout
+  --quiet, --verbose   print errors and warnings only; show what the steps print
+  --version, --help    print the version; print this
+
+What each does, the variables and the exit codes:
+$PROJECT_URL/blob/HEAD/docs/install.md"
 
 # --- pythons: written by .ci/installer-tables from installers.json, do not edit
 PYTHON_BASE="https://github.com/astral-sh/python-build-standalone/releases/download/20260814/"
@@ -120,34 +129,6 @@ json_string() {
   printf '"%s"' "${text//[!\ -~]/?}"
 }
 
-# The planner's own help, that of imjoy install, tells more.
-print_help() {
-  printf '%s\n' "Installs imjoy, which runs native Python plugins for the ImJoy app.
-
-usage: bash install.sh [options] [-- arguments for imjoy start]
-
-  --prefix DIR         the folder that it makes (default: ~/ImJoyApp)
-  --distribution auto|miniconda|miniforge|existing|venv
-                       where its Python comes from
-  --from SOURCE        install a checkout's folder, a wheel, or a git url
-  --mirror URL         where the installers of conda and the Python lie instead
-  --offline DIR        take the installer, the Python and all wheels from there
-  --installer FILE     run this installer of Miniconda or Miniforge
-  --sha256 HASH        what that has to be
-  --modify-path        put imjoy on PATH for good; --no-modify-path: do not ask
-  --desktop            put ImJoy into the menu; --no-desktop: do not ask
-  --start              afterwards start the engine and open the app
-  --uninstall          take away what was installed
-  --yes                do not ask; take yes for an answer
-  --dry-run            look, print the plan, change nothing
-  --json               print the plan or the result as JSON, on stdout
-  --quiet, --verbose   print errors and warnings only; show what the steps print
-  --version, --help    print the version; print this
-
-What each does, the variables and the exit codes:
-$PROJECT_URL/blob/HEAD/docs/install.md"
-}
-
 # --- options: those that a door has to know; the planner reads all of them, and says which are wrong -------------------
 
 read_options() {
@@ -163,12 +144,18 @@ read_options() {
     --uninstall) UNINSTALL=yes ;;
     --json) JSON=yes ;;
     --quiet | -q) QUIET=yes ;;
-    --version | --help | -h) ASKED=$name ;;
+    --version) of_itself "imjoy $VERSION" ;;
+    --help | -h) of_itself "$HELP" ;;
     esac
     shift
   done
   while [ "$PREFIX" != "${PREFIX%/}" ]; do PREFIX=${PREFIX%/}; done
   PREFIX=$(absolute "$PREFIX") SOURCE=$(absolute "$SOURCE") OFFLINE=$(absolute "$OFFLINE")
+}
+
+# of_itself TEXT: what it is and takes, and no more; of an old Python's imjoy, the planner tells these.
+of_itself() {
+  [ "$IMJOY_DOOR" != install.sh ] || { printf '%s\n' "$1" && exit; }
 }
 
 # absolute PATH: a path as seen from the root; a url and nothing stay as they are.
@@ -274,16 +261,6 @@ list_pythons() {
   done
 }
 
-# was_tried FILE: the same file in the same folder under another name; a link from elsewhere may find other modules.
-was_tried() {
-  local each
-  for each in ${TRIED[@]+"${TRIED[@]}"}; do
-    if [ "$1" -ef "$each" ] && [ "${1%/*}" -ef "${each%/*}" ]; then return 0; fi
-  done
-  TRIED+=("$1")
-  return 1
-}
-
 # is_stub FILE: true for what macOS has in the place of a developer tool that is not there, and opens a dialog when it is
 # run, and for one whose licence nobody has accepted.
 is_stub() {
@@ -298,12 +275,17 @@ is_python() {
 }
 
 find_python() {
-  local candidate candidates status IFS=$'\n'
+  local candidate candidates each status IFS=$'\n' tried=()
   candidates=$(list_pythons)
   set -f
   for candidate in $candidates; do
     case $candidate in /*) ;; *) continue ;; esac
-    if was_tried "$candidate" || is_stub "$candidate"; then continue; fi
+    # The same file in the same folder under another name; a link from elsewhere may find other modules.
+    for each in ${tried[@]+"${tried[@]}"}; do
+      if [ "$candidate" -ef "$each" ] && [ "${candidate%/*}" -ef "${each%/*}" ]; then continue 2; fi
+    done
+    tried+=("$candidate")
+    ! is_stub "$candidate" || continue
     status=0
     is_python "$START_SECONDS" "$candidate" || status=$?
     case $status in
@@ -317,20 +299,21 @@ find_python() {
   [ -n "$PYTHON" ]
 }
 
-# no_python ID WHY FIX: there is none, and none can be had.
+# no_python ID WHY [FIX]: there is none, and none can be had.
 no_python() {
-  die "$1" "there is no Python $PLANNER_FLOOR or newer here${OLDER:+ ($OLDER is older)}, and none can be fetched" "$2" "$3"
+  die "$1" "there is no Python $PLANNER_FLOOR or newer here${OLDER:+ ($OLDER is older)}, and none can be fetched" "$2" \
+    "${3:-$BY_OTHER_MEANS}"
 }
 
 # Sets PYTHON_FILE and PYTHON_SHA256 to the build for this machine.
 choose_build() {
-  local machine answer libc="" fix="install Python $PLANNER_FLOOR or newer by this system's own means"
+  local machine answer libc=""
   machine=$(uname -m)
   case $SYSTEM in
   Linux)
     answer=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=-musl
     ! [ "${answer#glibc 2.}" -lt "${PYTHON_GLIBC#2.}" ] 2>/dev/null ||
-      no_python host.unsuited "it needs glibc $PYTHON_GLIBC, and this is ${answer#glibc }" "$fix"
+      no_python host.unsuited "it needs glibc $PYTHON_GLIBC, and this is ${answer#glibc }"
     # A 32-bit system may run on a 64-bit kernel.
     [ "$(getconf LONG_BIT 2>/dev/null)" != 32 ] || libc=-32
     ;;
@@ -338,10 +321,10 @@ choose_build() {
     [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" != 1 ] || machine=arm64
     answer=$(SYSTEM_VERSION_COMPAT=0 sw_vers -productVersion 2>/dev/null) || answer=""
     ! [ "${answer%%.*}" -lt "${PYTHON_MACOS%%.*}" ] 2>/dev/null ||
-      no_python host.unsuited "it needs macOS $PYTHON_MACOS, and this is $answer" "$fix"
+      no_python host.unsuited "it needs macOS $PYTHON_MACOS, and this is $answer"
     ;;
   esac
-  python_facts "$SYSTEM-$machine$libc" || no_python host.unsuited "there is no build of it for $SYSTEM on $machine" "$fix"
+  python_facts "$SYSTEM-$machine$libc" || no_python host.unsuited "there is no build of it for $SYSTEM on $machine"
 }
 
 # fetch_python: brings one into our folder.
@@ -378,8 +361,7 @@ fetch_python() {
   export IMJOY_DOOR_PYTHON=$FOLDER/python
   PYTHON=$IMJOY_DOOR_PYTHON/bin/python3 WHY=""
   { unpack "$archive" "$FOLDER" && is_python 60 "$PYTHON"; } ||
-    no_python host.python "the one that was fetched does not start here${WHY:+: $WHY}" \
-      "install Python $PLANNER_FLOOR or newer by this system's own means"
+    no_python host.python "the one that was fetched does not start here${WHY:+: $WHY}"
   [ -n "$OFFLINE" ] || rm -f "$archive"
 }
 
@@ -394,9 +376,10 @@ sha256() {
 
 # fetch URL FILE: tried again and gone on with where it broke; a server that stalls has failed. Sets WHY.
 fetch() {
-  local attempt=1 status last
+  local attempt status last=$DOWNLOAD_ATTEMPTS
   : >"$2"
-  while :; do
+  for ((attempt = 1; attempt <= last; attempt++)); do
+    [ "$attempt" -eq 1 ] || run 0 sleep "$((attempt - 1))"
     status=0 last=$DOWNLOAD_ATTEMPTS
     GROWING=$2 run 0 transfer "$1" "$2" || status=$?
     case $status in
@@ -405,22 +388,19 @@ fetch() {
     4 | 5 | 6 | 7 | 8 | 22 | 35 | 60 | 77) last=2 ;;
     47) last=1 ;;
     esac
-    [ "$attempt" -lt "$last" ] && [ "$attempt" -lt "$DOWNLOAD_ATTEMPTS" ] || return 1
-    run 0 sleep "$attempt"
-    attempt=$((attempt + 1))
   done
+  return 1
 }
 
 # transfer URL FILE: adds what is missing to the file. The shell writes it, as the curl of snap may not write to /tmp.
 # shellcheck disable=SC2317 # called by name
 transfer() {
-  local protocols="=https" have status=0 bundle=${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
+  local protocols="=https" have="" status=0 bundle=${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}}
   case $1 in http://*) protocols="=http,https" ;; esac
   # curl and wget read these in small letters only.
   export ${HTTP_PROXY:+http_proxy="${http_proxy:-$HTTP_PROXY}"} ${HTTPS_PROXY:+https_proxy="${https_proxy:-$HTTPS_PROXY}"} \
     ${NO_PROXY:+no_proxy="${no_proxy:-$NO_PROXY}"} ${bundle:+SSL_CERT_FILE="$bundle"} LC_ALL=C
-  have=$(($(wc -c <"$2")))
-  [ "$have" -gt 0 ] || have=""
+  [ ! -s "$2" ] || have=$(($(wc -c <"$2")))
   if type -P curl >/dev/null; then
     curl --fail --location --silent --show-error --proto "$protocols" --proto-redir "$protocols" --tlsv1.2 --max-redirs 10 \
       --connect-timeout "$CONNECT_SECONDS" --speed-limit 1024 --speed-time "$STALL_SECONDS" \
@@ -460,11 +440,8 @@ shown() {
 # for an uninstall, and where that cannot be had, in the prefix.
 find_source() {
   local own each wanted=$SOURCE
-  if [ -f "$SCRIPT" ]; then
-    own=$(absolute "$SCRIPT")
-    own=$(cd "${own%/*}" && pwd)
-    has_planner "$own/bootstrap" && return 0
-  fi
+  own=$(absolute "$SCRIPT")
+  [ -f "$own" ] && has_planner "${own%/*}/bootstrap" && return 0
   for each in "$PREFIX"/lib/python3*/site-packages; do has_planner "$each" || true; done
   if [ "$UNINSTALL" = yes ] && [ -n "$PLACE" ]; then return 0; fi
   if [ -z "$wanted" ] && [ -n "$OFFLINE" ]; then
@@ -489,69 +466,54 @@ has_planner() {
 
 # get_source SOURCE: sets PLACE, or, where a network failed, WHY.
 get_source() {
-  local url=${1#git+}
-  url=${url%%#*}
+  local url=${1#git+} file
+  case $url in *://*) own_folder ;; esac
+  url=${url%%#*} file=$FOLDER/${url##*/}
   case $url in
-  *://*) own_folder ;;
-  *.whl) [ -f "$1" ] && use_wheel "$1" && return 0 ;;
-  *) has_planner "$1/bootstrap" || has_planner "$1" && return 0 ;;
-  esac
-  case $url in
-  *://*.whl) fetch "$url" "$FOLDER/${url##*/}" && use_wheel "$FOLDER/${url##*/}" && export IMJOY_DOOR_SOURCE=$PLACE ;;
-  *://*.tar.gz | *://*.zip) fetch "$url" "$FOLDER/${url##*/}" && use_archive "$FOLDER/${url##*/}" ;;
+  *://*.whl) fetch "$url" "$file" && use_wheel "$file" && export IMJOY_DOOR_SOURCE=$file ;;
+  *://*.tar.gz | *://*.zip) fetch "$url" "$file" && use_archive "$file" ;;
   *://*) get_repository "$url" ;;
-  *) return 1 ;;
+  *.whl) [ -f "$1" ] && use_wheel "$1" ;;
+  *) has_planner "$1/bootstrap" ;;
   esac
 }
 
 # use_wheel FILE: it is imported as it is.
 use_wheel() {
   PLACE=$1
-  run 60 "$PYTHON" -I -B -c "$IN_WHEEL" "$1" ||
+  run 60 "$PYTHON" -I -B -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo("imjoy/provision/main.py")' "$1" ||
     die source.not_imjoy "$1 is not imjoy, or an imjoy of before 0.12" "" "$GIVE_SOURCE"
 }
 
 # use_archive FILE
 use_archive() {
-  local folder
   mkdir "$FOLDER/source" && unpack "$1" "$FOLDER/source" || return 1
-  for folder in "$FOLDER"/source/*; do
-    if has_planner "$folder/bootstrap"; then
-      export IMJOY_DOOR_SOURCE=$folder IMJOY_DOOR_ARCHIVE=$1
-      return 0
-    fi
-  done
   WHY=$NOT_IMJOY
-  return 1
+  has_planner "$FOLDER"/source/*/bootstrap || return 1
+  export IMJOY_DOOR_SOURCE=${PLACE%/bootstrap} IMJOY_DOOR_ARCHIVE=$1
 }
 
 # get_repository URL[@REF]: the archive of that commit where the server makes one, else by git.
 get_repository() {
-  local url=$1 ref=HEAD path=${1#*://} git
+  local url=$1 ref=HEAD path=${1#*://} git folder=$FOLDER/source
   # An @ before the first slash of the path belongs to the server's name; a branch's name may have slashes.
   path=${path#*/}
   case $path in *@?*) ref=${path#*@} url=${url%@"$ref"} ;; esac
   case $url in
-  http*) fetch "${url%.git}/archive/$ref.tar.gz" "$FOLDER/source.tar.gz" && use_archive "$FOLDER/source.tar.gz" && return 0 ;;
+  http*) fetch "${url%.git}/archive/$ref.tar.gz" "$folder.tar.gz" && use_archive "$folder.tar.gz" && return 0 ;;
   esac
   if ! git=$(type -P git) || is_stub "$git"; then
     WHY=${WHY:-git is not here, and $(shown "$url") needs it}
     return 1
   fi
-  rm -rf "$FOLDER/source"
+  rm -rf "$folder"
   export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}"
-  run 0 clone "$url" "$ref" "$FOLDER/source" || return 1
-  export IMJOY_DOOR_SOURCE=$FOLDER/source
+  set -- -C "$folder" -c http.lowSpeedLimit=1 -c http.lowSpeedTime="$STALL_SECONDS"
+  run 0 git init --quiet "$folder" && run 0 git "$@" fetch --quiet --depth 1 "$url" "$ref" &&
+    run 0 git "$@" checkout --quiet FETCH_HEAD || return 1
+  export IMJOY_DOOR_SOURCE=$folder
   WHY=$NOT_IMJOY
-  has_planner "$FOLDER/source/bootstrap"
-}
-
-# clone URL REF FOLDER: that one commit. A server that stalls has failed.
-# shellcheck disable=SC2317 # called by name
-clone() {
-  git init --quiet "$3" && cd "$3" &&
-    git -c http.lowSpeedLimit=1 -c http.lowSpeedTime="$STALL_SECONDS" fetch --quiet --depth 1 "$1" "$2" &&
-    git checkout --quiet FETCH_HEAD
+  has_planner "$folder/bootstrap"
 }
 
 # --- handing over -----------------------------------------------------------------------------------------------------
@@ -566,12 +528,12 @@ hand_over() {
   export IMJOY_DOOR_SHELL=$PPID
   # What follows in the pipe that this script came through is no answer to a question.
   [ -t 0 ] || exec </dev/null
-  exec "$PYTHON" -I -B -c "$HAND_OVER" "$FOLDER" "$PLACE" install "$@"
+  exec "$PYTHON" -I -B -c "$HAND_OVER" "$PLACE" install "$@"
 }
 
 main() {
-  PREFIX=${IMJOY_PREFIX:-${HOME:+$HOME/ImJoyApp}} MIRROR=${IMJOY_MIRROR:-} SOURCE="" OFFLINE="" UNINSTALL=no ASKED=""
-  JSON=no QUIET=no TOLD=no NOTICES=() TRIED=() WATCH="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
+  PREFIX=${IMJOY_PREFIX:-${HOME:+$HOME/ImJoyApp}} MIRROR=${IMJOY_MIRROR:-} SOURCE="" OFFLINE="" UNINSTALL=no
+  JSON=no QUIET=no TOLD=no NOTICES=() WATCH="" FOLDER="" PYTHON="" OLDER="" PLACE="" WHY=""
   trap on_exit EXIT
   trap 'exit "$EXIT_INTERRUPTED"' INT TERM HUP
   SYSTEM=$(uname -s 2>/dev/null) || SYSTEM=unknown
@@ -580,17 +542,6 @@ main() {
   unset CDPATH GREP_OPTIONS TAR_OPTIONS GZIP __PYVENV_LAUNCHER__
   export IMJOY_DOOR=${IMJOY_DOOR:-install.sh}
   read_options "$@"
-  # Of an imjoy, the planner tells these.
-  case $IMJOY_DOOR$ASKED in
-  install.sh--version)
-    printf 'imjoy %s\n' "$VERSION"
-    exit
-    ;;
-  install.sh-*)
-    print_help
-    exit
-    ;;
-  esac
   case $SYSTEM in
   Linux | Darwin | unknown) ;;
   *) die host.system "this script knows Linux and macOS, and this is $SYSTEM" "" \

@@ -51,7 +51,7 @@ def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.Im
     [
         (
             "imjoy.provision",
-            "records | facts | arguments | plan | steps | apply | uninstall finish | rendering | main",
+            "records | facts | arguments | plan | steps | apply | uninstall finish | rendering | main | from_door",
         ),
         ("imjoy.upgrade", "facts | plan | steps | transaction check | notifier"),
         (

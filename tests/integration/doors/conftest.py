@@ -28,6 +28,7 @@ from tests.shell.macos import doubles
 ROOT = Path(__file__).resolve().parents[3]
 BASH = os.environ.get("TEST_BASH") or shutil.which("bash") or ""
 PLANNER = Path(__file__).with_name("planner_double.py")
+FROM_DOOR = ROOT / "bootstrap" / "imjoy" / "provision" / "from_door.py"
 COMMANDS = (
     *("bash", "cat", "chmod", "curl", "date", "env", "getconf", "git", "gzip", "ln", "mkdir", "mktemp", "mv"),
     *("ps", "rm", "sed", "sh", "sha256sum", "sleep", "tar", "touch", "uname", "wc", "git-remote-http"),
@@ -47,6 +48,7 @@ def write_checkout(folder: Path) -> Path:
     for each in (package, package.parent):
         (each / "__init__.py").touch()
     shutil.copy(PLANNER, package / "main.py")
+    shutil.copy(FROM_DOOR, package)
     (folder / "pyproject.toml").touch()
     return folder
 

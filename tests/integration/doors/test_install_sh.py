@@ -87,7 +87,7 @@ def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_
     assert said["words"] == ["install", "--help", "--from", str(checkout)]
     assert {name: said["handed"][name] for name in handed} == handed
     assert Path(said["handed"]["IMJOY_DOOR_PYTHON"]).parents[1] == unpacked
-    assert list(unpacked.iterdir()) == []
+    assert machine.left() == []
 
 
 def test_where_that_folder_cannot_be_used_the_one_that_was_fetched_into_is_handed_over(
@@ -473,6 +473,39 @@ def test_an_uninstall_asks_no_network_where_the_prefix_has_a_planner(
     machine.variables["LC_ALL"] = "C"
     assert told(machine.run(BASH, script, "--uninstall"))["place"] == str(site)
     assert not (machine.folder / "asked").exists()
+
+
+@pytest.mark.parametrize("how", ["installed", "a checkout", "a wheel"])
+def test_a_planner_of_before_this_door_is_served(
+    how: str,
+    machine: Machine,
+    script: Path,
+    checkout: Path,
+    server: Mirror,
+    python_archive: Archive,
+    tmp_path: Path,
+) -> None:
+    """It knows nothing of ``from_door``, as that of an install which an older 0.12.0 made."""
+    bring(machine, server, "ok", python_archive)
+    (checkout / "bootstrap" / "imjoy" / "provision" / "from_door.py").unlink()
+    site = machine.home / "ImJoyApp" / "lib" / "python3.12" / "site-packages"
+    shutil.copytree(checkout / "bootstrap", site)
+    wheel = tmp_path / "imjoy-9-py3-none-any.whl"
+    shutil.move(shutil.make_archive(str(tmp_path / "old"), "zip", site), str(wheel))
+    places = {"installed": site, "a checkout": checkout / "bootstrap", "a wheel": wheel}
+    words = {"a checkout": ["--from", str(checkout)], "a wheel": ["--from", str(wheel)]}.get(
+        how, ["--uninstall"]
+    )
+    machine.variables["DOUBLE"] = "7"
+    done = machine.run(BASH, script, *words)
+    said = told(done)
+    assert (said["words"], done.returncode) == (["install", *words], 7)
+    assert said["place"] == str(places[how])
+    # It does not remove what was fetched for it; any later run does.
+    [left] = machine.temporary.iterdir()
+    os.utime(left, (0, 0))
+    sweep_doors([machine.temporary])
+    assert machine.left() == ["ImJoyApp"]
 
 
 # --- stopped ---
