@@ -47,7 +47,11 @@ declare global {
         resumed?: boolean;
         /** the seconds for which it would hold one; 0 or nothing where the engine does not */
         holds?: number;
-        /** the ids of those that go on */
+        /** which one of those that were asked for does */
+        call?: string | null;
+        /** whether one of them is another client's, which is there */
+        elsewhere?: boolean;
+        /** the ids of all that were asked for, where they go on */
         calls?: string[];
         place?: Place | null;
         /** seconds since the epoch at which it came into its state */
@@ -128,10 +132,17 @@ declare global {
         terminatePlugin?(): void;
     }
 
+    /** The calls of a plugin that go on over a reload. */
+    interface HeldCalls {
+        /** of the calls of before the reload, by their ids */
+        outcomes: Map<string, Promise<unknown>>;
+        /** Have the outcome of one kept no longer. */
+        confirm(call: string): void;
+    }
+
     /** Who hears of what becomes of an engine and its plugins. */
     interface Observer {
-        /** `outcomes` of the calls that go on, by their ids. */
-        onStart?(plugin: PluginRecord, config: PluginConfig, outcomes: Map<string, Promise<unknown>>): void;
+        onStart?(plugin: PluginRecord, config: PluginConfig, calls: HeldCalls): void;
         onState?(plugin: PluginRecord, config: PluginConfig): void;
         onProgress?(plugin: PluginRecord, progress: Progress, config: PluginConfig): void;
         onLog?(plugin: PluginRecord, log: LogEvent, config: PluginConfig): void;
@@ -370,8 +381,8 @@ declare global {
         held: HeldRun[];
         /** whether its engine holds runs */
         holds: boolean;
-        /** of the runs of before the reload, by their ids */
-        outcomes: Map<string, Promise<unknown>>;
+        /** what they are to its engine, once it has begun there */
+        calls: HeldCalls | null;
         /** a number that changes when it is stopped or begins anew */
         life: number;
         canRun: boolean;

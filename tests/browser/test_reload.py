@@ -147,3 +147,20 @@ def test_a_run_of_a_native_plugin_goes_on_over_a_reload_with_what_it_says_and_it
     card.get_by_role("button", name="Stop Steps").click()
     expect(card).to_contain_text("Stopped")
     expect(app.page.locator(".entry.error")).to_have_count(0)
+
+
+def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_else_of_it(app: App) -> None:
+    card = app.load("Steps")
+    app.run("Steps")
+    expect(card).to_contain_text("at work")
+    with app.page.expect_popup() as opened:
+        app.page.evaluate("() => { window.open(location.href); }")
+    other = type(app)(opened.value, app.engine)
+    other.card("Steps").get_by_text("Ready", exact=True).wait_for()
+    other.page.get_by_role("tab", name="Log").click()
+    expect(other.page.get_by_role("log")).to_contain_text("in another tab goes on there")
+    expect(other.page.locator(".entry.error")).to_have_count(0)
+    other.page.close()
+    expect(card).to_contain_text("at work")
+    (app.engine.workspace / "default" / "go").touch()
+    expect(app.page.locator(".entry.result")).to_contain_text("pid")

@@ -71,6 +71,7 @@ class Resumption:
                 self._link.emit_again(self._outcomes[call])
             elif call not in self._calls:
                 self._link.emit_again({"type": "callLost", "call": call})
+        self._link.emit_again({"type": "saidAgain", "id": message.get("id")})
 
 
 def _key_of(args: Any) -> Tuple[str, ...]:

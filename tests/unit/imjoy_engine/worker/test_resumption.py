@@ -62,10 +62,12 @@ class Worker:
         return self.emit("method", name="prompt", args=["How many?"], promise=promise)
 
     def resumed(self, *calls: str) -> list[dict[str, Any]]:
-        """Return what is said to a client that comes back for ``calls``."""
+        """Return what is said to a client that comes back for ``calls``, up to the end of it."""
         self.link.said.clear()
-        self.link.handlers["resumed"]({"type": "resumed", "calls": list(calls)})
-        return self.link.said[:]
+        self.link.handlers["resumed"]({"type": "resumed", "calls": list(calls), "id": 7})
+        *said, end = self.link.said
+        assert end == {"type": "saidAgain", "id": 7}
+        return said
 
     def over(self, call: str) -> None:
         """Have a client that has got what ``call`` came to."""

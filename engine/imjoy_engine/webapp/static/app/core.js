@@ -403,13 +403,13 @@ const observerOf = (url) => ({
     if (status && url === home) state.engine.status = status;
   },
 
-  onStart(plugin, config, outcomes) {
+  onStart(plugin, config, calls) {
     const card = pluginNamed(config.name);
     if (card) {
-      const { id, attached, resumed = false, holds = 0 } = plugin;
+      const { id, attached, holds = 0 } = plugin;
       Object.assign(card, { engineUrl: url, engineId: id, attached, state: plugin.state });
-      Object.assign(card, { holds: holds > 0, outcomes: markRaw(outcomes) });
-      findRuns(card, resumed);
+      Object.assign(card, { holds: holds > 0, calls: markRaw(calls) });
+      findRuns(card, plugin);
     }
   },
 });

@@ -177,7 +177,7 @@ export class EngineClient {
 
   /**
    * @param {string} id
-   * @param {string} [call] one of before this page was reloaded
+   * @param {string | null} [call] one of before this page was reloaded
    */
   socket(id, call) {
     return this._open(`${pluginPath(id)}/rpc${call ? `?resume=${encodeURIComponent(call)}` : ""}`);

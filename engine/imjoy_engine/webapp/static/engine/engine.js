@@ -34,7 +34,7 @@ export function makeEngine(options) {
     else Object.assign(body, { config: plainConfig(config), script: config.script || "" });
     const calls = resuming(config.name);
     if (!calls.length) return client.startPlugin(body);
-    const plugin = await client.startPlugin({ ...body, resume: calls[0] });
+    const plugin = await client.startPlugin({ ...body, resume: calls });
     return { ...plugin, calls: plugin.resumed ? calls : [] };
   }
 

@@ -74,9 +74,9 @@ export class Session {
     this._final = new Promise((resolve) => (this._announceFinal = resolve));
     this.closed = false;
     this._ended = false;
-    /** The calls with an id that are under way. @type {Map<string, {resolve: Settle, reject: Settle}>} */
+    /** The calls with an id, until they are confirmed. @type {Map<string, {resolve: Settle, reject: Settle, over: boolean}>} */
     this._calls = new Map();
-    /** What a plugin has asked, as it may ask again. @type {Set<string>} */
+    /** What a plugin has asked, until it has asked again what it may. @type {Set<string> | null} */
     this._asked = new Set();
     this._spoken = false;
     this._closeReason = "";
@@ -93,10 +93,13 @@ export class Session {
     this.api.catch(() => {});
     const { calls = [], holds = 0 } = plugin;
     this._holds = holds > 0;
-    const outcomes = new Map(calls.map((call) => [call, this._pend(this._outcomeOf(call))]));
-    observer.onStart?.(plugin, config, outcomes);
+    /** What the calls of before come to, by their ids. @type {Map<string, Promise<unknown>>} */
+    this.outcomes = new Map(calls.map((call) => [call, this._pend(this._outcomeOf(call))]));
+    // They are looked at once the plugin is there.
+    for (const outcome of this.outcomes.values()) outcome.catch(() => {});
+    observer.onStart?.(plugin, config, this);
     client.follow(plugin.id, this._following.signal, (type, data) => this._onEvent(type, data));
-    this._socket = client.socket(plugin.id, calls[0]);
+    this._socket = client.socket(plugin.id, plugin.call);
     this._connection = new Connection(this._socket);
     this._socket.addEventListener("close", (event) => this._onClose(event));
     this._unanswered = 0;
@@ -149,9 +152,14 @@ export class Session {
     };
     if (calls.length) {
       // The numbers of the page before are not given again.
-      rpc._store._indices = [Date.now()];
+      const id = Date.now();
+      rpc._store._indices = [id];
       begin();
-      this._connection.emit({ type: "resumed", calls });
+      this._connection.on("saidAgain", (message) => {
+        // Another one may be of a page between.
+        if (message.id === id) this._asked = null;
+      });
+      this._connection.emit({ type: "resumed", calls, id });
     } else {
       this._connection.once("initialized", begin);
     }
@@ -248,7 +256,18 @@ export class Session {
 
   /** @param {string} id */
   _outcomeOf(id) {
-    return new Promise((resolve, reject) => this._calls.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => this._calls.set(id, { resolve, reject, over: false }));
+  }
+
+  /**
+   * Have the outcome of a call kept no longer: it has been shown. Until then a page that comes after this one gets it.
+   *
+   * @param {string} id
+   */
+  confirm(id) {
+    if (!this._calls.delete(id)) return;
+    this._connection.emit({ type: "callOver", call: id });
+    this._connection.noteCalls([...this._calls.keys()]);
   }
 
   /**
@@ -263,9 +282,9 @@ export class Session {
     const [id, end] = isLost ? [message.call, "reject"] : String(message.id).split("/");
     const call = this._calls.get(id);
     if (!call) return isLost;
-    this._calls.delete(id);
-    this._connection.emit({ type: "callOver", call: id });
-    this._connection.noteCalls([...this._calls.keys()]);
+    // It is said again to who may not have got it.
+    if (call.over) return true;
+    call.over = true;
     if (isLost) call.reject(neverBegan(this.plugin.name));
     else {
       rpc
@@ -284,7 +303,7 @@ export class Session {
   _isOld(rpc, message) {
     if (message.type !== "method" && message.type !== "callback") return false;
     const [resolve, reject] = (message.promise || []).map((/** @type {any} */ end) => end._rvalue);
-    if (resolve !== undefined) {
+    if (resolve !== undefined && this._asked) {
       if (this._asked.has(resolve)) return true;
       this._asked.add(resolve);
     }

@@ -2,7 +2,7 @@
 
 import { newClientId } from "../../engine/client.js";
 import { CALL } from "../../engine/session.js";
-import { addOutput, state } from "../state.js";
+import { addLog, addOutput, state } from "../state.js";
 
 const NOTE = state.workspace === "default" ? "imjoy.runs" : `imjoy.runs ${state.workspace}`;
 /** What has more values in it is not looked through for functions. */
@@ -57,16 +57,20 @@ export const callsBefore = (name) => before.get(name)?.held.map(({ call }) => ca
  * Have a card show the runs that went on, or tell that they ended.
  *
  * @param {Card} card
- * @param {boolean} isResumed
+ * @param {{resumed?: boolean, elsewhere?: boolean}} plugin
  */
-export function findRuns(card, isResumed) {
+export function findRuns(card, { resumed, elsewhere }) {
   const runs = before.get(card.name);
   if (!runs?.held.length) return;
   before.delete(card.name);
   const { held, said, percent, lost } = runs;
-  if (isResumed && lost) tellLost(card.name);
-  if (isResumed) Object.assign(card, { held, runs: held.length, said, percent });
-  else tellLost(card.name);
+  if (elsewhere) {
+    // This tab was made of the one that has them.
+    addLog(card.name, "app", `What runs of ${card.name} in another tab goes on there.`);
+    return;
+  }
+  if (!resumed || lost) tellLost(card.name);
+  if (resumed) Object.assign(card, { held, runs: held.length, said, percent });
 }
 
 /**
@@ -105,7 +109,7 @@ function tellLost(name) {
   const error = {
     id: "",
     what: `The run of ${name} ended when this page was reloaded.`,
-    why: "It ran in the page, was called with something of the page, another tab has it, or nobody came back for it in time.",
+    why: "It ran in the page, was called with something of the page, or nobody came back for it in time.",
     fix: "Run it again.",
   };
   addOutput({ plugin: name, kind: "error", error });

@@ -252,7 +252,7 @@ export async function load(card) {
     card.canRun = typeof plugin.api?.run === "function";
     card.state = "ready";
     syncCards();
-    for (const held of card.held) conclude(card, held, async () => card.outcomes.get(held.call));
+    for (const held of card.held) conclude(card, held, async () => card.calls?.outcomes.get(held.call));
   } catch (error) {
     if (!FINAL_STATES.includes(card.state)) {
       fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
@@ -319,7 +319,7 @@ export async function run(card, op, data = {}) {
  * @param {() => Promise<any>} begin
  */
 async function conclude(card, { op, begun, call }, begin) {
-  const { life } = card;
+  const { life, calls } = card;
   try {
     const windowsBefore = state.windows.length;
     const result = await begin();
@@ -333,6 +333,7 @@ async function conclude(card, { op, begun, call }, begin) {
     const isNews = card.life === life && !FINAL_STATES.includes(card.state);
     if (isNews) fail(card, readable(error, `${op || card.name} failed.`), card.state);
   } finally {
+    if (call) calls?.confirm(call);
     if (card.life === life) {
       const held = card.held.filter((each) => each.call !== call);
       Object.assign(card, { runs: card.runs - 1, percent: null, held });
@@ -497,7 +498,7 @@ function cardFor(template) {
     runs: 0,
     held: [],
     holds: false,
-    outcomes: markRaw(new Map()),
+    calls: null,
     life: (known?.life || 0) + 1,
     canRun: false,
     ops: [],

@@ -1,0 +1,65 @@
+// What a page says of the runs of the one before it.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { beforeEach, test } from "node:test";
+import { runInThisContext } from "node:vm";
+
+/** @param {unknown} value */
+const itself = (value) => value;
+/** @param {string} name @param {boolean} lost */
+const runsOf = (name, lost) => ({ name, lost, held: [{ call: `of ${name}`, begun: 1 }], said: "at it", percent: 40 });
+const before = [runsOf("Resumed", false), runsOf("Partly", true), runsOf("Elsewhere", true), runsOf("Gone", true)];
+
+runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
+Object.assign(globalThis, {
+  imjoyRPC: {},
+  Vue: { reactive: itself, markRaw: itself },
+  location: { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" },
+  localStorage: { getItem: () => null },
+  sessionStorage: { getItem: () => JSON.stringify(before), setItem() {} },
+});
+const { state } = await import("#page/app/state.js");
+const { callsBefore, findRuns, tellLostRuns } = await import("#page/app/plugins/held.js");
+
+beforeEach(() => {
+  state.output.splice(0);
+  state.log.splice(0);
+});
+
+/**
+ * The card of a plugin that begins, as the engine answers.
+ *
+ * @param {string} name
+ * @param {Partial<PluginRecord>} answer
+ */
+function begun(name, answer) {
+  assert.deepEqual(callsBefore(name), [`of ${name}`]);
+  const card = /** @type {Card} */ (/** @type {unknown} */ ({ name, runs: 0, held: [] }));
+  findRuns(card, answer);
+  assert.deepEqual(callsBefore(name), []);
+  return card;
+}
+const told = () => state.output.map(({ error }) => error?.what);
+
+test("a run that goes on is shown as it was", () => {
+  const { held, runs, said, percent } = begun("Resumed", { resumed: true });
+  assert.deepEqual([held.length, runs, said, percent, told()], [1, 1, "at it", 40, []]);
+});
+
+test("one that did not go on beside one that did is named", () => {
+  assert.equal(begun("Partly", { resumed: true }).runs, 1);
+  assert.deepEqual(told(), ["The run of Partly ended when this page was reloaded."]);
+});
+
+test("one that is another tab's is neither shown nor said to have ended", () => {
+  assert.equal(begun("Elsewhere", { elsewhere: true }).runs, 0);
+  assert.deepEqual(told(), []);
+  assert.match(state.log[0].text, /goes on there/);
+});
+
+test("runs that have gone are named once", () => {
+  begun("Gone", {});
+  tellLostRuns();
+  assert.deepEqual(told(), ["The run of Gone ended when this page was reloaded."]);
+});

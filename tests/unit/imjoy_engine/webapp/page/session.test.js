@@ -1,0 +1,170 @@
+// A plugin's calls that go on over a reload of the page.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { runInThisContext } from "node:vm";
+
+runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
+
+/** A socket whose other end is the test. */
+class Socket extends EventTarget {
+  static OPEN = 1;
+  readyState = 1;
+  /** What was sent: messages, and notes for the engine. @type {any[]} */
+  sent = [];
+
+  /** @param {Uint8Array<ArrayBuffer>} frame */
+  send(frame) {
+    const copy = frame.slice();
+    this.sent.push(
+      copy[0] === 2
+        ? { note: JSON.parse(new TextDecoder().decode(copy.subarray(1))).calls }
+        : new Reader().push(copy.buffer),
+    );
+  }
+
+  close() {
+    this.readyState = 3;
+  }
+
+  /** @param {number} code */
+  closeWith(code) {
+    this.close();
+    this.dispatchEvent(Object.assign(new Event("close"), { code, reason: "" }));
+  }
+
+  /** @param {object} message */
+  async say(message) {
+    for (const frame of cut(await pack(message), new Uint8Array(FRAME_BYTES))) {
+      this.dispatchEvent(Object.assign(new Event("message"), { data: frame.slice().buffer }));
+    }
+    await settled();
+  }
+
+  /** @param {string} type */
+  saidOf = (type) => this.sent.filter((each) => each.type === type);
+  notes = () => this.sent.flatMap(({ note }) => (note ? [note] : []));
+}
+
+/** What stands for imjoy-rpc: it notes what comes to it. */
+class RPC {
+  /** @type {any[]} */
+  static came = [];
+  _store = { _indices: [], _store: {} };
+  _object_store = { app: {} };
+
+  /** @param {any} connection */
+  constructor(connection) {
+    this.connection = connection;
+    for (const type of ["method", "callback"]) {
+      connection.on(type, (/** @type {any} */ message) => RPC.came.push(message));
+    }
+  }
+
+  on() {}
+  once() {}
+  setInterface() {}
+  sendInterface() {}
+  requestRemote() {}
+  /** @param {unknown} values */
+  _wrap = async (values) => values;
+  /** @param {unknown} values */
+  _unwrap = async (values) => values;
+  _genRemoteMethod() {
+    return () => {};
+  }
+  _genRemoteCallback() {}
+}
+
+Object.assign(globalThis, { imjoyRPC: { RPC }, WebSocket: Socket });
+const { cut, FRAME_BYTES, pack, Reader } = await import("#page/engine/wire.js");
+const { CALL, Session } = await import("#page/engine/session.js");
+
+const settled = async () => {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/**
+ * Begin a session, as the engine answered; `rpc` is its end of imjoy-rpc.
+ *
+ * @param {Partial<PluginRecord>} answer
+ */
+async function begin(answer) {
+  const socket = new Socket();
+  /** @type {unknown[]} */
+  const asked = [];
+  const client = {
+    follow() {},
+    socket: (/** @type {unknown[]} */ ...details) => (asked.push(details), socket),
+  };
+  const plugin = { id: "p", name: "P", state: "ready", holds: 30, ...answer };
+  /** @type {any} */
+  let rpc;
+  class Spied extends Session {
+    /** @param {any} other @param {"_genRemoteMethod" | "_genRemoteCallback"} generator */
+    _guard(other, generator) {
+      rpc = other;
+      super._guard(other, generator);
+    }
+  }
+  const session = new Spied(
+    .../** @type {ConstructorParameters<typeof Session>} */ (
+      /** @type {unknown[]} */ ([client, plugin, { name: "P" }, {}, undefined, {}])
+    ),
+  );
+  clearInterval(session._looking);
+  socket.dispatchEvent(new Event("open"));
+  await settled();
+  return { session, socket, rpc, asked };
+}
+
+/** @param {string} id @param {string} end */
+const outcome = (id, end, value = 1) => ({ type: "callback", id: `${id}/${end}`, args: [value] });
+
+test("an outcome is confirmed when it has been shown, and counts until then", async () => {
+  const { session, socket, rpc } = await begin({});
+  const run = rpc._genRemoteMethod("t", "run", "o");
+  const outcomes = ["a", "b"].map((id) => run({ [CALL]: id }));
+  await settled();
+  await socket.say(outcome("a", "resolve", 5));
+  assert.equal(await outcomes[0], 5);
+  assert.deepEqual([socket.saidOf("callOver"), socket.notes().at(-1)], [[], ["a", "b"]]);
+  session.confirm("a");
+  session.confirm("a");
+  await settled();
+  assert.deepEqual([socket.saidOf("callOver"), socket.notes().at(-1)], [[{ type: "callOver", call: "a" }], ["b"]]);
+});
+
+test("an outcome that comes again is the same", async () => {
+  const { session, socket, asked } = await begin({ resumed: true, call: "b", calls: ["a", "b"] });
+  assert.deepEqual(asked, [["p", "b"]]);
+  assert.deepEqual(socket.saidOf("resumed")[0].calls, ["a", "b"]);
+  await socket.say(outcome("a", "reject"));
+  await socket.say(outcome("a", "resolve"));
+  await socket.say({ type: "callLost", call: "b" });
+  await assert.rejects(
+    async () => session.outcomes.get("a"),
+    (error) => error === 1,
+  );
+  await assert.rejects(async () => session.outcomes.get("b"), /had not begun/);
+});
+
+test("what was asked before counts once, and is not remembered once nothing is asked again", async () => {
+  const { session, socket } = await begin({ resumed: true, call: "a", calls: ["a"] });
+  const asked = {
+    type: "method",
+    object_id: "app",
+    promise: [{ _rvalue: "1" }, { _rvalue: "2" }],
+  };
+  RPC.came.length = 0;
+  await socket.say(asked);
+  // The end of what was said to a page between.
+  await socket.say({ type: "saidAgain", id: 7 });
+  await socket.say(asked);
+  assert.equal(RPC.came.length, 1);
+  await socket.say({ type: "saidAgain", id: socket.saidOf("resumed")[0].id });
+  assert.equal(session._asked, null);
+  await socket.say({ ...asked, promise: [{ _rvalue: "3" }, { _rvalue: "4" }] });
+  assert.equal(RPC.came.length, 2);
+});
