@@ -5,8 +5,9 @@ BIN := .venv/bin
 READY := .venv/ready
 # Containers like to set it, and each process would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make;
+# the files in the order of tests/conftest.py, and not those of most tests first.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command utils/homebrew/name-sources .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 PAGE_TESTS := tests/unit/imjoy_engine/webapp/page/
 PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.js) $(wildcard engine/imjoy_engine/webapp/static/*/) \
@@ -42,7 +43,8 @@ test-macos: $(READY)
 
 # Every interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)
-	IMJOY_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy
+	IMJOY_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy \
+	  tests/integration/engine/test_worker_pythons.py
 
 check: $(READY)
 	$(BIN)/ruff check

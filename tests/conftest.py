@@ -40,12 +40,23 @@ sys.dont_write_bytecode = False
 LEAK_GRACE_SECONDS = 10
 """An engine may give a plugin five seconds to end."""
 
+LONG_FILES = (
+    "tests/shell/install_real.bats",
+    "tests/integration/packaging/test_every_python.py",
+    "tests/integration/provision/test_conda_environment.py",
+    "tests/integration/legacy/test_faults.py",
+    "tests/integration/upgrade/test_upgrade.py",
+    "tests/integration/provision/test_packages.py",
+    "tests/integration/provision/test_existing_conda.py",
+)
+"""What takes minutes and would be begun late: files are begun by name, unit tests at the end."""
+
 FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run half as many again as there are cores for this process: a third of the time tests wait for what they start.
+    """Run twice as many as there are cores for this process: half of its time a test waits for what it has started.
 
     With ``--numprocesses logical`` one for each of its processors: what computes all the time gains nothing by more.
     """
@@ -55,7 +66,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     if config.option.numprocesses == "logical":
         return processors
     cores = min(processors, psutil.cpu_count(logical=False) or processors)
-    return cores + (cores + 1) // 2
+    return 2 * cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long: at the end of a run one of them would keep one process busy alone."""
+    first = {name: order for order, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: first.get(item.nodeid.partition("::")[0], len(first)))
 
 
 @pytest.hookimpl(wrapper=True)

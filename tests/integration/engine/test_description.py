@@ -58,7 +58,7 @@ OPERATIONS = sorted(
     - LEFT_OUT
 )
 # `make fuzz` asks for more.
-CASES = max(25, settings().max_examples // 100)
+CASES = max(10, settings().max_examples // 100)
 
 
 @pytest.fixture(scope="module")
