@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,33 +167,41 @@ class Kit:
         return next((self.prefix / "lib").glob("python3.*/site-packages"))
 
 
-def make_kit(folder: Path) -> Kit:
-    """Build what all runs share. Takes some seconds."""
+def make_kit(folder: Path, wheel: Path | None = None) -> Kit:
+    """Build what all runs share; ``wheel`` is of this checkout, where one is there already. Takes some seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     hashes = make_repository(folder / "forge" / "imjoy.git")
     prefix = folder / "template"
     uv = [sys.executable, "-m", "uv"]
     run([*uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(prefix)])
     python = str(prefix / "bin" / "python")
-    imjoy = str(build_wheel(hashes["old"], folder / "forge" / "imjoy.git", folder / "old"))
+    imjoy = str(wheel or build_wheel(hashes["old"], folder / "forge" / "imjoy.git", folder / "old"))
     run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, imjoy])
     # By pip, as the install script does it: its commands look otherwise than uv's.
     run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", imjoy])
     wheels = folder / "wheels"
     wheels.mkdir()
     for version in ("1.0", "2.0"):
-        helper = folder / f"helper-{version}"
-        helper.mkdir()
-        (helper / "imjoy_test_helper.py").write_text(f"version = {version!r}\n")
-        (helper / "setup.py").write_text(
-            "from setuptools import setup\n"
-            f"setup(name='imjoy-test-helper', version={version!r}, py_modules=['imjoy_test_helper'],\n"
-            "      entry_points={'console_scripts': ['imjoy-test-helper = imjoy_test_helper:version']})\n"
-        )
-        run([*uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(helper)])
+        write_helper(wheels, version)
     # What builds imjoy, so that a run can do without an index.
     run([python, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "setuptools", "wheel"])
     return Kit(folder / "forge" / "imjoy.git", hashes, prefix, wheels)
+
+
+def write_helper(folder: Path, version: str) -> None:
+    """Write the wheel of a package with one module and one command."""
+    info = f"imjoy_test_helper-{version}.dist-info"
+    files = {
+        "imjoy_test_helper.py": f"version = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: imjoy-test-helper\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "[console_scripts]\nimjoy-test-helper = imjoy_test_helper:version\n",
+    }
+    rows = [f"{name},{digest(text.encode())},{len(text.encode())}\n" for name, text in files.items()]
+    files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
+    with zipfile.ZipFile(folder / f"imjoy_test_helper-{version}-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
 
 
 def build_wheel(commit: str, repository: Path, folder: Path) -> Path:
@@ -324,7 +333,9 @@ def _rewrite(file: Path, content: bytes) -> None:
 
 def _rewrite_record(site: Path, name: str, content: bytes) -> None:
     for record in site.glob("*.dist-info/RECORD"):
-        rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
+        text = record.read_text(encoding="utf-8")
+        # Reading all of the rows of all of them for each script would be a second of work.
+        rows = list(csv.reader(text.splitlines())) if name in text else []
         if any(row[0] == name for row in rows):
             lines = [
                 ",".join([name, digest(content), str(len(content))] if row[0] == name else _quoted(row))

@@ -13,9 +13,9 @@ from tests.kit.upgrades import Kit, Machine, make_kit, make_machine
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+def kit(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Kit:
     """Return what all machines are copied from."""
-    return made_once(tmp_path_factory, "kit-of-upgrades", make_kit)
+    return made_once(tmp_path_factory, "kit-of-upgrades", lambda folder: make_kit(folder, wheel))
 
 
 @pytest.fixture

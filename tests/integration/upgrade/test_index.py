@@ -105,6 +105,12 @@ def test_it_is_upgraded_from_there_and_back_to_a_version_that_is_named(
     assert installed_commit(machine) == GOOD
     assert not list(machine.site.glob("imjoy-*.dist-info/direct_url.json"))
 
+    # An index that has only older ones has nothing newer.
+    (index.project / newer_wheel.name).unlink()
+    found = check(machine)
+    assert (found["available"], found["new_id"]) == (False, f"version:{__version__}")
+    assert machine.upgrade()["action"] == "none"
+
     error = machine.upgrade("--to", __version__, code=3)["error"]
     assert (error["id"], error["fix"]) == (
         "upgrade.downgrade",
@@ -113,15 +119,6 @@ def test_it_is_upgraded_from_there_and_back_to_a_version_that_is_named(
     assert machine.upgrade("--to", __version__, "--allow-downgrade")["done"]
     assert installed_commit(machine) == "old"
     assert broken_records(machine.site) == []
-
-
-def test_an_index_that_has_only_older_ones_has_nothing_newer(machine: Machine, newer_wheel: Path) -> None:
-    machine.upgrade("--from", str(newer_wheel))
-    # Nobody knows any more where it came from, and the index does not have it.
-    (next(machine.site.glob("imjoy-*.dist-info")) / "direct_url.json").unlink()
-    found = check(machine)
-    assert (found["available"], found["new_id"]) == (False, f"version:{__version__}")
-    assert machine.upgrade()["action"] == "none"
 
 
 def test_a_version_that_the_index_has_not_is_told_before_anything_is_fetched(machine: Machine) -> None:

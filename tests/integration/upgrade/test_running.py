@@ -31,6 +31,9 @@ def test_plugins_in_use_are_named_before_and_the_engine_serves_at_the_same_port_
     machine.follow(GOOD)
 
     plan = json.loads(machine.imjoy("upgrade", "--dry-run", "--json").stdout)
+    assert (plan["action"], plan["done"], plan["new_version"]) == ("upgrade", False, NEW_VERSION)
+    assert plan["commits"] == [f"{machine.kit.hashes[GOOD][:7]} Be good"]
+    assert installed_commit(machine) == "old"
     assert (plan["engines"], plan["plugins"]) == ([engine["url"]], ["Waves", "Spectral unmixing"])
     still = json.loads(machine.imjoy("status", "--json").stdout)
     assert (still["pid"], len(still["details"]["plugins"])) == (engine["pid"], 2)
