@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kit.files import link_or_copy
 from tests.unit.imjoy.doctor.conftest import double_conda
 
 from imjoy import __version__
@@ -104,6 +106,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "parts": ["bin", "lib", "pyvenv.cfg"],
     }
     (prefix / ".imjoy" / "receipt.json").write_text(json.dumps(receipt))
+    # Every machine would else compile the same.
+    compileall.compile_dir(site, quiet=2)
     return prefix
 
 
@@ -111,7 +115,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def healthy(template: Path, home: Path) -> Iterator[InstalledMachine]:
     """Return a machine on which nothing is wrong."""
     prefix = home / "ImJoyApp"
-    shutil.copytree(template, prefix, symlinks=True)
+    shutil.copytree(template, prefix, symlinks=True, copy_function=link_or_copy)
     command = prefix / "bin" / "imjoy"
     python = prefix / "bin" / "python"
     command.write_text(f"#!{python}\nimport sys\nfrom imjoy.__main__ import main\nsys.exit(main())\n")
