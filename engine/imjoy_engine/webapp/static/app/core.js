@@ -15,7 +15,7 @@ import {
   rememberToken,
   resourcesOf,
 } from "./storage.js";
-import { callsBefore, findRuns } from "./plugins/held.js";
+import { callsBefore, findRuns, putBack } from "./plugins/held.js";
 import { tolerant } from "./plugins/parse.js";
 import { gated, permitStart, restoreGrants } from "./plugins/permissions.js";
 import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
@@ -411,6 +411,11 @@ const observerOf = (url) => ({
       Object.assign(card, { holds: holds > 0, calls: markRaw(calls) });
       findRuns(card, plugin);
     }
+  },
+
+  onMiss(plugin, config) {
+    const card = cardOf(plugin, config);
+    if (card) putBack(card);
   },
 });
 

@@ -55,6 +55,10 @@ export function makeEngine(options) {
           forget(session);
           observer.onEnd?.(...args);
         },
+        onMiss: (...args) => {
+          forget(session);
+          observer.onMiss?.(...args);
+        },
       });
       sessions.set(plugin.id, session);
       return session;
@@ -62,6 +66,22 @@ export function makeEngine(options) {
       observer.onEnd?.(null, /** @type {Error} */ (error), config);
       throw error;
     }
+  }
+
+  /**
+   * The functions of a plugin, once it has begun; anew where the run was gone for which it was to be taken over.
+   *
+   * @param {PluginConfig} config
+   * @param {AppApi} app
+   * @param {PluginUtils} [utils]
+   * @returns {Promise<any>}
+   */
+  async function functionsOf(config, app, utils) {
+    const session = await begin(config, app, utils);
+    return session.api.catch((error) => {
+      if (!session.missed) throw error;
+      return functionsOf(config, app, utils);
+    });
   }
 
   const engine = {
@@ -92,9 +112,7 @@ export function makeEngine(options) {
      */
     async startPlugin(config, app, utils) {
       try {
-        return await (
-          await begin(config, app, utils)
-        ).api;
+        return await functionsOf(config, app, utils);
       } catch (error) {
         if (announce) app.showMessage?.(`${config.name}: ${messageOf(error)}`, 15);
         throw error;

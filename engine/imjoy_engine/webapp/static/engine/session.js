@@ -15,6 +15,8 @@ const LOOKS_BEFORE_LOST = 3;
 /** A plugin whose script has run hands over its functions within this time; it takes milliseconds. */
 const ANSWER_MILLISECONDS = 60000;
 const TOO_BIG = 1009;
+/** Of a call that nothing is left of, or a plugin that has ended. */
+const GONE = 4410;
 /** The id of the app's functions: the same after a reload, so that what a plugin calls is found again. */
 const APP_OBJECT = "imjoy-app";
 
@@ -73,6 +75,9 @@ export class Session {
     /** @type {Promise<void>} */
     this._final = new Promise((resolve) => (this._announceFinal = resolve));
     this.closed = false;
+    /** Whether it came too late for the calls of before: the plugin is to be begun anew. */
+    this.missed = false;
+    this._heard = false;
     this._ended = false;
     /** The calls with an id, until they are confirmed. @type {Map<string, {resolve: Settle, reject: Settle, over: boolean}>} */
     this._calls = new Map();
@@ -144,8 +149,10 @@ export class Session {
     this._guard(rpc, "_genRemoteCallback");
     rpc.on("remoteBusy", () => this.utils?.setPluginStatus?.({ running: true }));
     rpc.on("remoteIdle", () => this.utils?.setPluginStatus?.({ running: false }));
-    this._connection.take = (message) =>
-      this._takeOutcome(rpc, message) || (calls.length > 0 && this._isOld(rpc, message));
+    this._connection.take = (message) => {
+      this._heard = true;
+      return this._takeOutcome(rpc, message) || (calls.length > 0 && this._isOld(rpc, message));
+    };
     const begin = () => {
       rpc.setInterface({ ...app, _rintf: APP_OBJECT });
       rpc.sendInterface();
@@ -354,7 +361,14 @@ export class Session {
     }
     clearInterval(this._looking);
     clearTimeout(this._answer);
-    if (!this.closed && !this._error && event.code !== TOO_BIG && !FINAL_STATES.includes(this.plugin.state)) {
+    this.missed = event.code === GONE && Boolean(this.plugin.resumed) && !this._heard;
+    if (
+      !this.missed &&
+      !this.closed &&
+      !this._error &&
+      event.code !== TOO_BIG &&
+      !FINAL_STATES.includes(this.plugin.state)
+    ) {
       await Promise.race([this._final, sleep(LAST_WORDS_MILLISECONDS)]);
     }
     this._following.abort();
@@ -366,6 +380,10 @@ export class Session {
     this._reject?.(error);
     for (const reject of this._pending) reject(error);
     this._pending.clear();
+    if (this.missed) {
+      this.observer.onMiss?.(this.plugin, this.config);
+      return;
+    }
     this.observer.onEnd?.(this.plugin, byUs ? null : error, this.config);
     if (!byUs) this.utils?.terminatePlugin?.();
   }

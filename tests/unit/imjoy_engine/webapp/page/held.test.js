@@ -9,7 +9,13 @@ import { runInThisContext } from "node:vm";
 const itself = (value) => value;
 /** @param {string} name @param {boolean} lost */
 const runsOf = (name, lost) => ({ name, lost, held: [{ call: `of ${name}`, begun: 1 }], said: "at it", percent: 40 });
-const before = [runsOf("Resumed", false), runsOf("Partly", true), runsOf("Elsewhere", true), runsOf("Gone", true)];
+const before = [
+  runsOf("Resumed", false),
+  runsOf("Partly", true),
+  runsOf("Elsewhere", true),
+  runsOf("Gone", true),
+  runsOf("Missed", false),
+];
 
 runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
 Object.assign(globalThis, {
@@ -20,7 +26,7 @@ Object.assign(globalThis, {
   sessionStorage: { getItem: () => JSON.stringify(before), setItem() {} },
 });
 const { state } = await import("#page/app/state.js");
-const { callsBefore, findRuns, tellLostRuns } = await import("#page/app/plugins/held.js");
+const { callsBefore, findRuns, putBack, tellLostRuns } = await import("#page/app/plugins/held.js");
 
 beforeEach(() => {
   state.output.splice(0);
@@ -45,6 +51,14 @@ const told = () => state.output.map(({ error }) => error?.what);
 test("a run that goes on is shown as it was", () => {
   const { held, runs, said, percent } = begun("Resumed", { resumed: true });
   assert.deepEqual([held.length, runs, said, percent, told()], [1, 1, "at it", 40, []]);
+});
+
+test("one that came to nothing as it was to be taken over is looked for once more, and named", () => {
+  const card = begun("Missed", { resumed: true });
+  putBack(card);
+  assert.deepEqual([card.held, card.runs, callsBefore("Missed")], [[], 0, ["of Missed"]]);
+  findRuns(card, {});
+  assert.deepEqual([told(), card.runs], [["The run of Missed ended when this page was reloaded."], 0]);
 });
 
 test("one that did not go on beside one that did is named", () => {

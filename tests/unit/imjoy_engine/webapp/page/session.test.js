@@ -10,9 +10,18 @@ runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
 /** A socket whose other end is the test. */
 class Socket extends EventTarget {
   static OPEN = 1;
+  /** Those that were opened, by what for. @type {Record<string, Socket[]>} */
+  static opened = {};
   readyState = 1;
   /** What was sent: messages, and notes for the engine. @type {any[]} */
   sent = [];
+
+  /** @param {string} [url] */
+  constructor(url = "") {
+    super();
+    const path = url.replace(/.*\/plugins\//, "");
+    Socket.opened[path] = [...(Socket.opened[path] || []), this];
+  }
 
   /** @param {Uint8Array<ArrayBuffer>} frame */
   send(frame) {
@@ -79,6 +88,7 @@ class RPC {
 
 Object.assign(globalThis, { imjoyRPC: { RPC }, WebSocket: Socket });
 const { cut, FRAME_BYTES, pack, Reader } = await import("#page/engine/wire.js");
+const { makeEngine } = await import("#page/engine/engine.js");
 const { CALL, Session } = await import("#page/engine/session.js");
 
 const settled = async () => {
@@ -167,4 +177,49 @@ test("what was asked before counts once, and is not remembered once nothing is a
   assert.equal(session._asked, null);
   await socket.say({ ...asked, promise: [{ _rvalue: "3" }, { _rvalue: "4" }] });
   assert.equal(RPC.came.length, 2);
+});
+
+test("a plugin whose run was gone when it was to be taken over begins anew, and is asked for its run once more", async () => {
+  /** @type {any[]} */
+  const asked = [];
+  const answers = [
+    { id: "old", resumed: true, call: "a" },
+    { id: "new", resumed: false },
+  ];
+  Object.assign(globalThis, {
+    fetch: async (/** @type {string} */ url, /** @type {{body: string}} */ { body }) => {
+      asked.push(JSON.parse(body).resume);
+      return Response.json({ name: "P", state: "ready", holds: 30, ...answers[asked.length - 1] });
+    },
+  });
+  /** @type {string[]} */
+  const told = [];
+  const observer = {
+    onStart: (/** @type {PluginRecord} */ { id }) => told.push(`start ${id}`),
+    onMiss: (/** @type {PluginRecord} */ { id }) => told.push(`miss ${id}`),
+    onEnd: (/** @type {PluginRecord | null} */ plugin) => told.push(`end ${plugin?.id}`),
+  };
+  const { engine } = makeEngine(
+    /** @type {EngineOptions} */ (
+      /** @type {unknown} */ ({ url: "http://127.0.0.1:1", token: "t", client: "c", observer, resuming: () => ["a"] })
+    ),
+  );
+  const plugin = engine.startPlugin(/** @type {PluginConfig} */ ({ name: "P" }), {});
+  await settled();
+  const [first] = Socket.opened["old/rpc?resume=a"];
+  first.dispatchEvent(new Event("open"));
+  first.closeWith(4410);
+  await settled();
+  const [second] = Socket.opened["new/rpc"];
+  assert.deepEqual(
+    [told, asked],
+    [
+      ["start old", "miss old", "start new"],
+      [["a"], ["a"]],
+    ],
+  );
+  // A second time it has ended.
+  second.closeWith(4410);
+  await assert.rejects(plugin, /closed/);
+  assert.deepEqual(told.at(-1), "end new");
 });

@@ -74,6 +74,17 @@ export function findRuns(card, { resumed, elsewhere }) {
 }
 
 /**
+ * Have the runs that a card shows looked for once more.
+ *
+ * @param {Card} card
+ */
+export function putBack(card) {
+  const { name, held, said, percent } = card;
+  before.set(name, { name, lost: false, held, said, percent });
+  Object.assign(card, { runs: 0, held: [], said: "", percent: null });
+}
+
+/**
  * Have a run with that argument go on over a reload; returns what is noted of it, null where it cannot.
  *
  * @param {Card} card
