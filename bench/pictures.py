@@ -25,7 +25,7 @@ TOKEN = "a-token-of-the-benchmark"
 FLAGS = ["--no-sandbox", "--disable-gpu"]
 
 SHOW = """async () => {
-    const { addOutput, state } = await import("/static/app/state.js");
+    const { addOutput, state } = await import("/static/app/model/state.js");
     state.output.splice(0);
     await new Promise(requestAnimationFrame);
     const items = new Uint16Array(4096 * 4096);

@@ -2,7 +2,6 @@
 
 import type { Part as FormPart } from "./imjoy_engine/webapp/static/app/plugins/fields.js";
 import type { Rectangle, Part as Layout, Side } from "./imjoy_engine/webapp/static/app/layout/layout.js";
-import type { Cluster, Wishes } from "./imjoy_engine/webapp/static/app/plugins/resources.js";
 import type { EngineClient } from "./imjoy_engine/webapp/static/engine/client.js";
 import type { EngineError } from "./imjoy_engine/webapp/static/engine/errors.js";
 import type { FileManager } from "./imjoy_engine/webapp/static/engine/files.js";
@@ -21,6 +20,16 @@ declare global {
         decode(bytes: Uint8Array): unknown;
         ExtData: new (type: number, data: Uint8Array) => { type: number; data: Uint8Array };
     };
+
+    type Resource = "cpus" | "gpus" | "memory" | "time";
+    /** As a plugin's config and a person ask for them. */
+    type Resources = Partial<Record<Resource, string | number>>;
+    /** The cluster that plugins run on; amounts in bytes and seconds. */
+    interface Cluster {
+        name: string;
+        default: Partial<Record<Resource, number>>;
+        maximum: Partial<Record<Resource, number>>;
+    }
 
     /** What `docs/errors.md` lists. */
     interface Problem {
@@ -393,7 +402,7 @@ declare global {
         /** where a person wants it to run; null for what it asks for */
         environment: string | null;
         anyway: boolean;
-        resources: Wishes | null;
+        resources: Resources | null;
         error: Problem | null;
         /** ends the wait for it to start */
         fail: ((reason: unknown) => void) | null;

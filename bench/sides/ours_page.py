@@ -8,7 +8,7 @@ from ours import PLUGIN
 from page import Page
 
 PREPARE = """async (source) => {
-    const { core } = await import("/static/app/core.js");
+    const { core } = await import("/static/app/core/core.js");
     while (!core.engine) await new Promise((connected) => setTimeout(connected, 20));
     const plugin = await core.engine.startPlugin({ id: "bench", name: "Bench", code: source }, {}, {});
     await plugin.setup();

@@ -279,7 +279,7 @@ class App:
         """Call a function that a plugin exports, through imjoy-core."""
         return self.page.evaluate(
             """async ([name, method, args]) => {
-                const { core } = await import("/static/app/core.js");
+                const { core } = await import("/static/app/core/core.js");
                 return core.imjoy.pm.callPlugin(null, name, method, ...args);
             }""",
             [name, function, list(arguments)],
@@ -301,7 +301,7 @@ class App:
         """Call a function whose answer the test waits for later, with :meth:`answer`."""
         self.page.evaluate(
             """([name, method]) => {
-                window.answer = import("/static/app/core.js").then(({ core }) =>
+                window.answer = import("/static/app/core/core.js").then(({ core }) =>
                     core.imjoy.pm.callPlugin(null, name, method));
             }""",
             [name, function],

@@ -24,7 +24,7 @@ AXE = Package(
 )
 
 FILL = """async () => {
-    const { addOutput, addLog, state } = await import("/static/app/state.js");
+    const { addOutput, addLog, state } = await import("/static/app/model/state.js");
     const items = new Uint16Array(3 * 64 * 64).map((_, index) => index);
     const stack = { _rtype: "ndarray", _rdtype: "uint16", _rshape: [3, 64, 64], _rvalue: items.buffer };
     const show = (plugin, result) => addOutput({ plugin, kind: "result", seconds: 1, value: Vue.markRaw({ result }) });

@@ -101,7 +101,7 @@ def test_a_plugin_is_loaded_from_a_url(app: App) -> None:
     plugin.write_text((app.plugins / "Numbers.imjoy.html").read_text("utf-8"), "utf-8")
     url = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             return core.files.getFileUrl({ path: "Numbers.imjoy.html" });
         }"""
     )

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .conftest import App
 
 SAME = """async ([name, size]) => {
-    const { core } = await import("/static/app/core.js");
+    const { core } = await import("/static/app/core/core.js");
     const sent = new Uint8Array(size);
     for (let i = 0; i < size; i += 997) sent[i] = i;
     const answer = await core.imjoy.pm.callPlugin(null, name, "echo", sent.buffer.slice(0));
@@ -23,7 +23,7 @@ def test_an_ndarray_crosses_both_ways(app: App) -> None:
     app.load("Numbers")
     found = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             const values = new Float32Array([1, 2, 3, 4, 5, 6]);
             const array = { _rtype: "ndarray", _rvalue: values.buffer, _rshape: [2, 3], _rdtype: "float32" };
             const back = await core.imjoy.pm.callPlugin(null, "Numbers", "double", array);
@@ -37,7 +37,7 @@ def test_a_part_of_a_typed_array_is_sent_as_that_part(app: App) -> None:
     app.load("Numbers")
     found = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             const part = new Float32Array([9, 1, 2, 9]).subarray(1, 3);
             const back = await core.imjoy.pm.callPlugin(null, "Numbers", "double", part);
             return Array.from(new Float32Array(back._rvalue));
@@ -57,7 +57,7 @@ def test_a_file_is_sent_with_its_content(app: App) -> None:
     app.load("Numbers")
     length = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             const blob = new Blob([new Uint8Array(5000)]);
             const parts = await core.imjoy.pm.callPlugin(null, "Numbers", "echo", { many: [blob, blob] });
             return parts.many.length;

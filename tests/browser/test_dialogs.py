@@ -68,7 +68,7 @@ def test_what_a_plugin_says_is_text_never_markup(app: App) -> None:
     app.load("Numbers")
     app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             core.imjoy.pm.imjoy_api.showMessage(null, "<img src=x onerror='window.broken = true'>careful");
         }"""
     )

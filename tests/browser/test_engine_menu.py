@@ -30,7 +30,7 @@ CHECKS = [
 ]
 
 STATE = """async () => {
-    window.shown = (await import("/static/app/state.js")).state;
+    window.shown = (await import("/static/app/model/state.js")).state;
     return window.shown.engine.status.instance;
 }"""
 IS_ANOTHER = """(before) => window.shown.engine.phase === "connected"
@@ -60,7 +60,7 @@ def test_what_the_doctor_finds_comes_with_the_command_that_repairs_it(app: App) 
     app.page.route("**/api/v1/doctor", lambda route: route.fulfill(json=found))
     app.page.evaluate(
         """async () => {
-            const { state } = await import("/static/app/state.js");
+            const { state } = await import("/static/app/model/state.js");
             state.command = "~/ImJoyApp/bin/imjoy";
         }"""
     )

@@ -103,7 +103,7 @@ def test_callbacks_cross_in_both_directions(app: App) -> None:
     app.load("Callbacks")
     heard = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             const call = (...rest) => core.imjoy.pm.callPlugin(null, "Callbacks", ...rest);
             const heard = [];
             await call("mean", [2, 4], (mean) => heard.push(mean));

@@ -62,7 +62,7 @@ def test_a_plugin_that_exits_in_a_call_ends_the_call_and_tells_its_exit_code(app
     card = app.load("Faulty")
     error = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             return core.imjoy.pm.callPlugin(null, "Faulty", "leave").catch((error) => error.message);
         }"""
     )
@@ -97,7 +97,7 @@ def test_a_message_over_the_limit_fails_with_what_to_do(
     app.load("Faulty")
     error = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             const call = core.imjoy.pm.callPlugin(null, "Numbers", "echo", new ArrayBuffer(2000000));
             return call.catch((error) => error.id);
         }"""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .conftest import App, Seen, Stranger
 
 SHOW = """async (result) => {
-    const { addOutput } = await import("/static/app/state.js");
+    const { addOutput } = await import("/static/app/model/state.js");
     addOutput({ plugin: "Shows", kind: "result", seconds: 1, value: Vue.markRaw({ result }) });
 }"""
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .conftest import App
 
 WRITE = """async (pieces) => {
-    const { addLog, writeLog } = await import("/static/app/state.js");
+    const { addLog, writeLog } = await import("/static/app/model/state.js");
     for (const [plugin, stream, text] of pieces) (stream === "app" ? addLog : writeLog)(plugin, stream, text);
 }"""
 

@@ -156,7 +156,7 @@ class Seeker:
         opens = "window" in kind
         self.page.evaluate(
             """async ([name, opens]) => {
-                const { core } = await import("/static/app/core.js");
+                const { core } = await import("/static/app/core/core.js");
                 const { pm } = core.imjoy;
                 window.seeker = opens ? await pm.createWindow(null, { type: name }) : pm.plugin_names[name].api;
             }""",
@@ -200,7 +200,7 @@ def meet(app: App, tmp_path: Path) -> Callable[[str], Seeker]:
 def test_every_call_of_the_api_is_known(app: App) -> None:
     found = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             return Object.keys(core.imjoy.pm.imjoy_api).filter((name) => name !== "utils");
         }"""
     )
@@ -310,7 +310,7 @@ def test_no_web_plugin_runs_its_code_in_the_place_of_another(meet: Callable[...,
     seeker = meet("web-worker")
     code = app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             return core.imjoy.pm.plugin_names["Trusted"].config.code;
         }"""
     )

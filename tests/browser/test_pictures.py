@@ -130,7 +130,7 @@ def test_a_large_picture_is_shown_without_being_copied(app: App) -> None:
     """The whole of it never becomes colours: only what the screen has is painted. How fast, the benchmark has."""
     painted = app.page.evaluate(
         """async () => {
-            const { addOutput } = await import("/static/app/state.js");
+            const { addOutput } = await import("/static/app/model/state.js");
             const painted = [];
             const { putImageData } = CanvasRenderingContext2D.prototype;
             CanvasRenderingContext2D.prototype.putImageData = function (pixels, ...at) {
@@ -157,7 +157,7 @@ def test_a_picture_is_copied_to_the_clipboard_as_a_png(app: App) -> None:
     app.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     app.page.evaluate(
         """async () => {
-            const { addOutput } = await import("/static/app/state.js");
+            const { addOutput } = await import("/static/app/model/state.js");
             const items = new Uint16Array(20 * 30).map((_, index) => index);
             const image = { _rtype: "ndarray", _rdtype: "uint16", _rshape: [20, 30], _rvalue: items.buffer };
             addOutput({ plugin: "P", kind: "result", value: Vue.markRaw({ result: image }) });

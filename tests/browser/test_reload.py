@@ -14,7 +14,7 @@ def kept(app: App, count: int) -> None:
     """Wait until the engine keeps that much of this page."""
     app.page.evaluate(
         """async (count) => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             const path = `/api/v1/shown/${sessionStorage.getItem("imjoy.page")}`;
             while ((await core.client.json("GET", path)).entries.length < count)
                 await new Promise((resolve) => setTimeout(resolve, 50));
@@ -139,7 +139,7 @@ def test_a_run_of_a_native_plugin_goes_on_over_a_reload_with_what_it_says_and_it
     # One that has gone on for an hour: the tab may be closed by mistake.
     app.page.evaluate(
         """async () => {
-            const { state } = await import("/static/app/state.js");
+            const { state } = await import("/static/app/model/state.js");
             for (const held of state.plugins[0].held) held.begun -= 3_600_000;
         }"""
     )

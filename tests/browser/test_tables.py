@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def test_records_are_sorted_by_a_press_on_a_column_and_saved(app: App) -> None:
     app.page.evaluate(
         """async () => {
-            const { addOutput } = await import("/static/app/state.js");
+            const { addOutput } = await import("/static/app/model/state.js");
             const result = [{ cell: "b", area: 9 }, { cell: "a", area: 10 }, { cell: "c", area: -1.5 }];
             addOutput({ plugin: "Cells", kind: "result", seconds: 1, value: Vue.markRaw({ result }) });
         }"""

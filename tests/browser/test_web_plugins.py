@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .conftest import App, Seen
 
 RUN = """async ([name, port]) => {
-    const { core } = await import("/static/app/core.js");
+    const { core } = await import("/static/app/core/core.js");
     return core.imjoy.pm.plugin_names[name].api.run({ data: { port, value: 7 } });
 }"""
 

@@ -180,7 +180,7 @@ def test_html_that_a_plugin_returned_gets_to_no_other_page(
     pages = {how: led(how, stranger) for how in LEADS if how != "ahead"}
     webkit.wait_for(
         "if (window.shows) return true; window.shows = true;"
-        "import('/static/app/state.js').then(({ addOutput }) => { for (const [plugin, result] of"
+        "import('/static/app/model/state.js').then(({ addOutput }) => { for (const [plugin, result] of"
         f" Object.entries({json.dumps(pages)}))"
         " addOutput({ plugin, kind: 'result', seconds: 1, value: Vue.markRaw({ result }) }); });"
     )

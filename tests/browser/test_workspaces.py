@@ -64,13 +64,13 @@ def test_a_workspace_is_renamed_with_its_files_and_deleted_without_them(app: App
     create(app, "first")
     work = app.engine.workspace
     app.page.evaluate("""async () => {
-        const { core } = await import("/static/app/core.js");
+        const { core } = await import("/static/app/core/core.js");
         await core.files.putFile("note.txt", "kept");
     }""")
     assert (work / "first" / "note.txt").read_text() == "kept"
     app.load("Glass")
     app.page.evaluate("""async () => {
-        const { rememberFile } = await import("/static/app/storage.js");
+        const { rememberFile } = await import("/static/app/model/storage.js");
         rememberFile("first", "Glass", { path: "first.imjoy.html", isWatched: false });
         rememberFile("default", "Glass", { path: "default.imjoy.html", isWatched: true });
     }""")
@@ -79,7 +79,7 @@ def test_a_workspace_is_renamed_with_its_files_and_deleted_without_them(app: App
     expect_workspace(app, "second")
     expect(app.card("Glass")).to_contain_text("Ready")
     assert app.page.evaluate("""async () => {
-        const { state } = await import("/static/app/state.js");
+        const { state } = await import("/static/app/model/state.js");
         return state.plugins[0].file;
     }""") == {"path": "first.imjoy.html", "isWatched": False}
     assert (work / "second" / "note.txt").read_text() == "kept"
@@ -181,7 +181,7 @@ def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine_once(
     page.get_by_label("Connection token").wait_for()
     page.evaluate(
         """async (code) => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             await core.imjoy.pm.db.put({ _id: "Glass", name: "Glass", code, tag: "" });
         }""",
         source,
@@ -199,7 +199,7 @@ def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine_once(
 def test_a_plugin_that_the_engine_does_not_keep_is_in_nobody_s_way(app: App) -> None:
     app.page.evaluate(
         """async () => {
-            const { core } = await import("/static/app/core.js");
+            const { core } = await import("/static/app/core/core.js");
             await core.imjoy.pm.db.put({ _id: "Broken", name: "Broken", code: "-", tag: "" });
         }"""
     )

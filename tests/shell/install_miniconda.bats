@@ -78,7 +78,7 @@ untouched() {
   done
 }
 
-@test "wishes that do not fit together are usage errors" {
+@test "options that do not fit together are usage errors" {
   unset IMJOY_MIRROR
   for options in "--distribution anaconda" "--sha256 abc" "--sha256 $SHA" "--installer $INSTALL" "--offline /nowhere" \
     "--distribution venv --installer $INSTALL --sha256 $SHA" "--mirror --json"; do

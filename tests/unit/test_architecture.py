@@ -6,7 +6,7 @@ import html
 import re
 import runpy
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import grimp
 import pytest
@@ -26,11 +26,9 @@ def imports() -> grimp.ImportGraph:
 
 
 def test_no_modules_import_each_other_in_a_circle(imports: grimp.ImportGraph) -> None:
-    needs = {module: imports.find_modules_directly_imported_by(module) for module in imports.modules}
-    try:
-        TopologicalSorter(needs).prepare()
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+    assert_no_circle(
+        {module: imports.find_modules_directly_imported_by(module) for module in imports.modules}
+    )
 
 
 def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.ImportGraph) -> None:
@@ -38,10 +36,7 @@ def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.Im
     for package in (each for each in imports.modules if imports.find_children(each)):
         needs = parts_of(imports, package)
         seen.update(needs)
-        try:
-            TopologicalSorter(needs).prepare()
-        except CycleError as error:
-            pytest.fail(" -> ".join(error.args[1]))
+        assert_no_circle(needs)
     assert seen["imjoy_engine.web"] >= {"imjoy_engine.plugins", "imjoy_engine.sockets"}
     assert seen["imjoy.provision.plan"] >= {"imjoy.provision.arguments", "imjoy.provision.facts"}
 
@@ -137,15 +132,22 @@ def page_imports() -> dict[str, set[str]]:
         names = (name or later for name, later in IMPORT.findall(file.read_text("utf-8")))
         paths = [(file.parent / name).resolve() for name in names]
         found[file.relative_to(STATIC).as_posix()] = {path.relative_to(STATIC).as_posix() for path in paths}
-    assert found["app/main.js"] >= {"app/core.js", "app/views/app.js"}
+    assert found["app/main.js"] >= {"app/core/core.js", "app/views/app.js"}
     return found
 
 
 def test_no_modules_of_the_page_import_each_other_in_a_circle(page_imports: dict[str, set[str]]) -> None:
-    try:
-        TopologicalSorter(page_imports).prepare()
-    except CycleError as error:
-        pytest.fail(" -> ".join(reversed(error.args[1])))
+    assert_no_circle(page_imports)
+
+
+def test_no_folders_of_the_page_import_each_other_in_a_circle(page_imports: dict[str, set[str]]) -> None:
+    """Also in what only the type checker reads: a module that needs another's types is read with it."""
+    needs: dict[str, set[str]] = {}
+    for module, imported in page_imports.items():
+        folder = folder_of(module)
+        needs.setdefault(folder, set()).update({folder_of(each) for each in imported} - {folder})
+    assert needs["app"] >= {"app/core", "app/views"}
+    assert_no_circle(needs)
 
 
 @pytest.mark.parametrize(
@@ -180,10 +182,26 @@ def test_every_module_of_the_page_that_is_imported_is_there(page_imports: dict[s
     ],
 )
 def test_each_folder_has_its_reason_on_the_page(heading: str, folder: Path) -> None:
-    table = PAGE.read_text("utf-8").partition(f"\n{heading}")[2].partition("\n\n|")[2].partition("\n\n")[0]
-    rows = dict(re.findall(r"^\| `(\w+)/` \| (.+) \|$", table, re.MULTILINE))
     files = [file.relative_to(folder) for kind in ("*.py", "*.js") for file in folder.rglob(kind)]
-    assert rows.keys() - {"locks"} == {file.parts[0] for file in files if len(file.parts) > 1}
+    listed = set(folders_below(heading))
+    assert listed - {"locks"} == {file.parts[0] for file in files if len(file.parts) > 1}
+
+
+def test_each_folder_of_the_app_imports_only_those_below_it_on_the_page(
+    page_imports: dict[str, set[str]],
+) -> None:
+    order = [f"app/{folder}" for folder in folders_below("The app, in `webapp/static/app/`")]
+
+    def top(module: str) -> str:
+        return "/".join(module.split("/")[:2])
+
+    assert [
+        f"{module} imports {imported}"
+        for module, names in page_imports.items()
+        for imported in names
+        if {top(module), top(imported)} <= set(order)
+        and order.index(top(imported)) < order.index(top(module))
+    ] == []
 
 
 def test_the_picture_has_the_arrows_of_today(imports: grimp.ImportGraph) -> None:
@@ -191,6 +209,24 @@ def test_the_picture_has_the_arrows_of_today(imports: grimp.ImportGraph) -> None
     picture = html.unescape(PAGE.with_suffix(".svg").read_text("utf-8"))
     drawn = re.findall(r"<title>([\w.]+)->([\w.]+)</title>", picture)
     assert sorted(drawn) == drawing["arrows_of"](imports), "make architecture"
+
+
+def folders_below(heading: str) -> list[str]:
+    """Return the folders that have a reason on the page, in its order."""
+    table = PAGE.read_text("utf-8").partition(f"\n{heading}")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `(\w+)/` \| .+ \|$", table, re.MULTILINE)
+
+
+def assert_no_circle(needs: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        # It names who is imported before who imports it.
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def folder_of(module: str) -> str:
+    return PurePosixPath(module).parent.as_posix()
 
 
 def parts_of(imports: grimp.ImportGraph, package: str) -> dict[str, set[str]]:

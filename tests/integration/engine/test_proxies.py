@@ -87,7 +87,7 @@ def test_pages_find_all_that_they_name_and_their_own_requests_are_let_in(
     assert status == 200
     named = re.findall(r'(?:href|src)="([^":]+)"', page.decode())
     assert named
-    for name in (*named, "static/app/storage.js"):
+    for name in (*named, "static/app/model/storage.js"):
         assert ask(urljoin(f"{proxy.url}/", name), proxy.certificate)[0] == 200, name
     site = f"https://{urlsplit(proxy.url).netloc}"
     right: dict[str, Any] = {"Authorization": f"Bearer {engine.token}"}

@@ -1,8 +1,8 @@
 // The page at `/` when the engine does not serve the app: how to connect, and how the engine is doing.
 
 import { messageOf } from "./engine/errors.js";
-import { asTyped } from "./app/commands.js";
-import { forgetToken, home, knownTokens, rememberToken } from "./app/storage.js";
+import { asTyped } from "./app/model/commands.js";
+import { forgetToken, home, knownTokens, rememberToken } from "./app/model/storage.js";
 
 /**
  * An element of this page.

@@ -233,7 +233,7 @@ def test_no_page_of_ours_needs_a_newer_browser_than_the_docs_say() -> None:
 
 def test_a_traceback_is_told_by_its_last_line() -> None:
     text = "Traceback (most recent call last):\n  File x\nValueError: too dark"
-    found = evaluate("app/errors.js", f"m.readable(new Error({json.dumps(text)}), 'It failed.')")
+    found = evaluate("app/model/errors.js", f"m.readable(new Error({json.dumps(text)}), 'It failed.')")
     assert isinstance(found, dict)
     assert (found["id"], found["what"], found["why"]) == (
         "plugin.call-failed",
@@ -255,7 +255,7 @@ def test_a_traceback_is_told_by_its_last_line() -> None:
     ],
 )
 def test_a_config_gets_an_api_version_that_can_be_taken_apart(config: str, wanted: str) -> None:
-    changed = evaluate("app/plugins/parse.js", f"m.withVersion({json.dumps(config)})")
+    changed = evaluate("app/core/parse.js", f"m.withVersion({json.dumps(config)})")
     assert isinstance(changed, str)
     assert re.sub(r"^<config[^>]*>|</config>$", "", changed) == wanted
 
@@ -309,7 +309,7 @@ def test_a_page_of_many_files_is_told(address: str, is_folder: bool) -> None:
 
 def test_commands_in_a_sentence_are_those_that_work_where_the_engine_was_started() -> None:
     said = "Copy what `imjoy token` prints, or imjoy start --serve; ~/imjoy start and imjoy itself stay."
-    typed = evaluate("app/commands.js", f"m.asTyped({json.dumps(said)}, '~/ImJoyApp/bin/imjoy')")
+    typed = evaluate("app/model/commands.js", f"m.asTyped({json.dumps(said)}, '~/ImJoyApp/bin/imjoy')")
     assert typed == (
         "Copy what `~/ImJoyApp/bin/imjoy token` prints, or ~/ImJoyApp/bin/imjoy start --serve; "
         "~/imjoy start and imjoy itself stay."
@@ -317,7 +317,7 @@ def test_commands_in_a_sentence_are_those_that_work_where_the_engine_was_started
 
 
 def test_what_stands_between_backticks_is_code() -> None:
-    parts = evaluate("app/commands.js", "m.partsOf('Type `imjoy stop`, then ` alone')")
+    parts = evaluate("app/model/commands.js", "m.partsOf('Type `imjoy stop`, then ` alone')")
     assert parts == [
         {"text": "Type ", "isCode": False},
         {"text": "imjoy stop", "isCode": True},
@@ -400,28 +400,28 @@ CLUSTER = {
     ],
 )
 def test_what_a_plugin_asks_of_a_cluster_is_said(config: object, tag: str, text: str) -> None:
-    wishes = f"m.wishesOf({json.dumps(config)}, {json.dumps(tag)}, {json.dumps(CLUSTER)})"
+    resources = f"m.requestedResources({json.dumps(config)}, {json.dumps(tag)}, {json.dumps(CLUSTER)})"
     assert (
-        evaluate("app/plugins/resources.js", f"m.wishesText({wishes}, {json.dumps(CLUSTER)})")
+        evaluate("app/plugins/resources.js", f"m.resourcesText({resources}, {json.dumps(CLUSTER)})")
         == f"Asks SLURM for {text}"
     )
 
 
 def test_a_cluster_is_asked_for_no_more_than_it_knows() -> None:
     cluster = json.dumps({"name": "Dask", "default": {"gpus": 0}, "maximum": {}})
-    wishes = f"m.wishesOf({{resources: {{cpus: 2, time: '2 h'}}}}, '', {cluster})"
+    resources = f"m.requestedResources({{resources: {{cpus: 2, time: '2 h'}}}}, '', {cluster})"
     assert (
-        evaluate("app/plugins/resources.js", f"m.wishesText({wishes}, {cluster})")
+        evaluate("app/plugins/resources.js", f"m.resourcesText({resources}, {cluster})")
         == "Asks Dask for what there is"
     )
     assert evaluate(
-        "app/plugins/resources.js", f"m.wishFields({wishes}, {cluster}).map(({{ id }}) => id)"
+        "app/plugins/resources.js", f"m.resourceFields({resources}, {cluster}).map(({{ id }}) => id)"
     ) == ["gpus"]
 
 
 def test_the_fields_have_the_maximum_in_units_that_people_write() -> None:
     fields = evaluate(
-        "app/plugins/resources.js", f"m.wishFields({{cpus: 1, memory: ''}}, {json.dumps(CLUSTER)})"
+        "app/plugins/resources.js", f"m.resourceFields({{cpus: 1, memory: ''}}, {json.dumps(CLUSTER)})"
     )
     assert fields == [
         {
@@ -440,9 +440,9 @@ def test_the_fields_have_the_maximum_in_units_that_people_write() -> None:
 def test_only_what_a_plugin_does_not_ask_for_by_itself_is_asked_for_in_its_place() -> None:
     own = "{cpus: 1, memory: '2 GB', time: '2 h'}"
     assert evaluate(
-        "app/plugins/resources.js", f"m.changes({{cpus: 2, memory: ' 2 GB', time: ''}}, {own})"
+        "app/plugins/resources.js", f"m.changedResources({{cpus: 2, memory: ' 2 GB', time: ''}}, {own})"
     ) == {"cpus": 2}
-    assert evaluate("app/plugins/resources.js", f"m.changes({own}, {own})") is None
+    assert evaluate("app/plugins/resources.js", f"m.changedResources({own}, {own})") is None
 
 
 @pytest.mark.parametrize(
@@ -537,7 +537,7 @@ def test_markdown_is_read_block_by_block() -> None:
         ("[a](javascript:alert(1))", [text("[a](javascript:alert(1))")]),
         ("[a](javascript:b)", [text("a")]),
         ("[a](data:text/html,b)", [text("a")]),
-        ("[a](/static/app/core.js)", [text("a")]),
+        ("[a](/static/app/core/core.js)", [text("a")]),
         ("<img src=x onerror=alert(1)>", [text("<img src=x onerror=alert(1)>")]),
         (r"\*a\*", [text("*a*")]),
         ("a  \nb", [text("a"), {"kind": "break"}, text("b")]),

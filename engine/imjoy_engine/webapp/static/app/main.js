@@ -2,14 +2,14 @@
 
 import { appApi } from "./plugins/api.js";
 import { followEngine, followPlugins, formerPlugins } from "./plugins/plugins.js";
-import { connect, reconnectOthers, startCore } from "./core.js";
-import { followDroppedFiles } from "./results/dropped_files.js";
+import { connect, reconnectOthers, startCore } from "./core/core.js";
+import { followDroppedFiles } from "./plugins/dropped_files.js";
 import { followFiles } from "./plugins/editors.js";
-import { readable } from "./errors.js";
+import { readable } from "./model/errors.js";
 import { followOutput } from "./results/page_state.js";
-import { knownTokens } from "./storage.js";
+import { knownTokens } from "./model/storage.js";
 import { followLayout } from "./layout/panes.js";
-import { state } from "./state.js";
+import { state } from "./model/state.js";
 import { AppView } from "./views/app.js";
 import { followWindows } from "./layout/windows.js";
 import { followWorkspace } from "./layout/workspaces.js";

@@ -25,8 +25,8 @@ Object.assign(globalThis, {
   localStorage: { getItem: () => null },
   sessionStorage: { getItem: () => JSON.stringify(before), setItem() {} },
 });
-const { state } = await import("#page/app/state.js");
-const { callsBefore, findRuns, putBack, tellLostRuns } = await import("#page/app/plugins/held.js");
+const { state } = await import("#page/app/model/state.js");
+const { callsBefore, findRuns, putBack, tellLostRuns } = await import("#page/app/core/held.js");
 
 beforeEach(() => {
   state.output.splice(0);

@@ -10,7 +10,7 @@ Object.assign(globalThis, {
   location: { href: "http://127.0.0.1:9000/", origin: "http://127.0.0.1:9000", search: "", hash: "" },
   localStorage: { getItem: () => null },
 });
-const { addLog, ask, clearLog, state, writeLog } = await import("#page/app/state.js");
+const { addLog, ask, clearLog, state, writeLog } = await import("#page/app/model/state.js");
 
 beforeEach(clearLog);
 

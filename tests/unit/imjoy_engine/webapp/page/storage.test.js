@@ -13,7 +13,7 @@ Object.assign(globalThis, {
   },
 });
 const { fileOf, forgetFiles, moveFiles, rememberFile, rememberHandedOver, rememberWorkspace, wasHandedOver } =
-  await import("#page/app/storage.js");
+  await import("#page/app/model/storage.js");
 
 const file = { path: "Foo.imjoy.html", isWatched: true };
 

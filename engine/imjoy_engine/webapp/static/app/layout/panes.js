@@ -12,7 +12,7 @@ import {
   readLayout,
   withinReach,
 } from "./layout.js";
-import { state } from "../state.js";
+import { state } from "../model/state.js";
 import { keepLayout, noteLayout, onEntered } from "./workspaces.js";
 
 const { computed, reactive, watch } = Vue;

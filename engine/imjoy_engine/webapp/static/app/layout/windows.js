@@ -1,8 +1,8 @@
 // Windows that plugins open: imjoy-core announces them on its bus, the page shows them as tabs or dialogs.
 
-import { startedImJoy } from "../core.js";
+import { startedImJoy } from "../core/core.js";
 import { freeName, leaveWindow, placeWindow, showView } from "./panes.js";
-import { state } from "../state.js";
+import { state } from "../model/state.js";
 import { describe } from "../results/values.js";
 
 const { markRaw, nextTick } = Vue;

@@ -1,11 +1,18 @@
 // The workspaces of the app, by name: which plugins are loaded in each, and where its windows lie. The engine keeps them.
 
 import { idOf, messageOf } from "../../engine/errors.js";
-import { core, on, ownClient } from "../core.js";
-import { readable } from "../errors.js";
-import { forgetFiles, home, moveFiles, rememberHandedOver, rememberWorkspace, wasHandedOver } from "../storage.js";
+import { core, on, ownClient } from "../core/core.js";
+import { readable } from "../model/errors.js";
+import {
+  forgetFiles,
+  home,
+  moveFiles,
+  rememberHandedOver,
+  rememberWorkspace,
+  wasHandedOver,
+} from "../model/storage.js";
 import { saveFile } from "../results/save_file.js";
-import { addLog, ask, showSnackbar, state } from "../state.js";
+import { addLog, ask, showSnackbar, state } from "../model/state.js";
 
 /** The workspace that is always there. */
 export const DEFAULT = "default";

@@ -1,11 +1,11 @@
 // The app's side of the plugin API: what `api.alert`, `api.showDialog` and the like do on this page.
 // imjoy-core puts the plugin that calls before the arguments.
 
-import { core, filesOf, startedImJoy } from "../core.js";
+import { core, filesOf, startedImJoy } from "../core/core.js";
 import { parseFields, withoutTags } from "./fields.js";
 import { syncCards } from "./plugins.js";
 import { saveFile } from "../results/save_file.js";
-import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "../state.js";
+import { addLog, addOutput, ask, pluginNamed, showSnackbar } from "../model/state.js";
 import { openWindow } from "../layout/windows.js";
 
 /** Before this version of the API, a native plugin got the path itself from a file dialog. */

@@ -1,12 +1,12 @@
 // Plugins that are written here: each in a tab, its file in the workspace, where other programs may change it too.
 
 import { idOf, messageOf } from "../../engine/errors.js";
-import { core, filesOf, ownClient } from "../core.js";
-import { readable } from "../errors.js";
-import { chooseFiles } from "../results/inputs.js";
-import { rememberFile } from "../storage.js";
+import { core, filesOf, ownClient } from "../core/core.js";
+import { readable } from "../model/errors.js";
+import { chooseFiles } from "./inputs.js";
+import { rememberFile } from "../model/storage.js";
 import { addPlugin, run } from "./plugins.js";
-import { ask, state } from "../state.js";
+import { ask, state } from "../model/state.js";
 import { openOwnWindow } from "../layout/windows.js";
 import { noteWriting } from "../layout/workspaces.js";
 

@@ -1,11 +1,11 @@
 // Plugins to choose from: those that come with imjoy, which need no network, and those that a public list names.
 
 import { fileAddress } from "./addresses.js";
-import { startedImJoy, ownClient } from "../core.js";
-import { readable } from "../errors.js";
-import { home } from "../storage.js";
+import { startedImJoy, ownClient } from "../core/core.js";
+import { readable } from "../model/errors.js";
+import { home } from "../model/storage.js";
 import { addPlugin } from "./plugins.js";
-import { ask, state } from "../state.js";
+import { ask, state } from "../model/state.js";
 
 /** The one to begin with. */
 export const FIRST = "Waves";

@@ -3,8 +3,8 @@
 import { completeUrl } from "../../engine/client.js";
 import { idOf, messageOf } from "../../engine/errors.js";
 import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
-import { connectionOf, connectOther, core, isConnected, on, startedImJoy } from "../core.js";
-import { readable } from "../errors.js";
+import { connectionOf, connectOther, core, isConnected, on, startedImJoy } from "../core/core.js";
+import { readable } from "../model/errors.js";
 import { parseFields } from "./fields.js";
 import {
   environmentOf,
@@ -13,12 +13,12 @@ import {
   rememberFile,
   rememberResources,
   resourcesOf,
-} from "../storage.js";
+} from "../model/storage.js";
 import { showView } from "../layout/panes.js";
-import { holdRun } from "./held.js";
-import { approve } from "./permissions.js";
-import { changes, wishesOf, wishFields } from "./resources.js";
-import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../state.js";
+import { holdRun } from "../core/held.js";
+import { approve } from "../core/permissions.js";
+import { changedResources, requestedResources, resourceFields } from "./resources.js";
+import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../model/state.js";
 import { openResult } from "../layout/windows.js";
 import { forget, forgetPlugin, keepPlugin, onEntered } from "../layout/workspaces.js";
 
@@ -366,17 +366,17 @@ export async function chooseEnvironment(card, environment) {
  * Ask what a plugin shall have of the cluster in place of what it asks for, and start it anew with that.
  *
  * @param {Card} card
- * @param {import("./resources.js").Cluster} cluster
+ * @param {Cluster} cluster
  */
 export async function chooseResources(card, cluster) {
-  const own = wishesOf(card.template, card.tag, cluster);
+  const own = requestedResources(card.template, card.tag, cluster);
   const answers = await ask("form", {
     title: `${card.name} on ${cluster.name}`,
-    parts: parseFields({ fields: wishFields({ ...own, ...card.resources }, cluster) }),
+    parts: parseFields({ fields: resourceFields({ ...own, ...card.resources }, cluster) }),
     action: "Start",
   });
   if (answers === null) return;
-  card.resources = changes(answers, own);
+  card.resources = changedResources(answers, own);
   rememberResources(card.name, card.resources);
   await stop(card);
   await load(card);

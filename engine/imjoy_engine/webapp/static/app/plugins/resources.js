@@ -1,13 +1,10 @@
 // What a plugin asks of the cluster that it runs on, and what a person asks for in its place.
 
-/** @typedef {"cpus" | "gpus" | "memory" | "time"} Wish */
-/** @typedef {Partial<Record<Wish, string | number>>} Wishes as `resources` of a plugin's config */
-/** @typedef {{name: string, default: Partial<Record<Wish, number>>, maximum: Partial<Record<Wish, number>>}} Cluster */
 /** @typedef {[string, number][]} Units the largest first */
 
-/** @type {Record<Wish, string>} */
+/** @type {Record<Resource, string>} */
 const LABELS = { cpus: "CPUs", gpus: "GPUs", memory: "Memory", time: "Time" };
-const WISHES = Object.keys(LABELS);
+const NAMES = Object.keys(LABELS);
 /** @type {Units} */
 const BYTES = ["T", "G", "M", "k"]
   .flatMap(
@@ -32,17 +29,17 @@ const SECONDS = [
  * @param {number | undefined} amount
  * @param {Units} units
  */
-function spelled(amount, units) {
+function inLargestUnit(amount, units) {
   const [unit, size] = units.find(([, size]) => amount && amount % size === 0) || ["", 1];
   return amount ? `${amount / size} ${unit}` : "";
 }
 
-/** @param {Partial<Record<Wish, number>>} amounts @returns {Wishes} */
-const inWords = ({ cpus, gpus, memory, time }) => ({
+/** @param {Partial<Record<Resource, number>>} amounts @returns {Resources} */
+const withUnits = ({ cpus, gpus, memory, time }) => ({
   cpus,
   gpus,
-  memory: spelled(memory, BYTES),
-  time: spelled(time, SECONDS),
+  memory: inLargestUnit(memory, BYTES),
+  time: inLargestUnit(time, SECONDS),
 });
 
 /**
@@ -59,39 +56,39 @@ export const staysOnEngine = ({ where }, tag) => (typeof where === "object" ? wh
  * @param {{resources?: any, env?: any}} config
  * @param {string} tag
  * @param {Cluster} cluster
- * @returns {Wishes}
+ * @returns {Resources}
  */
-export function wishesOf({ resources, env }, tag, cluster) {
-  const isForAll = Object.keys(resources || {}).every((name) => WISHES.includes(name));
+export function requestedResources({ resources, env }, tag, cluster) {
+  const isForAll = Object.keys(resources || {}).every((name) => NAMES.includes(name));
   const gpu = [env].flat().find((entry) => entry?.type === "gputil");
   /** @type {any} */
-  const wishes = {
-    ...inWords(cluster.default),
+  const requested = {
+    ...withUnits(cluster.default),
     ...(gpu && { gpus: (gpu.options ?? gpu).limit ?? 1 }),
     ...(isForAll ? resources : resources[tag]),
   };
-  return Object.fromEntries(Object.keys(cluster.default).map((name) => [name, wishes[name]]));
+  return Object.fromEntries(Object.keys(cluster.default).map((name) => [name, requested[name]]));
 }
 
 /**
- * Return, of what a person wants, what the plugin does not ask for by itself; null for nothing.
+ * Return, of what a person wants, what the plugin does not request by itself; null for nothing.
  *
- * @param {Wishes} wanted
- * @param {Wishes} own
- * @returns {Wishes | null}
+ * @param {Resources} wanted
+ * @param {Resources} requested by the plugin
+ * @returns {Resources | null}
  */
-export function changes(wanted, own) {
+export function changedResources(wanted, requested) {
   const changed = Object.entries(wanted)
     .map(([name, value]) => [name, typeof value === "string" ? value.trim() : value])
-    .filter(([name, value]) => value !== "" && value !== own[/** @type {Wish} */ (name)]);
+    .filter(([name, value]) => value !== "" && value !== requested[/** @type {Resource} */ (name)]);
   return changed.length ? Object.fromEntries(changed) : null;
 }
 
 /** @param {string | number | undefined} count @param {string} noun */
 const counted = (count, noun) => (count ? `${count} ${noun}${count === 1 ? "" : "s"}` : "");
 
-/** @param {Wishes} wishes @param {Cluster} cluster */
-export function wishesText({ cpus, gpus, memory, time }, cluster) {
+/** @param {Resources} resources @param {Cluster} cluster */
+export function resourcesText({ cpus, gpus, memory, time }, cluster) {
   const words = [counted(cpus, "CPU"), counted(gpus, "GPU"), memory, time].filter(Boolean);
   return `Asks ${cluster.name} for ${words.join(", ") || "what there is"}`;
 }
@@ -99,16 +96,16 @@ export function wishesText({ cpus, gpus, memory, time }, cluster) {
 /**
  * Return the fields of the form in which a person changes them, as `parseFields` takes them.
  *
- * @param {Wishes} wishes
+ * @param {Resources} resources
  * @param {Cluster} cluster
  */
-export function wishFields(wishes, cluster) {
-  const most = inWords(cluster.maximum);
-  return Object.entries(wishes).map(([id, value]) => {
-    const wish = /** @type {Wish} */ (id);
-    const limit = most[wish] === undefined || most[wish] === "" ? "" : `At most ${most[wish]}.`;
-    const field = { id, label: LABELS[wish], value };
-    if (wish === "cpus" || wish === "gpus") return { ...field, type: "integer", min: 0, max: most[wish], help: limit };
-    return { ...field, help: `For example ${wish === "memory" ? "8 GB" : "2 h"}. ${limit}`.trim() };
+export function resourceFields(resources, cluster) {
+  const most = withUnits(cluster.maximum);
+  return Object.entries(resources).map(([id, value]) => {
+    const name = /** @type {Resource} */ (id);
+    const limit = most[name] === undefined || most[name] === "" ? "" : `At most ${most[name]}.`;
+    const field = { id, label: LABELS[name], value };
+    if (name === "cpus" || name === "gpus") return { ...field, type: "integer", min: 0, max: most[name], help: limit };
+    return { ...field, help: `For example ${name === "memory" ? "8 GB" : "2 h"}. ${limit}`.trim() };
   });
 }

@@ -3,9 +3,9 @@
 import { newClientId } from "../../engine/client.js";
 import { messageOf } from "../../engine/errors.js";
 import { pack, Reader } from "../../engine/wire.js";
-import { core, on, ownClient } from "../core.js";
-import { noteRuns, runsNow, tellLostRuns, wouldLoseRuns } from "../plugins/held.js";
-import { state } from "../state.js";
+import { core, on, ownClient } from "../core/core.js";
+import { noteRuns, runsNow, tellLostRuns, wouldLoseRuns } from "../core/held.js";
+import { state } from "../model/state.js";
 
 const { markRaw, watch } = Vue;
 

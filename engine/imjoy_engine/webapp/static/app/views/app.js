@@ -1,7 +1,7 @@
 // The page as a whole: header, the plugins on the left, what they say and show on the right.
 
 import { arranged, paneShowing } from "../layout/panes.js";
-import { state } from "../state.js";
+import { state } from "../model/state.js";
 import { rectangleStyle } from "./panes/rectangles.js";
 import { ConnectView } from "./connect.js";
 import { DialogsView } from "./dialogs.js";

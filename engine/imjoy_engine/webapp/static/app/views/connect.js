@@ -1,8 +1,8 @@
 // Before there is a connection: paste the token.
 
-import { connect } from "../core.js";
-import { state } from "../state.js";
-import { ProblemView } from "./problem.js";
+import { connect } from "../core/core.js";
+import { state } from "../model/state.js";
+import { ProblemView } from "./controls/problem.js";
 
 export const ConnectView = Vue.defineComponent({
   components: { ProblemView },

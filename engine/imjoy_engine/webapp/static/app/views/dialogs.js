@@ -1,7 +1,7 @@
 // The dialogs that plugins and the page ask questions in. `state.dialogs` is the stack of open ones.
 
-import { chooseFiles } from "../results/inputs.js";
-import { state } from "../state.js";
+import { chooseFiles } from "../plugins/inputs.js";
+import { state } from "../model/state.js";
 import { AboutView } from "./plugins/about.js";
 import { FilesView } from "./files.js";
 import { GalleryView } from "./plugins/gallery.js";

@@ -1,12 +1,12 @@
 // The engine's state in the header, and what is behind it: figures, and the way out.
 
-import { core, ownClient, disconnect, disconnectOther, forgetToken } from "../core.js";
-import { readable } from "../errors.js";
-import { home } from "../storage.js";
-import { revoke } from "../plugins/permissions.js";
+import { core, ownClient, disconnect, disconnectOther, forgetToken } from "../core/core.js";
+import { readable } from "../model/errors.js";
+import { home } from "../model/storage.js";
+import { revoke } from "../core/permissions.js";
 import { addEngine } from "../plugins/plugins.js";
-import { ask, showSnackbar, state } from "../state.js";
-import { leaves } from "./elements.js";
+import { ask, showSnackbar, state } from "../model/state.js";
+import { leaves } from "./controls/elements.js";
 
 const SENTENCES = {
   starting: "Starting",

@@ -1,7 +1,7 @@
 // A file dialog over the engine's files.
 
-import { readable } from "../errors.js";
-import { ProblemView } from "./problem.js";
+import { readable } from "../model/errors.js";
+import { ProblemView } from "./controls/problem.js";
 
 /** @typedef {Awaited<ReturnType<import("../../engine/files.js").FileManager["listFiles"]>>["children"][number]} Child */
 

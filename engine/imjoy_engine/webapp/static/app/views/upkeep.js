@@ -1,11 +1,11 @@
 // What the engine's menu opens: what the doctor finds, the log, the token, the start at login, an upgrade.
 
-import { core, ownClient } from "../core.js";
-import { asTyped } from "../commands.js";
-import { readable } from "../errors.js";
-import { state } from "../state.js";
-import { elementOf } from "./elements.js";
-import { ProblemView, SentenceView } from "./problem.js";
+import { core, ownClient } from "../core/core.js";
+import { asTyped } from "../model/commands.js";
+import { readable } from "../model/errors.js";
+import { state } from "../model/state.js";
+import { elementOf } from "./controls/elements.js";
+import { ProblemView, SentenceView } from "./controls/problem.js";
 
 /** @typedef {{id: string, status: string, what: string, why: string, command: string, advice: string}} Check */
 /** @typedef {{checks: Check[]}} Found what the doctor says */

@@ -1,7 +1,7 @@
 // The workspace that is open, and behind its name the others and what can be done with them.
 
 import { stop } from "../plugins/plugins.js";
-import { state } from "../state.js";
+import { state } from "../model/state.js";
 import {
   attempt,
   createWorkspace,
@@ -13,7 +13,7 @@ import {
   listWorkspaces,
   renameWorkspace,
 } from "../layout/workspaces.js";
-import { elementOf, emptyField, filesIn, leaves } from "./elements.js";
+import { elementOf, emptyField, filesIn, leaves } from "./controls/elements.js";
 
 const stopAll = () => Promise.all(state.plugins.map(stop));
 

@@ -1,7 +1,7 @@
 // The borders between panes, which are moved by pointer and keyboard, and where a dragged tab would fall.
 
 import { arranged, setShare } from "../../layout/panes.js";
-import { state } from "../../state.js";
+import { state } from "../../model/state.js";
 import { rectangleStyle } from "./rectangles.js";
 
 const STEP = 0.02;

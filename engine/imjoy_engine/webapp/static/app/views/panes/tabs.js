@@ -1,11 +1,11 @@
 // The bar over a pane: a tab for each view in it, and what can be done with the one that is shown. A tab is dragged to
 // another pane, or to a side of one.
 
-import { chooseInputs } from "../../results/inputs.js";
+import { chooseInputs } from "../../plugins/inputs.js";
 import { clearOutput } from "../../results/page_state.js";
 import { targetAt } from "../../layout/layout.js";
 import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../../layout/panes.js";
-import { state } from "../../state.js";
+import { state } from "../../model/state.js";
 import { closeWindow } from "../../layout/windows.js";
 import { rectangleStyle } from "./rectangles.js";
 

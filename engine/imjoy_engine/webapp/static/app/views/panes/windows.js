@@ -1,7 +1,7 @@
 // The windows that plugins opened, in panes or floating. Each stays where it is in the page: a frame that moves starts anew.
 
 import { floatRectangle, moveFloat, paneShowing, putBack, resizeFloat } from "../../layout/panes.js";
-import { state } from "../../state.js";
+import { state } from "../../model/state.js";
 import { closeWindow } from "../../layout/windows.js";
 import { rectangleStyle } from "./rectangles.js";
 import { EditorView } from "../plugins/editor.js";

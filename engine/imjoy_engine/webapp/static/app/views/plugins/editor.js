@@ -2,7 +2,7 @@
 
 import { messageOf } from "../../../engine/errors.js";
 import { save, saveAndRun } from "../../plugins/editors.js";
-import { elementOf } from "../elements.js";
+import { elementOf } from "../controls/elements.js";
 
 export const EditorView = Vue.defineComponent({
   props: { editor: { type: /** @type {PropType<Editor>} */ (Object), required: true } },

@@ -1,9 +1,9 @@
 // A dialog with plugins to choose from: the examples at once, the public ones as soon as their list is here.
 
-import { readable } from "../../errors.js";
+import { readable } from "../../model/errors.js";
 import { publicList } from "../../plugins/gallery.js";
-import { matching } from "../../results/search.js";
-import { ProblemView } from "../problem.js";
+import { matching } from "../../plugins/search.js";
+import { ProblemView } from "../controls/problem.js";
 
 const DAY_AND_TIME = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
 

@@ -1,9 +1,9 @@
 // The plugins: load one, and a card for each.
 
-import { addFiles } from "../../results/dropped_files.js";
+import { addFiles } from "../../plugins/dropped_files.js";
 import { editPlugin, newPlugin, openFromWorkspace, toggleWatch } from "../../plugins/editors.js";
 import { FIRST, loadExample, openGallery } from "../../plugins/gallery.js";
-import { home, NEWEST } from "../../storage.js";
+import { home, NEWEST } from "../../model/storage.js";
 import { jobText } from "../../plugins/cluster_job.js";
 import {
   addPluginFromUrl,
@@ -15,12 +15,12 @@ import {
   run,
   stop,
 } from "../../plugins/plugins.js";
-import { staysOnEngine, wishesOf, wishesText } from "../../plugins/resources.js";
-import { matching } from "../../results/search.js";
-import { ask, state } from "../../state.js";
-import { elementOf, emptyField, filesIn } from "../elements.js";
-import { MenuView } from "../menu.js";
-import { ProblemView } from "../problem.js";
+import { staysOnEngine, requestedResources, resourcesText } from "../../plugins/resources.js";
+import { matching } from "../../plugins/search.js";
+import { ask, state } from "../../model/state.js";
+import { elementOf, emptyField, filesIn } from "../controls/elements.js";
+import { MenuView } from "../controls/menu.js";
+import { ProblemView } from "../controls/problem.js";
 
 /** @typedef {{word: string, act: () => unknown, isChecked?: boolean}} Entry of the menu */
 /** @typedef {{word: string, act: (card: Card) => unknown, disabled?: boolean}} Main what the first button does */
@@ -96,11 +96,11 @@ const CardView = Vue.defineComponent({
       if (!isNative || state.preferred !== home || staysOnEngine(template, tag)) return null;
       return state.engine.status?.cluster || null;
     },
-    wishes() {
+    resources() {
       const { cluster } = this;
       if (!cluster) return "";
-      const own = wishesOf(this.card.template, this.card.tag, cluster);
-      return wishesText({ ...own, ...this.card.resources }, cluster);
+      const own = requestedResources(this.card.template, this.card.tag, cluster);
+      return resourcesText({ ...own, ...this.card.resources }, cluster);
     },
     /** It gets the packages of its time, unless a person says otherwise. */
     isOld() {
@@ -182,7 +182,7 @@ const CardView = Vue.defineComponent({
           :aria-label="'Start ' + card.name + ' anyway'">Start anyway</button>
       </p>
       <p class="environment" v-if="cluster">
-        <span>{{ wishes }}</span>
+        <span>{{ resources }}</span>
         <button type="button" @click="chooseResources(card, cluster)"
           :aria-label="'Change what ' + card.name + ' asks for'">Change</button>
       </p>

@@ -1,9 +1,9 @@
 // What a plugin returned as HTML, as itself: in a frame that the engine serves with a policy of its own, which does not reach
 // this page, fetches nothing and goes nowhere. Where a link in it leads is shown here, for the person to follow.
 
-import { home } from "../../storage.js";
+import { home } from "../../model/storage.js";
 import { saveFile } from "../../results/save_file.js";
-import { elementOf } from "../elements.js";
+import { elementOf } from "../controls/elements.js";
 
 const LEAST_PIXELS = 48;
 const MOST_PIXELS = 800;

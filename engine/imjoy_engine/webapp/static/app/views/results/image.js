@@ -13,8 +13,8 @@ import {
   shortNumber,
   TABLE_NAMES,
 } from "../../images/picture.js";
-import { showSnackbar } from "../../state.js";
-import { elementOf, emptyField, textIn } from "../elements.js";
+import { showSnackbar } from "../../model/state.js";
+import { elementOf, emptyField, textIn } from "../controls/elements.js";
 
 const { markRaw } = Vue;
 const MOST_SCALE = 64;

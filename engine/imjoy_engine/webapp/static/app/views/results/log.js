@@ -1,7 +1,7 @@
 // Every line that plugins and the engine wrote, when, and a way to find one.
 
-import { clearLog, state } from "../../state.js";
-import { elementOf } from "../elements.js";
+import { clearLog, state } from "../../model/state.js";
+import { elementOf } from "../controls/elements.js";
 
 /** What may be shown alone, by its name: the streams that belong to it. @type {Record<string, string[]>} */
 const KINDS = {

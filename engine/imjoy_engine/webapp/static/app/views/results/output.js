@@ -1,11 +1,11 @@
 // What plugins returned and said, the newest first.
 
-import { dataOf } from "../../results/inputs.js";
+import { dataOf } from "../../plugins/inputs.js";
 import { run } from "../../plugins/plugins.js";
-import { state } from "../../state.js";
+import { state } from "../../model/state.js";
 import { describe } from "../../results/values.js";
-import { emptyField, textIn } from "../elements.js";
-import { ProblemView } from "../problem.js";
+import { emptyField, textIn } from "../controls/elements.js";
+import { ProblemView } from "../controls/problem.js";
 import { ValueView } from "./value.js";
 
 /** @type {WeakMap<Shown, import("../../results/values.js").Description>} */

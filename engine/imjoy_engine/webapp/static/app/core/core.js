@@ -1,10 +1,10 @@
 // imjoy-core and the engines, first of all the one that serves this page: start, connect, lose, connect again.
 
-import { makeEngine } from "../engine/engine.js";
-import { EngineError, messageOf } from "../engine/errors.js";
-import { makeFileManager } from "../engine/files.js";
-import { readable } from "./errors.js";
-import * as storage from "./storage.js";
+import { makeEngine } from "../../engine/engine.js";
+import { EngineError, messageOf } from "../../engine/errors.js";
+import { makeFileManager } from "../../engine/files.js";
+import { readable } from "../model/errors.js";
+import * as storage from "../model/storage.js";
 import {
   clientId,
   environmentOf,
@@ -14,11 +14,11 @@ import {
   rememberOther,
   rememberToken,
   resourcesOf,
-} from "./storage.js";
-import { callsBefore, findRuns, putBack } from "./plugins/held.js";
-import { tolerant } from "./plugins/parse.js";
-import { gated, permitStart, restoreGrants } from "./plugins/permissions.js";
-import { addLog, addOutput, pluginNamed, state, writeLog } from "./state.js";
+} from "../model/storage.js";
+import { callsBefore, findRuns, putBack } from "./held.js";
+import { tolerant } from "./parse.js";
+import { gated, permitStart, restoreGrants } from "./permissions.js";
+import { addLog, addOutput, pluginNamed, state, writeLog } from "../model/state.js";
 
 const { markRaw } = Vue;
 

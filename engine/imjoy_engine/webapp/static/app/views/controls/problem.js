@@ -1,7 +1,7 @@
 // An error: what happened, why, what to do, and its id.
 
-import { asTyped, partsOf } from "../commands.js";
-import { state } from "../state.js";
+import { asTyped, partsOf } from "../../model/commands.js";
+import { state } from "../../model/state.js";
 
 export const SentenceView = Vue.defineComponent({
   props: { text: { type: String, required: true } },

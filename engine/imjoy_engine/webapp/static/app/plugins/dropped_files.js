@@ -1,9 +1,9 @@
 // Files and links that are dropped: anywhere on the page, so that the browser never opens one in the page's place.
 
-import { addPluginFile, addPluginFromUrl } from "../plugins/plugins.js";
-import { core } from "../core.js";
+import { addPluginFile, addPluginFromUrl } from "./plugins.js";
+import { core } from "../core/core.js";
 import { addInput, isPluginFile } from "./inputs.js";
-import { state } from "../state.js";
+import { state } from "../model/state.js";
 
 /** Take what is dropped anywhere on the page. */
 export function followDroppedFiles() {

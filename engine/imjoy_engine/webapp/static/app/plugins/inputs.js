@@ -1,14 +1,14 @@
 // A person's own files: dropped or picked, kept in the workspace, shown where they are pictures, and run on by plugins.
 
 import { idOf, messageOf } from "../../engine/errors.js";
-import { filesOf } from "../core.js";
-import { readable } from "../errors.js";
+import { filesOf } from "../core/core.js";
+import { readable } from "../model/errors.js";
 import { fromNpy } from "../images/formats.js";
 import { fromTiff } from "../images/tiff.js";
 import { showView } from "../layout/panes.js";
-import { addOutput, ask, state } from "../state.js";
+import { addOutput, ask, state } from "../model/state.js";
 import { contextOf } from "../images/picture.js";
-import { asArray } from "./values.js";
+import { asArray } from "../results/values.js";
 
 const { markRaw } = Vue;
 /** A larger file is in the workspace all the same, for plugins that read it from there. */

@@ -2,7 +2,7 @@
 
 import { newClientId } from "../../engine/client.js";
 import { CALL } from "../../engine/session.js";
-import { addLog, addOutput, state } from "../state.js";
+import { addLog, addOutput, state } from "../model/state.js";
 
 const NOTE = state.workspace === "default" ? "imjoy.runs" : `imjoy.runs ${state.workspace}`;
 /** What has more values in it is not looked through for functions. */

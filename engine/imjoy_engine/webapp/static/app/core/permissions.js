@@ -1,8 +1,8 @@
 // What plugins may do with the engine. A native plugin runs with the person's rights anyway. A web plugin gets the
 // engine's files, the engine and its plugins, and the loading of native code only after the person said so, for it.
 
-import { forgetGrant, knownGrants, rememberGrant } from "../storage.js";
-import { ask, state } from "../state.js";
+import { forgetGrant, knownGrants, rememberGrant } from "../model/storage.js";
+import { ask, state } from "../model/state.js";
 
 /** @typedef {"files" | "engine"} Kind of permission */
 /** @typedef {{name?: string, type?: string}} Named a plugin, or the config of one */

@@ -1,6 +1,6 @@
 // What this browser remembers between visits.
 
-import { newClientId } from "../engine/client.js";
+import { newClientId } from "../../engine/client.js";
 
 /** The url of the engine that serves this page, without a slash at its end: behind a proxy it may have a path. */
 export const home = new URL(".", location.href).href.replace(/\/$/, "");
@@ -223,12 +223,12 @@ export const rememberEnvironment = (plugin, environment) => keepFor(ENVIRONMENTS
  * What a person wants a plugin to have of the cluster in place of what it asks for; null when they have not said.
  *
  * @param {string} plugin
- * @returns {import("./plugins/resources.js").Wishes | null}
+ * @returns {Resources | null}
  */
 export const resourcesOf = (plugin) => keptFor(RESOURCES, plugin);
 
 /**
  * @param {string} plugin
- * @param {import("./plugins/resources.js").Wishes | null} resources
+ * @param {Resources | null} resources
  */
 export const rememberResources = (plugin, resources) => keepFor(RESOURCES, plugin, resources);
