@@ -44,7 +44,7 @@ test-macos: $(READY)
 # Every interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)
 	IMJOY_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy \
-	  tests/integration/engine/test_worker_pythons.py
+	  tests/integration/engine/test_worker_pythons.py tests/integration/engine/test_existing_environments.py
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -71,7 +71,8 @@ architecture: $(READY)
 
 # What the ordinary run tries a part of: an install killed at each of its steps, and each fault through both doors.
 every-step: $(READY)
-	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision tests/shell
+	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision tests/shell \
+	  tests/integration/engine/test_spoilt_workspace.py
 
 # Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)

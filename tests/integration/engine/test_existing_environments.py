@@ -17,9 +17,9 @@ from imjoy.model.layout import Layout
 from imjoy_engine.environments.existing.records import ExistingEnvironments
 
 from .conftest import RunningEngine, StartEngine, plugin_source
+from .test_worker_pythons import EACH_PYTHON
 
 Play = Callable[[Awaitable[Any]], Any]
-VERSIONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 SCRIPT = """
 import sys
 import tissue
@@ -107,7 +107,7 @@ async def said_by(engine: RunningEngine, plugin_id: str) -> str:
     )
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EACH_PYTHON)
 def test_a_venv_of_each_python_runs_a_plugin_and_stays_as_it_was(
     version: str, engine: RunningEngine, workspace: Path, tmp_path: Path, play: Play
 ) -> None:

@@ -36,6 +36,12 @@ api.export(ImJoyPlugin())
 """
 
 
+@pytest.fixture
+def engine(shared_engine: RunningEngine) -> RunningEngine:
+    """Return the engine that these tests share; what ends it, or leaves a plugin in it, starts one of its own."""
+    return shared_engine
+
+
 def test_a_call_is_answered(engine: RunningEngine, play: Play) -> None:
     async def scenario() -> None:
         async with await engine.open(ECHO) as plugin:
@@ -367,7 +373,8 @@ api.export(Plugin())
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
-def test_an_engine_killed_outright_leaves_no_orphan(engine: RunningEngine, play: Play) -> None:
+def test_an_engine_killed_outright_leaves_no_orphan(start_engine: StartEngine, play: Play) -> None:
+    engine = start_engine()
     script = "import os\napi.export({'pid': os.getpid})"
 
     async def scenario() -> int:
@@ -382,7 +389,8 @@ def test_an_engine_killed_outright_leaves_no_orphan(engine: RunningEngine, play:
     assert with_deadline[1] == []
 
 
-def test_a_busy_plugin_is_no_orphan_either(engine: RunningEngine, play: Play) -> None:
+def test_a_busy_plugin_is_no_orphan_either(start_engine: StartEngine, play: Play) -> None:
+    engine = start_engine()
     script = """
 import os, time
 
@@ -416,8 +424,10 @@ api.export({"compute": compute})
 
 
 def test_single_instance_hands_out_the_running_plugin_to_the_same_client(
-    engine: RunningEngine, play: Play
+    start_engine: StartEngine, play: Play
 ) -> None:
+    engine = start_engine()
+
     async def scenario() -> None:
         flags = ["single-instance"]
         first = await engine.start(ECHO, client="app", flags=flags)
@@ -503,7 +513,8 @@ api.export({"seen": lambda: [dict(os.environ), sys.argv, sys.path]})
     assert not any("imjoy_engine" in entry for entry in path)
 
 
-def test_one_plugin_cannot_take_the_place_of_anothers_worker(engine: RunningEngine, play: Play) -> None:
+def test_one_plugin_cannot_take_the_place_of_anothers_worker(start_engine: StartEngine, play: Play) -> None:
+    engine = start_engine()
     address = engine.url.replace("http", "ws") + "/api/v1"
 
     async def scenario() -> None:

@@ -22,8 +22,8 @@ from imjoy_engine.terminal.client import EngineClient
 
 from .conftest import plugin_source
 
-ENDS = ("3.6", "3.14")
 BETWEEN = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+EACH_PYTHON = ["3.6", *(pytest.param(each, marks=few) for each in BETWEEN), "3.14"]
 SCRIPT = """
 import sys
 from imjoy import api
@@ -64,7 +64,7 @@ def find_python(version: str) -> Path | None:
     return found[-1] if found else None
 
 
-@pytest.fixture(scope="session", params=[*ENDS, *(pytest.param(each, marks=few) for each in BETWEEN)])
+@pytest.fixture(scope="session", params=EACH_PYTHON)
 def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an interpreter of each version with what the worker needs, installed by that version's own pip."""
     version: str = request.param
