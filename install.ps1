@@ -37,21 +37,16 @@ $ExitCodes = @{ Done = 0; Usage = 2; Refused = 3; Network = 4; Checksum = 6; Our
 
 # What Windows PowerShell hands to a program loses its double quotes, so there are none in these.
 $GoodEnough = 'import sys; sys.exit(sys.version_info < (3, 9) or sys.platform != ''win32'' or ''GCC'' in sys.version)'
-# Ends with 93 when there is no planner in the place that is its first argument; another imjoy of that Python's is none.
+$InWheel = 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo(''imjoy/provision/main.py'')'
+# The planner of a place does everything else. One of before this door has no from_door.
 $HandOver = @'
-import os, sys
-place = os.path.abspath(sys.argv[1])
-sys.path.insert(0, place)
-sys.argv[0] = 'imjoy'
+import sys
+sys.path.insert(0, sys.argv.pop(1))
 try:
-    from imjoy.provision import main as planner
-except KeyboardInterrupt:
-    sys.exit(130)
-except ImportError as error:
-    if not 'imjoy.provision.main'.startswith(str(error.name)):
-        raise
-    sys.exit(93)
-sys.exit(planner.main(sys.argv[2:]) if planner.__file__.startswith(place) else 93)
+    from imjoy.provision.from_door import main
+except ImportError:
+    from imjoy.provision.main import main
+sys.exit(main(sys.argv[1:]))
 '@
 
 # Whether a value follows.
@@ -66,14 +61,9 @@ $Options = [ordered]@{
 $Pythons = @{
     Base = 'https://github.com/astral-sh/python-build-standalone/releases/download/20260814/'
     WindowsBuild = 17763
-    'win-64' = @{
-        File = 'cpython-3.13.15+20260814-x86_64-pc-windows-msvc-install_only_stripped.tar.gz'
-        Sha256 = '07c977bbe4abad07e3bbc314608633e6c74eab482a7bae81f4361cda970b45e6'
-    }
-    'win-arm64' = @{
-        File = 'cpython-3.13.15+20260814-aarch64-pc-windows-msvc-install_only_stripped.tar.gz'
-        Sha256 = 'f6bf0fa39ad3668dc1996052ec6eff58c54aa126bf203cf3728a47a830af2b5d'
-    }
+    File = 'cpython-3.13.15+20260814-{0}-install_only_stripped.tar.gz'
+    'win-64' = 'x86_64-pc-windows-msvc', '07c977bbe4abad07e3bbc314608633e6c74eab482a7bae81f4361cda970b45e6'
+    'win-arm64' = 'aarch64-pc-windows-msvc', 'f6bf0fa39ad3668dc1996052ec6eff58c54aa126bf203cf3728a47a830af2b5d'
 }
 # --- end of pythons
 
@@ -204,6 +194,12 @@ function Invoke-Quietly([string]$Program, [object[]]$Words) {
     & $Program @Words 2>&1 | Out-Null
 }
 
+# The Python that was found or fetched, with what it is started with.
+function Invoke-Python([object[]]$Words) {
+    $python, $first = $Door.Python
+    Invoke-Quietly $python ($first + $Words)
+}
+
 function Find-Python {
     $places = @(Get-Command 'python.exe', 'python3.exe' -All -CommandType Application -ErrorAction SilentlyContinue | ForEach-Object { $_.Path })
     $places += @(Get-ItemProperty 'HKCU:\Software\Python\*\*\InstallPath', 'HKLM:\Software\Python\*\*\InstallPath' -ErrorAction SilentlyContinue |
@@ -224,9 +220,8 @@ function Find-Python {
         if ($place -notin $own -and $place.StartsWith("$($Door.Prefix)\", 'OrdinalIgnoreCase')) { continue }
         $tried[$place] = $true
         $first = @($(if ($place -in $launcher) { '-3' }))
-        if (Test-Starts $place "$first -I -B -c `"$GoodEnough`"") { return @($place) + $first }
+        if (Test-Starts $place "$first -I -B -c `"$GoodEnough`"") { return @($place) + $first + '-I', '-B' }
     }
-    return @()
 }
 
 # A whole Python, in a folder of ours; where programs may not run from there, in another.
@@ -242,9 +237,8 @@ function Get-FetchedPython {
         }
         # The one that most packages are built for; Windows on ARM runs it from 11 on.
         $arm = $build -lt 22000 -and "$env:PROCESSOR_ARCHITECTURE$env:PROCESSOR_ARCHITEW6432" -match 'ARM64'
-        $table = $Pythons[$(if ($arm) { 'win-arm64' } else { 'win-64' })]
-        $url = $Pythons.Base + [Uri]::EscapeDataString($table.File)
-        $wanted = $table.Sha256
+        $name, $wanted = $Pythons[$(if ($arm) { 'win-arm64' } else { 'win-64' })]
+        $url = $Pythons.Base + [Uri]::EscapeDataString($Pythons.File -f $name)
     }
     $last = ($url -split '/')[-1]
     $mirror = @($Door.Given['Mirror'], $env:IMJOY_MIRROR | Where-Object { $_ })
@@ -266,7 +260,7 @@ function Get-FetchedPython {
     foreach ($places in $Door.Folder, $env:USERPROFILE, (Split-Path -Parent $Door.Prefix)) {
         $folder = $(if ($places -eq $Door.Folder) { $places } else { New-Folder $places })
         if ($folder) { Expand-Python $archive $folder }
-        if ($folder -and (Test-Starts "$folder\python\python.exe" "-I -B -c `"$GoodEnough`"")) { return "$folder\python\python.exe" }
+        if ($folder -and (Test-Starts "$folder\python\python.exe" "-I -B -c `"$GoodEnough`"")) { return "$folder\python\python.exe", '-I', '-B' }
     }
     Stop-Door 'host.python' $ExitCodes.Refused $none "the one that was fetched starts neither in $($Door.Folders -join ' nor in ')" $byHand
 }
@@ -330,14 +324,19 @@ function Find-Source([string]$Here) {
     $installed = "$($Door.Prefix)\Lib\site-packages"
     $known = @("$Here\bootstrap", $installed | Where-Object { Test-Planner $_ })
     $why = ''
+    $giveSource = 'give a wheel, a checkout''s folder or a git url: -From SOURCE'
     if ($known -and ($known[0] -ne $installed -or $Door.Given['Uninstall'])) { $Door.Place = $known[0] }
     elseif ($wanted -match '^[a-z+]+://') { $why = Get-Source ($wanted -replace '^git\+' -split '#')[0] }
     elseif (Test-Planner "$wanted\bootstrap") { $Door.Place = "$((Resolve-Path -LiteralPath $wanted).ProviderPath)\bootstrap" }
     elseif ($wanted -like '*.whl' -and (Test-Path -LiteralPath $wanted)) { $Door.Place = (Resolve-Path -LiteralPath $wanted).ProviderPath }
+    if ($Door.Place -like '*.whl') {
+        Invoke-Python @('-c', $InWheel, $Door.Place)
+        if ($LASTEXITCODE -ne 0) { Stop-Door 'source.not_imjoy' $ExitCodes.Refused "$($Door.Place) is not imjoy, or an imjoy of before 0.12" '' $giveSource }
+    }
     if ($Door.Place) { return }
     if ($known) { $Door.Place = $known[0]; $env:IMJOY_DOOR_UNREACHABLE = $why -replace '\s+', ' ' }
     elseif ($why) { Stop-Door 'network.source' $ExitCodes.Network "$(Get-Shown $wanted) cannot be reached, and nothing was changed" $why 'look at the network and HTTPS_PROXY, or use -From SOURCE or -Offline DIR' }
-    else { Stop-Door 'source.missing' $ExitCodes.Refused "$wanted is no checkout and no wheel of imjoy" '' 'give a wheel, a checkout''s folder or a git url: -From SOURCE' }
+    else { Stop-Door 'source.missing' $ExitCodes.Refused "$wanted is no checkout and no wheel of imjoy" '' $giveSource }
 }
 
 function Test-Planner([string]$Folder) { return Test-Path -LiteralPath "$Folder\imjoy\provision\main.py" -PathType Leaf }
@@ -362,7 +361,7 @@ function Get-Source([string]$Url) {
         $why = Get-File $archive $file
         if (-not $why -and $file -like '*.whl') { $Door.Place = $env:IMJOY_DOOR_SOURCE = $file; return }
         if (-not $why) {
-            Invoke-Quietly $Door.Python[0] (@($Door.Python | Select-Object -Skip 1) + '-I', '-B', '-m', $(if ($file -like '*.zip') { 'zipfile' } else { 'tarfile' }), '-e', $file, $folder)
+            Invoke-Python @('-m', $(if ($file -like '*.zip') { 'zipfile' } else { 'tarfile' }), '-e', $file, $folder)
             Get-ChildItem -LiteralPath $folder -Directory -ErrorAction SilentlyContinue | Where-Object { Test-Planner "$($_.FullName)\bootstrap" } | ForEach-Object {
                 $env:IMJOY_DOOR_ARCHIVE = $file
                 $env:IMJOY_DOOR_SOURCE = $_.FullName
@@ -395,14 +394,6 @@ function New-Folder([string[]]$Places) {
     }
 }
 
-# A variable without a value goes: what PowerShell hands over for $null, .NET 9 takes for a value that is empty.
-function Set-Environment([hashtable]$Values) {
-    foreach ($name in $Values.Keys) {
-        if ($null -eq $Values[$name]) { Remove-Item -LiteralPath "env:$name" -ErrorAction SilentlyContinue }
-        else { [Environment]::SetEnvironmentVariable($name, $Values[$name]) }
-    }
-}
-
 function Invoke-Planner {
     $ErrorActionPreference = 'Continue'
     $file = Join-Path $Door.Folder 'arguments'
@@ -410,16 +401,13 @@ function Invoke-Planner {
     $env:IMJOY_DOOR_ARGUMENTS = $file
     if ($Door.Notices.Count -gt 0) { $env:IMJOY_DOOR_NOTICE_LINES = $Door.Notices -join "`n" }
     $python, $first = $Door.Python
-    $first = @($first | Where-Object { $_ })
-    & $python @first -I -B -c $HandOver $Door.Place install
+    & $python @first -c $HandOver $Door.Place install
     $Door.Code = $LASTEXITCODE
     # STATUS_CONTROL_C_EXIT: Ctrl-C came before Python could hear it.
     if ($Door.Code -eq -1073741510) { $Door.Code = $ExitCodes.Interrupted }
-    if ($Door.Code -eq 93) { Stop-Door 'source.not_imjoy' $ExitCodes.Refused "$($Door.Place) is not imjoy, or an imjoy of before 0.12" '' 'give a wheel, a checkout''s folder or a git url: -From SOURCE' }
 }
 
 function Invoke-Door([string]$Here) {
-    if (-not $Handed) { $env:IMJOY_DOOR = 'install.ps1' }
     $env:IMJOY_DOOR_SHELL = 'powershell'
     if (@([Environment]::GetCommandLineArgs() | Where-Object { $_ -match '^[-/]noni' }).Count -gt 0) { $env:IMJOY_DOOR_NONINTERACTIVE = '1' }
     $Door.Prefix = $(if ($Door.Given['Prefix']) { $Door.Given['Prefix'] } elseif ($env:IMJOY_PREFIX) { $env:IMJOY_PREFIX } else { "$env:USERPROFILE\ImJoyApp" })
@@ -445,7 +433,10 @@ function Close-Door {
             if (Test-Path -LiteralPath $folder) { Start-Sleep -Milliseconds 200 }
         }
     }
-    Set-Environment $kept
+    Get-ChildItem 'env:' | Where-Object { -not $kept.Contains($_.Name) } | Remove-Item
+    foreach ($name in $kept.Keys) {
+        if ([Environment]::GetEnvironmentVariable($name) -cne $kept[$name]) { [Environment]::SetEnvironmentVariable($name, $kept[$name]) }
+    }
     [Net.ServicePointManager]::SecurityProtocol = $protocols
     if ($encoding) { try { [Console]::OutputEncoding = $encoding } catch { $null = $_ } }
     $global:LASTEXITCODE = $Door.Code
@@ -470,17 +461,18 @@ function Invoke-Main {
         Given = @{}; Words = @(); Start = @(); Notices = @(); Folder = ''; Folders = @()
         Prefix = ''; Python = @(); Place = ''; Code = $ExitCodes.Interrupted
     }
-    $set = @{ PYTHON_MANAGER_AUTOMATIC_INSTALL = '0'; PYLAUNCHER_ALLOW_INSTALL = $null; GIT_TERMINAL_PROMPT = '0' }
-    $kept = @{}
-    foreach ($name in 'ARGUMENTS', 'NOTICE_LINES', 'FOLDER', 'PYTHON', 'UNREACHABLE', 'NONINTERACTIVE', 'SHELL') { $set["IMJOY_DOOR_$name"] = $null }
     # An old Python's imjoy has unpacked its own, and this script with it.
     $Handed = $env:IMJOY_DOOR -eq 'python'
-    foreach ($name in 'SOURCE', 'ARCHIVE') { if (-not $Handed) { $set["IMJOY_DOOR_$name"] = $null } }
-    foreach ($name in @($set.Keys) + 'IMJOY_DOOR') { $kept[$name] = [Environment]::GetEnvironmentVariable($name) }
+    $kept = [Environment]::GetEnvironmentVariables()
     $encoding = [Console]::OutputEncoding
     $protocols = [Net.ServicePointManager]::SecurityProtocol
     try {
-        Set-Environment $set
+        $env:PYTHON_MANAGER_AUTOMATIC_INSTALL = $env:GIT_TERMINAL_PROMPT = '0'
+        Remove-Item 'env:PYLAUNCHER_ALLOW_INSTALL*'
+        if (-not $Handed) {
+            Remove-Item 'env:IMJOY_DOOR*'
+            $env:IMJOY_DOOR = 'install.ps1'
+        }
         # In it PowerShell reads what programs print, and Python writes so when it writes to no console.
         try { [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false } catch { $encoding = $null }
         [Net.ServicePointManager]::SecurityProtocol = $protocols -bor [Net.SecurityProtocolType]::Tls12

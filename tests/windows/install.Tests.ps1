@@ -48,6 +48,7 @@ BeforeAll {
         $inside = [IO.Path]::Combine($folder, 'bootstrap', 'imjoy', 'provision')
         [void][IO.Directory]::CreateDirectory($inside)
         Copy-Item (Join-Path $PSScriptRoot 'planner_double.py') (Join-Path $inside 'main.py')
+        Copy-Item ([IO.Path]::Combine($PSScriptRoot, '..', '..', 'bootstrap', 'imjoy', 'provision', 'from_door.py')) $inside
         foreach ($each in $inside, (Split-Path -Parent $inside)) { [IO.File]::WriteAllText((Join-Path $each '__init__.py'), '') }
         return $folder
     }
@@ -246,6 +247,14 @@ $Profiles
         [IO.Compression.ZipFile]::CreateFromDirectory((Join-Path $Double 'bootstrap'), $wheel)
         ((Invoke-Script @('-From', $wheel)).Said | ConvertFrom-Json).place | Should -Be $wheel
         ((Invoke-Script @('-Offline', $TestDrive)).Said | ConvertFrom-Json).place | Should -Be $wheel
+    }
+
+    It 'is the same to a planner of before this door' {
+        $old = New-Double
+        Remove-Item ([IO.Path]::Combine($old, 'bootstrap', 'imjoy', 'provision', 'from_door.py'))
+        $done = Invoke-Script @('-From', $old, '-Yes')
+        ($done.Said | ConvertFrom-Json).typed | Should -Be @('--from', $old, '--yes')
+        $done.Code | Should -Be 9
     }
 
     It 'is why the source cannot be had, by way of the imjoy that is installed' {

@@ -31,6 +31,7 @@ def double(windows: Windows) -> Iterator[str]:
     inside = windows.path(name) / "bootstrap" / "imjoy" / "provision"
     inside.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "windows" / "planner_double.py", inside / "main.py")
+    shutil.copy(ROOT / "bootstrap" / "imjoy" / "provision" / "from_door.py", inside)
     for each in (inside, inside.parent):
         (each / "__init__.py").touch()
     yield name

@@ -49,7 +49,7 @@ def test_nothing_newer_than_windows_powershell_is_used() -> None:
 
 
 def test_what_goes_to_a_program_as_an_argument_has_no_double_quote() -> None:
-    for name in ("GoodEnough", "HandOver"):
+    for name in ("GoodEnough", "InWheel", "HandOver"):
         (value,) = re.findall(rf"^\${name} = (@'\n[^@]*'@|'.*')$", TEXT, re.M)
         assert '"' not in value
 
