@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -164,3 +165,25 @@ def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_e
     expect(card).to_contain_text("at work")
     (app.engine.workspace / "default" / "go").touch()
     expect(app.page.locator(".entry.result")).to_contain_text("pid")
+
+
+def test_a_page_that_comes_back_is_told_what_its_plugin_died_of_meanwhile(app: App) -> None:
+    card = app.load("Steps")
+    app.run("Steps")
+    expect(card).to_contain_text("at work")
+    pid = app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core/core.js");
+            return (await core.client.status()).plugins[0].pid;
+        }"""
+    )
+    address = app.page.url
+    app.page.goto("about:blank")
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(60)
+    app.page.goto(address)
+    error = app.page.locator(".entry.error")
+    expect(error).to_contain_text("Steps was ended by SIGKILL")
+    expect(error).to_contain_text("it works")
+    card.get_by_text("Ready", exact=True).wait_for()

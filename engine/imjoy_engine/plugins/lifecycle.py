@@ -441,9 +441,13 @@ class Plugin:
 
     async def _fail(self, error: ImJoyError) -> None:
         await self._end_worker(0.0)
-        self.error = {**error.as_json(), "output": "".join(self._output)}
+        self.note_error(error)
         log.warning("plugin %s (%s) failed: %s [%s]", self.request.manifest.name, self.id, error, error.id)
         self._change(PluginState.FAILED)
+
+    def note_error(self, error: ImJoyError) -> None:
+        """Keep what it ends of, with the last that it wrote, for whoever asks."""
+        self.error = {**error.as_json(), "output": "".join(self._output)}
 
     def _finish(self) -> None:
         self._control.cancel()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.http import WSMessage, WSMsgType
 
+from imjoy.model.errors import ImJoyError
 from imjoy_engine.plugins.lifecycle import Plugin, PluginState
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.plugins.socket_pair import HOLD_SECONDS, LAST, MORE, NOTE, SocketPair
@@ -32,6 +33,7 @@ EXIT_SECONDS = 2.0
 HELD_CLOSE_SECONDS = 0.5
 DOUBT_SECONDS = 3.0
 GOOD_BYE = 1000
+TOO_BIG = 1009
 
 REPLACED = Close(4401, "the connection token was replaced")
 STOPPING = Close(1001, "the engine stops")
@@ -105,7 +107,7 @@ async def pass_frames(
             return Close(1008, "a frame without its flag")
         size += len(frame) - 1
         if size > limit:
-            return Close(1009, f"a message over the limit of {limit} bytes (--max-message-size)")
+            return Close(TOO_BIG, f"a message over the limit of {limit} bytes (--max-message-size)")
         if frame[0] == LAST:
             size = 0
         if notes is not None:
@@ -230,10 +232,25 @@ async def _wait_for_return(pair: SocketPair, barred: asyncio.Future[Any], second
 
 async def _part(pair: SocketPair, client_id: str, plugin: Plugin, registry: Registry, silence: float) -> None:
     pair.finish(DONE)
-    if plugin.remove_client(client_id):
+    ends = plugin.remove_client(client_id)
+    if pair.close.code == TOO_BIG and pair.left.is_set():
+        # Who comes back finds it here: the socket that would have been closed with it is gone.
+        plugin.say(f"It sent {pair.close.reason}, which is not passed on: what it was for has ended.")
+        if ends:
+            plugin.note_error(_too_big(plugin, pair.close.reason))
+    if ends:
         # A worker that leaves first is about to end by itself; its own exit code says more than our signal.
         registry.stop_later(plugin, after=EXIT_SECONDS if pair.close is ENDED else 0.0)
     await _close_both(pair, silence)
+
+
+def _too_big(plugin: Plugin, why: str) -> ImJoyError:
+    return ImJoyError(
+        "message.too-big",
+        f"A message of {plugin.request.manifest.name} was larger than the engine passes on.",
+        why=why,
+        fix="Send less at once, or start the engine with a larger --max-message-size.",
+    )
 
 
 async def _close_both(pair: SocketPair, silence: float) -> None:

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imjoy.model.errors import ImJoyError
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.plugins.socket_pair import SocketPair
@@ -96,6 +97,17 @@ class DoublePlugin:
     def __init__(self) -> None:
         self.clients: dict[str, SocketPair] = {}
         self.changed = asyncio.Event()
+        self.ends = False
+        self.said: list[str] = []
+        self.errors: list[ImJoyError] = []
+
+    def say(self, text: str) -> None:
+        """Note what is said."""
+        self.said.append(text)
+
+    def note_error(self, error: ImJoyError) -> None:
+        """Note what it ends of."""
+        self.errors.append(error)
 
     def note_clients(self) -> None:
         """Nobody listens."""
@@ -111,10 +123,10 @@ class DoublePlugin:
         return "client"
 
     def remove_client(self, client_id: str) -> bool:
-        """Forget a client; the plugin stays."""
+        """Forget a client; return whether the plugin is to end with it."""
         del self.clients[client_id]
         self.changed.set()
-        return False
+        return self.ends
 
 
 def relay_app(plugin: DoublePlugin, hold: float = SECONDS) -> web.Application:
@@ -124,7 +136,7 @@ def relay_app(plugin: DoublePlugin, hold: float = SECONDS) -> web.Application:
         return await serve_client(
             request,
             cast("Plugin", plugin),
-            cast("Registry", None),
+            cast("Registry", SimpleNamespace(stop_later=lambda plugin, after: None)),
             Limits(LIMIT, SECONDS, hold),
             asyncio.Event(),
         )
@@ -386,6 +398,32 @@ def test_a_client_that_goes_away_in_the_middle_of_a_call_finds_its_worker_again(
             await asyncio.wait_for(plugin.changed.wait(), SECONDS)
             assert not plugin.clients
             assert await asyncio.wait_for(received(worker), SECONDS) == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ends with it", "may be detached"])
+def test_what_is_too_large_for_one_that_is_waited_for_is_told_to_who_asks_for_the_plugin(ends: bool) -> None:
+    async def scenario() -> None:
+        plugin = DoublePlugin()
+        plugin.ends = ends
+        async with TestClient(PatientServer(relay_app(plugin))) as http:
+            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+            await plugin.changed.wait()
+            pair = plugin.clients["client"]
+            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+            await client.send_bytes(NOTE)
+            await client.send_bytes(b"\x00begin")
+            assert (await worker.receive_bytes()) == b"\x00begin"
+            plugin.changed.clear()
+            await client.close(code=GOING_AWAY)
+            await asyncio.wait_for(pair.left.wait(), SECONDS)
+            await worker.send_bytes(b"\x00" + bytes(LIMIT + 1))
+            await asyncio.wait_for(plugin.changed.wait(), SECONDS)
+            assert await asyncio.wait_for(received(worker), SECONDS) == []
+        (said,) = plugin.said
+        assert f"over the limit of {LIMIT} bytes" in said
+        assert [error.id for error in plugin.errors] == ["message.too-big"] * ends
 
     asyncio.run(scenario())
 

@@ -163,6 +163,25 @@ export class EngineClient {
   }
 
   /**
+   * A plugin once it has ended, or as it is after `milliseconds`; null where the engine knows it no more.
+   *
+   * @param {string} id
+   * @param {number} milliseconds
+   * @returns {Promise<PluginRecord | null>}
+   */
+  async ended(id, milliseconds) {
+    /** @type {{plugins: PluginRecord[]}} */
+    const { plugins } = await this.json("GET", "/api/v1/plugins");
+    let plugin = plugins.find((each) => each.id === id) || null;
+    if (plugin && !FINAL_STATES.includes(plugin.state)) {
+      await this.follow(id, timeout(milliseconds), (type, data) => {
+        if (type === "state") plugin = data;
+      });
+    }
+    return plugin;
+  }
+
+  /**
    * @param {object} body
    * @returns {Promise<PluginRecord>}
    */

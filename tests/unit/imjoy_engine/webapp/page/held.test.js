@@ -8,13 +8,22 @@ import { runInThisContext } from "node:vm";
 /** @param {unknown} value */
 const itself = (value) => value;
 /** @param {string} name @param {boolean} lost */
-const runsOf = (name, lost) => ({ name, lost, held: [{ call: `of ${name}`, begun: 1 }], said: "at it", percent: 40 });
+const runsOf = (name, lost) => ({
+  name,
+  engineId: `id of ${name}`,
+  lost,
+  held: [{ call: `of ${name}`, begun: 1 }],
+  said: "at it",
+  percent: 40,
+});
 const before = [
   runsOf("Resumed", false),
   runsOf("Partly", true),
   runsOf("Elsewhere", true),
   runsOf("Gone", true),
   runsOf("Missed", false),
+  runsOf("Died", false),
+  runsOf("Left", false),
 ];
 
 runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
@@ -33,6 +42,14 @@ beforeEach(() => {
   state.log.splice(0);
 });
 
+/** The engine of the tests' plugins, of which one died. */
+const client = /** @type {import("#page/engine/client.js").EngineClient} */ (
+  /** @type {unknown} */ ({
+    ended: async (/** @type {string} */ id) =>
+      id === "id of Died" ? { error: { id: "plugin.died", what: "Died ended with exit code 3.", output: "x" } } : null,
+  })
+);
+
 /**
  * The card of a plugin that begins, as the engine answers.
  *
@@ -42,10 +59,11 @@ beforeEach(() => {
 function begun(name, answer) {
   assert.deepEqual(callsBefore(name), [`of ${name}`]);
   const card = /** @type {Card} */ (/** @type {unknown} */ ({ name, runs: 0, held: [] }));
-  findRuns(card, answer);
+  findRuns(card, answer, client);
   assert.deepEqual(callsBefore(name), []);
   return card;
 }
+const settled = () => new Promise((resolve) => setImmediate(resolve));
 const told = () => state.output.map(({ error }) => error?.what);
 
 test("a run that goes on is shown as it was", () => {
@@ -53,11 +71,12 @@ test("a run that goes on is shown as it was", () => {
   assert.deepEqual([held.length, runs, said, percent, told()], [1, 1, "at it", 40, []]);
 });
 
-test("one that came to nothing as it was to be taken over is looked for once more, and named", () => {
+test("one that came to nothing as it was to be taken over is looked for once more, and named", async () => {
   const card = begun("Missed", { resumed: true });
   putBack(card);
   assert.deepEqual([card.held, card.runs, callsBefore("Missed")], [[], 0, ["of Missed"]]);
   findRuns(card, {});
+  await settled();
   assert.deepEqual([told(), card.runs], [["The run of Missed ended when this page was reloaded."], 0]);
 });
 
@@ -72,8 +91,19 @@ test("one that is another tab's is neither shown nor said to have ended", () => 
   assert.match(state.log[0].text, /goes on there/);
 });
 
-test("runs that have gone are named once", () => {
+test("runs that have gone are named once", async () => {
   begun("Gone", {});
   tellLostRuns();
+  await settled();
   assert.deepEqual(told(), ["The run of Gone ended when this page was reloaded."]);
+});
+
+test("one whose plugin died is told what of, and one that the engine does not know that it ended", async () => {
+  begun("Died", {});
+  await settled();
+  const [{ error }] = state.output;
+  assert.deepEqual([error?.what, error?.output], ["Died ended with exit code 3.", "x"]);
+  begun("Left", {});
+  await settled();
+  assert.equal(told()[0], "The run of Left ended when this page was reloaded.");
 });

@@ -409,7 +409,7 @@ const observerOf = (url) => ({
       const { id, attached, holds = 0 } = plugin;
       Object.assign(card, { engineUrl: url, engineId: id, attached, state: plugin.state });
       Object.assign(card, { holds: holds > 0, calls: markRaw(calls) });
-      findRuns(card, plugin);
+      findRuns(card, plugin, connectionOf(card)?.client);
     }
   },
 

@@ -2,16 +2,19 @@
 
 import { newClientId } from "../../engine/client.js";
 import { CALL } from "../../engine/session.js";
+import { readable } from "../model/errors.js";
 import { addLog, addOutput, state } from "../model/state.js";
 
 const NOTE = state.workspace === "default" ? "imjoy.runs" : `imjoy.runs ${state.workspace}`;
 /** What has more values in it is not looked through for functions. */
 const MAX_VALUES = 100_000;
 const LONG_MILLISECONDS = 60_000;
+/** What ended while nobody was there is told of its end by then. */
+const END_MILLISECONDS = 10_000;
 /** As many as the engine holds of one plugin. */
 const MAX_HELD = 64;
 
-/** @typedef {{name: string, lost: boolean, held: HeldRun[], said: string, percent: number | null}} RunsOfPlugin */
+/** @typedef {{name: string, engineId: string, lost: boolean, held: HeldRun[], said: string, percent: number | null}} RunsOfPlugin */
 
 /** What ran when this tab was left, by the plugin's name. @type {Map<string, RunsOfPlugin>} */
 const before = new Map(
@@ -20,9 +23,10 @@ const before = new Map(
 
 /** What runs, as it is noted. @returns {RunsOfPlugin[]} */
 export const runsNow = () =>
-  state.plugins
-    .filter((card) => card.runs > 0)
-    .map(({ name, runs, held, said, percent }) => ({ name, lost: runs > held.length, held, said, percent }));
+  state.plugins.filter((card) => card.runs > 0).map((card) => noteOf(card, card.runs > card.held.length));
+
+/** @param {Pick<Card, "name" | "engineId" | "held" | "said" | "percent">} card @param {boolean} lost */
+const noteOf = ({ name, engineId, held, said, percent }, lost) => ({ name, engineId, lost, held, said, percent });
 
 /** @param {RunsOfPlugin[]} runs */
 export function noteRuns(runs) {
@@ -58,8 +62,9 @@ export const callsBefore = (name) => before.get(name)?.held.map(({ call }) => ca
  *
  * @param {Card} card
  * @param {{resumed?: boolean, elsewhere?: boolean}} plugin
+ * @param {import("../../engine/client.js").EngineClient} [client] of the engine that they were on
  */
-export function findRuns(card, { resumed, elsewhere }) {
+export function findRuns(card, { resumed, elsewhere }, client) {
   const runs = before.get(card.name);
   if (!runs?.held.length) return;
   before.delete(card.name);
@@ -67,10 +72,24 @@ export function findRuns(card, { resumed, elsewhere }) {
   if (elsewhere) {
     // This tab was made of the one that has them.
     addLog(card.name, "app", `What runs of ${card.name} in another tab goes on there.`);
-    return;
+  } else if (resumed) {
+    if (lost) tellLost(card.name);
+    Object.assign(card, { held, runs: held.length, said, percent });
+  } else {
+    tellEnd(runs, client);
   }
-  if (!resumed || lost) tellLost(card.name);
-  if (resumed) Object.assign(card, { held, runs: held.length, said, percent });
+}
+
+/**
+ * Say what a plugin died of whose runs nobody was there for, or that they ended.
+ *
+ * @param {RunsOfPlugin} runs
+ * @param {import("../../engine/client.js").EngineClient} [client]
+ */
+async function tellEnd({ name, engineId }, client) {
+  const plugin = await client?.ended(engineId, END_MILLISECONDS).catch(() => null);
+  if (plugin?.error) addOutput({ plugin: name, kind: "error", error: readable(plugin.error, `${name} has ended.`) });
+  else tellLost(name);
 }
 
 /**
@@ -79,8 +98,7 @@ export function findRuns(card, { resumed, elsewhere }) {
  * @param {Card} card
  */
 export function putBack(card) {
-  const { name, held, said, percent } = card;
-  before.set(name, { name, lost: false, held, said, percent });
+  before.set(card.name, noteOf(card, false));
   Object.assign(card, { runs: 0, held: [], said: "", percent: null });
 }
 
