@@ -130,6 +130,8 @@ def test_a_client_that_comes_back_finds_each_of_its_calls_and_one_that_is_there_
         assert registry.start(back) == (plugin, True)
         assert plugin.call_for(back) == "second"
         assert plugin.call_for(asked("first")) is None
+        # Who asks for its plugins learns no call.
+        assert "second" not in json.dumps(plugin.as_json())
         pair.finish(ENDED)
         assert plugin.call_for(back) is None
         await plugin.stop(0)
