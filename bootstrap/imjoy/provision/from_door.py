@@ -39,6 +39,7 @@ def main(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        folder = os.environ.get("IMJOY_DOOR_FOLDER")
-        if folder and os.name == "posix":
+        folder = os.environ.get("IMJOY_DOOR_FOLDER", "")
+        # By its name, so that no folder of a person's goes, whoever set the variable.
+        if os.name == "posix" and "imjoy-door-" in os.path.basename(folder):  # noqa: PTH119 - pathlib imports too much
             shutil.rmtree(folder, ignore_errors=True)

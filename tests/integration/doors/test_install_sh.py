@@ -73,7 +73,7 @@ def test_what_a_door_before_this_one_left_in_the_environment_is_not_handed_on(
 def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_to_fetch_into(
     machine: Machine, checkout: Path, script: Path, server: Mirror, python_archive: Archive
 ) -> None:
-    unpacked = machine.temporary / "of an old Python"
+    unpacked = machine.temporary / "imjoy-door-of an old Python"
     unpacked.mkdir()
     handed = {
         "IMJOY_DOOR": "python",
@@ -88,6 +88,13 @@ def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_
     assert {name: said["handed"][name] for name in handed} == handed
     assert Path(said["handed"]["IMJOY_DOOR_PYTHON"]).parents[1] == unpacked
     assert machine.left() == []
+
+
+def test_a_folder_that_no_door_has_made_is_never_removed(machine: Machine, checkout: Path) -> None:
+    machine.python()
+    machine.variables |= {"IMJOY_DOOR": "python", "IMJOY_DOOR_FOLDER": str(machine.home)}
+    assert told(machine.run(BASH, checkout / "install.sh"))["words"] == ["install"]
+    assert machine.home.is_dir()
 
 
 def test_where_that_folder_cannot_be_used_the_one_that_was_fetched_into_is_handed_over(
