@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CACHES = (".cache", ".rustup")
 """pip asks rustc for its version, which makes the second where rustup is."""
 DOORS = ("install.sh", "imjoy install")
+every_step = pytest.mark.skipif("IMJOY_EVERY_STEP" not in os.environ, reason="make every-step runs it")
 second = pytest.mark.skipif(
     "IMJOY_EVERY_STEP" not in os.environ,
     reason="the script hands over to the same planner; make every-step tries both",

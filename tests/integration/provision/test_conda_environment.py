@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 import rattler
+from tests.integration.provision.doors import every_step
 from tests.kit.channel_server import ChannelServer
+from tests.kit.files import link_or_copy
 from tests.kit.locks import lock_of
 
 from imjoy.effects.tools.conda import Conda, ask_conda
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 Make = Callable[..., Path]
+FETCHING = "fetching what makes it"
 
 
 class StepSaidNo(Exception):
@@ -41,16 +44,21 @@ class StepSaidNo(Exception):
 
 
 class Steps:
-    """Runs steps as the planner does, and remembers them."""
+    """Runs steps as the planner does, and remembers them; ``fetched`` is linked instead of fetched once more."""
 
-    def __init__(self) -> None:
+    def __init__(self, fetched: Path | None = None) -> None:
         self.titles: list[str] = []
         self.said = ""
+        self._fetched = fetched
 
     def __call__(
         self, title: str, command: Sequence[str], *, environ: Mapping[str, str] | None = None
     ) -> None:
         self.titles.append(title)
+        if title == FETCHING and self._fetched is not None:
+            target = command[command.index("--target") + 1]
+            shutil.copytree(self._fetched, target, copy_function=link_or_copy, dirs_exist_ok=True)
+            return
         done = subprocess.run(
             command,
             env={**os.environ, **(environ or {})},
@@ -73,6 +81,15 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, f"py-rattler=={version}"],
         check=True,
     )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fetched(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the first step fetches: to unpack it is most of the work of most of these tests."""
+    folder = tmp_path_factory.mktemp("fetched")
+    words = ("install", "-q", "--no-index", "--find-links", tools, "--no-compile", "--target", folder)
+    subprocess.run((sys.executable, "-m", "pip", *words, "py-rattler"), check=True)
     return folder
 
 
@@ -159,12 +176,12 @@ def make(
 
 @pytest.mark.usefixtures("lock", "no_index")
 def test_a_conda_of_2017_gets_an_environment_as_if_it_had_made_it(
-    old_conda: Make, channel: ChannelServer, tmp_path: Path, home: Path
+    old_conda: Make, channel: ChannelServer, fetched: Path, tmp_path: Path, home: Path
 ) -> None:
     steps, command = Steps(), old_conda("4.3.30")
     target = make(command, tmp_path, steps)
     assert steps.titles == [
-        "fetching what makes it",
+        FETCHING,
         f"downloading {len(locked_packages(this_platform()))} packages of the lock",
         "making the environment",
     ]
@@ -210,6 +227,12 @@ def test_a_conda_of_2017_gets_an_environment_as_if_it_had_made_it(
     told = subprocess.run([wrapper, "info", "--json"], capture_output=True, text=True, check=True)
     assert json.loads(told.stdout)["conda_version"] == "4.3.30"
 
+    # What is in the package cache already is not fetched again.
+    shutil.rmtree(target)
+    before = len(channel.asked)
+    make(command, tmp_path, Steps(fetched))
+    assert len(channel.asked) == before
+
 
 def read_json(file: Path) -> dict[str, Any]:
     """Return a document."""
@@ -217,26 +240,15 @@ def read_json(file: Path) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.usefixtures("lock", "no_index")
-def test_what_is_in_the_package_cache_already_is_not_fetched_again(
-    old_conda: Make, channel: ChannelServer, tmp_path: Path
-) -> None:
-    command = old_conda()
-    shutil.rmtree(make(command, tmp_path, Steps()))
-    fetched = len(channel.asked)
-    make(command, tmp_path, Steps())
-    assert len(channel.asked) == fetched
-
-
 @pytest.mark.usefixtures("no_index")
 def test_a_package_that_is_not_what_the_lock_says_is_never_linked(
-    old_conda: Make, lock: dict[str, str], tmp_path: Path
+    old_conda: Make, lock: dict[str, str], fetched: Path, tmp_path: Path
 ) -> None:
     right = [line for line in lock["conda-lock.yml"].splitlines() if "sha256" in line][-1]
     lock["conda-lock.yml"] = lock["conda-lock.yml"].replace(right, "    sha256: " + "0" * 64)
     command = old_conda()
     with pytest.raises(ImJoyError) as caught:
-        make(command, tmp_path, Steps())
+        make(command, tmp_path, Steps(fetched))
     assert (caught.value.id, int(caught.value.exit_code)) == ("download.checksum", 6)
     assert "0" * 64 in caught.value.why
     assert not (command.parent.parent / "envs").exists()
@@ -244,20 +256,20 @@ def test_a_package_that_is_not_what_the_lock_says_is_never_linked(
 
 @pytest.mark.usefixtures("no_index")
 def test_channels_that_cannot_be_reached_are_a_matter_of_the_network(
-    old_conda: Make, lock: dict[str, str], channel: ChannelServer, tmp_path: Path
+    old_conda: Make, lock: dict[str, str], fetched: Path, channel: ChannelServer, tmp_path: Path
 ) -> None:
     for name in lock:
         lock[name] = lock[name].replace(channel.url, "http://127.0.0.1:9")
     with pytest.raises(ImJoyError) as caught:
-        make(old_conda(), tmp_path, Steps())
+        make(old_conda(), tmp_path, Steps(fetched))
     assert int(caught.value.exit_code) == 4
     assert "http://127.0.0.1:9/conda-forge" in caught.value.what
 
 
 @pytest.mark.usefixtures("no_index")
-@pytest.mark.parametrize("way", ["alias", "custom channel"])
+@pytest.mark.parametrize("way", ["alias", pytest.param("custom channel", marks=every_step)])
 def test_packages_come_from_where_that_conda_has_its_channels(
-    old_conda: Make, lock: dict[str, str], channel: ChannelServer, tmp_path: Path, way: str
+    old_conda: Make, lock: dict[str, str], fetched: Path, channel: ChannelServer, tmp_path: Path, way: str
 ) -> None:
     # The lock names the server that everybody knows, and only this conda knows the institute's.
     for name in lock:
@@ -268,7 +280,7 @@ def test_packages_come_from_where_that_conda_has_its_channels(
         if way == "alias"
         else {"custom_channels": {"conda-forge": {**place, "name": "conda-forge"}}}
     )
-    target = make(old_conda(**settings), tmp_path, Steps())
+    target = make(old_conda(**settings), tmp_path, Steps(fetched))
     [record] = map(read_json, (target / "conda-meta").glob("pip-*.json"))
     assert str(record["url"]).startswith(f"{channel.url}/conda-forge/noarch/pip-")
 
@@ -277,6 +289,7 @@ def test_packages_come_from_where_that_conda_has_its_channels(
 def test_the_proxy_and_certificates_of_that_conda_are_used(
     old_conda: Make,
     lock: dict[str, str],
+    fetched: Path,
     channel: ChannelServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -287,7 +300,7 @@ def test_the_proxy_and_certificates_of_that_conda_are_used(
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with pytest.raises(ImJoyError):
-        make(old_conda(proxy_servers={"http": channel.url}), tmp_path, Steps())
+        make(old_conda(proxy_servers={"http": channel.url}), tmp_path, Steps(fetched))
     assert any(path.startswith("http://channel.invalid/conda-forge/") for path in channel.asked)
 
 
@@ -313,6 +326,7 @@ def institute(channel: ChannelServer, tmp_path: Path) -> Iterator[tuple[str, Pat
 def test_a_mirror_is_trusted_as_that_conda_trusts_it(
     old_conda: Make,
     lock: dict[str, str],
+    fetched: Path,
     channel: ChannelServer,
     institute: tuple[str, Path],
     tmp_path: Path,
@@ -325,13 +339,13 @@ def test_a_mirror_is_trusted_as_that_conda_trusts_it(
         monkeypatch.delenv(name, raising=False)
     command = old_conda()
     with pytest.raises(ImJoyError) as caught:
-        make(command, tmp_path, Steps())
+        make(command, tmp_path, Steps(fetched))
     assert (caught.value.id, int(caught.value.exit_code)) == ("download.certificate", 4)
     config = command.parent.parent / "config.json"
     told = read_json(config)
     for verify in (str(file), False):
         config.write_text(json.dumps({**told, "ssl_verify": verify}))
-        shutil.rmtree(make(command, tmp_path, Steps()))
+        shutil.rmtree(make(command, tmp_path, Steps(fetched)))
         shutil.rmtree(command.parent.parent / "pkgs")
 
 
@@ -363,12 +377,12 @@ def test_everything_may_lie_in_a_folder(
 
 @pytest.mark.usefixtures("no_index")
 def test_a_conda_that_does_not_tell_its_channels_is_noted(
-    old_conda: Make, lock: dict[str, str], tmp_path: Path
+    old_conda: Make, lock: dict[str, str], fetched: Path, tmp_path: Path
 ) -> None:
     command = old_conda()
     (command.parent.parent / "config.json").write_text("broken")
     notices: list[str] = []
-    make(command, tmp_path, Steps(), notices=notices)
+    make(command, tmp_path, Steps(fetched), notices=notices)
     [notice] = notices
     assert f"{command} does not say where its channels are" in notice
 
@@ -377,6 +391,7 @@ def test_a_conda_that_does_not_tell_its_channels_is_noted(
 def test_where_a_mirror_has_other_builds_a_conda_that_knows_new_pythons_is_asked(
     miniconda: Callable[..., Path],
     lock: dict[str, str],
+    fetched: Path,
     channel: ChannelServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -385,7 +400,7 @@ def test_where_a_mirror_has_other_builds_a_conda_that_knows_new_pythons_is_asked
     monkeypatch.setenv("CONDA_PKGS_DIRS", str(tmp_path / "empty"))
     for name in lock:
         lock[name] = lock[name].replace("/conda-forge/", "/elsewhere/")
-    steps, notices = Steps(), list[str]()
+    steps, notices = Steps(fetched), list[str]()
     target = make(miniconda(), tmp_path, steps, notices=notices)
     assert steps.titles[-1] == "having conda make the environment"
     [notice] = notices
