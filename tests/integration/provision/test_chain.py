@@ -20,6 +20,7 @@ from tests.integration.provision.doors import (
     command,
     contents,
     environ,
+    every_step,
     install,
     offer,
     run,
@@ -105,10 +106,7 @@ STANDS = {
 
 
 # The others are as much alike as their places in the code are near; `make every-step` tries them all.
-SLICE = {
-    "miniconda": ("a part of the download", "a part of Miniconda", "a part of imjoy", "the receipt"),
-    "venv": ("a part of imjoy",),
-}
+SLICE = ("a part of Miniconda", "a part of imjoy", "the receipt")
 
 
 @pytest.mark.timeout(900)
@@ -117,7 +115,7 @@ SLICE = {
     [
         ("install.sh", "miniconda"),
         pytest.param("imjoy install", "miniconda", marks=second),
-        ("install.sh", "venv"),
+        pytest.param("install.sh", "venv", marks=every_step),
     ],
 )
 def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
@@ -127,7 +125,7 @@ def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one
     before = contents(home)
     prefix = home / "ImJoyApp"
     options = ["--distribution", distribution, "--from", str(wheel)]
-    steps: tuple[str, ...] = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE[distribution]
+    steps: tuple[str, ...] = tuple(STANDS) if os.environ.get("IMJOY_EVERY_STEP") else SLICE
     if distribution == "miniconda":
         options += ["--mirror", offer(mirror, doubles), "--sha256", doubles.sha256]
     else:

@@ -24,15 +24,20 @@ KINDS = ("kill", "stop", "full", "denied")
 METHODS = ("existing", "venv", "brought", *(() if ON_WINDOWS else ("miniconda",)))
 ALL = [(method, kind) for method in METHODS for kind in KINDS]
 MOST = "brought" if ON_WINDOWS else "existing"
-SLICE = [(method, kind) for method, kind in ALL if (kind == "kill" and not ON_WINDOWS) or method == MOST]
-"""Every effect of every method is tried with a kill, and of one with most effects with every kind of fault."""
-TRIED = ALL if os.environ.get("IMJOY_EVERY_STEP") else SLICE
-every_fault = pytest.mark.parametrize(("machine", "kind"), TRIED, indirect=["machine"])
+ENDS = (MOST,) if ON_WINDOWS else (MOST, "miniconda")
+"""The methods whose effects, but for a Python that was brought, are those of all."""
+SLICE = [(method, kind) for method, kind in ALL if method == MOST or (method in ENDS and kind == "kill")]
+BROUGHT = [("brought", "kill")]
+EVERY_STEP = bool(os.environ.get("IMJOY_EVERY_STEP"))
+REMOVED = ALL if EVERY_STEP else SLICE
+INSTALLED = ALL if EVERY_STEP else sorted({*SLICE, *BROUGHT})
+KILLED_METHODS = METHODS if EVERY_STEP or ON_WINDOWS else ENDS
+STOPPED_STAGES = STAGES if EVERY_STEP else STAGES[::2]
 with_miniconda = pytest.mark.parametrize(
     "machine", [each for each in METHODS if each == "miniconda"], indirect=True
 )
 every_kill = pytest.mark.parametrize(
-    ("machine", "kind"), [(method, "kill") for method in METHODS], indirect=["machine"]
+    ("machine", "kind"), [(method, "kill") for method in KILLED_METHODS], indirect=["machine"]
 )
 
 
@@ -163,7 +168,7 @@ def expected_code(kind: str) -> tuple[int, ...]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@every_fault
+@pytest.mark.parametrize(("machine", "kind"), INSTALLED, indirect=["machine"])
 def test_a_first_install_that_fails_anywhere_is_finished_by_the_next_run_and_leaves_nothing(
     machine: Machine, kind: str
 ) -> None:
@@ -202,7 +207,7 @@ def test_after_a_fault_anywhere_an_uninstall_leaves_nothing_too(machine: Machine
 
 
 @with_miniconda
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STOPPED_STAGES)
 def test_stopped_at_any_stage_of_the_installer_the_next_run_works(machine: Machine, stage: str) -> None:
     def stopped(by: str) -> int:
         machine.environ |= {"DOUBLE_STAGE": stage, "DOUBLE_SIGNAL": by}
@@ -245,7 +250,7 @@ def test_a_kill_anywhere_is_mended_where_the_disk_numbers_its_files_anew(machine
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("machine", "kind", "broken"),
-    [("venv", "kill", PACKAGES), *((method, "kill", PYTHON) for method in METHODS)],
+    [("venv", "kill", PACKAGES), *((method, "kill", PYTHON) for method in KILLED_METHODS)],
     indirect=["machine"],
 )
 def test_a_repair_that_fails_anywhere_is_finished_by_the_next_run(
@@ -272,7 +277,7 @@ def test_a_repair_that_fails_anywhere_is_finished_by_the_next_run(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@every_fault
+@pytest.mark.parametrize(("machine", "kind"), REMOVED, indirect=["machine"])
 def test_an_uninstall_that_fails_anywhere_is_ended_by_the_next_run(machine: Machine, kind: str) -> None:
     assert machine.install().returncode == 0
     names = effects(machine.uninstall())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.provision.doors import DOORS, PLANNER, command, contents, install, run
+from tests.integration.provision.doors import DOORS, PLANNER, command, contents, every_step, install, run
 from tests.kit.channel_server import ChannelServer
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the doubles are for Linux")
@@ -74,6 +74,8 @@ def test_an_environment_imjoy_of_somebody_else_is_left_alone(
     assert [each.name for each in home.iterdir()] == ["miniconda3"]
 
 
+# Each of its two halves is tried elsewhere: the failure with this conda, and what a failed effect leaves.
+@every_step
 @pytest.mark.parametrize("door", PLANNER)
 def test_a_conda_that_fails_leaves_nothing_behind(
     door: str, home: Path, conda: Path, channel: ChannelServer, wheel: Path

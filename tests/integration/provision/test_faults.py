@@ -21,6 +21,7 @@ from tests.integration.provision.doors import (
     command,
     contents,
     environ,
+    every_step,
     install,
     run,
 )
@@ -178,7 +179,9 @@ def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("door", PLANNER)
 @pytest.mark.parametrize(
-    ("distribution", "begun"), [("miniconda", "conda/conda-meta"), ("venv", "pyvenv.cfg")]
+    ("distribution", "begun"),
+    # A full disk at each effect of each way is tried elsewhere, without the work.
+    [("miniconda", "conda/conda-meta"), pytest.param("venv", "pyvenv.cfg", marks=every_step)],
 )
 def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
     door: str, distribution: str, begun: str, home: Path, doubles: Doubles, wheel: Path
@@ -271,7 +274,7 @@ def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 @pytest.mark.parametrize("step", ["installing Miniconda", "installing imjoy"])
 def test_ctrl_c_at_a_step_ends_with_130_and_leaves_nothing(
     door: str, step: str, home: Path, doubles: Doubles, wheel: Path
@@ -304,7 +307,7 @@ def test_a_strict_umask_the_c_locale_and_hostile_words_do_not_matter(
     assert "hostile" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PLANNER)
 def test_an_install_that_is_killed_leaves_no_installer_running(
     door: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
@@ -322,8 +325,10 @@ def test_an_install_that_is_killed_leaves_no_installer_running(
     planner.kill()
     process.wait()
     assert psutil.wait_procs(family, timeout=30)[1] == []
-    empty = home.parent / "imjoy-9-py3-none-any.whl"
-    empty.touch()
-    options = from_file(doubles, empty)
-    install(door, *options, code=1)
+    # The next run, of an installer that fails at once, finds what the killed one made, and takes it back.
+    other = home.parent / "Miniconda3-broken.sh"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+    options = ["--distribution", "miniconda", "--installer", str(other), "--sha256", digest]
+    install(door, *options, "--from", wheel, code=1)
     assert contents(home) == {}
