@@ -70,7 +70,10 @@ untouched() {
 }
 
 @test "where conda cannot live it is refused with a better folder, or the Python that is there is taken" {
-  for name in "a b" "ä" "$(printf 'x%.0s' {1..110})"; do
+  names=("a b")
+  # The planner has a test of the others.
+  [ -z "${IMJOY_EVERY_STEP:-}" ] || names+=("ä" "$(printf 'x%.0s' {1..110})")
+  for name in "${names[@]}"; do
     run -3 --separate-stderr install ok --json --prefix "$HOME/$name"
     [ "$(json 'd["problems"][0]["id"]' "$output")" = prefix.conda ]
     run -0 --separate-stderr bash "$INSTALL" --json --dry-run --prefix "$HOME/$name" --from "$WHEEL"

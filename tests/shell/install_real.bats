@@ -12,12 +12,19 @@ setup_file() {
   "$HOME/ImJoyApp/bin/python" -m uv build --quiet --wheel --out-dir "$BATS_FILE_TMPDIR/wheels" \
     "$BATS_FILE_TMPDIR/checkout" 2>&1
   rm -rf "$BATS_FILE_TMPDIR/checkout/build" "$BATS_FILE_TMPDIR/checkout/imjoy.egg-info"
+  mkdir "$BATS_FILE_TMPDIR/uv"
+  ln -s "$HOME/ImJoyApp/bin/uv" "$BATS_FILE_TMPDIR/uv/uv"
   WHEEL=$(ls "$BATS_FILE_TMPDIR"/wheels/imjoy-*.whl)
   export WHEEL INSTALLED_HOME="$HOME" CHECKOUT="$BATS_FILE_TMPDIR/checkout"
 }
 
 setup() {
   use_home "$BATS_TEST_TMPDIR/home"
+}
+
+# with_uv: have a uv on PATH from now on, as many people do; a pip that fetches one is half the work of an install.
+with_uv() {
+  export PATH="$PATH:$BATS_FILE_TMPDIR/uv"
 }
 
 # answers PREFIX: imjoy is there, works, and nothing of the install is left over.
@@ -65,7 +72,7 @@ answers() {
 
 @test "the line for good leaves the command on PATH in the next shell" {
   use_home "$BATS_TEST_TMPDIR/it's a home"
-  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  cp -Rp "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
   export SHELL=/bin/bash
   line=$(bash "$CHECKOUT/install.sh" --yes | grep -A 1 '^and for every one to come' | tail -n 1)
   bash -c "$line"
@@ -82,6 +89,7 @@ answers() {
 @test "curl | bash installs from the project's address, by commit, and again when it moved" {
   [ -z "${TEST_MACOS:-}" ] || skip "a Mac without developer tools has no git, and takes the archive"
   command -v curl >/dev/null || skip "curl is not here"
+  with_uv
   copy_as_repository "$BATS_TEST_TMPDIR/repository"
   url=$(sed -n 's/^PROJECT_URL="\(.*\)"/\1/p' "$INSTALL")
   git config --global "url.file://$BATS_TEST_TMPDIR/repository.insteadOf" "$url"
@@ -146,7 +154,8 @@ answers() {
 }
 
 @test "a prefix whose Python is gone is made anew only when that is allowed" {
-  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  with_uv
+  cp -Rp "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
   rm -f "$HOME"/ImJoyApp/bin/python*
   before=$(listing "$HOME/ImJoyApp/lib")
   run -3 setsid bash "$INSTALL" --from "$WHEEL"
@@ -158,6 +167,7 @@ answers() {
 }
 
 @test "two at once: the second is told so with exit 7, and SIGTERM ends the first, which leaves nothing" {
+  with_uv
   bash "$INSTALL" --from "$WHEEL" --prefix "$HOME/new/one" &
   first=$!
   eventually test -e "$HOME/new/.one.imjoy/record.json"
@@ -171,6 +181,7 @@ answers() {
 }
 
 @test "an install that was killed hinders no other, and neither does a lock without an owner" {
+  with_uv
   # It gets as far as this wheel, so the lock was no hindrance.
   touch "$BATS_TEST_TMPDIR/imjoy-9-py3-none-any.whl"
   bash "$INSTALL" --from "$WHEEL" &
@@ -198,7 +209,7 @@ answers() {
 }
 
 @test "a source that cannot be built is exit 1 with the log, and an install that is there goes on working" {
-  cp -R "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
+  cp -Rp "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
   copy_checkout "$BATS_TEST_TMPDIR/broken"
   echo 'raise RuntimeError("this source is broken")' >>"$BATS_TEST_TMPDIR/broken/setup.py"
   run -1 --separate-stderr bash "$INSTALL" --yes --from "$BATS_TEST_TMPDIR/broken"
