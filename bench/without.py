@@ -24,7 +24,7 @@ from clusters import engine
 import imjoy_engine
 
 CLUSTER_MODULES = (
-    "cluster_trial.py",
+    "cluster_check.py",
     "launchers/cluster.py",
     "launchers/cluster_settings.py",
     "launchers/dask.py",

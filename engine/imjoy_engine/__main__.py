@@ -149,7 +149,7 @@ def fetch(layout: Layout) -> int:
 
 def try_cluster(layout: Layout) -> int:
     """Tell how a trivial job of the cluster fares; return the exit code."""
-    from imjoy_engine.cluster_trial import try_cluster
+    from imjoy_engine.cluster_check import try_cluster
 
     say("tried", {"links": asyncio.run(try_cluster(layout))})
     return 0

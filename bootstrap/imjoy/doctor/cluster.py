@@ -9,7 +9,7 @@ from imjoy.doctor.runner import examination
 from imjoy.engines.command import ask_engine_code
 
 # Mostly of a first environment, which has to be made before a node can look for it.
-TRIAL_SECONDS = 900.0
+CHECK_SECONDS = 900.0
 
 
 def examine_cluster(machine: Machine) -> Examination:
@@ -17,7 +17,7 @@ def examine_cluster(machine: Machine) -> Examination:
     begin = time.monotonic()
     layout = machine.layout
     words = ["cluster", "--prefix", str(layout.prefix)]
-    events = ask_engine_code(words, layout, machine.context, seconds=TRIAL_SECONDS)
+    events = ask_engine_code(words, layout, machine.context, seconds=CHECK_SECONDS)
     found: list[dict[str, str]] = next(
         (event["links"] for event in events if event.get("event") == "tried"), []
     )

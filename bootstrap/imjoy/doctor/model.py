@@ -120,10 +120,10 @@ def fail(what: str, why: str, command: str, fix: Fix | None = None, *, advice: s
     return Finding(Status.FAIL, what, why, command, fix, advice)
 
 
-def command_and_advice(cure: str) -> tuple[str, str]:
+def command_and_advice(fix: str) -> tuple[str, str]:
     """Return the fix of an error as what can be typed, where it can, and as what is to be done, where it cannot."""
-    typed = cure.startswith(TYPED_PROGRAMS) and not any(mark in cure for mark in WORDS_BETWEEN)
-    return (cure, "") if typed else ("", cure)
+    typed = fix.startswith(TYPED_PROGRAMS) and not any(mark in fix for mark in WORDS_BETWEEN)
+    return (fix, "") if typed else ("", fix)
 
 
 @dataclass(frozen=True)

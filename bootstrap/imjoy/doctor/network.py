@@ -16,7 +16,7 @@ NOT_LET_IN = (401, 403)
 RESOLVE_WORDS = ("NameResolution", "getaddrinfo", "Name or service", "nodename nor servname", "resolve")
 
 
-def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy doctor --offline") -> Finding:
+def reach(url: str, machine: Machine, *, need: str, offline_fix: str = "imjoy doctor --offline") -> Finding:
     """Return whether ``url`` answers; ``need`` says, as the end of a sentence, what does not work without it.
 
     Takes at most 8 s by itself. An answer that says no still proves the way there.
@@ -30,7 +30,7 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
         ) as answer:
             code = answer.status_code
     except requests.exceptions.ProxyError as error:
-        return fail(f"The proxy refuses the connection to {host}.", _brief(error), _proxy_cure(machine))
+        return fail(f"The proxy refuses the connection to {host}.", _brief(error), _proxy_fix(machine))
     except requests.exceptions.SSLError as error:
         return fail(
             f"TLS: {host} shows a certificate that is not trusted here.",
@@ -40,17 +40,17 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
         )
     except requests.exceptions.Timeout:
         return warn(
-            f"{host} is slow: no answer within {CONNECT_SECONDS:.0f} s.", f"Without it, {need}.", offline_cure
+            f"{host} is slow: no answer within {CONNECT_SECONDS:.0f} s.", f"Without it, {need}.", offline_fix
         )
     except requests.exceptions.ConnectionError as error:
         text = _brief(error)
         layer = "DNS: the name cannot be resolved" if _is_dns(str(error)) else "no connection"
-        return fail(f"{host} cannot be reached ({layer}).", f"{text}\nWithout it, {need}.", offline_cure)
+        return fail(f"{host} cannot be reached ({layer}).", f"{text}\nWithout it, {need}.", offline_fix)
     except (requests.exceptions.RequestException, OSError) as error:
-        return fail(f"{host} cannot be asked.", _brief(error), offline_cure)
+        return fail(f"{host} cannot be asked.", _brief(error), offline_fix)
     if code == PROXY_LOGIN:
         return fail(
-            "The proxy needs a user name and password.", f"HTTP {code} for {host}", _proxy_cure(machine)
+            "The proxy needs a user name and password.", f"HTTP {code} for {host}", _proxy_fix(machine)
         )
     if code >= FIRST_SERVER_ERROR:
         return warn(
@@ -60,11 +60,11 @@ def reach(url: str, machine: Machine, *, need: str, offline_cure: str = "imjoy d
             advice="Try again later.",
         )
     if code in NOT_LET_IN:
-        return warn(f"{host} refuses access.", f"HTTP {code}. Without it, {need}.", offline_cure)
+        return warn(f"{host} refuses access.", f"HTTP {code}. Without it, {need}.", offline_fix)
     return ok(f"{host} answers")
 
 
-def _proxy_cure(machine: Machine) -> str:
+def _proxy_fix(machine: Machine) -> str:
     export = "set -gx HTTPS_PROXY" if machine.shell == "fish" else "export HTTPS_PROXY"
     return f"{export}{' ' if machine.shell == 'fish' else '='}http://USER:PASSWORD@HOST:PORT"
 

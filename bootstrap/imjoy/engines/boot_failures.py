@@ -75,19 +75,19 @@ def known_cause(text: str, platform: str = sys.platform) -> BootFailure | None:
     return None
 
 
-def explain_boot(exit_code: int, last_words: str, platform: str = sys.platform) -> BootFailure:
-    """Return cause and cure for an engine that ended with ``exit_code`` after it wrote ``last_words`` to stderr.
+def explain_boot(exit_code: int, output: str, platform: str = sys.platform) -> BootFailure:
+    """Return cause and cure for an engine that ended with ``exit_code`` after it wrote ``output`` to stderr.
 
     A traceback never is part of the cause: where no sign is known, its last line is.
     """
-    known = known_cause(last_words, platform)
+    known = known_cause(output, platform)
     if known is not None:
         return known
     if exit_code < 0:
         name = _signal_name(-exit_code)
         memory = " The system does that when memory runs out." if name == "SIGKILL" else ""
         return BootFailure(f"The system ended it with {name}.{memory}", DOCTOR)
-    lines = [line for line in last_words.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip()]
     return BootFailure(f"exit code {exit_code}\n{lines[-1].strip() if lines else ''}".strip(), DOCTOR)
 
 

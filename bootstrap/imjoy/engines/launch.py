@@ -126,7 +126,7 @@ class EngineProcess:
         exit_code = self._process.wait()
         from imjoy.engines.boot_failures import explain_boot
 
-        failure = explain_boot(exit_code, self.last_words())
+        failure = explain_boot(exit_code, self.output_tail())
         raise ImJoyError(
             "engine.boot", "The engine ended before it was ready.", why=failure.why, fix=failure.fix
         )
@@ -153,7 +153,7 @@ class EngineProcess:
                 continue
         return self._process.wait()
 
-    def last_words(self) -> str:
+    def output_tail(self) -> str:
         """Return the end of what the engine wrote to stderr; empty with ``--debug``, where the terminal has it."""
         if self._evidence is None:
             return ""
@@ -178,7 +178,7 @@ class EngineProcess:
                 raise ImJoyError(
                     "engine.silent",
                     f"The engine said nothing for {BOOT_SILENCE_SECONDS:g} s and was ended.",
-                    why=self.last_words(),
+                    why=self.output_tail(),
                     fix="imjoy doctor",
                 ) from error
             if not line:

@@ -11,7 +11,7 @@ from imjoy.context import Context
 from imjoy.effects.disk.files import write_private
 from imjoy.effects.machine.browser import browser_at_hand, open_page, open_window
 from imjoy.effects.machine.own_command import as_typed
-from imjoy.engines.restarting import none_runs
+from imjoy.engines.restarting import no_engine_error
 from imjoy.engines.running import connected_url, find_engine
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
@@ -63,7 +63,7 @@ def open_app(layout: Layout, context: Context, *, window: bool) -> Opened:
     """
     sighting = find_engine(layout)
     if sighting.state is None or not sighting.alive:
-        raise none_runs(layout)
+        raise no_engine_error(layout)
     link = connected_url(layout)
     if not browser_at_hand(context.environ):
         return Opened(sighting.state.url, "none")

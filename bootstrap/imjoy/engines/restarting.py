@@ -26,13 +26,13 @@ def restart_engine(
     process = find_process(state.pid, state.birth) if state is not None and sighting.alive else None
     argv = command_line(process) if process is not None else []
     if state is None or not argv:
-        raise none_runs(layout)
+        raise no_engine_error(layout)
     stop_engine(layout)
     engine = launch_again((state.python or argv[0], *argv[1:]), state.port, context)
     return engine_started(engine.wait_until_ready(report), layout, detached=True)
 
 
-def none_runs(layout: Layout) -> ImJoyError:
+def no_engine_error(layout: Layout) -> ImJoyError:
     """Return the error of a verb that wants an engine where none runs."""
     return ImJoyError(
         "engine.none", f"No engine is running in {layout.workspace}.", fix="imjoy start --serve --open"

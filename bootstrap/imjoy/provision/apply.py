@@ -510,12 +510,12 @@ class Installation:
                 raise self._no_room(error.what.rstrip("."), evidence["why"]) from error
             raise ImJoyError("install.step", error.what, **evidence) from error
 
-    def _disk_is_full(self, said: str) -> bool:
+    def _disk_is_full(self, output: str) -> bool:
         # The log may lie on that disk too, so what it says is not all.
         folder = next((each for each in (self._root, *self._root.parents) if each.exists()), None)
         # A drive that was pulled out has no folder left.
         full = folder is not None and shutil.disk_usage(folder).free < LEAST_FREE_BYTES
-        return full or any(sign in said for sign in FULL_SIGNS)
+        return full or any(sign in output for sign in FULL_SIGNS)
 
     def _no_room(self, what: str, why: str) -> ImJoyError:
         return ImJoyError(

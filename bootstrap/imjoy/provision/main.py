@@ -23,7 +23,7 @@ from imjoy import __version__
 from imjoy.context import Context
 from imjoy.effects.machine.browser import browser_at_hand
 from imjoy.effects.machine.streams import prepare_streams
-from imjoy.effects.machine.terminal import StepLines, confirm, somebody_is_there, write
+from imjoy.effects.machine.terminal import StepLines, can_prompt, confirm, write
 from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
@@ -279,7 +279,7 @@ class _Run:
         if any(map(arguments.has, (*answered, "yes", "json", "quiet"))):
             return False
         # What is piped elsewhere is no dialogue, even where there is a terminal.
-        return sys.stderr.isatty() and somebody_is_there()
+        return sys.stderr.isatty() and can_prompt()
 
     def _agree_to_rebuild(self, prefix: Path) -> None:
         question = f"The Python in {prefix} is broken and has to be made anew; packages that you added to it go. Do it?"
@@ -356,7 +356,7 @@ class _Run:
         return ExitCode.DONE
 
     def _agree_to_remove(self, plan: Uninstall, *, as_json: bool) -> None:
-        if as_json or not somebody_is_there():
+        if as_json or not can_prompt():
             raise ImJoyError(
                 "uninstall.unconfirmed",
                 "Nothing was removed, because there is no terminal to ask on.",

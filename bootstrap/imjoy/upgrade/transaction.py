@@ -139,8 +139,8 @@ class Session:
         older = staged.older
         if older is None:
             older = staged.id != self._origin.id and is_older(staged.version, self._origin.version)
-        told = self._told("downgrade" if older else "upgrade", self._prepared)
-        return replace(told, commits=staged.commits, commit_count=staged.commit_count)
+        planned = self._told("downgrade" if older else "upgrade", self._prepared)
+        return replace(planned, commits=staged.commits, commit_count=staged.commit_count)
 
     def prepare_rollback(self) -> Upgrade:
         """Get the newest snapshot ready, and return what would change. Raises ``upgrade.no-snapshot`` (3)."""
@@ -189,10 +189,10 @@ class Session:
                 layer, versions = self._stage().prepare_pip()
         source = origin.source if base is None else CONDA_FORGE
         self._prepared = Prepared(layer, versions, (), origin.version, source, origin.id, None)
-        told = self._told("upgrade" if versions or changes else "none", self._prepared)
-        return replace(told, packages=(*changes, *told.packages))
+        planned = self._told("upgrade" if versions or changes else "none", self._prepared)
+        return replace(planned, packages=(*changes, *planned.packages))
 
-    def carry_out(self, told: Upgrade) -> Upgrade:
+    def carry_out(self, planned: Upgrade) -> Upgrade:
         """Try what was prepared, swap it in, test it, and make it final.
 
         Whatever is raised, the old imjoy is in place again: ``upgrade.trial`` when it does not work beside the old
@@ -207,7 +207,7 @@ class Session:
             with self._explained():
                 notices = self._change_base(self._base)
         if self._base is not None and not prepared.versions:
-            return replace(told, done=True, notices=notices)
+            return replace(planned, done=True, notices=notices)
         with self._explained():
             names = replaced_versions(self._origin, prepared.versions, prepared.added_before)
             candidate = make_candidate(
@@ -231,7 +231,7 @@ class Session:
             finally:
                 notices += start_again(engines, self._context) if engines else ()
         self._keep(prepared, swap, names)
-        return replace(told, done=True, notices=notices)
+        return replace(planned, done=True, notices=notices)
 
     def _stage(self) -> Stage:
         return Stage(self._origin, self._context, self._steps, self._report, self._folder)

@@ -29,7 +29,7 @@ def ready_interpreter(prefix: Path) -> Path | None:
     return interpreter if (prefix / MARKER_NAME).exists() and interpreter.exists() else None
 
 
-def places_of(python: AnyPath) -> tuple[AnyPath, list[AnyPath]]:
+def prefix_and_path_folders(python: AnyPath) -> tuple[AnyPath, list[AnyPath]]:
     """Return the folder of a Python's environment, and what activation of it puts on PATH."""
     folder = python.parent
     if folder.name.lower() in ("bin", "scripts"):

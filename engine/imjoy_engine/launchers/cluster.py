@@ -117,8 +117,8 @@ class BackEnd(Protocol):
     async def look(self) -> Mapping[str, Place] | None:
         """Return where each job of this account is that waits or runs, by one command; None: it does not answer."""
 
-    async def explain(self, job: str, *, told: bool = False) -> Ending:
-        """Return what became of a job; with ``told`` at once, of one that the scheduler has told to end."""
+    async def explain(self, job: str, *, signalled: bool = False) -> Ending:
+        """Return what became of a job; with ``signalled`` at once, of one that the scheduler has told to end."""
 
     async def cancel(self, job: str) -> None:
         """End a job, wherever it is; one that has ended is no error."""
@@ -133,7 +133,7 @@ class Ending:
 
     id: str
     state: str
-    told: str
+    description: str
     exit_code: int
 
 
@@ -192,7 +192,7 @@ class ClusterWorker:
         self._start = start
         self._watcher = watcher
         self._socket: Socket | None = None
-        self._told = False
+        self._signalled = False
 
     @property
     def connected(self) -> bool:
@@ -236,7 +236,7 @@ class ClusterWorker:
                 f"Its time on {place.node} is up in {max(1, round(left / 60))} min: save what is to be kept."
             )
 
-    async def look_whether_cancelled(self) -> None:
+    async def check_cancelled(self) -> None:
         """End it where its job has left the queue as somebody cancelled it: Dask ends nothing that runs."""
         ending = await self._launcher.back_end.explain(self.job)
         if ending.id and not self.has_ended:
@@ -267,15 +267,15 @@ class ClusterWorker:
             else:
                 return
 
-    async def _take(self, said: dict[str, Any]) -> None:
-        if said["type"] == "hello":
-            self.node = str(said["node"])[:200]
-            self._gpus = str(said.get("gpus") or "")[:200]
+    async def _take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "hello":
+            self.node = str(message["node"])[:200]
+            self._gpus = str(message.get("gpus") or "")[:200]
             gpus = f", GPU {self._gpus}" if self._gpus else ""
             self._watcher.say(f"Runs on {self.node}{gpus}, {self._launcher.back_end.name} job {self.job}.")
             back_end = self._launcher.back_end.name
             self.take_place(Place(back_end, self.job, "RUNNING", "", self.node, self._gpus, None, None))
-            self._launcher.look_soon()
+            self._launcher.poll_soon()
             await self._send(
                 {
                     "type": "start",
@@ -285,15 +285,15 @@ class ClusterWorker:
                     "work_dir": str(self._start.work_dir),
                 }
             )
-        elif said["type"] == "started":
-            self.pid = int(said["pid"])
+        elif message["type"] == "started":
+            self.pid = int(message["pid"])
             if not self.started.done():
                 self.started.set_result(None)
-        elif said["type"] == "told":
-            self._told = True
+        elif message["type"] == "told":
+            self._signalled = True
             self._watcher.say(f"{self._launcher.back_end.name} wants job {self.job} on {self.node} to end.")
-        elif said["type"] == "ended":
-            await self._note_end(said.get("code"), str(said.get("why", "")))
+        elif message["type"] == "ended":
+            await self._note_end(message.get("code"), str(message.get("why", "")))
 
     async def _note_end(self, code: int | None, why: str) -> None:
         error = None
@@ -301,9 +301,9 @@ class ClusterWorker:
             error = ImJoyError(
                 "plugin.not-started", f"{self._start.name} could not be started on {self.node}.", why=why
             )
-        elif self._told or code in ENDED_FROM_OUTSIDE:
+        elif self._signalled or code in ENDED_FROM_OUTSIDE:
             # A scheduler ends all processes of a job at once: the worker may have gone before its node was told.
-            ending = await self._launcher.back_end.explain(self.job, told=self._told)
+            ending = await self._launcher.back_end.explain(self.job, signalled=self._signalled)
             if ending.id:
                 error = self._launcher.error_of(self._start.name, self.job, ending)
         self._finish(Ended(code, error))
@@ -311,7 +311,7 @@ class ClusterWorker:
     async def _lost(self) -> None:
         """Say why the node has gone without a word."""
         back_end = self._launcher.back_end
-        ending = await back_end.explain(self.job, told=self._told)
+        ending = await back_end.explain(self.job, signalled=self._signalled)
         where = f"{back_end.name} job {self.job} on {self.node}"
         if ending.id:
             error = self._launcher.error_of(self._start.name, self.job, ending)
@@ -319,7 +319,7 @@ class ClusterWorker:
             error = ImJoyError(
                 "cluster.lost",
                 f"{self._start.name} was lost: nothing was heard of {self.node} for {SILENCE_SECONDS:g} s.",
-                why=f"{where}: {back_end.name} says {ending.told}.",
+                why=f"{where}: {back_end.name} says {ending.description}.",
                 fix="Load the plugin again. It is not restarted automatically, because its data is gone.",
             )
         self._finish(Ended(None, error))
@@ -416,7 +416,7 @@ class ClusterLauncher:
 
     async def _wait_for_start(self, worker: ClusterWorker, start: Start) -> None:
         self._watched.add(worker)
-        self.look_soon()
+        self.poll_soon()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="looking at jobs")
         either: set[asyncio.Future[Any]] = {worker.started, worker.unheard}
@@ -436,7 +436,7 @@ class ClusterLauncher:
         else:
             raise self._not_started(start, worker.job, await self.back_end.explain(worker.job))
 
-    def look_soon(self) -> None:
+    def poll_soon(self) -> None:
         """Have all jobs looked at, together with others that are submitted at this moment."""
         self._wanted.set()
 
@@ -457,7 +457,7 @@ class ClusterLauncher:
                     if worker.connected and worker.job not in places:
                         # Another time, where the scheduler does not answer, or its library says that in its own way.
                         with contextlib.suppress(Exception):
-                            await asyncio.wait_for(worker.look_whether_cancelled(), EXPLAIN_SECONDS)
+                            await asyncio.wait_for(worker.check_cancelled(), EXPLAIN_SECONDS)
 
     def _where(self, job: str) -> str:
         return f"{self.back_end.name} job {job}"
@@ -466,7 +466,7 @@ class ClusterLauncher:
         if ending.id:
             return self.error_of(start.name, job, ending)
         self.broken_off = ending.exit_code
-        reason = EXIT_CODES.get(ending.exit_code, f"it ended before its worker ran; {ending.told}")
+        reason = EXIT_CODES.get(ending.exit_code, f"it ended before its worker ran; {ending.description}")
         if ending.exit_code == 67:
             reason += f" at {self._endpoint.url}"
         return ImJoyError(
@@ -478,7 +478,7 @@ class ClusterLauncher:
 
     def error_of(self, name: str, job: str, ending: Ending) -> ImJoyError:
         """Return the error for a job that ended not by the plugin's own doing."""
-        why = f"{self._where(job)}: {ending.told}."
+        why = f"{self._where(job)}: {ending.description}."
         if ending.id == "cluster.time":
             return ImJoyError(
                 "cluster.time",

@@ -160,7 +160,7 @@ class Dask:
             why = "no worker with a free GPU has taken it" if task.wants_gpu else "no worker has taken it"
         return Place(self.name, key, "PENDING", why, "", "", None, None)
 
-    async def explain(self, job: str, *, told: bool = False) -> Ending:
+    async def explain(self, job: str, *, signalled: bool = False) -> Ending:
         """Return what became of a task."""
         task = self._tasks.get(job)
         if task is None:

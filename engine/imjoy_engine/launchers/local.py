@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
-from imjoy_engine.environments.prefix import places_of
+from imjoy_engine.environments.prefix import prefix_and_path_folders
 from imjoy_engine.launchers import Ended, Start, Watcher
 from imjoy_engine.processes.child import Child
 from imjoy_engine.processes.variables import INHERITED_VARIABLES, SET_VARIABLES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TERMINATE_SECONDS = 2.0
 KILL_SECONDS = 4.0
-LAST_WORDS_SECONDS = 0.5
+FINAL_OUTPUT_SECONDS = 0.5
 
 
 def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, str]:
@@ -32,7 +32,9 @@ def plugin_environment(environ: Mapping[str, str], python: Path) -> dict[str, st
         for name, value in environ.items()
         if name.upper() in INHERITED_VARIABLES or name.startswith("LC_")
     }
-    kept["PATH"] = os.pathsep.join([*map(str, places_of(python)[1]), kept.get("PATH", os.defpath)])
+    kept["PATH"] = os.pathsep.join(
+        [*map(str, prefix_and_path_folders(python)[1]), kept.get("PATH", os.defpath)]
+    )
     return {**ALLOCATOR_VARIABLES, **kept, **SET_VARIABLES}
 
 
@@ -75,7 +77,7 @@ class LocalWorker:
         """Wait for the process to end and for what it wrote."""
         await asyncio.shield(self._child.exited)
         # Somebody may hold the pipes open; what he writes is not waited for.
-        await asyncio.wait({self._child.silent}, timeout=LAST_WORDS_SECONDS)
+        await asyncio.wait({self._child.silent}, timeout=FINAL_OUTPUT_SECONDS)
         self._transport.close()
         return Ended(self._transport.get_returncode())
 

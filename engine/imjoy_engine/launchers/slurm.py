@@ -126,11 +126,11 @@ class Slurm:
         words += [f"--time={-(-resources.seconds // 60)}"] if resources.seconds else []
         try:
             environ = {**self._of_jobs, **variables}
-            said = await self._run(*words, *self._options, *resources.extra, text=script, environ=environ)
+            output = await self._run(*words, *self._options, *resources.extra, text=script, environ=environ)
             # Where sbatch is a script of the site's, a banner may stand before it and more behind it.
-            jobs = [found[1] for line in said.splitlines() if (found := SUBMITTED.match(line.strip()))]
+            jobs = [found[1] for line in output.splitlines() if (found := SUBMITTED.match(line.strip()))]
             if not jobs:
-                raise CommandRefused(f"sbatch names no job: {said.strip()[:500]!r}")
+                raise CommandRefused(f"sbatch names no job: {output.strip()[:500]!r}")
         except CommandRefused as error:
             await self._take_back(job_name)
             raise ImJoyError(
@@ -167,34 +167,36 @@ class Slurm:
     async def look(self) -> Mapping[str, Place] | None:
         """Return this account's jobs. One that left the queue is not among them."""
         try:
-            said = await self._run("squeue", "--me", "--noheader", f"--format={QUEUE_FORMAT}")
+            output = await self._run("squeue", "--me", "--noheader", f"--format={QUEUE_FORMAT}")
         except CommandRefused:
             return None
-        return parse_queue(said)
+        return parse_queue(output)
 
     async def cancel_leftovers(self) -> None:
         """Cancel what an engine of this workspace that is gone has left in the queue."""
-        said = await self._run("squeue", "--me", "--noheader", "--format=%i|%j")
-        for line in said.splitlines():
+        output = await self._run("squeue", "--me", "--noheader", "--format=%i|%j")
+        for line in output.splitlines():
             job, _, name = line.strip().partition("|")
             if JOB_ID.match(job) and name.startswith(self._prefix):
                 await self.cancel(job)
 
-    async def explain(self, job: str, *, told: bool = False) -> Ending:
-        """Return what became of a job; without ``told`` its controller gets a moment to know."""
+    async def explain(self, job: str, *, signalled: bool = False) -> Ending:
+        """Return what became of a job; without ``signalled`` its controller gets a moment to know."""
         ending = Ending("", "", "nothing is known of the job", 0)
-        for _ in range(1 if told else LOOKS):
+        for _ in range(1 if signalled else LOOKS):
             try:
-                said = await self._run("scontrol", "show", "job", "--oneliner", job)
+                output = await self._run("scontrol", "show", "job", "--oneliner", job)
             except CommandRefused as error:
                 return Ending("", "", str(error), 0)
-            ending = parse_job(said)
+            ending = parse_job(output)
             if ending.state not in ACTIVE or ending.id:
                 return ending
-            await asyncio.sleep(0 if told else LOOK_AGAIN_SECONDS)
-        if not told:
+            await asyncio.sleep(0 if signalled else LOOK_AGAIN_SECONDS)
+        if not signalled:
             return ending
-        return replace(ending, id="cluster.time" if near_its_end(said, time.time()) else "cluster.cancelled")
+        return replace(
+            ending, id="cluster.time" if near_its_end(output, time.time()) else "cluster.cancelled"
+        )
 
     async def cancel(self, job: str) -> None:
         """Cancel a job."""
@@ -240,10 +242,10 @@ class Slurm:
         return out.decode(errors="replace")
 
 
-def parse_queue(said: str) -> Mapping[str, Place]:
+def parse_queue(output: str) -> Mapping[str, Place]:
     """Return the jobs that ``squeue`` lists in ``QUEUE_FORMAT``; other lines, such as a banner, are passed over."""
     places = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         words = line.strip().split("|")
         if len(words) == QUEUE_FORMAT.count("|") + 1 and JOB_ID.match(words[0]):
             job, state, reason, node, starts, ends, gres = words
@@ -255,27 +257,27 @@ def parse_queue(said: str) -> Mapping[str, Place]:
     return places
 
 
-def parse_job(said: str) -> Ending:
+def parse_job(output: str) -> Ending:
     """Return what ``scontrol show job --oneliner`` says of a job."""
-    fields = dict(word.split("=", 1) for word in said.split() if "=" in word)
+    fields = dict(word.split("=", 1) for word in output.split() if "=" in word)
     state = fields.get("JobState", "")
     code, _, number = fields.get("ExitCode", "0:0").partition(":")
-    told = f"it is {state}" + (
+    description = f"it is {state}" + (
         f" on {fields['NodeList']}" if fields.get("NodeList", "(null)") != "(null)" else ""
     )
     reason = fields.get("Reason", "None")
-    told += "" if reason == "None" else f", {reason}"
+    description += "" if reason == "None" else f", {reason}"
     error = ENDED_BY.get(state, "")
     if state == "FAILED" and number == "9":
         # So ends what used too much memory where SLURM itself watches it (OverMemoryKill).
         error = "cluster.memory"
-        told += ", killed by signal 9"
-    return Ending(error, state, told, int(code) if code.isdigit() else 0)
+        description += ", killed by signal 9"
+    return Ending(error, state, description, int(code) if code.isdigit() else 0)
 
 
-def near_its_end(said: str, now: float) -> bool:
+def near_its_end(output: str, now: float) -> bool:
     """Whether a job that runs, of which ``scontrol`` says this, is about to have used its time."""
-    fields = dict(word.split("=", 1) for word in said.split() if "=" in word)
+    fields = dict(word.split("=", 1) for word in output.split() if "=" in word)
     ends = _seconds(fields.get("EndTime", ""))
     return (
         fields.get("JobState") == "RUNNING"

@@ -23,7 +23,7 @@ END_SECONDS = 5.0
 @dataclass
 class _Step:
     process: asyncio.subprocess.Process
-    told: asyncio.Task[bytes]
+    output: asyncio.Task[bytes]
     since: float = field(default_factory=time.monotonic)
 
 
@@ -90,9 +90,9 @@ class SlurmSteps(Slurm):
         late = time.monotonic() - step.since > PATIENCE_SECONDS
         return "the allocation has no room for it" if late else ""
 
-    async def explain(self, job: str, *, told: bool = False) -> Ending:
+    async def explain(self, job: str, *, signalled: bool = False) -> Ending:
         """Return what became of a step, or of the allocation with it."""
-        whole = await super().explain(self._allocation, told=True)
+        whole = await super().explain(self._allocation, signalled=True)
         step = self._steps.get(job)
         if whole.state not in ("RUNNING", "COMPLETING") and whole.id:
             return whole
@@ -103,7 +103,7 @@ class SlurmSteps(Slurm):
         code = step.process.returncode
         if code is None:
             return Ending("", "RUNNING", "srun still runs", 0)
-        last = (await step.told).decode(errors="replace").strip().splitlines()[-1:]
+        last = (await step.output).decode(errors="replace").strip().splitlines()[-1:]
         said = f": {last[0]}" if last else ""
         return Ending("", "ENDED", f"srun ended with exit code {code}{said}", code)
 
@@ -118,4 +118,4 @@ class SlurmSteps(Slurm):
                     end()
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(step.process.wait(), END_SECONDS)
-        await step.told
+        await step.output

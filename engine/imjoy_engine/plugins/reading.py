@@ -274,9 +274,9 @@ def _choice(
         environments.get(name)
         return Choice(name, anyway=bool(body.get("anyway")))
     if spec.activates and environments.knows(spec.activates):
-        return Choice(spec.activates, insists=False)
+        return Choice(spec.activates, explicit=False)
     if default_env and not spec.needs_conda:
-        return Choice(default_env, insists=False)
+        return Choice(default_env, explicit=False)
     return None
 
 

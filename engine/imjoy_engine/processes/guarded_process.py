@@ -16,7 +16,7 @@ from imjoy_engine.worker.process_tree import kill_group
 
 # Without its guard nobody finds what has got away from the command, so a guard on a busy machine gets its time.
 KILLED_SECONDS = 20.0
-LAST_WORDS_SECONDS = 0.5
+FINAL_OUTPUT_SECONDS = 0.5
 LINE_BYTES = 64 * 1024
 TIMED_OUT = -1
 GUARD_SCRIPT = Path(__file__).with_name("process_guard.py")
@@ -108,5 +108,5 @@ async def _end(transport: asyncio.SubprocessTransport, child: Child) -> None:
         else:
             kill_group(transport.get_pid())
     await child.gone_within(KILLED_SECONDS)
-    await asyncio.wait({child.silent}, timeout=LAST_WORDS_SECONDS)
+    await asyncio.wait({child.silent}, timeout=FINAL_OUTPUT_SECONDS)
     transport.close()

@@ -144,7 +144,7 @@ class Node:
             for fd in STREAMS:
                 self._transport.get_pipe_transport(fd).resume_reading()
 
-    def be_told(self) -> None:
+    def on_terminate(self) -> None:
         """Take note that the scheduler wants this to end, and pass it on."""
         self._told = signal.SIGTERM
         self._say({"type": "told", "signal": int(signal.SIGTERM)})
@@ -221,7 +221,7 @@ async def serve(folder: str) -> int:
         sys.stderr.write("{}: {}\n".format(url, error))
         return EXIT_CODE_UNREACHABLE
     node = Node(socket, folder)
-    asyncio.get_event_loop().add_signal_handler(signal.SIGTERM, node.be_told)
+    asyncio.get_event_loop().add_signal_handler(signal.SIGTERM, node.on_terminate)
     node.begin()
     with contextlib.suppress(OSError):
         sweep(folder)

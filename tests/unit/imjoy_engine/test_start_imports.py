@@ -21,7 +21,7 @@ UNNEEDED = {
     "filelock",
     "imjoy.model.results",
     "imjoy.new_plugin",
-    "imjoy_engine.cluster_trial",
+    "imjoy_engine.cluster_check",
     "imjoy_engine.environments.existing.choice",
     "imjoy_engine.environments.specs.planning",
     "imjoy_engine.environments.specs.spec",

@@ -398,7 +398,7 @@ def _report_end(engine: EngineProcess | None, signals: StopSignals, exit_code: i
         raise ImJoyError(
             "engine.crashed",
             "The engine ended by itself.",
-            why=explain_boot(exit_code, engine.last_words() if engine else "").why,
+            why=explain_boot(exit_code, engine.output_tail() if engine else "").why,
             fix="imjoy logs",
         )
     render.emit(EngineEnded(signals.because or "stopped"), as_json=as_json)

@@ -18,7 +18,7 @@ NARROWEST = 40
 TITLE_WIDTH = 44
 BAR_WIDTH = 12
 REDRAW_SECONDS = 0.1
-NOBODY_VARIABLE = "IMJOY_DOOR_NONINTERACTIVE"
+NON_INTERACTIVE_VARIABLE = "IMJOY_DOOR_NONINTERACTIVE"
 TERMINAL_OF_WINDOWS = ("CONIN$", "CONOUT$")
 TERMINAL_OF_POSIX = ("/dev/tty", "/dev/tty")
 
@@ -105,7 +105,7 @@ def open_terminal() -> Iterator[tuple[TextIO, TextIO] | None]:
     stdin may be the pipe that a script came through, so the terminal itself is opened. A PowerShell that was told
     -NonInteractive hands on that nobody is to be asked.
     """
-    if os.environ.get(NOBODY_VARIABLE):
+    if os.environ.get(NON_INTERACTIVE_VARIABLE):
         yield None
         return
     if sys.stdin is not None and sys.stdin.isatty():
@@ -144,7 +144,7 @@ def confirm(question: str, *, default: bool) -> bool:
             writer.write("Please answer with y or n.\n")
 
 
-def somebody_is_there() -> bool:
+def can_prompt() -> bool:
     """Whether a person can be asked."""
     with open_terminal() as terminal:
         return terminal is not None

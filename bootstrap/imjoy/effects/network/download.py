@@ -12,7 +12,14 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 
-from imjoy.effects.network.http import Failures, distrusts, failure_reason, host_of, open_url, reachable
+from imjoy.effects.network.http import (
+    Failures,
+    failure_reason,
+    host_of,
+    is_certificate_error,
+    open_url,
+    reachable,
+)
 from imjoy.model.errors import ExitCode, ImJoyError
 
 __all__ = ["CERTIFICATE_FIX", "Patience", "Report", "download", "file_sha256", "reachable"]
@@ -83,7 +90,7 @@ def download(
     except _Unwritable as failure:
         raise _unwritable(part, failure.error) from failure.error
     except Failures as error:
-        if distrusts(error):
+        if is_certificate_error(error):
             raise ImJoyError(
                 "download.certificate",
                 f"The certificate of {host_of(url)} is not trusted.",
@@ -143,7 +150,7 @@ def _fetch(url: str, part: Path, report: Report, patience: Patience, verify: boo
             if attempt == patience.attempts:
                 raise
         except Failures as error:
-            if attempt == patience.attempts or distrusts(error):
+            if attempt == patience.attempts or is_certificate_error(error):
                 raise
         time.sleep(patience.backoff * 2 ** (attempt - 1))
 

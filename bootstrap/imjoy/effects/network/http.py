@@ -89,7 +89,7 @@ def reachable(url: str, seconds: float) -> str:
         return str(error)
 
 
-def distrusts(error: BaseException) -> bool:
+def is_certificate_error(error: BaseException) -> bool:
     """Whether a question failed because the server's certificate is not trusted."""
     reason = error.reason if isinstance(error, URLError) else error
     return isinstance(reason, ssl.SSLError)

@@ -32,11 +32,11 @@ def is_unusable_stub(command: Path, platform: str = "") -> bool:
         or command.name not in STUBS
     ):
         return False
-    return bool(tools_cure())
+    return bool(tools_fix())
 
 
 @lru_cache(maxsize=1)
-def tools_cure() -> str:
+def tools_fix() -> str:
     """Return the command that has a Mac's developer tools work; nothing when they do."""
     if not ask(SELECT, timeout=SELECT_SECONDS).ok:
         return INSTALL

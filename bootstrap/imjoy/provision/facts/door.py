@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imjoy.effects.machine.terminal import NOBODY_VARIABLE
+from imjoy.effects.machine.terminal import NON_INTERACTIVE_VARIABLE
 
 ARGUMENTS_VARIABLE = "IMJOY_DOOR_ARGUMENTS"
 VARIABLES = (
@@ -21,7 +21,7 @@ VARIABLES = (
     "IMJOY_DOOR_UNREACHABLE",
     "IMJOY_DOOR_SHELL",
     "IMJOY_DOOR_NOTICE_LINES",
-    NOBODY_VARIABLE,
+    NON_INTERACTIVE_VARIABLE,
     ARGUMENTS_VARIABLE,
 )
 INSTALL_PS1 = "powershell -ExecutionPolicy Bypass -File install.ps1"

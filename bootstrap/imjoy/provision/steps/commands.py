@@ -21,7 +21,7 @@ from imjoy.provision.steps.timings import StepTime, measured
 
 STEP_SECONDS = 3600.0
 """No step may take longer; a slow disk and a slow network are well under it."""
-LAST_WORDS_SECONDS = 2.0
+FINAL_OUTPUT_SECONDS = 2.0
 """A step that left something running, which holds its output open, is not waited for longer than this."""
 EVIDENCE_LINES = 12
 SEARCHED_LINES = 60
@@ -110,7 +110,7 @@ class Steps:
                 shown.start()
             code = self._wait(title, process)
         if self._verbose:
-            shown.join(LAST_WORDS_SECONDS)
+            shown.join(FINAL_OUTPUT_SECONDS)
         if code != 0:
             raise StepFailed(f"{title}: it failed with exit code {code}.")
 

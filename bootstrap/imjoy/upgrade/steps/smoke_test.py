@@ -56,17 +56,17 @@ def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
     options = ["--prefix", str(layout.prefix), "--workspace", str(layout.workspace)]
     argv = [str(interpreter), "-I", "-m", NAME, "doctor", "--offline", "--json", *options]
     try:
-        said = context.run(argv, timeout=DOCTOR_SECONDS, environ=environ, whole=True).output
+        output = context.run(argv, timeout=DOCTOR_SECONDS, environ=environ, whole=True).output
     except CommandFailed as error:
-        said = error.result.output
-    checks = _checks(said)
+        output = error.result.output
+    checks = _checks(output)
     findings = {
         each["id"]: f"{each['what']} {each['why']}".strip()
         for each in checks
         if each["status"] in BAD and not each["id"].startswith(NOT_ITS_DOING)
     }
     return Health(
-        findings if checks else {"doctor": f"imjoy doctor does not run.\n{said.strip()}"},
+        findings if checks else {"doctor": f"imjoy doctor does not run.\n{output.strip()}"},
         frozenset(each["id"] for each in checks),
         _conflicts(interpreter, context, environ),
     )
@@ -75,8 +75,8 @@ def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
 def say_version(command: list[str], context: Context) -> str:
     """Return what an imjoy says its version is. Raises :class:`~imjoy.effects.processes.process.CommandFailed`."""
     environ = isolated(context.environ)
-    said = context.run([*command, "--version"], timeout=VERSION_SECONDS, environ=environ).output
-    return said.strip().removeprefix(f"{NAME} ")
+    output = context.run([*command, "--version"], timeout=VERSION_SECONDS, environ=environ).output
+    return output.strip().removeprefix(f"{NAME} ")
 
 
 def load_command(interpreter: Path, context: Context) -> None:
@@ -85,8 +85,8 @@ def load_command(interpreter: Path, context: Context) -> None:
     context.run(argv, timeout=VERSION_SECONDS, environ=isolated(context.environ))
 
 
-def _checks(said: str) -> list[dict[str, str]]:
-    for line in said.splitlines():
+def _checks(output: str) -> list[dict[str, str]]:
+    for line in output.splitlines():
         try:
             return list(json.loads(line)["checks"])
         except (ValueError, KeyError, TypeError):

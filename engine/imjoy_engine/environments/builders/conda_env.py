@@ -166,7 +166,7 @@ async def _build_with_rattler(
             )
         except ImJoyError:
             return [part.folder]
-        part.strike(prefix)
+        part.hide_from_conda(prefix)
         report(Progress("pip", "What pip adds to them was linked as well", 0.95))
         return await asyncio.to_thread(changed_packages, cache, names)
     try:

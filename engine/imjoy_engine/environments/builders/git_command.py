@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from imjoy.effects.tools.developer_tools import is_unusable_stub, tools_cure
+from imjoy.effects.tools.developer_tools import is_unusable_stub, tools_fix
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.processes.redact import redact
 
@@ -17,18 +17,18 @@ async def find_git(environ: Mapping[str, str]) -> tuple[str, str]:
     found = shutil.which("git", path=environ.get("PATH"))
     if found is None:
         return "", "Install git"
-    tools_cure.cache_clear()
+    tools_fix.cache_clear()
     if await asyncio.to_thread(is_unusable_stub, Path(found)):
-        return "", tools_cure()
+        return "", tools_fix()
     return found, ""
 
 
-def no_git(url: str, cure: str) -> ImJoyError:
+def no_git(url: str, fix: str) -> ImJoyError:
     """Return what is told where a repository is wanted, and there is no git."""
     return ImJoyError(
         "env.no-git",
         f"The plugin needs the repository {redact(url)}, and no working git was found.",
-        fix=f"{cure}, then load the plugin again.",
+        fix=f"{fix}, then load the plugin again.",
     )
 
 
@@ -36,6 +36,6 @@ async def need_git_for(requirements: Iterable[str], environ: Mapping[str, str]) 
     """See to it that pip and uv have a git where requirements want one. Raises ImJoyError ``env.no-git``."""
     wanted = next((each for each in requirements if "git+" in each), None)
     if wanted is not None:
-        found, cure = await find_git(environ)
+        found, fix = await find_git(environ)
         if not found:
-            raise no_git(wanted, cure)
+            raise no_git(wanted, fix)

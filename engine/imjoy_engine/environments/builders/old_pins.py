@@ -69,9 +69,9 @@ def pins_of(spec: EnvironmentSpec) -> list[str]:
 
 def day_of(spec: EnvironmentSpec) -> str:
     """Return the day as of which the environment is to be; empty for today."""
-    if spec.needs_conda or spec.locked or not (spec.insists_on_day or _of_the_index(spec)):
+    if spec.needs_conda or spec.locked or not (spec.explicit_day or _of_the_index(spec)):
         return ""
-    return spec.as_of if spec.insists_on_day or not pins_of(spec) else ""
+    return spec.as_of if spec.explicit_day or not pins_of(spec) else ""
 
 
 async def for_old_pins(
@@ -91,7 +91,7 @@ async def for_old_pins(
     Python that has all of them, ``spec`` stays as it is. ``own`` is the Python of the engine, where it is another one.
     """
     own = own or host_python()
-    if spec.insists_on_day and spec.as_of and spec.needs_conda:
+    if spec.explicit_day and spec.as_of and spec.needs_conda:
         note = "The date does not count here, as the plugin names its Python or conda packages."
         return replace(spec, notes=(*spec.notes, note))
     day = day_of(spec)
@@ -129,7 +129,7 @@ def _with(spec: EnvironmentSpec, decision: Decision, pins: Sequence[str], own: s
             return spec
         note = f"Made with Python {python}, the newest for which {', '.join(pins)} come built."
         return replace(spec, python=python, channels=(DEFAULT_CHANNEL,), notes=(*spec.notes, note))
-    way_out = "" if spec.insists_on_day else "; --today for the newest"
+    way_out = "" if spec.explicit_day else "; --today for the newest"
     note = f"Made as of {month_of(decision.as_of)}, Python {decision.python}{way_out}."
     pinned = {_name(pin) for pin in decision.pins}
     others = [each for each in spec.requirements if _name(each) not in pinned]

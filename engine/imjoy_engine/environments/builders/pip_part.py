@@ -42,7 +42,7 @@ class PipPart:
         channel = self.cache.as_uri()
         return rattler.RepoDataRecord(package, archive, f"{channel}/{platform}/{archive}", channel)
 
-    def strike(self, prefix: Path) -> None:
+    def hide_from_conda(self, prefix: Path) -> None:
         """Leave no sign of it among conda's packages: pip's are known by their own metadata."""
         (prefix / "conda-meta" / f"{self.name}-0-0.json").unlink(missing_ok=True)
 

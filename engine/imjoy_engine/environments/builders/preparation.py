@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imjoy.effects.disk.file_lock import take_lock
 from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.prefix import places_of
+from imjoy_engine.environments.prefix import prefix_and_path_folders
 from imjoy_engine.environments.progress import Progress, Report
 from imjoy_engine.environments.specs.folders import below
 from imjoy_engine.environments.specs.spec import EnvironmentSpec
@@ -130,7 +130,9 @@ def _check_local(spec: EnvironmentSpec, work_dir: Path) -> None:
 def commands_done(spec: EnvironmentSpec, python: Path, work_dir: Path) -> Path:
     """Return the file that is there when the commands of ``spec`` have been run in ``work_dir``."""
     identity = json.dumps([str(work_dir), spec.commands])
-    return places_of(python)[0] / DONE_FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return (
+        prefix_and_path_folders(python)[0] / DONE_FOLDER / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    )
 
 
 async def _run_commands(
@@ -192,7 +194,7 @@ async def _run_command(
         # By a variable, as cmd does not take a quote back from the way that other programs get theirs.
         shell = ["cmd.exe", "/d", "/s", "/c", f"%{COMMAND_VARIABLE}%"]
         known[COMMAND_VARIABLE] = command
-    prefix, folders = places_of(python)
+    prefix, folders = prefix_and_path_folders(python)
     known["PATH"] = os.pathsep.join([*map(str, folders), known.get("PATH", os.defpath)])
     name = "CONDA_PREFIX" if (prefix / "conda-meta").exists() else "VIRTUAL_ENV"
     code = await run_guarded(

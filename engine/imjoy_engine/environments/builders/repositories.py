@@ -72,12 +72,12 @@ async def ensure_repository(
                 fix="Load the plugin once with an engine that was started without --freeze, then use --freeze again.",
             )
         return folder
-    git, cure = await find_git(environ)
+    git, fix = await find_git(environ)
     if not git:
         if there:
             say(f"{repository.folder} is used as it is: there is no git to bring it up to date.")
             return folder
-        raise no_git(repository.url, cure)
+        raise no_git(repository.url, fix)
     call = _Git(git, repository, environ, report)
     if there:
         await _update(call, folder, repository, say)

@@ -12,10 +12,10 @@ HOST_NAME = "host"
 class Choice:
     """The name of an environment, and who says that a plugin is to run in it.
 
-    ``insists`` is a person's word: when something is missing the plugin does not run, unless ``anyway``. Else the
+    ``explicit`` is a person's word: when something is missing the plugin does not run, unless ``anyway``. Else the
     plugin gets an environment of its own then.
     """
 
     name: str
-    insists: bool = True
+    explicit: bool = True
     anyway: bool = False

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from imjoy_engine.environments.existing.choice import Choice
-from imjoy_engine.environments.existing.fit import lacks_of, refusal, usual_but_missing
+from imjoy_engine.environments.existing.compatibility import (
+    missing_usual_packages,
+    refusal,
+    unmet_requirements,
+)
 from imjoy_engine.environments.existing.records import ExistingEnvironment, ExistingEnvironments
 from imjoy_engine.environments.existing.worker_packages import packages_to_bring, worker_packages
 from imjoy_engine.environments.specs.spec import EnvironmentSpec
@@ -34,19 +38,19 @@ def use_existing(
     environment = sighting.environment
     for note in sighting.notes:
         say(note)
-    lacks = lacks_of(spec, environment)
-    listed = ", ".join(map(str, lacks))
-    if lacks and not choice.insists:
+    unmet = unmet_requirements(spec, environment)
+    listed = ", ".join(map(str, unmet))
+    if unmet and not choice.explicit:
         say(
             f"{environment.words} is not used, as it lacks {listed}: the plugin gets an environment of its own."
         )
         return None
-    if lacks and not choice.anyway:
-        raise refusal(plugin, spec, environment, lacks)
+    if unmet and not choice.anyway:
+        raise refusal(plugin, spec, environment, unmet)
     say(f"{plugin} runs in {environment.words}: Python {environment.version}, {environment.prefix}.")
-    if lacks:
+    if unmet:
         say(f"It lacks {listed}; the plugin runs all the same, as was asked for.")
-    unusual = usual_but_missing(environment)
+    unusual = missing_usual_packages(environment)
     if unusual:
         say(
             f"It has no {', '.join(unusual)}, which environments of the engine's making have: a plugin that imports "

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 
 from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.existing.fit import contains
+from imjoy_engine.environments.existing.compatibility import contains
 from imjoy_engine.environments.existing.installed import normal_name
 from imjoy_engine.environments.existing.probe import outside_variables
 from imjoy_engine.environments.existing.records import ExistingEnvironment

@@ -90,7 +90,7 @@ def plan_environment(
     planner.read("env", manifest.by_tag("env", tag))
     planner.read("requirements", manifest.by_tag("requirements", tag))
     day = age_of(manifest.api_version) if as_of is None else as_of
-    return replace(planner.spec(platform or this_platform()), as_of=day, insists_on_day=bool(as_of))
+    return replace(planner.spec(platform or this_platform()), as_of=day, explicit_day=bool(as_of))
 
 
 class Planner:

@@ -96,7 +96,7 @@ class EnvironmentSpec:
     asked: tuple[str, ...] = field(default=(), compare=False)
     activates: str = field(default="", compare=False)
     as_of: str = field(default="", compare=False)
-    insists_on_day: bool = field(default=False, compare=False)
+    explicit_day: bool = field(default=False, compare=False)
     dated: bool = field(default=False, compare=False)
 
     @property

@@ -114,7 +114,7 @@ class EnvironmentStore:
         try:
             return await self._ensure_built(fitted, report, fill)
         except ImJoyError as error:
-            asked_for = spec.insists_on_day or fill is not None
+            asked_for = spec.explicit_day or fill is not None
             if not fitted.dated or asked_for or error.id not in _MENDED_BY_TODAY:
                 raise
             return await self._of_today(spec, error, report)
@@ -155,7 +155,7 @@ class EnvironmentStore:
 
     async def fitting(self, spec: EnvironmentSpec, report: Report) -> EnvironmentSpec:
         """Return ``spec`` with the Python and the versions that an old plugin was made for; mostly as it is."""
-        if not spec.insists_on_day and (spec.needs_conda or not spec.asked):
+        if not spec.explicit_day and (spec.needs_conda or not spec.asked):
             return spec
         # Few plugins get here: most have their environment.
         from imjoy_engine.environments.builders.old_pins import for_old_pins

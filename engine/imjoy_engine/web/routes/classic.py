@@ -26,11 +26,11 @@ PATH = "/socket.io/"
 PROTOCOL = "3"
 POLL_SECONDS = 20.0
 PING_MILLISECONDS = 25_000
-MAX_GUESTS = 32
+MAX_SESSIONS = 32
 MAX_BODY_BYTES = 65_536
 _REGISTRATION = re.compile(r'42(?:/,)?(?P<ack>\d+)\["register_client"')
 _PING = re.compile(r"(?:^|\d:)2(?:probe)?(?:\d+:|$)")
-_GOODBYE = re.compile(r"(?:^|\d:)(?:41|1)(?:\d+:|$)")
+_DISCONNECT = re.compile(r"(?:^|\d:)(?:41|1)(?:\d+:|$)")
 
 
 def remedy(url: str, serves_app: bool) -> str:
@@ -42,50 +42,50 @@ def remedy(url: str, serves_app: bool) -> str:
     )
 
 
-class Guests:
+class Sessions:
     """The old apps that are being answered: for each the packets that it has not fetched. Holds a few, for a while."""
 
     def __init__(self) -> None:
         self._packets: OrderedDict[str, asyncio.Queue[str]] = OrderedDict()
 
-    def welcome(self) -> str:
+    def open(self) -> str:
         """Return the id of a new one."""
-        guest = secrets.token_urlsafe(15)
-        self._packets[guest] = asyncio.Queue()
-        while len(self._packets) > MAX_GUESTS:
+        session_id = secrets.token_urlsafe(15)
+        self._packets[session_id] = asyncio.Queue()
+        while len(self._packets) > MAX_SESSIONS:
             _, left = self._packets.popitem(last=False)
             left.put_nowait("1")
-        return guest
+        return session_id
 
-    def packets(self, guest: str) -> asyncio.Queue[str]:
+    def packets(self, session_id: str) -> asyncio.Queue[str]:
         """Return what waits for one. Raises ImJoyError ``request.invalid``."""
         try:
-            return self._packets[guest]
+            return self._packets[session_id]
         except KeyError:
             raise ImJoyError("request.invalid", "There is no such socket.io session.") from None
 
-    def leave(self, guest: str) -> None:
+    def close(self, session_id: str) -> None:
         """Forget one; whoever still waits for its packets gets the last."""
-        self._packets.pop(guest).put_nowait("6")
+        self._packets.pop(session_id).put_nowait("6")
 
 
 def add_classic_routes(app: web.Application, settings: Settings, base_path: str = "") -> None:
     """Add the one route of old apps, under ``base_path`` as well."""
-    guests = Guests()
+    sessions = Sessions()
     serves_app = settings.serve or settings.app_dir is not None
 
     async def poll(request: web.Request) -> web.Response:
         """Give an old app what waits for it: its session first."""
-        _check_dialect(request)
+        _check_protocol(request)
         if "sid" not in request.query:
-            session = {
-                "sid": guests.welcome(),
+            handshake = {
+                "sid": sessions.open(),
                 "upgrades": [],
                 "pingInterval": PING_MILLISECONDS,
                 "pingTimeout": PING_MILLISECONDS,
             }
-            return _packets(request, "0" + json.dumps(session), "40")
-        waiting = guests.packets(request.query["sid"])
+            return _packets(request, "0" + json.dumps(handshake), "40")
+        waiting = sessions.packets(request.query["sid"])
         try:
             packet = await asyncio.wait_for(waiting.get(), POLL_SECONDS)
         except asyncio.TimeoutError:
@@ -94,9 +94,9 @@ def add_classic_routes(app: web.Application, settings: Settings, base_path: str 
 
     async def take(request: web.Request) -> web.Response:
         """Take what an old app says; a registration is refused, with the remedy."""
-        _check_dialect(request)
-        guest = request.query.get("sid", "")
-        waiting = guests.packets(guest)
+        _check_protocol(request)
+        session_id = request.query.get("sid", "")
+        waiting = sessions.packets(session_id)
         body = (await _limited(request)).decode("utf-8", "replace")
         if registration := _REGISTRATION.search(body):
             said = remedy(request.app[CONTEXT].url, serves_app)
@@ -108,8 +108,8 @@ def add_classic_routes(app: web.Application, settings: Settings, base_path: str 
             # Said once: it would come again and again.
             answer = {"success": False, "no_retry": True, "reason": said}
             waiting.put_nowait(f"43{registration['ack']}[{json.dumps(answer)}]")
-        elif _GOODBYE.search(body):
-            guests.leave(guest)
+        elif _DISCONNECT.search(body):
+            sessions.close(session_id)
         elif _PING.search(body):
             waiting.put_nowait("3")
         return _answer(request, "ok", "text/html")
@@ -119,7 +119,7 @@ def add_classic_routes(app: web.Application, settings: Settings, base_path: str 
         app.router.add_post(prefix + PATH, take)
 
 
-def _check_dialect(request: web.Request) -> None:
+def _check_protocol(request: web.Request) -> None:
     if request.query.get("EIO") == PROTOCOL and request.query.get("transport") == "polling":
         return
     log.warning(

@@ -351,7 +351,7 @@ def test_git_present_takes_the_stub_of_macos_for_no_git(
         raise AssertionError(f"{argv[0]} was run: the stub would open a dialog")
 
     for module in (developer_tools, git_present):
-        monkeypatch.setattr(module, "tools_cure", lambda: cure)
+        monkeypatch.setattr(module, "tools_fix", lambda: cure)
     monkeypatch.setattr(shutil, "which", lambda name, path=None: "/usr/bin/git")
     mac = machine({"platform": "darwin"})
     mac = replace(mac, context=replace(mac.context, run=run))

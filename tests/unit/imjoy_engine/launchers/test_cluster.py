@@ -44,7 +44,7 @@ class Scheduler:
             job: Place(self.name, job, "PENDING", f"{self.looks}", "", "", None, None) for job in self.jobs
         }
 
-    async def explain(self, job: str, *, told: bool = False) -> Ending:
+    async def explain(self, job: str, *, signalled: bool = False) -> Ending:
         return self.ending
 
     async def cancel(self, job: str) -> None:
@@ -92,7 +92,7 @@ class Node:
 
 
 @pytest.mark.parametrize(
-    ("code", "told", "found", "error"),
+    ("code", "signalled", "found", "error"),
     [
         # A scheduler ends all processes of a job at once, and the worker's end may come before the node was told.
         (-15, False, "cluster.cancelled", "cluster.cancelled"),
@@ -103,7 +103,7 @@ class Node:
     ],
 )
 def test_why_a_worker_ended_is_asked_where_the_scheduler_may_have_done_it(
-    code: int, told: bool, found: str, error: str | None
+    code: int, signalled: bool, found: str, error: str | None
 ) -> None:
     async def scenario() -> None:
         scheduler = Scheduler(ending=Ending(found, "", "it has ended", 0))
@@ -111,7 +111,7 @@ def test_why_a_worker_ended_is_asked_where_the_scheduler_may_have_done_it(
         start = Start("1", "Plugin", Path("python"), (), {}, Path("/"))
         worker = ClusterWorker(launcher, start, Watcher())
         said: list[object] = [{"type": "hello", "node": "n1"}, {"type": "started", "pid": 1}]
-        said += [{"type": "told"}] if told else []
+        said += [{"type": "told"}] if signalled else []
         node: Any = Node(*said, {"type": "ended", "code": code})
         serving = asyncio.ensure_future(worker.serve(node))
         ended = await asyncio.wait_for(worker.wait(), 30)

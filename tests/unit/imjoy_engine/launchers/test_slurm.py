@@ -52,12 +52,12 @@ def test_a_queue_is_read_whatever_stands_around_it() -> None:
 def test_what_became_of_a_job_is_named(state: str, error: str) -> None:
     ending = parse_job(JOB.format(state=state, code="66:0"))
     assert (ending.id, ending.state, ending.exit_code) == (error, state, 66)
-    assert ending.told == f"it is {state} on n1"
+    assert ending.description == f"it is {state} on n1"
 
 
 def test_a_job_that_slurm_killed_for_its_memory_is_named() -> None:
     ending = parse_job(JOB.format(state="FAILED", code="0:9"))
-    assert (ending.id, ending.told) == ("cluster.memory", "it is FAILED on n1, killed by signal 9")
+    assert (ending.id, ending.description) == ("cluster.memory", "it is FAILED on n1, killed by signal 9")
 
 
 def test_the_words_for_a_job_that_waits_have_the_estimate() -> None:

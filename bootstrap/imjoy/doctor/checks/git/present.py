@@ -6,7 +6,7 @@ import shutil
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
 from imjoy.effects.processes.process import CommandFailed
-from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, tools_cure
+from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, tools_fix
 from imjoy.effects.tools.git import find_git
 
 
@@ -34,7 +34,7 @@ def look(machine: Machine) -> Finding:
 
 def _install(platform: str) -> str:
     if platform == "darwin":
-        return tools_cure() or INSTALL
+        return tools_fix() or INSTALL
     if platform == "win32":
         return "winget install Git.Git"
     manager = next((each for each in ("apt", "dnf", "zypper", "pacman") if shutil.which(each)), "apt")

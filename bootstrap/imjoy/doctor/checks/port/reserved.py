@@ -40,11 +40,11 @@ def reserved_because(machine: Machine) -> str | None:
     return None
 
 
-def excluded_ranges(said: str) -> list[tuple[int, int]]:
+def excluded_ranges(output: str) -> list[tuple[int, int]]:
     """Return the ranges in the output of ``netsh interface ipv4 show excludedportrange protocol=tcp``."""
     return [
         (int(first), int(last))
-        for first, last in re.findall(r"^\s*(\d+)\s+(\d+)\s*\*?\s*$", said, re.MULTILINE)
+        for first, last in re.findall(r"^\s*(\d+)\s+(\d+)\s*\*?\s*$", output, re.MULTILINE)
     ]
 
 

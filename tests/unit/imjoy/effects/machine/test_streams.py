@@ -9,7 +9,7 @@ import pytest
 
 from imjoy import render
 from imjoy.effects.machine.streams import prepare_streams
-from imjoy.effects.machine.terminal import NOBODY_VARIABLE, somebody_is_there
+from imjoy.effects.machine.terminal import NON_INTERACTIVE_VARIABLE, can_prompt
 
 
 class Console(io.TextIOWrapper):
@@ -51,6 +51,6 @@ def test_json_on_windows_is_ascii_whatever_the_stream_could_hold(monkeypatch: py
 
 def test_nobody_is_there_when_the_door_was_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Console(io.BytesIO()))
-    assert somebody_is_there()
-    monkeypatch.setenv(NOBODY_VARIABLE, "1")
-    assert not somebody_is_there()
+    assert can_prompt()
+    monkeypatch.setenv(NON_INTERACTIVE_VARIABLE, "1")
+    assert not can_prompt()

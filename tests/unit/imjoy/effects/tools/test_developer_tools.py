@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects.tools import developer_tools
-from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, is_unusable_stub, tools_cure
+from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, is_unusable_stub, tools_fix
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the doubles are lines of the shell")
 
 
 @pytest.fixture(autouse=True)
 def asked_anew() -> Iterator[None]:
-    tools_cure.cache_clear()
+    tools_fix.cache_clear()
     yield
-    tools_cure.cache_clear()
+    tools_fix.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_stub_is_used_only_where_tools_work_behind_it(
 ) -> None:
     monkeypatch.setattr(developer_tools, "SELECT", ("/bin/sh", "-c", select))
     monkeypatch.setattr(developer_tools, "FIND", ("/bin/sh", "-c", xcrun))
-    assert tools_cure() == cure
+    assert tools_fix() == cure
     assert is_unusable_stub(Path("/usr/bin/git"), "darwin") is bool(cure)
     assert is_unusable_stub(Path("/usr/bin/python3"), "darwin") is bool(cure)
 
@@ -51,4 +51,4 @@ def test_any_other_command_is_none_and_nobody_is_asked(
 ) -> None:
     monkeypatch.setattr(developer_tools, "SELECT", ("/bin/sh", "-c", "exit 2"))
     assert not is_unusable_stub(Path(command), platform)
-    assert tools_cure.cache_info().misses == 0
+    assert tools_fix.cache_info().misses == 0

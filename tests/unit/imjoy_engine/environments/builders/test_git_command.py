@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects.tools import developer_tools
-from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, tools_cure
+from imjoy.effects.tools.developer_tools import ACCEPT, INSTALL, tools_fix
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.builders.repositories import ensure_repository
 from imjoy_engine.environments.builders.venv_env import install_packages
@@ -30,7 +30,7 @@ def stub(a_mac: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(developer_tools, "SELECT", exits(2))
     monkeypatch.setattr(developer_tools, "FIND", exits(1))
     yield
-    tools_cure.cache_clear()
+    tools_fix.cache_clear()
 
 
 def clone(work_dir: Path, said: list[str]) -> Path:

@@ -186,13 +186,13 @@ def test_what_its_own_day_cannot_make_is_made_with_the_newest_packages_and_says_
     assert "Made with the newest packages instead: It was not to be had." in [each.text for each in said]
 
 
-@pytest.mark.parametrize("insists", [True, False])
+@pytest.mark.parametrize("explicit", [True, False])
 def test_a_day_that_a_person_names_is_kept_and_so_is_what_newer_packages_would_not_mend(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, insists: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, explicit: bool
 ) -> None:
-    built = with_day(monkeypatch, "env.channel" if insists else "env.checksum")
+    built = with_day(monkeypatch, "env.channel" if explicit else "env.checksum")
     store = EnvironmentStore(tmp_path / "environments", freeze=False)
-    assert refusal(store, replace(OLD, insists_on_day=insists)).what == "It was not to be had."
+    assert refusal(store, replace(OLD, explicit_day=explicit)).what == "It was not to be had."
     assert len(built) == 1
 
 

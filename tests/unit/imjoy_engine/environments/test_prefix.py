@@ -10,7 +10,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 import pytest
 
 from imjoy_engine.environments.builders.preparation import _run_command, commands_done
-from imjoy_engine.environments.prefix import places_of
+from imjoy_engine.environments.prefix import prefix_and_path_folders
 from imjoy_engine.environments.specs.spec import EnvironmentSpec
 from imjoy_engine.launchers.local import plugin_environment
 
@@ -30,7 +30,7 @@ CONDA = ("", "\\Library\\mingw-w64\\bin", "\\Library\\usr\\bin", "\\Library\\bin
     ],
 )
 def test_they_are_those_of_its_activation(python: PurePath, prefix: str, folders: list[str]) -> None:
-    found, on_path = places_of(python)
+    found, on_path = prefix_and_path_folders(python)
     assert str(found) == prefix
     assert [str(each) for each in on_path] == folders
 

@@ -1,4 +1,4 @@
-"""``imjoy doctor --cluster``: one trivial job, and which link of the chain from here to a plugin on a node breaks."""
+"""``imjoy doctor --cluster``: one trivial job, and which step from here to a plugin on a node fails."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from imjoy_engine.web.routes.nodes import add_node_route
 
 QUEUE_SECONDS = 60.0
 END_SECONDS = 30.0
-# The exit codes of the job's script, and the link that each means.
-BROKEN_LINKS = {
+# The exit codes of the job's script, and the step that each means.
+FAILED_STEPS = {
     65: "cluster.scratch",
     66: "cluster.environment",
     67: "cluster.way",
@@ -43,7 +43,7 @@ TITLES = {
     "cluster.way": "the way from the node to this machine",
     "cluster.gpu": "GPUs",
 }
-CURES = {
+FIXES = {
     "cluster.scratch": "Have TMPDIR on the nodes name a folder that jobs may write: prologue in cluster.toml.",
     "cluster.environment": "Move the workspace to a folder that the nodes mount at the same path: --workspace DIR.",
     "cluster.way": 'Name this machine as nodes reach it: host = "…" in cluster.toml; and port, for firewalls.',
@@ -51,8 +51,8 @@ CURES = {
 
 
 @dataclass(frozen=True)
-class Link:
-    """One link of the chain; ``status`` is one of the doctor's."""
+class Step:
+    """One step on the way to a plugin on a node; ``status`` is one of the doctor's."""
 
     id: str
     status: str
@@ -61,56 +61,56 @@ class Link:
     command: str = ""
 
 
-class _Broken(Exception):
-    """A link of the chain does not hold; what is behind it cannot be looked at."""
+class _Failed(Exception):
+    """A step failed; what comes after it cannot be tried."""
 
 
-class _Trial:
-    """Looks at one link after the other."""
+class _ClusterCheck:
+    """Tries one step after the other."""
 
     def __init__(self, layout: Layout) -> None:
-        self.links: list[Link] = []
+        self.steps: list[Step] = []
         self._layout = layout
 
-    def holds(self, link: str, what: str) -> None:
-        self.links.append(Link(link, "ok", what))
+    def passed(self, step: str, what: str) -> None:
+        self.steps.append(Step(step, "ok", what))
 
-    def warn(self, link: str, what: str, why: str, command: str) -> None:
-        self.links.append(Link(link, "warn", what, why, command))
+    def warn(self, step: str, what: str, why: str, command: str) -> None:
+        self.steps.append(Step(step, "warn", what, why, command))
 
     @contextlib.contextmanager
-    def at(self, link: str) -> Iterator[None]:
-        """Take an error within for this link's."""
+    def step(self, step: str) -> Iterator[None]:
+        """Take an error within for this step's."""
         try:
             yield
         except ImJoyError as error:
             why = f"{error.why}\n({error.id})".strip()
-            self.links.append(Link(link, "fail", error.what, why, CURES.get(link) or error.fix))
-            raise _Broken from error
+            self.steps.append(Step(step, "fail", error.what, why, FIXES.get(step) or error.fix))
+            raise _Failed from error
 
     async def run(self, queue_seconds: float) -> None:
         layout = self._layout
-        with self.at("cluster.settings"):
+        with self.step("cluster.settings"):
             settings = read_settings(layout.cluster_file)
         found = (
             "is read" if layout.cluster_file.exists() else "is not there; the cluster's own defaults count"
         )
-        self.holds("cluster.settings", f"{layout.cluster_file} {found}")
-        with self.at("cluster.shared"):
+        self.passed("cluster.settings", f"{layout.cluster_file} {found}")
+        with self.step("cluster.shared"):
             make_folders(layout.environments)
             check_locks(layout.environments)
-        self.holds("cluster.shared", "the workspace's file system keeps locks")
+        self.passed("cluster.shared", "the workspace's file system keeps locks")
         # By another name than an engine's jobs, which the next engine would take for left over.
         slurm = Slurm(os.environ, settings.options, f"doctor of {layout.workspace}")
-        with self.at("cluster.commands"):
+        with self.step("cluster.commands"):
             await slurm.check()
-        self.holds("cluster.commands", f"{slurm.name} answers")
-        with self.at("cluster.environment"):
+        self.passed("cluster.commands", f"{slurm.name} answers")
+        with self.step("cluster.environment"):
             store = EnvironmentStore(
                 layout.environments, freeze=False, prefix=layout.prefix, compile_first=True
             )
             python = await store.prepare_default(lambda progress: None)
-        with self.at("cluster.way"):
+        with self.step("cluster.way"):
             nodes = open_nodes(settings, layout, slurm)
         app = web.Application()
         add_node_route(app, nodes.launcher)
@@ -123,20 +123,20 @@ class _Trial:
 
     async def _try_job(self, nodes: Nodes, python: Path, resources: Resources, queue_seconds: float) -> None:
         launcher, watch = nodes.launcher, _Watch()
-        start = Start("doctor", "the trial", python, ("-c", "pass"), {}, Path("/"), resources)
+        start = Start("doctor", "the check", python, ("-c", "pass"), {}, Path("/"), resources)
         starting = asyncio.ensure_future(launcher.start(start, watch))
         await asyncio.wait({starting}, timeout=queue_seconds)
         if not starting.done():
             starting.cancel()
             await asyncio.wait({starting})
-            self._tell_of_wait(watch.place)
-            raise _Broken
+            self._report_wait(watch.place)
+            raise _Failed
         error = starting.exception()
         if isinstance(error, ImJoyError):
-            broken = BROKEN_LINKS.get(launcher.broken_off, "cluster.started")
-            broken = "cluster.accepted" if error.id == "cluster.refused" else broken
-            self._tell_what_held_before(broken)
-            with self.at(broken):
+            failed = FAILED_STEPS.get(launcher.broken_off, "cluster.started")
+            failed = "cluster.accepted" if error.id == "cluster.refused" else failed
+            self._report_passed_before(failed)
+            with self.step(failed):
                 raise error
         worker = starting.result()
         try:
@@ -144,21 +144,21 @@ class _Trial:
         finally:
             await worker.end(0)
         node = worker.node
-        self.holds("cluster.accepted", f"{launcher.back_end.name} took it as job {worker.job}")
-        self.holds("cluster.started", f"it ran on {node}")
-        self.holds("cluster.scratch", f"{node} gave it a folder")
-        with self.at("cluster.environment"):
+        self.passed("cluster.accepted", f"{launcher.back_end.name} took it as job {worker.job}")
+        self.passed("cluster.started", f"it ran on {node}")
+        self.passed("cluster.scratch", f"{node} gave it a folder")
+        with self.step("cluster.environment"):
             if ended.code != 0:
                 raise ended.error or ImJoyError(
                     "cluster.not-started", f"{python} does not run on {node}.", why=f"exit code {ended.code}"
                 )
-        self.holds("cluster.environment", f"{python} runs there")
-        self.holds("cluster.way", f"{node} reached {nodes.endpoint.url}")
+        self.passed("cluster.environment", f"{python} runs there")
+        self.passed("cluster.way", f"{node} reached {nodes.endpoint.url}")
         gpus = watch.place.gpus if watch.place else ""
         if not resources.gpus:
-            self.links.append(Link("cluster.gpu", "skipped", "[default] in cluster.toml asks for none"))
+            self.steps.append(Step("cluster.gpu", "skipped", "[default] in cluster.toml asks for none"))
         elif gpus:
-            self.holds("cluster.gpu", f"the job was given GPU {gpus}")
+            self.passed("cluster.gpu", f"the job was given GPU {gpus}")
         else:
             self.warn(
                 "cluster.gpu",
@@ -167,8 +167,8 @@ class _Trial:
                 "Ask whoever runs the cluster whether --gres=gpu:1 is how GPUs are asked for.",
             )
 
-    def _tell_of_wait(self, place: Place | None) -> None:
-        self.holds("cluster.accepted", f"it was taken as job {place.job}" if place else "it was taken")
+    def _report_wait(self, place: Place | None) -> None:
+        self.passed("cluster.accepted", f"it was taken as job {place.job}" if place else "it was taken")
         self.warn(
             "cluster.started",
             "The job still waited, and was cancelled.",
@@ -176,26 +176,26 @@ class _Trial:
             "Look again when there is room, or ask for less: options and [default] in cluster.toml.",
         )
 
-    def _tell_what_held_before(self, broken: str) -> None:
-        held = {
+    def _report_passed_before(self, failed: str) -> None:
+        passed = {
             "cluster.accepted": "it was taken",
             "cluster.started": "it started",
             "cluster.scratch": "there",
         }
-        for link, what in held.items():
-            if link == broken:
+        for step, what in passed.items():
+            if step == failed:
                 return
-            self.holds(link, what)
+            self.passed(step, what)
 
 
 class _Watch:
-    """Keeps where the trial's job is."""
+    """Keeps where the check's job is."""
 
     def __init__(self) -> None:
         self.place: Place | None = None
 
     def output(self, stream: str, data: bytes) -> None:
-        """What it writes says nothing that the links do not."""
+        """What it writes says nothing that the steps do not."""
 
     def say(self, text: str) -> None:
         """As ``output``."""
@@ -206,13 +206,13 @@ class _Watch:
 
 
 async def try_cluster(layout: Layout, queue_seconds: float = QUEUE_SECONDS) -> list[dict[str, object]]:
-    """Submit one trivial job, and return how each link of the chain did; those behind a broken one are skipped.
+    """Submit one trivial job, and return how each step did; those after a failed one are skipped.
 
     Nothing is left of the job, also where the queue does not let it start within ``queue_seconds``.
     """
-    trial = _Trial(layout)
-    with contextlib.suppress(_Broken):
-        await trial.run(queue_seconds)
-    found = {link.id: link for link in trial.links}
-    links = [found.get(each, Link(each, "skipped", "not reached")) for each in TITLES]
-    return [{**asdict(link), "title": TITLES[link.id]} for link in links]
+    check = _ClusterCheck(layout)
+    with contextlib.suppress(_Failed):
+        await check.run(queue_seconds)
+    found = {step.id: step for step in check.steps}
+    steps = [found.get(each, Step(each, "skipped", "not reached")) for each in TITLES]
+    return [{**asdict(step), "title": TITLES[step.id]} for step in steps]

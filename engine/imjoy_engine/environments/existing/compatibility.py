@@ -42,7 +42,7 @@ _WHEEL_NAME = re.compile(r"(?P<name>[\w.]+)-\d[^/]*\.whl")
 
 
 @dataclass(frozen=True)
-class Lack:
+class Unmet:
     """Something that a plugin asks for and that is not there, or only in the version ``found``."""
 
     kind: str
@@ -54,48 +54,48 @@ class Lack:
         return f"{self.wanted} (there is {self.found})" if self.found else self.wanted
 
 
-def lacks_of(spec: EnvironmentSpec, environment: ExistingEnvironment) -> list[Lack]:
+def unmet_requirements(spec: EnvironmentSpec, environment: ExistingEnvironment) -> list[Unmet]:
     """Return what ``spec`` asks for and ``environment`` has not, or too old, or too new."""
-    lacks = []
+    unmet = []
     if spec.python not in (None, SUPPORTED_PYTHONS) and not _allows(spec.python or "", environment.version):
-        lacks.append(Lack("python", f"Python {spec.python}", environment.version))
+        unmet.append(Unmet("python", f"Python {spec.python}", environment.version))
     for requirement in spec.asked:
-        lack = _missing_requirement(requirement, environment)
-        lacks += [lack] if lack else []
+        one = _unmet_requirement(requirement, environment)
+        unmet += [one] if one else []
     for package in spec.conda:
-        lack = _missing_conda(package, environment)
-        lacks += [lack] if lack else []
+        one = _unmet_conda(package, environment)
+        unmet += [one] if one else []
     # What lies in a work folder is for an environment that may be written to.
-    lacks += [Lack("local", line) for line in spec.local]
-    return lacks
+    unmet += [Unmet("local", line) for line in spec.local]
+    return unmet
 
 
-def usual_but_missing(environment: ExistingEnvironment) -> list[str]:
+def missing_usual_packages(environment: ExistingEnvironment) -> list[str]:
     """Return what plugins rely on without asking, as they find it in every environment of ours, and is not there."""
     packages = {**environment.conda, **environment.packages}
     return [name for name in RELIED_ON if _found(name, packages) is None]
 
 
 def refusal(
-    plugin: str, spec: EnvironmentSpec, environment: ExistingEnvironment, lacks: list[Lack]
+    plugin: str, spec: EnvironmentSpec, environment: ExistingEnvironment, unmet: list[Unmet]
 ) -> ImJoyError:
     """Return the error that lists what is missing, with what the person may type."""
     return ImJoyError(
         "env.lacks",
-        redact(f"{environment.words} lacks what {plugin} asks for: {', '.join(map(str, lacks))}."),
+        redact(f"{environment.words} lacks what {plugin} asks for: {', '.join(map(str, unmet))}."),
         why="Nothing is ever installed into an environment of yours; this would do it:\n"
-        + "\n".join(commands(spec, environment, lacks)),
+        + "\n".join(install_commands(spec, environment, unmet)),
         fix="Type that, or have the plugin run all the same: --anyway",
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )
 
 
-def commands(spec: EnvironmentSpec, environment: ExistingEnvironment, lacks: list[Lack]) -> list[str]:
+def install_commands(
+    spec: EnvironmentSpec, environment: ExistingEnvironment, unmet: list[Unmet]
+) -> list[str]:
     """Return the commands by which a person may add what is missing."""
     said = []
-    by_kind = {
-        kind: [lack.wanted for lack in lacks if lack.kind == kind] for kind in ("conda", "pip", "local")
-    }
+    by_kind = {kind: [one.wanted for one in unmet if one.kind == kind] for kind in ("conda", "pip", "local")}
     if by_kind["conda"] and environment.kind == "conda":
         channels = [word for channel in spec.channels for word in ("-c", channel)]
         words = ["conda", "install", "--prefix", environment.prefix, *channels, *by_kind["conda"]]
@@ -107,17 +107,17 @@ def commands(spec: EnvironmentSpec, environment: ExistingEnvironment, lacks: lis
     pip = [*by_kind["pip"], *(word for line in by_kind["local"] for word in line.split())]
     if pip:
         said.append(redact(shell_line([environment.python, "-m", "pip", "install", *pip])))
-    if any(lack.kind == "python" for lack in lacks):
+    if any(one.kind == "python" for one in unmet):
         said.append("(no command: another Python means another environment)")
     return said
 
 
-def _missing_requirement(text: str, environment: ExistingEnvironment) -> Lack | None:
+def _unmet_requirement(text: str, environment: ExistingEnvironment) -> Unmet | None:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
         name = _name_in_url(text)
-        return None if name and _found(name, environment.packages) else Lack("pip", text)
+        return None if name and _found(name, environment.packages) else Unmet("pip", text)
     if requirement.marker is not None and not requirement.marker.evaluate(dict(environment.markers)):
         return None
     name = normal_name(requirement.name)
@@ -125,11 +125,11 @@ def _missing_requirement(text: str, environment: ExistingEnvironment) -> Lack | 
         return None
     found = _found(name, environment.packages)
     if found is None:
-        return Lack("pip", text)
-    return None if contains(requirement.specifier, found) else Lack("pip", text, found)
+        return Unmet("pip", text)
+    return None if contains(requirement.specifier, found) else Unmet("pip", text, found)
 
 
-def _missing_conda(text: str, environment: ExistingEnvironment) -> Lack | None:
+def _unmet_conda(text: str, environment: ExistingEnvironment) -> Unmet | None:
     match = _CONDA.fullmatch(text)
     name = normal_name(match["name"]) if match else text
     if match is None or name in _NEVER_MISSED:
@@ -137,10 +137,10 @@ def _missing_conda(text: str, environment: ExistingEnvironment) -> Lack | None:
     there = {normal_name(key): version for key, version in environment.conda.items()}
     found = _found(name, {**environment.packages, **there})
     if found is None:
-        return Lack("conda", text)
+        return Unmet("conda", text)
     # What stands behind a second = is a build.
     version = re.sub(r"^(=[^=]+)=.*$", r"\1", match["version"] or "")
-    return None if _allows(version, found) else Lack("conda", text, found)
+    return None if _allows(version, found) else Unmet("conda", text, found)
 
 
 def _found(name: str, packages: Mapping[str, str]) -> str | None:

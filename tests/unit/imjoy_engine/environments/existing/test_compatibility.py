@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from imjoy_engine.environments.existing.fit import lacks_of, refusal, usual_but_missing
+from imjoy_engine.environments.existing.compatibility import (
+    missing_usual_packages,
+    refusal,
+    unmet_requirements,
+)
 from imjoy_engine.environments.existing.installed import changes, conda_packages, installed_packages
 from imjoy_engine.environments.existing.records import ExistingEnvironment
 from imjoy_engine.environments.specs.planning import plan_environment
@@ -51,7 +55,7 @@ def spec_of(requirements: object = None, env: object = None) -> EnvironmentSpec:
 
 
 def lacking(requirements: object = None, env: object = None) -> list[str]:
-    return [str(lack) for lack in lacks_of(spec_of(requirements, env), there())]
+    return [str(lack) for lack in unmet_requirements(spec_of(requirements, env), there())]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_another_python_is_named_and_any_is_any() -> None:
 
 def test_the_commands_that_would_mend_it_can_be_pasted() -> None:
     spec = spec_of(["stardist>=0.8", "conda: -c bioconda cudnn"], None)
-    error = refusal("P", spec, there("conda", {"python": "3.9.18"}), lacks_of(spec, there("conda")))
+    error = refusal("P", spec, there("conda", {"python": "3.9.18"}), unmet_requirements(spec, there("conda")))
     lines = error.why.splitlines()[1:]
     assert [shlex.split(line.removeprefix("& ")) for line in lines] == [  # how PowerShell runs a quoted name
         ["conda", "install", "--prefix", "/my envs/mine", "-c", "bioconda", "cudnn"],
@@ -104,12 +108,12 @@ def test_the_commands_that_would_mend_it_can_be_pasted() -> None:
 
 def test_a_password_in_a_requirement_is_not_shown() -> None:
     spec = spec_of(["git+https://me:hunter2@example.org/x.git"])
-    error = refusal("P", spec, there(), lacks_of(spec, there()))
+    error = refusal("P", spec, there(), unmet_requirements(spec, there()))
     assert "hunter2" not in str(error.as_json())
 
 
 def test_what_plugins_rely_on_without_asking_is_named_where_it_is_missing() -> None:
-    assert usual_but_missing(there()) == []
+    assert missing_usual_packages(there()) == []
 
 
 def test_packages_are_read_from_the_names_of_folders(tmp_path: Path) -> None:
