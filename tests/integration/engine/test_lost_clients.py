@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 
-from .conftest import RunningEngine, StartEngine
+from .conftest import RunningEngine, StartEngine, plugin_source
 from .holding import nothing_kept
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot suspend a process")
@@ -89,5 +91,53 @@ def test_a_suspended_plugin_that_outlives_its_clients_keeps_nothing_of_one_that_
         os.kill(pid, signal.SIGCONT)
         async with await engine.client.connect(plugin, {}, timeout=30) as again:
             assert await again.call("echo", 1, timeout=10) == 1
+
+    play(scenario())
+
+
+async def upload(page: Any) -> None:
+    """Send more than all that is in between holds."""
+    with suppress(ConnectionError):
+        for _ in range(64):
+            await page.send_bytes(bytes(1 << 20))
+
+
+def test_a_page_whose_plugin_takes_no_more_keeps_its_run_as_long_as_it_is_there(
+    start_engine: StartEngine, play: Callable[[Any], Any]
+) -> None:
+    engine = start_engine()
+
+    async def scenario() -> None:
+        first = await engine.open(ECHO)
+        running = (await engine.client.request("GET", "/api/v1/plugins"))["plugins"][0]
+        body = {"source": plugin_source(ECHO), "file": "test.imjoy.html", "resume": ["another", "run"]}
+        headers = {"Authorization": f"Bearer {engine.token}"}
+        async with aiohttp.ClientSession(engine.url, headers=headers) as http:
+
+            async def is_elsewhere() -> bool:
+                async with http.post("/api/v1/plugins", json=body) as answer:
+                    return bool((await answer.json())["elsewhere"])
+
+            page = await http.ws_connect(f"/api/v1/plugins/{running['id']}/rpc", protocols=("imjoy.v1",))
+            await page.receive()
+            worker = psutil.Process(running["pid"])
+            worker.suspend()
+            await page.send_bytes(b'\x02{"calls": ["run"]}')
+            uploading = asyncio.ensure_future(upload(page))
+            hearing = asyncio.ensure_future(page.receive())
+            connection = page._response.connection
+            assert connection is not None and connection.transport is not None
+            unsent = before = 0
+            while not unsent or unsent != before:
+                before = unsent
+                await asyncio.sleep(0.5)
+                unsent = connection.transport.get_write_buffer_size()
+            assert await is_elsewhere()
+            assert not page.closed and not uploading.done()
+            connection.transport.abort()
+            assert not await is_elsewhere()
+            await asyncio.gather(uploading, hearing, return_exceptions=True)
+            worker.kill()
+        await first.close()
 
     play(scenario())
