@@ -25,6 +25,8 @@ from imjoy_engine.webapp.fetch import ensure_webapp
 from imjoy_engine.workspace.gallery import Gallery
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WINDOWLESS = shutil.which("chromium-headless-shell") or CHROMIUM
+"""The same without windows: two thirds of the work of a Chromium that shows none is to draw their toolbars."""
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -182,7 +184,7 @@ def stranger() -> Iterator[Stranger]:
 @contextmanager
 def start_playwright(home: Path) -> Iterator[Playwright]:
     """Start what drives browsers, to all of which ``home`` is the home; skip where there is none to drive."""
-    if CHROMIUM is None:
+    if WINDOWLESS is None:
         pytest.skip("chromium is not installed")
     with ExitStack() as running:
         with pytest.MonkeyPatch.context() as patch:
@@ -200,9 +202,15 @@ def playwright(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playwright]
 
 
 @pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
+def browser_command() -> str | None:
+    """The browser; a file whose tests are about the whole program replaces it."""
+    return WINDOWLESS
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, browser_command: str | None) -> Iterator[Browser]:
     """A Chromium for all tests of a file; each has a profile of its own in it."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    browser = playwright.chromium.launch(executable_path=browser_command, args=CHROMIUM_FLAGS)
     yield browser
     browser.close()
 

@@ -17,7 +17,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import ENVIRONMENT_MILLISECONDS, PATIENCE_MILLISECONDS, App, Engine, without_public_list
+from .conftest import (
+    CHROMIUM,
+    ENVIRONMENT_MILLISECONDS,
+    PATIENCE_MILLISECONDS,
+    App,
+    Engine,
+    without_public_list,
+)
 from .test_inputs import cells, tiff
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the icon is one of Linux")
@@ -53,6 +60,12 @@ class Newcomer:
         words = shlex.split(found[1])
         subprocess.run(words, env=environ, check=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
         self.clicks += 1
+
+
+@pytest.fixture(scope="module")
+def browser_command() -> str | None:
+    """The browser that a newcomer has, with its windows."""
+    return CHROMIUM
 
 
 @pytest.fixture

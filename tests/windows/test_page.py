@@ -14,10 +14,20 @@ from playwright.sync_api import expect
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.webapp.fetch import ensure_webapp
-from tests.browser.conftest import App, Seen, browser, context, page, playwright, profile_options, seen
+from tests.browser.conftest import (
+    App,
+    Seen,
+    browser,
+    browser_command,
+    context,
+    page,
+    playwright,
+    profile_options,
+    seen,
+)
 from tests.windows.conftest import EXAMPLES, Windows
 
-__all__ = ["browser", "context", "page", "playwright", "profile_options", "seen"]
+__all__ = ["browser", "browser_command", "context", "page", "playwright", "profile_options", "seen"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
