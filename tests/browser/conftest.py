@@ -20,8 +20,6 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 from tests.kit.isolation import move_to, shared
 
-from imjoy.model.errors import ImJoyError
-from imjoy_engine.webapp.fetch import ensure_webapp
 from imjoy_engine.workspace.gallery import Gallery
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -80,14 +78,11 @@ expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stores(tmp_path_factory: pytest.TempPathFactory, webapp_packages: Path) -> Path:
     """The web app's packages and the plugins' environments, made once and shared by every engine here."""
     folder = tmp_path_factory.mktemp("stores")
     (folder / "environments").mkdir()
-    try:
-        ensure_webapp(folder / "webapp", lambda text, done, total: None, environ=os.environ)
-    except ImJoyError as error:
-        pytest.skip(f"the web app's packages are missing: {error.why}")
+    (folder / "webapp").symlink_to(webapp_packages, target_is_directory=True)
     return folder
 
 

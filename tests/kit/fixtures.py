@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -139,6 +140,24 @@ def _build_wheel(folder: Path) -> Path:
     build = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(folder)]
     subprocess.run([*build, str(folder / "source")], check=True)
     return next(folder.glob("imjoy-*.whl"))
+
+
+@pytest.fixture(scope="session")
+def webapp_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the packages that the web app is made of, to link as a workspace's ``.imjoy/webapp``."""
+    from imjoy.model.errors import ImJoyError
+
+    try:
+        return made_once(tmp_path_factory, "webapp", _fetch_webapp)
+    except ImJoyError as error:
+        pytest.skip(f"the web app's packages are missing: {error.why}")
+
+
+def _fetch_webapp(folder: Path) -> Path:
+    from imjoy_engine.webapp.fetch import ensure_webapp
+
+    ensure_webapp(folder, lambda text, done, total: None, environ=os.environ)
+    return folder
 
 
 @pytest.fixture(scope="session")

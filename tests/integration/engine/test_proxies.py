@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -77,9 +78,10 @@ def test_everything_works_through_a_proxy(behind: tuple[RunningEngine, Proxy], p
 
 
 def test_pages_find_all_that_they_name_and_their_own_requests_are_let_in(
-    behind: tuple[RunningEngine, Proxy],
+    behind: tuple[RunningEngine, Proxy], webapp_packages: Path
 ) -> None:
     engine, proxy = behind
+    (engine.workspace / ".imjoy" / "webapp").symlink_to(webapp_packages, target_is_directory=True)
     status, headers, _ = ask(proxy.url, proxy.certificate)
     assert status in (301, 302, 308)
     assert urljoin(proxy.url, headers["Location"]) == f"{proxy.url}/"
@@ -87,8 +89,12 @@ def test_pages_find_all_that_they_name_and_their_own_requests_are_let_in(
     assert status == 200
     named = re.findall(r'(?:href|src)="([^":]+)"', page.decode())
     assert named
-    for name in (*named, "static/app/model/storage.js"):
-        assert ask(urljoin(f"{proxy.url}/", name), proxy.certificate)[0] == 200, name
+    with closing(http_connection(proxy.url, proxy.certificate, timeout=20)) as connection:
+        for name in (*named, "static/app/model/storage.js"):
+            connection.request("GET", urlsplit(urljoin(f"{proxy.url}/", name)).path)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200, name
     site = f"https://{urlsplit(proxy.url).netloc}"
     right: dict[str, Any] = {"Authorization": f"Bearer {engine.token}"}
     address = f"{proxy.url}/api/v1/status"
