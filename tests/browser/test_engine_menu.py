@@ -48,9 +48,9 @@ def test_the_doctor_of_the_engine_s_machine_says_what_it_finds(app: App) -> None
     # What is on the network is not this test's business.
     app.page.route("**/api/v1/doctor", lambda route: route.continue_(url=f"{route.request.url}?offline=1"))
     dialog = choose(app, "Doctor")
-    every = dialog.get_by_role("button", name="Show every check")
+    every = dialog.get_by_role("button", name="Show all checks")
     every.click(timeout=EXAMINATION_MILLISECONDS)
-    expect(dialog.locator("li", has_text="engine.state")).to_contain_text("Well")
+    expect(dialog.locator("li", has_text="engine.state")).to_contain_text("OK")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
 
@@ -70,7 +70,7 @@ def test_what_the_doctor_finds_comes_with_the_command_that_repairs_it(app: App) 
     expect(dialog.get_by_role("listitem")).to_contain_text("Lost.")
     expect(dialog.locator("strong")).to_have_text("imjoy is gone.")
     expect(dialog.locator("pre")).to_have_text("~/ImJoyApp/bin/imjoy path --apply")
-    dialog.get_by_role("button", name="Show every check").click()
+    dialog.get_by_role("button", name="Show all checks").click()
     expect(dialog.get_by_role("listitem")).to_have_count(2)
 
 
@@ -145,13 +145,13 @@ def test_an_upgrade_is_offered_done_and_its_end_told(app: App) -> None:
     dialog = choose(app, "Upgrade")
     expect(dialog).to_contain_text("0.13.0")
     dialog.get_by_role("button", name="Upgrade and restart").click()
-    expect(dialog.get_by_role("status")).to_contain_text("being made and tried")
+    expect(dialog.get_by_role("status")).to_contain_text("being installed and tested")
     expect(dialog.get_by_role("alert")).to_contain_text("It failed.")
     outcomes = iter([{"action": "upgrade", "done": True}])
     dialog.get_by_role("button", name="Close").click()
     dialog = choose(app, "Upgrade")
     dialog.get_by_role("button", name="Upgrade and restart").click()
-    expect(dialog).to_contain_text("The newer imjoy runs.")
+    expect(dialog).to_contain_text("The newer imjoy is running.")
     expect(dialog.get_by_role("button", name="Load the page again")).to_be_visible()
 
 
@@ -171,10 +171,10 @@ def test_an_engine_that_does_not_come_back_from_an_upgrade_is_told_of_and_still_
     app.page.route("**/api/v1/upgrade/outcome", outcome)
     dialog = choose(app, "Upgrade")
     dialog.get_by_role("button", name="Upgrade and restart").click()
-    expect(dialog.get_by_role("status")).to_contain_text("being made and tried")
+    expect(dialog.get_by_role("status")).to_contain_text("being installed and tested")
     app.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 121_000; }")
     expect(dialog.get_by_role("alert")).to_contain_text("has not come back")
     expect(dialog.get_by_role("alert")).to_contain_text("start --serve")
     away[0] = False
-    expect(dialog).to_contain_text("The newer imjoy runs.")
+    expect(dialog).to_contain_text("The newer imjoy is running.")
     expect(dialog.get_by_role("alert")).to_have_count(0)

@@ -32,7 +32,7 @@ def test_a_script_that_raises_is_a_failed_plugin_with_its_output(app: App) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("Silent", "handed over no functions"), ("Stuck", "has not answered")]
+    ("name", "reason"), [("Silent", "did not export its functions"), ("Stuck", "has not answered")]
 )
 def test_a_plugin_that_does_not_start_within_a_minute_says_why(
     page: Page, engine: Engine, name: str, reason: str

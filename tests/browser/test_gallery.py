@@ -20,7 +20,7 @@ def test_a_public_plugin_is_found_and_loaded_and_the_last_list_stays_without_a_n
         page.get_by_role("button", name="Gallery").click()
         dialog = page.get_by_role("dialog")
         said = dialog.get_by_role("status")
-        expect(said).to_have_text("No list of public plugins is asked for.")
+        expect(said).to_have_text("There is no address of a list of public plugins.")
         dialog.get_by_text("Where the list comes from").click()
         dialog.get_by_label("Url of the list").fill(server.url)
         page.keyboard.press("Enter")
@@ -36,7 +36,7 @@ def test_a_public_plugin_is_found_and_loaded_and_the_last_list_stays_without_a_n
             request.startswith(f"http://127.0.0.1:{server.server_port}/") for request in seen.requests
         )
     page.get_by_role("button", name="gallery").click()
-    expect(said).to_contain_text("This is the list of ")
+    expect(said).to_contain_text("This is the list from ")
     expect(said).to_contain_text("127.0.0.1 cannot be reached.")
     dialog.get_by_role("button", name="Load Old Talker").click()
     expect(page.locator(".plugins > .problem")).to_contain_text("gallery.unreachable")

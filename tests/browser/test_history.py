@@ -95,7 +95,7 @@ def test_a_page_over_plain_http_says_why_an_https_page_cannot_reach_it(
 ) -> None:
     engine = start_engine()
     page.goto(engine.url)
-    expect(page.locator("#reach")).to_contain_text("keep https pages from reaching plain http")
+    expect(page.locator("#reach")).to_contain_text("block https pages from plain http")
     expect(page.locator("#reach")).to_contain_text(f"ssh -L {engine.port}:127.0.0.1:{engine.port} HOST")
 
 

@@ -137,7 +137,7 @@ def test_npy_png_and_what_is_no_picture_are_taken_too_and_nothing_is_overwritten
     expect(app.page.locator(".entry").first).to_contain_text("notes.csv is in the workspace.")
     (tmp_path / "broken.tif").write_bytes(b"II*\0 and no more")
     app.drop(tmp_path / "broken.tif")
-    expect(app.page.locator(".entry").first).to_contain_text("It is not shown here. It ends too early.")
+    expect(app.page.locator(".entry").first).to_contain_text("It is not shown here. The file is cut off.")
 
 
 def test_a_file_of_the_workspace_or_of_this_computer_is_opened_from_the_output(

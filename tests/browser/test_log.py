@@ -60,4 +60,4 @@ def test_the_log_has_times_and_is_narrowed_by_plugin_by_kind_and_by_words(app: A
     expect(said).to_have_text(["a cell"])
     app.page.get_by_label("of", exact=True).select_option("")
     app.page.get_by_label("Find in the log").fill("nothing of the kind")
-    expect(log).to_contain_text("No line is like that.")
+    expect(log).to_contain_text("No line matches.")

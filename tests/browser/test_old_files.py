@@ -16,5 +16,5 @@ def test_a_plugin_without_an_api_version_runs_in_the_app(app: App) -> None:
 def test_a_type_that_is_not_provided_is_refused_as_such(app: App) -> None:
     app.choose("Pyodide")
     problem = app.page.locator(".problem")
-    expect(problem).to_contain_text("is a plugin of type web-python, which this page does not provide")
+    expect(problem).to_contain_text("is a plugin of type web-python, which this page does not support")
     expect(app.page.get_by_role("article", name="Pyodide")).to_have_count(0)

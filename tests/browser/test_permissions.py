@@ -267,7 +267,7 @@ def test_what_was_allowed_is_remembered_for_that_very_plugin_and_can_be_taken_ba
 
     app.page.get_by_role("button", name="Connected").click()
     app.page.get_by_role("button", name="Take back the engine's files from Seeker").click()
-    assert "You took that back" in again.seek("kept", "listFiles", [""])["error"]
+    assert "You took this permission back" in again.seek("kept", "listFiles", [""])["error"]
     assert "may not read" in ask_and_cancel(again, "getFileManager", ["URL"])["error"]
 
 

@@ -152,7 +152,7 @@ def test_a_workspace_is_exported_to_one_file_and_imported_from_it(app: App, tmp_
 
     file.write_text("[]")
     app.page.get_by_test_id("workspace-file").set_input_files(file)
-    expect(app.page.get_by_role("alert")).to_contain_text("cells.imjoy.json is no workspace.")
+    expect(app.page.get_by_role("alert")).to_contain_text("cells.imjoy.json is not a workspace.")
 
 
 def test_a_name_that_is_taken_or_none_is_told(app: App) -> None:

@@ -110,10 +110,10 @@ if (location.protocol === "https:") {
   line.remove();
 } else {
   reason.textContent = isHere
-    ? "From another machine an https page, such as imjoy.io, cannot reach this engine: browsers keep https pages from " +
-      "reaching plain http addresses, except those of their own machine. Start it with --tls, or bring it to that machine:"
-    : "An https page, such as imjoy.io, cannot reach this engine from here: browsers keep https pages from reaching " +
-      "plain http addresses on the network. Start it with --tls, or bring it to this machine:";
+    ? "From another machine an https page, such as imjoy.io, cannot reach this engine: browsers block https pages from " +
+      "plain http addresses, except those of their own machine. Start it with --tls, or forward its port to that machine:"
+    : "An https page, such as imjoy.io, cannot reach this engine from here: browsers block https pages from " +
+      "plain http addresses on the network. Start it with --tls, or forward its port to this machine:";
   line.textContent = `ssh -L ${location.port}:127.0.0.1:${location.port} ${isHere ? "HOST" : location.hostname}`;
 }
 // On a page over plain http from another machine browsers let nothing be copied.

@@ -141,14 +141,14 @@ def unreachable(page: str, engine: str, browser: str = "", permission: str = "pr
 @pytest.mark.parametrize("page", ["https://imjoy.io/#/app", "blob:https://imjoy.io/1234"])
 def test_an_https_page_says_why_it_cannot_reach_a_plain_http_engine_on_the_network(page: str) -> None:
     found = unreachable(page, "http://lab.example:8080")
-    assert "browsers keep such pages from plain http addresses" in found["why"]
+    assert "browsers block such pages from plain http addresses" in found["why"]
     assert "ssh -L 8080:127.0.0.1:8080 lab.example" in found["fix"]
     assert "--tls" in found["fix"]
 
 
 def test_a_page_that_the_browser_keeps_from_this_machine_says_so_and_what_to_do() -> None:
     found = unreachable("https://imjoy.io/", "http://127.0.0.1:8080", permission="denied")
-    assert "keeps this page from programs of this machine (local network access)" in found["why"]
+    assert "does not let this page reach programs on this machine (local network access)" in found["why"]
     assert "settings for this site" in found["fix"]
     assert "imjoy start --serve, then open http://127.0.0.1:8080" in found["fix"]
     elsewhere = unreachable("https://imjoy.io/", "https://lab.example:8080", permission="denied")
@@ -160,7 +160,7 @@ def test_a_page_that_the_browser_keeps_from_this_machine_says_so_and_what_to_do(
 @pytest.mark.parametrize(
     ("page", "engine", "words"),
     [
-        ("https://imjoy.io/", "http://127.0.0.1:8080", "allow the local network"),
+        ("https://imjoy.io/", "http://127.0.0.1:8080", "access to the local network"),
         ("http://lab.example:8080/", "http://lab.example:8081", "imjoy start"),
         ("https://imjoy.io/", "https://lab.example:8080", "certificate"),
         ("https://imjoy.io/", "lab.example", "imjoy start"),
@@ -412,7 +412,7 @@ def test_a_cluster_is_asked_for_no_more_than_it_knows() -> None:
     resources = f"m.requestedResources({{resources: {{cpus: 2, time: '2 h'}}}}, '', {cluster})"
     assert (
         evaluate("app/plugins/resources.js", f"m.resourcesText({resources}, {cluster})")
-        == "Asks Dask for what there is"
+        == "Asks Dask for no particular resources"
     )
     assert evaluate(
         "app/plugins/resources.js", f"m.resourceFields({resources}, {cluster}).map(({{ id }}) => id)"

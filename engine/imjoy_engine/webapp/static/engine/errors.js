@@ -21,7 +21,7 @@ export function tokenReplaced() {
   const error = new EngineError({
     id: "auth.token",
     what: "The connection token was replaced.",
-    why: "The engine lets nobody in with the old one any more.",
+    why: "The engine no longer accepts the old one.",
     fix: "Copy the new token; this prints it: imjoy token",
   });
   return Object.assign(error, { status: 401 });

@@ -48,8 +48,8 @@ const callbackOf = (id) => ({ _rtype: "callback", _rname: id, _rvalue: id });
 const neverBegan = (name) =>
   new EngineError({
     id: "plugin.gone",
-    what: `The run of ${name} had not begun when this page was reloaded.`,
-    why: "What it was to run on had not reached the plugin.",
+    what: `The run of ${name} had not started when this page was reloaded.`,
+    why: "Its input had not reached the plugin yet.",
     fix: "Run it again.",
   });
 
@@ -121,7 +121,7 @@ export class Session {
     try {
       const plugin = await this.client.plugin(this.plugin.id);
       this._unanswered = 0;
-      if (plugin.clients === 0) this._lose("The engine had not heard of this page for too long.");
+      if (plugin.clients === 0) this._lose("The engine did not hear from this page for too long.");
     } catch (error) {
       this._unanswered += 1;
       const isRefused = error instanceof EngineError && error.status;
@@ -186,8 +186,8 @@ export class Session {
       this._error = new EngineError({
         id: "plugin.no-answer",
         what: `${this.plugin.name} did not start within ${ANSWER_MILLISECONDS / 1000} s.`,
-        why: "Its script has run, but it handed over no functions.",
-        fix: "See what its log says; a script that computes for long does so in setup() or run().",
+        why: "Its script has run, but it did not export its functions.",
+        fix: "See its log. A script that computes for a long time should do so in setup() or run().",
       });
       this._lose("");
     }, ANSWER_MILLISECONDS);
@@ -317,7 +317,7 @@ export class Session {
     const isThere =
       message.type === "method" ? message.object_id in rpc._object_store : message.id in rpc._store._store;
     if (!isThere && reject !== undefined) {
-      const text = "This was of the page as it was before it was reloaded, and is gone.";
+      const text = "This belonged to the page before it was reloaded, and is gone.";
       const args = [{ _rtype: "error", _rvalue: text }];
       this._connection.emit({ type: "callback", id: reject, args, with_kwargs: false });
     }
@@ -393,7 +393,7 @@ export class Session {
     if (this._closeCode === TOO_BIG) {
       return new EngineError({
         id: "message.too-big",
-        what: `A message to or from ${this.plugin.name} was larger than the engine passes on.`,
+        what: `A message to or from ${this.plugin.name} was larger than the engine allows.`,
         why: this._closeReason,
         fix: "Send less at once, or start the engine with a larger --max-message-size.",
       });
@@ -405,14 +405,14 @@ export class Session {
         id: "plugin.gone",
         what: `${name} has ended.`,
         why: signal ? `Its process was ended by ${signal}.` : code ? `Its process exited with code ${code}.` : "",
-        fix: "Load it again to go on.",
+        fix: "Load it again to continue.",
       });
     }
     return new EngineError({
       id: "plugin.gone",
       what: `The connection to ${name} is closed.`,
       why: this._closeReason || "",
-      fix: "Load it again to go on.",
+      fix: "Load it again to continue.",
     });
   }
 

@@ -47,31 +47,31 @@ export function whyUnreachable(url, message, isClosed = false) {
   const pageIsHere = /^(blob:)?https?:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(page);
   if (protocol === "http:" && pageIsSecure && !isHere) {
     return {
-      why: `This page is https, and browsers keep such pages from plain http addresses on the network, as ${url} is one.`,
-      fix: `Start the engine with --tls, or bring it to this machine: ssh -L ${port}:127.0.0.1:${port} ${hostname}`,
+      why: `This page is https, and browsers block such pages from plain http addresses on the network, such as ${url}.`,
+      fix: `Start the engine with --tls, or forward its port to this machine: ssh -L ${port}:127.0.0.1:${port} ${hostname}`,
     };
   }
   if (protocol === "http:" && pageIsSecure && isSafari()) {
     return {
-      why: `This page is https, and most versions of Safari keep such pages from every plain http address, as ${url} is one.`,
+      why: `This page is https, and most versions of Safari block such pages from all plain http addresses, such as ${url}.`,
       fix: `Open ${url} itself in Safari: the engine has this app too. Or use another browser for this page.`,
     };
   }
   if (isHere && !pageIsHere && isClosed) {
     return {
-      why: `The browser keeps this page from programs of this machine (local network access), as ${url} is one.`,
+      why: `The browser does not let this page reach programs on this machine (local network access), such as ${url}.`,
       fix: [
         "Allow it in the browser's settings for this site, then load the page again.",
         `Or use the app that the engine serves, which needs no permission: imjoy start --serve, then open ${url}`,
       ].join("\n"),
     };
   }
-  const trust = `Open ${url} in this browser and see whether it accepts the engine's certificate.`;
+  const trust = `Open ${url} in this browser, and check whether it accepts the engine's certificate.`;
   return {
     why: `${url} cannot be reached (${message}).`,
     fix: [
       "Start it with: imjoy start",
-      protocol === "https:" ? trust : "Where it runs, see whether the browser asks to allow the local network.",
+      protocol === "https:" ? trust : "If it runs, check whether the browser asks for access to the local network.",
     ].join("\n"),
   };
 }

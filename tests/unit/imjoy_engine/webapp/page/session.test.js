@@ -157,7 +157,7 @@ test("an outcome that comes again is the same", async () => {
     async () => session.outcomes.get("a"),
     (error) => error === 1,
   );
-  await assert.rejects(async () => session.outcomes.get("b"), /had not begun/);
+  await assert.rejects(async () => session.outcomes.get("b"), /had not started/);
 });
 
 test("what was asked before counts once, and is not remembered once nothing is asked again", async () => {

@@ -138,7 +138,7 @@ function tellLost(name) {
   const error = {
     id: "",
     what: `The run of ${name} ended when this page was reloaded.`,
-    why: "It ran in the page, was called with something of the page, or nobody came back for it in time.",
+    why: "It ran in the page itself, it used an object of the page, or the page came back too late.",
     fix: "Run it again.",
   };
   addOutput({ plugin: name, kind: "error", error });

@@ -53,10 +53,10 @@ function versionedYaml(content) {
 
 /** @param {{name: string, type: string}} config */
 function typeError({ name, type }) {
-  return Object.assign(new Error(`${name} is of type ${type}, which this page does not provide.`), {
+  return Object.assign(new Error(`${name} is of type ${type}, which this page does not support.`), {
     id: "plugin.type",
-    what: `${name} is a plugin of type ${type}, which this page does not provide.`,
-    why: type === "web-python" ? "Python in the page (Pyodide) would have to come from a site on the network." : "",
-    fix: `It provides ${PROVIDED.slice(0, 4).join(", ")}. A script in Python runs as native-python.`,
+    what: `${name} is a plugin of type ${type}, which this page does not support.`,
+    why: type === "web-python" ? "Python in the page (Pyodide) would have to be loaded from another site." : "",
+    fix: `It supports ${PROVIDED.slice(0, 4).join(", ")}. A script in Python runs as native-python.`,
   });
 }

@@ -202,7 +202,7 @@ function rulesFor(api, pm) {
   /** @param {string} name @returns {ApiFunction} */
   const register = (name) => (plugin, config) => {
     if (!isNative(plugin) && ENGINE_SERVICES.includes(config?.type)) {
-      throw new PermissionError(plugin, `be taken for a service of type ${config.type}`, "This page has its own.");
+      throw new PermissionError(plugin, `register a service of type ${config.type}`, "This page has its own.");
     }
     return api[name](plugin, config);
   };
@@ -211,7 +211,9 @@ function rulesFor(api, pm) {
   const unregister = (name) => (plugin, config) => {
     const known = config ? pm.service_registry[config.id ?? config.name ?? config] : null;
     const isOthers = ENGINE_SERVICES.includes(config?.type) || (known && known.providerId !== plugin.id);
-    if (!isNative(plugin) && isOthers) throw new PermissionError(plugin, "end that service", "It is not its own.");
+    if (!isNative(plugin) && isOthers) {
+      throw new PermissionError(plugin, "end that service", "It was not registered by this plugin.");
+    }
     return api[name](plugin, config);
   };
 
@@ -277,7 +279,7 @@ function revocable(plugin, kind, api) {
   const wrapped = Object.entries(api).map(([name, value]) => {
     if (typeof value !== "function") return [name, value];
     const call = async (/** @type {unknown[]} */ ...args) => {
-      if (!(await has(plugin, kind))) throw new PermissionError(plugin, KINDS[kind], "You took that back.");
+      if (!(await has(plugin, kind))) throw new PermissionError(plugin, KINDS[kind], "You took this permission back.");
       return value(...args);
     };
     return [name, call];
@@ -329,7 +331,7 @@ async function need(plugin, kind) {
   throw new PermissionError(
     plugin,
     KINDS[kind],
-    "You did not allow it. Once the page is loaded again, it may ask again.",
+    "You did not allow it. It may ask again after the page is loaded again.",
   );
 }
 
@@ -339,7 +341,7 @@ async function decide(plugin, kind, identity) {
     title: `Allow ${plugin.name}?`,
     text:
       `${plugin.name} is a plugin of type ${plugin.type}. It asks to ${KINDS[kind]}.\n` +
-      "The answer is kept for this very plugin; the button at the top right takes it back.",
+      "Your answer is saved for exactly this plugin. The button at the top right takes it back.",
     action: "Allow",
   });
   if (!answer) return false;

@@ -58,16 +58,16 @@ export function toNpy({ dtype, shape, items }) {
  */
 export function fromNpy(buffer) {
   const bytes = new Uint8Array(buffer);
-  if (NPY_MAGIC.some((byte, index) => bytes[index] !== byte)) throw new Error("It does not begin as a .npy file does.");
+  if (NPY_MAGIC.some((byte, index) => bytes[index] !== byte)) throw new Error("It does not begin like a .npy file.");
   const view = new DataView(buffer);
   const begin = bytes[6] === 1 ? 10 : 12;
   const length = bytes[6] === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
   const text = new TextDecoder().decode(bytes.subarray(begin, begin + length));
   const [, descr] = /'descr':\s*'([^']*)'/.exec(text) || [];
   const [, sizes] = /'shape':\s*\(([^)]*)\)/.exec(text) || [];
-  if (/'fortran_order':\s*True/.test(text)) throw new Error("Its columns come first (fortran_order).");
+  if (/'fortran_order':\s*True/.test(text)) throw new Error("Its values are stored column by column (fortran_order).");
   const known = Object.entries(NPY_TYPES).find(([, name]) => name.slice(1) === descr?.slice(1) && descr[0] !== ">");
-  if (!known || sizes === undefined) throw new Error(`Arrays of type ${descr} are not shown.`);
+  if (!known || sizes === undefined) throw new Error(`Arrays of type ${descr} cannot be shown.`);
   const [dtype] = known;
   const shape = sizes
     .split(",")
@@ -75,7 +75,7 @@ export function fromNpy(buffer) {
     .map(Number);
   const count = shape.reduce((product, size) => product * size, 1);
   // The last of its letters is how many bytes a value has.
-  if (buffer.byteLength < begin + length + count * Number(known[1].at(-1))) throw new Error("It ends too early.");
+  if (buffer.byteLength < begin + length + count * Number(known[1].at(-1))) throw new Error("The file is cut off.");
   return { dtype, shape, items: new ARRAYS[dtype](buffer.slice(begin + length), 0, count) };
 }
 

@@ -38,7 +38,7 @@ export async function fromTiff(buffer) {
   const first = pages[0];
   const alike = pages.filter((page) => isLike(page, first));
   const type = TYPES[`${first.format}:${first.bits}`];
-  if (!type) throw new Error(`Its values have ${first.bits} bits of a kind that is not shown.`);
+  if (!type) throw new Error(`Its values have ${first.bits} bits, in a format that cannot be shown.`);
   const [dtype, Type, bytes] = type;
   const length = first.width * first.height * first.samples;
   const told = toldBy(first.description);
@@ -61,7 +61,7 @@ export async function fromTiff(buffer) {
 function readPages(buffer) {
   const view = new DataView(buffer);
   const mark = buffer.byteLength > 8 ? String.fromCharCode(view.getUint8(0), view.getUint8(1)) : "";
-  if (!["II", "MM"].includes(mark)) throw new Error("It does not begin as a TIFF file does.");
+  if (!["II", "MM"].includes(mark)) throw new Error("It does not begin like a TIFF file.");
   const little = mark === "II";
   const isBig = view.getUint16(2, little) === 43;
   const word = (/** @type {number} */ at) =>
@@ -81,9 +81,9 @@ function readPages(buffer) {
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new Error("It ends too early.");
+    throw new Error("The file is cut off.");
   }
-  if (!pages.length) throw new Error("It has no page.");
+  if (!pages.length) throw new Error("It contains no page.");
   return pages;
 }
 
@@ -234,7 +234,7 @@ async function unpacked(packed, compression, size) {
   }
   if (compression === 5) return fromLzw(packed, size);
   if (compression === 32773) return fromPackBits(packed, size);
-  throw new Error(`It is compressed in a way that this page does not read (${compression}).`);
+  throw new Error(`It is compressed with a method that this page cannot read (${compression}).`);
 }
 
 /** @param {Uint8Array} packed @param {number} size */

@@ -118,7 +118,7 @@ async function handOver(former) {
   try {
     for (const plugin of await former()) if (!wasHandedOver(plugin.name)) await handOverOne(plugin);
   } catch (error) {
-    addLog("", "app", `The plugins that this browser kept could not be read. ${messageOf(error)}`);
+    addLog("", "app", `The plugins that this browser had saved could not be read. ${messageOf(error)}`);
   }
 }
 
@@ -129,7 +129,7 @@ async function handOverOne({ name, ...plugin }) {
     await put(DEFAULT, `${OLDEST}${hashed(name)}`, { ...plugin, loaded: 0 });
     rememberHandedOver(name);
   } catch (error) {
-    addLog(name, "app", `The engine could not keep it. ${messageOf(error)}`);
+    addLog(name, "app", `The engine could not save it. ${messageOf(error)}`);
   }
 }
 
@@ -293,7 +293,7 @@ export function goTo(name) {
 
 /** @param {string} title @param {string} action @param {string} [initial] */
 async function askName(title, action, initial = "") {
-  const name = await ask("prompt", { title, text: "Its name, which its folder has too", initial, action });
+  const name = await ask("prompt", { title, text: "Its name, which is also the name of its folder", initial, action });
   return name?.trim();
 }
 
@@ -331,7 +331,7 @@ export async function renameWorkspace(stopAll) {
 export async function deleteWorkspace(stopAll) {
   const isSure = await ask("confirm", {
     title: `Delete ${state.workspace}?`,
-    text: "Its list of plugins and its layout go. The files that its plugins worked on stay in its folder.",
+    text: "Its list of plugins and its layout are deleted. The files of its plugins stay in its folder.",
     action: "Delete",
   });
   if (!isSure) return;
@@ -369,15 +369,15 @@ export async function importWorkspace(file) {
     if (content.imjoy_workspace !== FORMAT || typeof content.name !== "string" || !areTexts) throw new Error();
   } catch {
     throw {
-      what: `${file.name} is no workspace.`,
+      what: `${file.name} is not a workspace.`,
       why: "A workspace is the file that Export saves.",
-      fix: "Load the file of a plugin with Load file.",
+      fix: "If it is a plugin, load it with Load file.",
     };
   }
   const count = content.plugins.length;
   const isSure = await ask("confirm", {
     title: `Import ${content.name}?`,
-    text: `Its plugins (${count}) start when it is opened: native ones are programs that run as you. Import what you trust.`,
+    text: `Its plugins (${count}) start when it is opened; native ones are programs that run as you. Import only what you trust.`,
     action: "Import",
   });
   if (!isSure) return;

@@ -62,7 +62,7 @@ export async function whyNothingCame(address, reason) {
     return {
       what: "This computer is offline.",
       why: `${address} is on the network.`,
-      fix: "Connect it, or load the plugin from a file.",
+      fix: "Connect it to the network, or load the plugin from a file.",
     };
   }
   // Where the answer may not be read, whether there is one may still be known.
@@ -73,13 +73,13 @@ export async function whyNothingCame(address, reason) {
   if (answers) {
     return {
       what: `${host} does not let pages read its files.`,
-      why: "Browsers keep pages from reading what another site has not opened to them.",
+      why: "Browsers let a page read the files of another site only where that site allows it.",
       fix: "Download the file, and load it from this computer.",
     };
   }
   return {
     what: `${host} cannot be reached.`,
-    why: `${reason}. This computer may be offline, or a firewall keeps the browser from that address.`,
+    why: `${reason}. This computer may be offline, or a firewall blocks that address.`,
     fix: "Open the address in this browser to see what it says, or load the plugin from a file.",
   };
 }

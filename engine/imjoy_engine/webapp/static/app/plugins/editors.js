@@ -31,7 +31,7 @@ export async function newPlugin() {
     const { file, source } = await ownClient().template(name);
     openEditor(file, source);
   } catch (error) {
-    state.loadError = readable(error, "The plugin could not be begun.");
+    state.loadError = readable(error, "The plugin could not be created.");
   }
 }
 
@@ -97,7 +97,7 @@ const isChanged = (editor) => editor.text !== editor.kept;
 
 /** @param {Editor} editor */
 async function mayClose(editor) {
-  const text = "What you wrote since it was last saved would be lost.";
+  const text = "Your changes since the last save would be lost.";
   const leaves =
     !isChanged(editor) || Boolean(await ask("confirm", { title: `Close ${editor.file}?`, text, action: "Close it" }));
   if (leaves) editors.delete(editor.file);
@@ -140,7 +140,7 @@ async function written({ file: path, kept }, source) {
     }
     const text =
       kept === null
-        ? "There is a file of that name in the workspace."
+        ? "The workspace already has a file of that name."
         : "Another program has changed it since it was read or saved here.";
     if (!(await ask("confirm", { title: `Replace ${path}?`, text, action: "Replace it" }))) return false;
   }
@@ -171,7 +171,7 @@ async function holds(path, text) {
 export async function saveAndRun(editor) {
   const source = sourceOf(editor);
   if (!(await save(editor))) return;
-  if (editor.isStarting) editor.note += " It still starts with what it was before.";
+  if (editor.isStarting) editor.note += " The plugin that is starting still has the text from before.";
   else start(editor, source);
 }
 
@@ -210,7 +210,7 @@ async function reload(path, source) {
     Object.assign(editor, { kept: text, text, lineEnd });
     editor.code?.replace(text);
   } else if (editor && editor.text !== text) {
-    editor.note = "Another program has changed the file; it is not what is shown here.";
+    editor.note = "Another program has changed the file: it differs from what is shown here.";
   }
   await loadFrom(path, source);
 }

@@ -79,7 +79,7 @@ async function take(file, place) {
     addOutput({ plugin: file.name, kind: "input", value: markRaw({ result, input }) });
     showView("output");
   } catch (error) {
-    state.loadError = readable(error, `${file.name} could not be taken.`);
+    state.loadError = readable(error, `${file.name} could not be loaded.`);
   } finally {
     state.loading = false;
   }

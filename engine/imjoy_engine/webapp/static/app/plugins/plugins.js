@@ -89,7 +89,7 @@ export async function addPluginFile(file, options) {
     state.loadError = {
       id: "plugin.encoding",
       what: `${file.name}: this is not text in UTF-8.`,
-      why: "In the older encodings of Windows and of Western Europe it may be.",
+      why: "It may be in one of the older encodings of Windows or Western Europe.",
       fix: "Save the file as UTF-8 (in Notepad: Save as, Encoding UTF-8), then load it again.",
     };
     return;
@@ -108,7 +108,7 @@ async function fetched(url) {
     throw {
       what: `${url} is a page with many files.`,
       why: "A plugin is one file, NAME.imjoy.html.",
-      fix: "Open the plugin's file on that page, and take the address of that.",
+      fix: "Open the plugin's file on that page, and use the address of that file.",
     };
   }
   let response;
@@ -122,7 +122,7 @@ async function fetched(url) {
   throw {
     what: isMissing ? `There is no file at ${url}.` : `${url} could not be fetched.`,
     why: `${new URL(address).host} answered ${response.status} ${response.statusText}.`,
-    fix: isMissing ? "Look whether the address is whole, and whether the repository is public." : "",
+    fix: isMissing ? "Check that the address is complete and that the repository is public." : "",
   };
 }
 
@@ -162,7 +162,7 @@ export async function addEngine(url = "", why = "") {
         { id: "url", label: "Its url", placeholder: url || "http://127.0.0.1:8080", required: true },
         { id: "token", type: "password", label: "Its connection token", required: true },
         {
-          text: `It has to let this page in: imjoy start --allow-origin ${location.origin}`,
+          text: `It has to allow this page: imjoy start --allow-origin ${location.origin}`,
         },
       ],
     }),
@@ -271,7 +271,7 @@ function failLate(card) {
   card.fail?.({
     id: "plugin.no-answer",
     what: `${card.name} did not start within ${START_MILLISECONDS / 1000} s.`,
-    why: "The frame that it runs in has not answered: its script still computes, or what it needs could not be fetched.",
+    why: "The frame that it runs in has not answered: its script is still computing, or something that it needs could not be fetched.",
     fix: "The browser's console says what it waits for.",
   });
   pm.unloadPlugin({ name: card.name }, true);

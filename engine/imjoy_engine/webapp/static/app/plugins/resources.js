@@ -90,7 +90,7 @@ const counted = (count, noun) => (count ? `${count} ${noun}${count === 1 ? "" : 
 /** @param {Resources} resources @param {Cluster} cluster */
 export function resourcesText({ cpus, gpus, memory, time }, cluster) {
   const words = [counted(cpus, "CPU"), counted(gpus, "GPU"), memory, time].filter(Boolean);
-  return `Asks ${cluster.name} for ${words.join(", ") || "what there is"}`;
+  return `Asks ${cluster.name} for ${words.join(", ") || "no particular resources"}`;
 }
 
 /**

@@ -120,7 +120,7 @@ async function packed(entry) {
     pieces = await pack(plain(entry));
     if (pieces.reduce((sum, piece) => sum + piece.byteLength, 0) >= MAX_BYTES) throw new Error("too large");
   } catch (error) {
-    const reason = `This was not kept over the reload: ${messageOf(error)}.`;
+    const reason = `This could not be kept for the reload: ${messageOf(error)}.`;
     pieces = await pack(plain({ ...entry, value: { result: reason } }));
   }
   return new Blob([new Uint8Array([0]), ...pieces]);

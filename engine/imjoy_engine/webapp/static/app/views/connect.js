@@ -26,8 +26,8 @@ export const ConnectView = Vue.defineComponent({
       <div class="sheet" v-if="isBusy" aria-busy="true"><p class="quiet">Connecting to the engine…</p></div>
       <form class="sheet" v-else @submit.prevent="submit">
         <h2>Connect to the engine</h2>
-        <p>This page talks to the ImJoy Plugin Engine at <code>{{ host }}</code>. It lets in whoever has its
-          connection token.</p>
+        <p>This page talks to the ImJoy Plugin Engine at <code>{{ host }}</code>. Everybody who has its
+          connection token can use it.</p>
         <ProblemView v-if="state.engine.error" :error="state.engine.error" />
         <label for="token">Connection token</label>
         <div class="row">

@@ -53,11 +53,11 @@ export const EngineView = Vue.defineComponent({
       ask(kind, { title });
     },
     stopEngine() {
-      const text = `Its plugins end with it. To start it again, type: ${state.command} start --serve`;
+      const text = `Its plugins are stopped too. To start it again, type: ${state.command} start --serve`;
       return this.end("Stop the engine", text, () => ownClient().stopEngine());
     },
     restartEngine() {
-      const text = "Its plugins end with it, and are started again.";
+      const text = "Its plugins are stopped, and then started again.";
       return this.end("Restart the engine", text, () => ownClient().restartEngine());
     },
     /** @param {string} action @param {string} text @param {() => Promise<unknown>} begin */
@@ -67,7 +67,7 @@ export const EngineView = Vue.defineComponent({
       try {
         await begin();
       } catch (error) {
-        showSnackbar(readable(error, "The engine was not asked.").what);
+        showSnackbar(readable(error, "The engine could not be asked.").what);
       }
     },
     async stopAll() {

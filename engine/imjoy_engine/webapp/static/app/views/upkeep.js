@@ -12,7 +12,7 @@ import { ProblemView, SentenceView } from "./controls/problem.js";
 
 /** From what a person has to do something about to what is well. */
 const RANKS = ["crashed", "fail", "warn", "ok", "skipped"];
-const WORDS = { crashed: "Not looked at", fail: "Wrong", warn: "Warning", ok: "Well", skipped: "Skipped" };
+const WORDS = { crashed: "Not checked", fail: "Problem", warn: "Warning", ok: "OK", skipped: "Skipped" };
 
 export const DoctorView = Vue.defineComponent({
   components: { ProblemView, SentenceView },
@@ -49,7 +49,7 @@ export const DoctorView = Vue.defineComponent({
     <div class="upkeep">
       <h2>Doctor</h2>
       <ProblemView v-if="error" :error="error" />
-      <p v-else-if="!found" class="quiet" role="status">Looking at this machine, the network and the engine…</p>
+      <p v-else-if="!found" class="quiet" role="status">Checking this machine, the network and the engine…</p>
       <template v-else>
         <p role="status">{{ sentence }}</p>
         <ul class="checks" tabindex="0" aria-label="Checks">
@@ -63,8 +63,8 @@ export const DoctorView = Vue.defineComponent({
         </ul>
       </template>
       <div class="actions">
-        <button type="button" v-if="found" :aria-pressed="showsAll" @click="showsAll = !showsAll">Show every check</button>
-        <button type="button" @click="look" :disabled="!found && !error">Look again</button>
+        <button type="button" v-if="found" :aria-pressed="showsAll" @click="showsAll = !showsAll">Show all checks</button>
+        <button type="button" @click="look" :disabled="!found && !error">Check again</button>
         <button type="button" class="primary" autofocus @click="$emit('dismiss')">Close</button>
       </div>
     </div>
@@ -131,8 +131,8 @@ export const TokenView = Vue.defineComponent({
       <h2>The connection token</h2>
       <label for="engine-token">Whoever has it can run programs as you</label>
       <input id="engine-token" ref="token" type="text" readonly :value="token" @focus="$event.target.select()" />
-      <p class="quiet">Another browser asks for it. <code>{{ state.command }} token --rotate</code> makes a new one, and ends
-        what uses this one.</p>
+      <p class="quiet">Another browser asks for it. <code>{{ state.command }} token --rotate</code> makes a new one, and disconnects
+        everything that uses this one.</p>
       <p role="status">{{ copied ? "Copied." : "" }}</p>
       <div class="actions">
         <button type="button" @click="copy">Copy</button>
@@ -177,7 +177,7 @@ export const AutostartView = Vue.defineComponent({
         <input type="checkbox" id="autostart" :checked="on" @change="change" />
         <label for="autostart">Start the engine whenever I log in to its machine</label>
       </div>
-      <p class="quiet">It starts in the background. <code>imjoy uninstall</code> takes this away, too.</p>
+      <p class="quiet">It starts in the background. <code>imjoy uninstall</code> removes this too.</p>
       <div class="actions">
         <button type="button" class="primary" autofocus @click="$emit('dismiss')">Close</button>
       </div>
@@ -191,7 +191,7 @@ const AWAY_MILLISECONDS = 120_000;
 const AWAY = {
   id: "upgrade.no-engine",
   what: "The engine stopped for the upgrade, and has not come back.",
-  why: "This page still waits for it. If it does not come, start it on its machine; an upgrade that was ended in the middle is put in order by that.",
+  why: "This page still waits for it. If it does not come back, start it on its machine: that also repairs an upgrade that was interrupted.",
   fix: "imjoy start --serve",
 };
 /** As much of a commit's hash as a person reads. */
@@ -266,20 +266,20 @@ export const UpgradeView = Vue.defineComponent({
     <div class="upkeep">
       <h2>Upgrade</h2>
       <ProblemView v-if="error" :error="error" />
-      <p v-if="phase === 'looking'" class="quiet" role="status">Asking where imjoy came from…</p>
+      <p v-if="phase === 'looking'" class="quiet" role="status">Looking for a newer imjoy…</p>
       <template v-if="phase === 'found'">
         <p role="status" v-if="found.available === false">imjoy {{ found.version }} is the newest.</p>
         <template v-else>
-          <p role="status">imjoy {{ found.version }} is here, and {{ newer }} is there
+          <p role="status">imjoy {{ found.version }} is installed, and {{ newer }} is available
             <span class="quiet">({{ found.source }})</span></p>
-          <p v-if="isOurs">The newer one is made and tried beside the old one, then takes its place; where anything is wrong,
-            the old one stays. The engine restarts, and its plugins with it.</p>
-          <p v-else>Another tool looks after this imjoy. Type: <SentenceView :text="'\x60' + found.command + '\x60'" /></p>
+          <p v-if="isOurs">The newer one is installed and tested beside the old one, and then replaces it. If anything goes
+            wrong, the old one stays. The engine and its plugins restart.</p>
+          <p v-else>This imjoy is managed by another tool. Type: <SentenceView :text="'\x60' + found.command + '\x60'" /></p>
         </template>
       </template>
-      <p v-if="phase === 'working' && !error" role="status">The newer imjoy is being made and tried. That takes minutes; then the engine
-        restarts, and this page comes back.</p>
-      <p v-if="phase === 'done'" role="status">The newer imjoy runs. Load this page again to have the newer page, too.</p>
+      <p v-if="phase === 'working' && !error" role="status">The newer imjoy is being installed and tested. This takes some minutes; then the
+        engine restarts, and this page connects again.</p>
+      <p v-if="phase === 'done'" role="status">The newer imjoy is running. Load this page again to get its newer page too.</p>
       <div class="actions">
         <button type="button" v-if="phase === 'found' && found.available !== false && isOurs" @click="begin">Upgrade and restart</button>
         <button type="button" v-if="phase === 'done'" @click="reload">Load the page again</button>

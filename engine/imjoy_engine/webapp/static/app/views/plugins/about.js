@@ -20,7 +20,7 @@ export const AboutView = Vue.defineComponent({
       <h2>{{ dialog.card.name }}</h2>
       <p class="row"><span class="tag">{{ dialog.card.type }}</span>
         <span class="tag" v-if="dialog.card.version">{{ dialog.card.version }}</span></p>
-      <div class="docs" tabindex="0" role="region" aria-label="What it is">
+      <div class="docs" tabindex="0" role="region" aria-label="Description">
         <p class="quiet" v-if="dialog.card.description">{{ dialog.card.description }}</p>
         <MarkdownView :blocks="blocks" />
         <details>

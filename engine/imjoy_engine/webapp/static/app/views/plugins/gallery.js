@@ -32,11 +32,11 @@ export const GalleryView = Vue.defineComponent({
     sentence() {
       if (!this.listed) return this.error ? "" : "Asking for the list of public plugins…";
       const { url, time, why, plugins } = this.listed;
-      if (!url) return "No list of public plugins is asked for.";
+      if (!url) return "There is no address of a list of public plugins.";
       const { host } = new URL(url);
       if (!why) return `${plugins.length} public plugins, listed by ${host}.`;
-      if (!time) return `The list of public plugins did not come. ${why}`;
-      return `This is the list of ${DAY_AND_TIME.format(time * 1000)}; a new one did not come. ${why}`;
+      if (!time) return `The list of public plugins could not be loaded. ${why}`;
+      return `This is the list from ${DAY_AND_TIME.format(time * 1000)}; a newer one could not be loaded. ${why}`;
     },
   },
   methods: {
@@ -52,7 +52,7 @@ export const GalleryView = Vue.defineComponent({
         const listed = await publicList(url);
         if (number === this.asked) Object.assign(this, { listed: Vue.markRaw(listed), url: listed.url });
       } catch (error) {
-        if (number === this.asked) this.error = readable(error, "The list of public plugins did not come.");
+        if (number === this.asked) this.error = readable(error, "The list of public plugins could not be loaded.");
       }
     },
   },
@@ -67,7 +67,7 @@ export const GalleryView = Vue.defineComponent({
         <input id="gallery-search" type="search" v-model="wanted" placeholder="Search" autofocus />
         <label class="hidden" for="gallery-type">Type</label>
         <select id="gallery-type" v-model="type">
-          <option value="">every type</option>
+          <option value="">all types</option>
           <option v-for="each in types" :key="each">{{ each }}</option>
         </select>
       </div>
@@ -79,7 +79,7 @@ export const GalleryView = Vue.defineComponent({
             <p class="quiet">{{ entry.description }}</p></div>
           <button type="button" :aria-label="'Load ' + entry.name" @click="dialog.done(entry)">Load</button>
         </li>
-        <li class="quiet none" v-if="!shown.length">None is like that.</li>
+        <li class="quiet none" v-if="!shown.length">No plugin matches.</li>
       </ul>
       <p class="quiet" role="status">{{ sentence }}</p>
       <ProblemView v-if="error" :error="error" />
@@ -90,8 +90,8 @@ export const GalleryView = Vue.defineComponent({
           <input id="gallery-url" type="url" v-model="url" placeholder="https://…/manifest.imjoy.json" />
           <button type="submit">Use it</button>
         </form>
-        <p class="quiet">The engine asks for it when this is opened. Empty: nobody is asked. Public plugins are other people's
-          programs; a native one runs as you.</p>
+        <p class="quiet">The engine loads the list when this is opened; where the address is empty, it loads none. Public plugins are
+          other people's programs; native ones run as you.</p>
       </details>
       <div class="actions"><button type="button" @click="$emit('dismiss')">Cancel</button></div>
     </div>

@@ -68,7 +68,7 @@ export const ImageView = Vue.defineComponent({
   setup: () => ({ now: markRaw(atHand()) }),
   data() {
     const picture = pictureOf(this.array, this.hints);
-    if (!picture) throw new TypeError("That array is no picture.");
+    if (!picture) throw new TypeError("That array is not a picture.");
     return {
       id: `picture-${++lastId}`,
       picture: markRaw(picture),

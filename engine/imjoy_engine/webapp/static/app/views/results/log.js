@@ -50,7 +50,7 @@ export const LogView = Vue.defineComponent({
     <section class="log pane" role="tabpanel" aria-labelledby="tab-log">
       <div class="empty" v-if="!state.log.length">
         <p class="big">The log is empty</p>
-        <p>What plugins print, their errors, and what the engine says about them appears here.</p>
+        <p>What plugins print, their errors, and what the engine says about them appear here.</p>
       </div>
       <template v-else>
         <div class="toolbar">
@@ -67,7 +67,7 @@ export const LogView = Vue.defineComponent({
         </div>
         <div class="lines" ref="lines" tabindex="0" role="log" aria-label="Log" @scroll.passive="scrolled">
           <div v-for="line in lines" :key="line.id" :class="line.stream"><time class="when">{{ clock(line) }}</time><span class="who" v-if="!plugin">{{ line.plugin }}</span><span class="said">{{ line.text }}</span></div>
-          <p class="quiet" v-if="!lines.length">No line is like that.</p>
+          <p class="quiet" v-if="!lines.length">No line matches.</p>
         </div>
       </template>
     </section>

@@ -49,7 +49,7 @@ export const OutputView = Vue.defineComponent({
     <section class="output pane" role="tabpanel" aria-labelledby="tab-output">
       <div class="empty" v-if="!state.output.length">
         <p class="big">Nothing here yet</p>
-        <p>Load a plugin and press Run: what it returns and what it says appears here.</p>
+        <p>Load a plugin and press Run: what it returns and prints appears here.</p>
       </div>
       <article v-for="entry in state.output" :key="entry.id" class="entry" :class="entry.kind">
         <header>
