@@ -495,7 +495,7 @@ class ClusterLauncher:
             )
         return ImJoyError(
             "cluster.cancelled",
-            f"{name} was ended: its job was cancelled, or had to make room.",
+            f"{name} was ended: its job was cancelled or preempted.",
             why=why,
             fix="Load the plugin again.",
         )
