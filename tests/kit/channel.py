@@ -10,7 +10,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import subprocess
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.metadata import distribution, version
@@ -29,6 +32,7 @@ IN_BASE = {
 """What conda came with, in the versions that it needs: older ones than imjoy wants (they only say so)."""
 # What an interpreter does without in these tests; a quarter of its size is left.
 NEEDLESS = ("test", "tests", "idlelib", "lib2to3", "turtledemo", "tkinter", "site-packages")
+OPTIMIZED = (".opt-1.pyc", ".opt-2.pyc")
 WINDOWS_PARTS = ("DLLs", "Lib")
 
 
@@ -48,7 +52,8 @@ def tar_of(
         for path, data in content.items():
             member = tarfile.TarInfo(path)
             member.size = len(data)
-            member.mtime = times.get(path, 0.0)
+            # Who unpacks it may round up what has a fraction, and a compiled module goes by whole seconds.
+            member.mtime = int(times.get(path, 0.0))
             member.mode = 0o755 if path in executables else 0o644
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
@@ -89,6 +94,36 @@ def renumbered(files: Mapping[str, bytes | Path], old: str, new: str) -> dict[st
     return changed
 
 
+def compiled(
+    files: Mapping[str, bytes | Path], times: Mapping[str, float], interpreters: Iterable[Path]
+) -> dict[str, bytes]:
+    """Return the bytecode of modules, which conda makes when it links a package that is for every Python."""
+    modules = {path: data for path, data in files.items() if path.endswith(".py")}
+    found: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, data in modules.items():
+            copy = Path(folder, path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(data if isinstance(data, bytes) else data.read_bytes())
+            os.utime(copy, (times.get(path, 0.0),) * 2)
+        for interpreter in interpreters:
+            # What is for an older Python does not compile, and stays as it is.
+            subprocess.run([interpreter, "-I", "-m", "compileall", "-qq", folder], check=False)
+        for each in Path(folder).rglob("*.pyc"):
+            found[each.relative_to(folder).as_posix()] = each.read_bytes()
+    return found
+
+
+def stripped(file: Path) -> bytes:
+    """Return a program or library without what a debugger would read: four fifths of its size."""
+    if shutil.which("strip") is None:
+        return file.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, file.name)
+        done = subprocess.run(["strip", "--strip-debug", "-o", copy, file], capture_output=True, check=False)
+        return (copy if done.returncode == 0 else file).read_bytes()
+
+
 class CondaChannel:
     """Packages in a folder that any file server can serve as a channel.
 
@@ -100,6 +135,7 @@ class CondaChannel:
         self._cache = cache
         self._platform = platform or sub_platform()
         self._records: dict[str, dict[str, dict[str, object]]] = {self._platform: {}, "noarch": {}}
+        self._compilers: list[Path] = []
         self.write_index()
 
     def add(
@@ -178,10 +214,15 @@ class CondaChannel:
         }
         return self.add(name, version, files, depends=depends, noarch=True)
 
-    def add_python(self, prefix: Path, version: str) -> Path:
-        """Repackage the interpreter at ``prefix``, such as one of pyenv's."""
+    def add_python(self, prefix: Path, version: str, *, compiles: bool = False) -> Path:
+        """Repackage the interpreter at ``prefix``, such as one of pyenv's.
+
+        Where it ``compiles``, the distributions that are added later have bytecode for it.
+        """
         short = ".".join(version.split(".")[:2])
         program = (prefix / "bin" / f"python{short}").resolve()
+        if compiles:
+            self._compilers.append(program)
         return self._once(
             f"python {program} {program.stat().st_mtime_ns}",
             lambda: self._add_python(prefix, version, program),
@@ -216,10 +257,12 @@ class CondaChannel:
 
         def content() -> dict[str, bytes | Path]:
             files: dict[str, bytes | Path] = {i: file for each in names for i, file in files_of(each)}
+            times = {path: file.stat().st_mtime for path, file in files.items() if isinstance(file, Path)}
+            files.update(compiled(files, times, self._compilers))
             return renumbered(files, version(name), as_version) if as_version else files
 
         return self._once(
-            f"distribution {name} {versions} {entry_points} {as_version}",
+            f"distribution {name} {versions} {entry_points} {as_version} {self._compilers}",
             lambda: self.add(
                 name.lower(),
                 as_version or version(name),
@@ -251,13 +294,12 @@ class CondaChannel:
         files: dict[str, bytes | Path] = {}
         for path in sorted((prefix / "lib" / f"python{short}").rglob("*")):
             inner = path.relative_to(prefix)
-            if path.is_file() and not any(
-                part in NEEDLESS or part.startswith("config-") for part in inner.parts
-            ):
-                files[str(inner)] = path
+            needless = any(part in NEEDLESS or part.startswith("config-") for part in inner.parts)
+            if path.is_file() and not needless and not path.name.endswith(OPTIMIZED):
+                files[str(inner)] = stripped(path) if path.suffix == ".so" else path
         files[f"lib/python{short}/site-packages/README.txt"] = b"packages\n"
         for library in prefix.glob(f"lib/libpython{short}*.so.*"):
-            files[f"lib/{library.name}"] = library
+            files[f"lib/{library.name}"] = stripped(library)
         programs = ["bin/python", "bin/python3", f"bin/python{short}"]
         for each in programs:
             files[each] = program

@@ -18,6 +18,8 @@ from tests.kit.turns import turn_at
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".pytest_cache" / "d" / "kit"
+LOCKED_PYTHON = "3.12"
+"""What the locks of the tests have."""
 NEWER_CONDA_VERSION = "26.9.0"
 """What conda-forge has of conda, for whoever brings the base up to date."""
 
@@ -37,7 +39,8 @@ def make_channel(folder: Path, cache: Path = CACHE) -> CondaChannel:
     with turn_at(cache / "lock"):
         channel = CondaChannel(folder, cache)
         for number, prefix in sorted(pythons.items()):
-            channel.add_python(prefix, number)
+            compiles = number == running_python() or number.startswith(f"{LOCKED_PYTHON}.")
+            channel.add_python(prefix, number, compiles=compiles)
         channel.add_distribution("pip", entry_points=("pip = pip._internal.cli.main:main",))
         channel.add_distribution("PyYAML", alone=True)
         for name, number in IN_BASE.items():
