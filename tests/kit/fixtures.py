@@ -18,7 +18,7 @@ from tests.kit.channel import CondaChannel
 from tests.kit.channel_server import ChannelServer
 from tests.kit.miniconda import CONDA_VERSION, Miniconda
 from tests.kit.mirror import Mirror
-from tests.kit.old_hosts import install_tools_of_2_7
+from tests.kit.old_hosts import install_tools_of_2_7, make_environment, make_repository, run
 from tests.kit.once import made_once
 from tests.kit.standalone import Standalone
 
@@ -164,6 +164,35 @@ def _fetch_webapp(folder: Path) -> Path:
 def tools_of_2_7(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Return a function that returns what makes environments of Python 2.7."""
     return lambda: made_once(tmp_path_factory, "tools-of-2.7", install_tools_of_2_7)
+
+
+@pytest.fixture(scope="session")
+def imjoy_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a git repository with one commit that holds this checkout's sources; nobody may move its branch."""
+    return made_once(tmp_path_factory, "repository", lambda folder: make_repository(folder / "repository"))
+
+
+@pytest.fixture(scope="session")
+def imjoy_from_git(
+    imjoy_repository: Path, tools_of_2_7: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Return a function: an interpreter of that version, with imjoy installed into it from git; it stays as it is."""
+
+    def make(folder: Path, number: str) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("PYTHONPATH", raising=False)
+            patch.setenv("PIP_CONFIG_FILE", os.devnull)
+            patch.delenv("PIP_FIND_LINKS", raising=False)
+            patch.setenv("PYTHONWARNINGS", "ignore")
+            patch.setenv("HOME", str(folder))
+            python = make_environment(number, folder / "environment", tools_of_2_7)
+            done = run(python, "-m", "pip", "install", "-q", f"git+file://{imjoy_repository}#egg=imjoy")
+        assert done.returncode == 0, done.stdout
+        return python
+
+    return lambda number: made_once(
+        tmp_path_factory, f"imjoy-on-{number}", lambda folder: make(folder, number)
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import rattler
 from tests.kit.channel_server import ChannelServer
+from tests.kit.files import link_or_copy
 from tests.kit.locks import lock_of
-from tests.kit.old_hosts import make_environment, make_repository
+from tests.kit.once import made_once
 
 START_SECONDS = 500
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
@@ -125,39 +126,21 @@ def no_other_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository of this checkout."""
-    return make_repository(tmp_path_factory.mktemp("sources") / "repository")
-
-
-@pytest.fixture(scope="session")
 def old_python(
-    repository: Path, tools_of_2_7: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Path]]:
-    """Return a function: the interpreter of that version, with imjoy installed into it from git."""
+    imjoy_from_git: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Return a function: this process's own interpreter of that version, with imjoy installed into it from git."""
     made: dict[str, Path] = {}
 
     def make(number: str) -> Path:
         if number not in made:
-            folder = tmp_path_factory.mktemp(f"python{number}")
-            with pytest.MonkeyPatch.context() as patch:
-                patch.delenv("PYTHONPATH", raising=False)
-                patch.setenv("PIP_CONFIG_FILE", os.devnull)
-                patch.delenv("PIP_FIND_LINKS", raising=False)
-                patch.setenv("PYTHONWARNINGS", "ignore")
-                patch.setenv("HOME", str(folder))
-                python = make_environment(number, folder, tools_of_2_7)
-                done = subprocess.run(
-                    [python, "-m", "pip", "install", "-q", f"git+file://{repository}#egg=imjoy"],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-            assert done.returncode == 0, done.stderr
-            made[number] = python
+            python = imjoy_from_git(number)
+            folder = tmp_path_factory.mktemp("old") / "environment"
+            shutil.copytree(python.parents[1], folder, symlinks=True, copy_function=share_or_copy)
+            made[number] = folder / "bin" / "python"
         return made[number]
 
-    yield make
+    return make
 
 
 @pytest.fixture
@@ -190,38 +173,38 @@ def conda_host(
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel of py-rattler that is installed here."""
-    folder = tmp_path_factory.mktemp("wheels")
-    wanted = f"py-rattler=={version('py-rattler')}"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, wanted], check=True
-    )
-    return folder
+
+    def download(folder: Path) -> Path:
+        wanted = f"py-rattler=={version('py-rattler')}"
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), wanted]
+        subprocess.run(command, check=True)
+        return folder
+
+    return made_once(tmp_path_factory, "wheels-of-rattler", download)
 
 
-@pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Where the environment of the first test that made one is kept for the others."""
-    return {"folder": tmp_path_factory.mktemp("made")}
-
-
-def link_or_copy(source: str, target: str) -> None:
+def share_or_copy(source: str, target: str) -> None:
     """Share a file with the copy of an environment, but for what imjoy notes there, which is written in place."""
     if Path(source).parent.name == ".imjoy":
         shutil.copy2(source, target)
     else:
-        os.link(source, target)
+        link_or_copy(source, target)
 
 
 @pytest.fixture
-def finished_host(conda_host: OldHost, made_once: dict[str, Path]) -> OldHost:
+def finished_host(conda_host: OldHost, tmp_path_factory: pytest.TempPathFactory) -> OldHost:
     """A host on which the environment `imjoy` is ready: a copy, by hard links, of one that was made."""
-    kept = made_once["folder"] / "imjoy"
-    if not kept.exists():
+
+    def make(folder: Path) -> Path:
         done = conda_host.run("doctor", "--list")
         assert done.returncode == 0, done.stderr
-        shutil.copytree(conda_host.prefix, kept, symlinks=True, copy_function=link_or_copy)
+        return Path(
+            shutil.copytree(conda_host.prefix, folder / "imjoy", symlinks=True, copy_function=share_or_copy)
+        )
+
+    kept = made_once(tmp_path_factory, "environment-of-an-old-host", make)
     if not conda_host.prefix.exists():
-        shutil.copytree(kept, conda_host.prefix, symlinks=True, copy_function=link_or_copy)
+        shutil.copytree(kept, conda_host.prefix, symlinks=True, copy_function=share_or_copy)
         (conda_host.home / "ImJoyApp").symlink_to(conda_host.prefix)
     return conda_host
 

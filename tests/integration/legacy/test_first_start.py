@@ -184,18 +184,20 @@ def test_uninstall_takes_the_environment_and_the_link_away(finished_host: OldHos
 
 
 @pytest.mark.timeout(600)
-def test_upgrade_is_the_environment_s_matter(finished_host: OldHost, repository: Path) -> None:
-    def git(*words: str) -> str:
+def test_upgrade_is_the_environment_s_matter(
+    finished_host: OldHost, imjoy_repository: Path, tmp_path: Path
+) -> None:
+    def git(*words: str | Path) -> None:
         somebody = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-        argv = ["git", "-C", str(repository), *somebody, *words]
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run(["git", *somebody, *words], check=True, capture_output=True)
 
-    branch = git("symbolic-ref", "--short", "HEAD")
-    git("checkout", "--quiet", "-b", "newer")
-    facts = repository / "bootstrap" / "imjoy" / "__init__.py"
+    # In a clone, as other processes install from the repository.
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", imjoy_repository, clone)
+    facts = clone / "bootstrap" / "imjoy" / "__init__.py"
     facts.write_text(facts.read_text().replace(f'"{__version__}"', '"99.1.0"'))
-    git("commit", "--quiet", "--all", "--message", "Be newer")
-    git("checkout", "--quiet", branch)
+    git("-C", clone, "commit", "--quiet", "--all", "--message", "Be newer")
+    git("-C", clone, "push", "--quiet", "origin", "HEAD:refs/heads/newer")
 
     done = finished_host.run("upgrade", "--to", "newer", "--yes", "--json")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.kit.old_hosts import OLD_PYTHONS, few, make_environment, make_repository, run
+from tests.kit.old_hosts import OLD_PYTHONS, few, interpreter, make_environment, run
 
 from imjoy import FLOOR, __version__
 
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for files
 
 ROOT = Path(__file__).resolve().parents[3]
 NEW_PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-NEW_BETWEEN = NEW_PYTHONS[1:-1]
-"""The ordinary run tries the ends."""
-OLD_BETWEEN = ("3.6-git", "3.7-folder", "3.7-git", "3.8-folder", "3.8-git", "3.9-folder")
-"""2.7 is tried with both, 3.6 and 3.9 with one; from git into 3.6 it is installed by tests/integration/legacy too."""
+ENDS = (("3.10", "pip"), ("3.14", "uv"))
+"""The ordinary run tries the ends: the one by what every Python has, the other by what is five times as fast."""
+OLD_BETWEEN = ("3.6-folder", "3.7-folder", "3.7-git", "3.8-folder", "3.8-git", "3.9-folder")
+"""2.7 is tried with both, 3.6 and 3.9 with one; from git into 2.7 and 3.6 tests/integration/legacy needs it too."""
 LEGACY = ROOT / "bootstrap" / "imjoy" / "legacy"
 OLD_HOST_ROAD = {"__init__.py", "__main__.py", *(f"legacy/{path.name}" for path in LEGACY.glob("*.py"))}
 PLUGIN = """<config lang="json">{"name": "Where", "type": "native-python"}</config>
@@ -45,12 +45,6 @@ def nothing_leaks_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a git repository with one commit that holds this checkout's sources."""
-    return make_repository(tmp_path_factory.mktemp("sources") / "repository")
-
-
 def installed_modules(python: Path) -> set[str]:
     """Return the ``*.py`` files of package ``imjoy`` as they lie in an environment."""
     [package] = python.parent.parent.glob("lib/python*/site-packages/imjoy")
@@ -68,16 +62,21 @@ def installed_modules(python: Path) -> set[str]:
     ],
 )
 def test_an_old_python_gets_the_old_host_road_and_nothing_else(
-    version: str, form: str, repository: Path, tools_of_2_7: Callable[[], Path], tmp_path: Path
+    version: str,
+    form: str,
+    imjoy_repository: Path,
+    imjoy_from_git: Callable[[str], Path],
+    tools_of_2_7: Callable[[], Path],
+    tmp_path: Path,
 ) -> None:
-    python = make_environment(version, tmp_path / "old", tools_of_2_7)
-    if form == "folder":
-        # A pip may build in the folder itself.
-        source = str(shutil.copytree(repository, tmp_path / "repository"))
+    if form == "git":
+        python = imjoy_from_git(version)
     else:
-        source = f"git+file://{repository}#egg=imjoy"
-    done = run(python, "-m", "pip", "install", source)
-    assert done.returncode == 0, done.stdout
+        python = make_environment(version, tmp_path / "old", tools_of_2_7)
+        # A pip may build in the folder itself.
+        source = shutil.copytree(imjoy_repository, tmp_path / "repository")
+        done = run(python, "-m", "pip", "install", source)
+        assert done.returncode == 0, done.stdout
 
     assert installed_modules(python) == OLD_HOST_ROAD
     assert not list(python.parent.parent.glob("lib/python*/site-packages/imjoy_engine"))
@@ -93,18 +92,32 @@ def test_an_old_python_gets_the_old_host_road_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "version", [pytest.param(each, marks=few if each in NEW_BETWEEN else ()) for each in NEW_PYTHONS]
+    ("version", "installer"),
+    [
+        pytest.param(version, by, id=f"{version}-{by}", marks=() if (version, by) in ENDS else few)
+        for version in NEW_PYTHONS
+        for by in ("pip", "uv")
+    ],
 )
 def test_a_python_from_the_floor_up_gets_everything(
-    version: str, repository: Path, tools_of_2_7: Callable[[], Path], tmp_path: Path
+    version: str, installer: str, imjoy_repository: Path, tools_of_2_7: Callable[[], Path], tmp_path: Path
 ) -> None:
-    python = make_environment(version, tmp_path / "new", tools_of_2_7)
-    done = run(python, "-m", "pip", "install", f"git+file://{repository}#egg=imjoy")
+    pip: tuple[str | Path, ...]
+    there: tuple[str | Path, ...]
+    if installer == "pip":
+        python = make_environment(version, tmp_path / "new", tools_of_2_7)
+        pip, there = (python, "-m", "pip"), ()
+    else:
+        python = tmp_path / "new" / "bin" / "python"
+        uv = (sys.executable, "-m", "uv")
+        run(*uv, "venv", "--python", interpreter(version), tmp_path / "new")
+        pip, there = (*uv, "pip"), ("--python", python)
+    done = run(*pip, "install", *there, f"git+file://{imjoy_repository}")
     assert done.returncode == 0, done.stdout
+    assert run(*pip, "check", *there).returncode == 0
 
     assert run(python.parent / "imjoy", "--version").stdout == f"imjoy {__version__}\n"
     assert run(python, "-m", "imjoy", "--version").stdout == f"imjoy {__version__}\n"
-    assert run(python, "-m", "pip", "check").returncode == 0
     plugin = tmp_path / "Where.imjoy.html"
     plugin.write_text(PLUGIN)
     played = run(
@@ -113,11 +126,11 @@ def test_a_python_from_the_floor_up_gets_everything(
     assert (played.returncode, played.stdout.splitlines()[-1]) == (0, version), played.stdout
 
 
-def test_the_wheel_holds_every_file_that_the_packages_hold(repository: Path, wheel: Path) -> None:
+def test_the_wheel_holds_every_file_that_the_packages_hold(imjoy_repository: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         there = set(archive.namelist())
     for folder, package in (("bootstrap", "imjoy"), ("engine", "imjoy_engine")):
-        sources = repository / folder
+        sources = imjoy_repository / folder
         wanted = {
             path.relative_to(sources).as_posix() for path in (sources / package).rglob("*") if path.is_file()
         }
