@@ -155,21 +155,6 @@ def test_a_package_that_is_not_what_the_lock_says_stops_everything(conda_host: O
     assert not (conda_host.home / "ImJoyApp").is_symlink()
 
 
-def test_offline_it_says_that_the_network_is_needed_and_the_next_start_goes_on(
-    conda_host: OldHost, channel: ChannelServer, wheels: Path
-) -> None:
-    # py-rattler is there, and what building imjoy needs is not.
-    little = {**NO_INDEX, "PIP_FIND_LINKS": str(wheels)}
-    done = conda_host.run("start", **little)
-    assert done.returncode == 4, done.stderr
-    fetched = [path for path in channel.asked if path.endswith(".conda")]
-    assert fetched
-    again = conda_host.run("start", **little)
-    assert again.returncode == 4
-    # The packages that had come were kept.
-    assert [path for path in channel.asked if path.endswith(".conda")] == fetched
-
-
 def test_a_channel_that_cannot_be_reached_at_all_is_a_matter_of_the_network(
     conda_host: OldHost, channel: ChannelServer, tmp_path: Path
 ) -> None:

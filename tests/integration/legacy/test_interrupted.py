@@ -56,16 +56,23 @@ def test_interrupted_it_takes_back_what_it_made(
     assert not (conda_host.home / "ImJoyApp").is_symlink()
 
 
-def test_after_a_kill_the_next_start_takes_over(
+def test_after_a_kill_the_next_start_takes_over_and_offline_the_one_after_it_goes_on(
     conda_host: OldHost, begun: subprocess.Popen[str], channel: ChannelServer, wheels: Path
 ) -> None:
     os.killpg(begun.pid, signal.SIGKILL)
     begun.communicate(timeout=WAIT_SECONDS)
     assert (conda_host.prefix.parent / ".imjoy.imjoy" / "record.json").exists()
     channel.stall.clear()
-    again = conda_host.run("start", **NO_INDEX, PIP_FIND_LINKS=str(wheels))
+    # py-rattler is there, and what building imjoy needs is not.
+    little = {**NO_INDEX, "PIP_FIND_LINKS": str(wheels)}
+    again = conda_host.run("start", **little)
     assert "building imjoy" in again.stderr
     assert again.returncode == 4, again.stderr
+    fetched = [path for path in channel.asked if path.endswith(".conda")]
+    assert fetched
+    assert conda_host.run("start", **little).returncode == 4
+    # The packages that had come were kept.
+    assert [path for path in channel.asked if path.endswith(".conda")] == fetched
 
 
 @pytest.fixture
