@@ -134,7 +134,7 @@ def test_a_rotation_is_taken_by_the_running_engine_and_every_command_goes_on(
 ) -> None:
     started = json.loads(imjoy("start", "--detach", "--port", "0", "--json").stdout)
     rotated = imjoy("token", "--rotate")
-    assert "old token opens nothing" in rotated.stderr
+    assert "old token is no longer valid" in rotated.stderr
     status = json.loads(imjoy("status", "--json").stdout)
     assert (status["note"], status["details"]["plugins"]) == ("", [])
     again = json.loads(imjoy("start", "--json").stdout)
