@@ -12,8 +12,9 @@ Object.assign(globalThis, {
     removeItem: (/** @type {string} */ key) => kept.delete(key),
   },
 });
-const { fileOf, forgetFiles, moveFiles, rememberFile, rememberHandedOver, rememberWorkspace, wasHandedOver } =
-  await import("#page/app/model/storage.js");
+const { fileOf, forgetFiles, moveFiles, rememberFile, rememberMigrated, rememberWorkspace, wasMigrated } = await import(
+  "#page/app/model/storage.js"
+);
 
 const file = { path: "Foo.imjoy.html", isWatched: true };
 
@@ -38,15 +39,15 @@ test("a plugin is handed over once, also where that was interrupted", () => {
   kept.clear();
   rememberWorkspace("cells");
   rememberWorkspace("default");
-  assert.deepEqual([wasHandedOver("Foo"), wasHandedOver("Bar")], [false, false]);
-  rememberHandedOver("Foo");
+  assert.deepEqual([wasMigrated("Foo"), wasMigrated("Bar")], [false, false]);
+  rememberMigrated("Foo");
   rememberWorkspace("default");
-  assert.deepEqual([wasHandedOver("Foo"), wasHandedOver("Bar")], [true, false]);
+  assert.deepEqual([wasMigrated("Foo"), wasMigrated("Bar")], [true, false]);
 });
 
 test("what a version without notes handed over, and a person has removed since, is not handed over again", () => {
   kept.clear();
   kept.set("imjoy.workspace", "default");
   rememberWorkspace("default");
-  assert.equal(wasHandedOver("Foo"), true);
+  assert.equal(wasMigrated("Foo"), true);
 });

@@ -8,16 +8,16 @@ import * as storage from "../model/storage.js";
 import {
   clientId,
   environmentOf,
-  forgetOther,
+  forgetOtherEngine,
   home,
-  knownOthers,
-  rememberOther,
+  knownOtherEngines,
+  rememberOtherEngine,
   rememberToken,
   resourcesOf,
 } from "../model/storage.js";
 import { callsBefore, findRuns, putBack } from "./held.js";
-import { tolerant } from "./parse.js";
-import { gated, permitStart, restoreGrants } from "./permissions.js";
+import { withDefaultVersion } from "./parse.js";
+import { withPermissionChecks, permitStart, restoreGrants } from "./permissions.js";
 import { addLog, addOutput, pluginNamed, state, writeLog } from "../model/state.js";
 
 const { markRaw } = Vue;
@@ -80,7 +80,7 @@ export function ownClient() {
 /**
  * The files of the engine that a plugin, or its card, runs on; without one, our own engine's. Throws where none is connected.
  *
- * @param {PlaceOfPlugin} [owner]
+ * @param {PluginOwner} [owner]
  */
 export function filesOf(owner = {}) {
   const connection = connectionOf(owner);
@@ -93,7 +93,7 @@ export function filesOf(owner = {}) {
  * @param {E} event
  * @param {Events[E]} details
  */
-function tell(event, ...details) {
+function emit(event, ...details) {
   listeners[event].forEach((handler) => handler(...details));
 }
 
@@ -127,8 +127,8 @@ export async function startCore(api) {
   });
   core.imjoy = markRaw(imjoy);
   restoreGrants();
-  imjoy.pm.parsePluginCode = tolerant(imjoy.pm.parsePluginCode.bind(imjoy.pm));
-  imjoy.pm.imjoy_api = gated(imjoy.pm.imjoy_api, imjoy.pm);
+  imjoy.pm.parsePluginCode = withDefaultVersion(imjoy.pm.parsePluginCode.bind(imjoy.pm));
+  imjoy.pm.imjoy_api = withPermissionChecks(imjoy.pm.imjoy_api, imjoy.pm);
   // They are fetched from the network.
   imjoy.pm.internal_plugins = {};
   await imjoy.init();
@@ -156,7 +156,7 @@ export async function connect(token) {
   }
   rememberToken(token);
   state.engine.phase = "connected";
-  tell("connected", home);
+  emit("connected", home);
   return true;
 }
 
@@ -166,7 +166,7 @@ export async function disconnect() {
   core.client = core.engine = core.files = null;
   await detach(home);
   state.engine = { phase: "disconnected", status: null, error: null };
-  tell("lost", home);
+  emit("lost", home);
 }
 
 /**
@@ -183,12 +183,12 @@ const isRefusal = (error) => error instanceof EngineError && error.status === 40
  * @param {string} url
  * @param {EngineError} error
  */
-async function refused(url, error) {
+async function tokenRefused(url, error) {
   const connection = connections.get(url);
   if (!connection) return;
   if (url !== home) {
     await disconnectOther(url);
-    tell("refused", url, error);
+    emit("refused", url, error);
     return;
   }
   storage.forgetToken(connection.client.token);
@@ -227,8 +227,8 @@ export async function connectOther({ url, token }) {
   await attach(place, token);
   state.others.push({ url: place, phase: "connected", error: null });
   state.preferred = place;
-  rememberOther({ url: place, token });
-  tell("connected", place);
+  rememberOtherEngine({ url: place, token });
+  emit("connected", place);
 }
 
 /**
@@ -237,17 +237,17 @@ export async function connectOther({ url, token }) {
  * @param {string} url
  */
 export async function disconnectOther(url) {
-  forgetOther(url);
+  forgetOtherEngine(url);
   state.others = state.others.filter((other) => other.url !== url);
   if (state.preferred === url) state.preferred = home;
   await detach(url);
-  tell("lost", url);
+  emit("lost", url);
 }
 
 /** Connect to the other engines that this browser remembers; one that does not answer is left for the next visit. */
 export async function reconnectOthers() {
   const preferred = state.preferred;
-  for (const other of knownOthers()) {
+  for (const other of knownOtherEngines()) {
     try {
       await connectOther(other);
     } catch (error) {
@@ -257,12 +257,12 @@ export async function reconnectOthers() {
   state.preferred = preferred;
 }
 
-/** @typedef {{engineUrl?: string, engine?: {url: string} | null}} PlaceOfPlugin a card, or a plugin of imjoy-core's */
+/** @typedef {{engineUrl?: string, engine?: {url: string} | null}} PluginOwner a card, or a plugin of imjoy-core's */
 
 /**
  * The connection that a plugin's card, or a plugin of imjoy-core's, belongs to; where there is none, our own.
  *
- * @param {PlaceOfPlugin} owner
+ * @param {PluginOwner} owner
  */
 export function connectionOf({ engineUrl, engine }) {
   return connections.get(engineUrl || engine?.url || home) || connections.get(home);
@@ -282,7 +282,7 @@ async function attach(url, token) {
     token,
     client: clientId(),
     observer: observerOf(url),
-    choose: ({ name }) => ({ ...chosen(name), ...wanted(name, url) }),
+    choose: ({ name }) => ({ ...chosenEnvironment(name), ...chosenResources(name, url) }),
     resuming: callsBefore,
     permit: permitStart,
     workspace: state.workspace,
@@ -315,7 +315,7 @@ function watch(url) {
   connection.watch = connection.client.watch((error, opened) => {
     if (connections.get(url) !== connection) return;
     if (opened) connection.watch = null;
-    if (error) refused(url, error);
+    if (error) tokenRefused(url, error);
   });
 }
 
@@ -334,7 +334,7 @@ async function detach(url) {
  *
  * @param {string} name
  */
-function chosen(name) {
+function chosenEnvironment(name) {
   const env = environmentOf(name);
   const anyway = Boolean(pluginNamed(name)?.anyway);
   if (env === storage.NEWEST) return { as_of: "" };
@@ -347,7 +347,7 @@ function chosen(name) {
  * @param {string} name
  * @param {string} url
  */
-function wanted(name, url) {
+function chosenResources(name, url) {
   const resources = url === home && state.engine.status?.cluster ? resourcesOf(name) : null;
   return resources ? { resources } : {};
 }
@@ -380,7 +380,7 @@ const observerOf = (url) => ({
     const place = phaseOf(url);
     if (!place) return;
     if (isRefusal(error)) {
-      refused(url, error);
+      tokenRefused(url, error);
       return;
     }
     const connection = connections.get(url);
@@ -388,16 +388,16 @@ const observerOf = (url) => ({
     const isAnother = status && connection && connection.instance !== status.instance;
     if (isAnother) connection.instance = status.instance;
     if (place.phase === "connected" && isAnother) {
-      tell("lost", url);
-      tell("connected", url);
+      emit("lost", url);
+      emit("connected", url);
     } else if (place.phase === "connected" && error) {
       place.phase = "lost";
       place.error = readable(error, "The engine does not answer.");
-      tell("lost", url);
+      emit("lost", url);
     } else if (place.phase === "lost" && status) {
       place.phase = "connected";
       place.error = null;
-      tell("connected", url);
+      emit("connected", url);
     }
     if (status && connection && !connection.watch) watch(url);
     if (status && url === home) state.engine.status = status;
@@ -441,7 +441,7 @@ const observer = {
 
   onLog(plugin, { stream, text, time }, config) {
     const write = () => writeLog(config.name, stream, text, time * 1000);
-    if (plugin.resumed) tell("written", config.name, time * 1000, write);
+    if (plugin.resumed) emit("written", config.name, time * 1000, write);
     else write();
   },
 
@@ -461,7 +461,7 @@ const observer = {
       card.error = isError ? readable(error, `${config.name} failed.`) : null;
       if (isError) addOutput({ plugin: config.name, kind: "error", error: card.error });
     }
-    tell("ended", config.name, error);
+    emit("ended", config.name, error);
   },
 };
 

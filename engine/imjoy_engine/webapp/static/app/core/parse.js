@@ -10,7 +10,7 @@ const CONFIG = /(<config([^>]*)>)([^]*?)(<\/config>)/;
  *
  * @param {(code: string, more?: object) => any} parse
  */
-export function tolerant(parse) {
+export function withDefaultVersion(parse) {
   /**
    * @param {string} code
    * @param {object} [more]

@@ -8,29 +8,29 @@ import { ask, state } from "../model/state.js";
 /** @typedef {{name?: string, type?: string}} Named a plugin, or the config of one */
 
 /** What is asked for, in words that follow "may not" and "asks to". @type {Record<Kind, string>} */
-const KINDS = {
+const DESCRIPTIONS = {
   files: "read, change and delete the files of the engine's work folder",
   engine: "start, call and stop native plugins, which run programs as you, with your files",
 };
 
-/** What a web plugin calls unasked. What stands neither here nor in NEEDS, it cannot call. */
-const FREE = [
+/** What a web plugin calls unasked. What stands neither here nor in REQUIRED_PERMISSIONS, it cannot call. */
+const ALWAYS_ALLOWED = [
   ...["alert", "confirm", "echo", "error", "exportFile", "getAttachment", "getConfig", "getFilePath", "getWindow"],
   ...["log", "onClose", "progress", "prompt", "setConfig", "showDialog", "showMessage", "showProgress"],
   ...["showSnackbar", "showStatus"],
   // The person chooses the file, which is the permission to read it.
   "showFileDialog",
-  // These look at what is wanted: `rulesFor`.
+  // These look at what is wanted: `checksFor`.
   ...["call", "createWindow", "getPlugin", "getServices", "loadPlugin", "register", "registerService", "run"],
   ...["unregister", "unregisterService"],
 ];
 /** @type {Record<string, Kind>} */
-const NEEDS = {
+const REQUIRED_PERMISSIONS = {
   ...{ getFileManager: "files", getFileUrl: "files", requestUploadUrl: "files" },
   ...{ getEngine: "engine", getEngineFactory: "engine", installPlugin: "engine", uninstallPlugin: "engine" },
 };
 /** The pickers are the browser's, which asks by itself. */
-const FREE_UTILITIES = [
+const ALLOWED_UTILITIES = [
   "$forceUpdate",
   "openUrl",
   "showDirectoryPicker",
@@ -55,9 +55,9 @@ const refused = new Set();
 const questions = new Map();
 
 class PermissionError extends Error {
-  /** @param {Named} plugin @param {string} deed @param {string} why */
-  constructor(plugin, deed, why) {
-    const what = `${plugin.name || "A plugin"} may not ${deed}.`;
+  /** @param {Named} plugin @param {string} action @param {string} why */
+  constructor(plugin, action, why) {
+    const what = `${plugin.name || "A plugin"} may not ${action}.`;
     super(`${what} ${why}`);
     Object.assign(this, { name: "PermissionError", id: "plugin.permission", what, why, fix: "" });
   }
@@ -90,47 +90,47 @@ export async function permitStart(config) {
 }
 
 /**
- * Return imjoy-core's side of the plugin API with each function behind the rules above.
+ * Return imjoy-core's side of the plugin API with each function behind the checks above.
  *
  * @param {CoreApi} api
  * @param {PluginManager} pm
  * @returns {CoreApi}
  */
-export function gated(api, pm) {
-  const rules = rulesFor(api, pm);
+export function withPermissionChecks(api, pm) {
+  const checks = checksFor(api, pm);
   const result = /** @type {CoreApi} */ ({ ...api, utils: {} });
   for (const [name, plain] of Object.entries(api)) {
-    if (typeof plain === "function") result[name] = gate(name, plain, rules[name] || plain);
+    if (typeof plain === "function") result[name] = withCheck(name, plain, checks[name] || plain);
   }
-  for (const [name, plain] of Object.entries(api.utils)) result.utils[name] = gateUtility(name, plain);
+  for (const [name, plain] of Object.entries(api.utils)) result.utils[name] = withUtilityCheck(name, plain);
   return result;
 }
 
 /**
  * @param {string} name
  * @param {ApiFunction} plain
- * @param {ApiFunction} ruled
+ * @param {ApiFunction} checked
  * @returns {ApiFunction}
  */
-function gate(name, plain, ruled) {
+function withCheck(name, plain, checked) {
   return async (plugin, ...args) => {
     // imjoy-core itself calls without a plugin.
     if (!plugin) return plain(plugin, ...args);
     if (!isNative(plugin)) {
-      if (NEEDS[name]) await need(plugin, NEEDS[name]);
-      else if (!FREE.includes(name)) {
+      if (REQUIRED_PERMISSIONS[name]) await requirePermission(plugin, REQUIRED_PERMISSIONS[name]);
+      else if (!ALWAYS_ALLOWED.includes(name)) {
         throw new PermissionError(plugin, `call api.${name}`, "This page does not offer it.");
       }
     }
-    return ruled(plugin, ...args);
+    return checked(plugin, ...args);
   };
 }
 
 /** @param {string} name @param {ApiFunction} plain @returns {ApiFunction} */
-function gateUtility(name, plain) {
+function withUtilityCheck(name, plain) {
   return (plugin, ...args) => {
     if (plugin && !isNative(plugin)) {
-      if (!FREE_UTILITIES.includes(name)) {
+      if (!ALLOWED_UTILITIES.includes(name)) {
         throw new PermissionError(plugin, `call api.utils.${name}`, "This page does not offer it.");
       }
       if (name === "openUrl" && !/^https?:/i.test(String(args[0]))) {
@@ -151,7 +151,7 @@ const isNative = (plugin) => plugin.type === "native-python" && Boolean(plugin.e
  * @param {PluginManager} pm
  * @returns {Record<string, ApiFunction>}
  */
-function rulesFor(api, pm) {
+function checksFor(api, pm) {
   /** @param {string} name */
   const isNativeName = (name) => Boolean(pm.plugin_names[name]) && isNative(pm.plugin_names[name]);
   /** @param {Service} service */
@@ -170,7 +170,7 @@ function rulesFor(api, pm) {
     if (!isSource && ADDRESS.test(wanted) && !/\.imjoy\.html($|[?#])|github\.com/i.test(wanted)) return;
     const config = isSource ? pm.parsePluginCode(wanted, { tag }) : await pm.getPluginFromUrl(wanted);
     if (config.type !== "native-python") return;
-    if (!isNative(plugin)) await need(plugin, "engine");
+    if (!isNative(plugin)) await requirePermission(plugin, "engine");
     approve(config.code || "");
   }
 
@@ -183,7 +183,7 @@ function rulesFor(api, pm) {
     if (config.src) await mayLoad(plugin, config);
     const found = pm.plugins[String(config.id)] || pm.plugin_names[String(config.name)];
     const asks = !config.src && found && isNative(found) && !isNative(plugin);
-    if (asks) await need(plugin, "engine");
+    if (asks) await requirePermission(plugin, "engine");
     const result = await api[name](plugin, config);
     const nativeOnes = Object.values(pm.plugins).filter(isNative);
     return !isNative(plugin) && nativeOnes.some((one) => one.api === result)
@@ -195,7 +195,7 @@ function rulesFor(api, pm) {
   const callByName =
     (name) =>
     async (plugin, wanted, ...args) => {
-      if (!isNative(plugin) && isNativeName(wanted)) await need(plugin, "engine");
+      if (!isNative(plugin) && isNativeName(wanted)) await requirePermission(plugin, "engine");
       return api[name](plugin, wanted, ...args);
     };
 
@@ -218,9 +218,9 @@ function rulesFor(api, pm) {
   };
 
   /** @param {string} name @returns {ApiFunction} */
-  const borrow = (name) => async (plugin, url) => {
+  const lend = (name) => async (plugin, url) => {
     const found = await api[name](plugin, url);
-    return isNative(plugin) ? found : revocable(plugin, NEEDS[name], found);
+    return isNative(plugin) ? found : revocable(plugin, REQUIRED_PERMISSIONS[name], found);
   };
 
   return {
@@ -242,12 +242,12 @@ function rulesFor(api, pm) {
     async getServices(plugin, wanted) {
       /** @type {Service[]} */
       const services = await api.getServices(plugin, wanted);
-      const all = isNative(plugin) || (await has(plugin, "engine"));
+      const all = isNative(plugin) || (await isAllowed(plugin, "engine"));
       return all ? services : services.filter((service) => !isNativeService(service));
     },
-    getFileManager: borrow("getFileManager"),
-    getEngine: borrow("getEngine"),
-    getEngineFactory: borrow("getEngineFactory"),
+    getFileManager: lend("getFileManager"),
+    getEngine: lend("getEngine"),
+    getEngineFactory: lend("getEngineFactory"),
     register: register("register"),
     registerService: register("registerService"),
     unregister: unregister("unregister"),
@@ -279,7 +279,9 @@ function revocable(plugin, kind, api) {
   const wrapped = Object.entries(api).map(([name, value]) => {
     if (typeof value !== "function") return [name, value];
     const call = async (/** @type {unknown[]} */ ...args) => {
-      if (!(await has(plugin, kind))) throw new PermissionError(plugin, KINDS[kind], "You took this permission back.");
+      if (!(await isAllowed(plugin, kind))) {
+        throw new PermissionError(plugin, DESCRIPTIONS[kind], "You took this permission back.");
+      }
       return value(...args);
     };
     return [name, call];
@@ -306,7 +308,7 @@ const isGranted = (identity, kind) =>
   state.grants.some((grant) => grant.identity === identity && (grant.kind === kind || grant.kind === "engine"));
 
 /** @param {CorePlugin} plugin @param {Kind} kind */
-const has = async (plugin, kind) => isGranted(await identityOf(plugin), kind);
+const isAllowed = async (plugin, kind) => isGranted(await identityOf(plugin), kind);
 
 /**
  * Return when the person allows, or has allowed, what `kind` stands for; throw when not.
@@ -314,7 +316,7 @@ const has = async (plugin, kind) => isGranted(await identityOf(plugin), kind);
  * @param {CorePlugin} plugin
  * @param {Kind} kind
  */
-async function need(plugin, kind) {
+async function requirePermission(plugin, kind) {
   const identity = await identityOf(plugin);
   if (isGranted(identity, kind)) return;
   const key = `${kind} ${identity}`;
@@ -322,7 +324,7 @@ async function need(plugin, kind) {
     if (!questions.has(key)) {
       questions.set(
         key,
-        decide(plugin, kind, identity).finally(() => questions.delete(key)),
+        askPermission(plugin, kind, identity).finally(() => questions.delete(key)),
       );
     }
     if (await questions.get(key)) return;
@@ -330,17 +332,17 @@ async function need(plugin, kind) {
   }
   throw new PermissionError(
     plugin,
-    KINDS[kind],
+    DESCRIPTIONS[kind],
     "You did not allow it. It may ask again after the page is loaded again.",
   );
 }
 
 /** @param {CorePlugin} plugin @param {Kind} kind @param {string} identity */
-async function decide(plugin, kind, identity) {
+async function askPermission(plugin, kind, identity) {
   const answer = await ask("confirm", {
     title: `Allow ${plugin.name}?`,
     text:
-      `${plugin.name} is a plugin of type ${plugin.type}. It asks to ${KINDS[kind]}.\n` +
+      `${plugin.name} is a plugin of type ${plugin.type}. It asks to ${DESCRIPTIONS[kind]}.\n` +
       "Your answer is saved for exactly this plugin. The button at the top right takes it back.",
     action: "Allow",
   });

@@ -41,7 +41,7 @@ export async function fromTiff(buffer) {
   if (!type) throw new Error(`Its values have ${first.bits} bits, in a format that cannot be shown.`);
   const [dtype, Type, bytes] = type;
   const length = first.width * first.height * first.samples;
-  const told = toldBy(first.description);
+  const told = hintsIn(first.description);
   const { images = 0 } = told;
   const contiguous = images > alike.length && first.compression === 1 ? images : alike.length;
   if (length * contiguous * bytes > buffer.byteLength * 1100) throw new Error("It is damaged.");
@@ -323,9 +323,9 @@ function undoDifferences(values, rowLength, samples) {
  * @param {string} description
  * @returns {Told}
  */
-function toldBy(description) {
-  if (description.includes("<OME")) return toldByOme(description);
-  if (description.startsWith("ImageJ=")) return toldByImageJ(description);
+function hintsIn(description) {
+  if (description.includes("<OME")) return hintsInOme(description);
+  if (description.startsWith("ImageJ=")) return hintsInImageJ(description);
   try {
     const { shape, axes } = JSON.parse(description);
     return { shape: Array.isArray(shape) ? shape : undefined, axes };
@@ -335,7 +335,7 @@ function toldBy(description) {
 }
 
 /** @param {string} text @returns {Told} */
-function toldByOme(text) {
+function hintsInOme(text) {
   const attribute = (/** @type {string} */ name) => new RegExp(`<Pixels\\b[^>]*\\b${name}="([^"]*)"`).exec(text)?.[1];
   const order = attribute("DimensionOrder") || "XYCZT";
   const letters = [...order.slice(2)].reverse();
@@ -351,7 +351,7 @@ function toldByOme(text) {
 }
 
 /** @param {string} text @returns {Told} */
-function toldByImageJ(text) {
+function hintsInImageJ(text) {
   const lines = Object.fromEntries(text.split(/\r?\n/).map((line) => line.split("=", 2)));
   const letters = ["T", "Z", "C"];
   const extra = ["frames", "slices", "channels"].map((name) => Number(lines[name] || 1));

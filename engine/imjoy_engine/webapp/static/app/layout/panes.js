@@ -138,7 +138,7 @@ export function moveView(name, pane, side = "middle") {
  *
  * @param {string} name
  */
-export function moveOn(name) {
+export function moveToNextPane(name) {
   const { panes } = arranged.value;
   const at = panes.findIndex(({ tabs }) => tabs.includes(name));
   moveView(name, panes[(at + 1) % panes.length].pane);

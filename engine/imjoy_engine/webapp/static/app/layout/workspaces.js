@@ -3,14 +3,7 @@
 import { idOf, messageOf } from "../../engine/errors.js";
 import { core, on, ownClient } from "../core/core.js";
 import { readable } from "../model/errors.js";
-import {
-  forgetFiles,
-  home,
-  moveFiles,
-  rememberHandedOver,
-  rememberWorkspace,
-  wasHandedOver,
-} from "../model/storage.js";
+import { forgetFiles, home, moveFiles, rememberMigrated, rememberWorkspace, wasMigrated } from "../model/storage.js";
 import { saveFile } from "../results/save_file.js";
 import { addLog, ask, showSnackbar, state } from "../model/state.js";
 
@@ -20,7 +13,7 @@ const LAYOUT = "layout";
 const PLUGIN = /^p/;
 /** Where a plugin's key has the time at which it was loaded, as all had once. */
 const TIMED = /^p([0-9a-z]{9})/;
-const OLDEST = "p000000000";
+const OLDEST_KEY = "p000000000";
 const FORMAT = 1;
 const MOST_NAMES = 100;
 /** For a change to be kept after it, which more changes may follow. */
@@ -89,17 +82,17 @@ async function enter(former) {
   const name = state.workspace;
   rememberWorkspace(name);
   if (name === DEFAULT) {
-    if (!state.workspaces.includes(name)) await makeDefault();
-    await handOver(former);
+    if (!state.workspaces.includes(name)) await createDefault();
+    await migratePlugins(former);
   } else if (!state.workspaces.includes(name)) {
     await ask("alert", { title: "Workspaces", text: `There is no workspace ${name}: it was renamed or deleted.` });
-    goTo(DEFAULT);
+    openWorkspace(DEFAULT);
     return { plugins: [], layout: null };
   }
   return documentsOf(name);
 }
 
-async function makeDefault() {
+async function createDefault() {
   try {
     await ownClient().json("PUT", path(DEFAULT));
   } catch (error) {
@@ -114,20 +107,20 @@ async function makeDefault() {
  *
  * @param {() => Promise<FormerPlugin[]>} former
  */
-async function handOver(former) {
+async function migratePlugins(former) {
   try {
-    for (const plugin of await former()) if (!wasHandedOver(plugin.name)) await handOverOne(plugin);
+    for (const plugin of await former()) if (!wasMigrated(plugin.name)) await migratePlugin(plugin);
   } catch (error) {
     addLog("", "app", `The plugins that this browser had saved could not be read. ${messageOf(error)}`);
   }
 }
 
 /** @param {FormerPlugin} plugin */
-async function handOverOne({ name, ...plugin }) {
+async function migratePlugin({ name, ...plugin }) {
   try {
     // It is older than any that is there: of one name the newest is loaded.
-    await put(DEFAULT, `${OLDEST}${hashed(name)}`, { ...plugin, loaded: 0 });
-    rememberHandedOver(name);
+    await put(DEFAULT, `${OLDEST_KEY}${hashOf(name)}`, { ...plugin, loaded: 0 });
+    rememberMigrated(name);
   } catch (error) {
     addLog(name, "app", `The engine could not save it. ${messageOf(error)}`);
   }
@@ -187,14 +180,14 @@ const put = (name, key, { code, tag, origin, loaded }) =>
  *
  * @param {string} plugin
  */
-const keyOf = (plugin) => `p${hashed(plugin)}`;
+const keyOf = (plugin) => `p${hashOf(plugin)}`;
 
 /**
  * FNV-1a of 64 bits: crypto.subtle is not there where the page comes over HTTP from another computer.
  *
  * @param {string} text
  */
-function hashed(text) {
+function hashOf(text) {
   let hash = 0xcbf29ce484222325n;
   for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   return hash.toString(16).padStart(16, "0");
@@ -286,7 +279,7 @@ window.addEventListener("pagehide", () => layoutTimer && sendLayout());
  *
  * @param {string} name
  */
-export function goTo(name) {
+export function openWorkspace(name) {
   rememberWorkspace(name);
   location.assign(name === DEFAULT ? `${home}/` : `${home}/?${new URLSearchParams({ workspace: name })}`);
 }
@@ -303,7 +296,7 @@ export async function createWorkspace() {
   if (!name) return;
   await ownClient().json("PUT", path(name));
   forgetFiles(name);
-  goTo(name);
+  openWorkspace(name);
 }
 
 /**
@@ -320,7 +313,7 @@ export async function renameWorkspace(stopAll) {
   await sendLayout();
   await ownClient().json("POST", `${path(state.workspace)}/rename`, { name });
   moveFiles(state.workspace, name);
-  goTo(name);
+  openWorkspace(name);
 }
 
 /**
@@ -338,7 +331,7 @@ export async function deleteWorkspace(stopAll) {
   await stopAll();
   await ownClient().json("DELETE", path(state.workspace));
   forgetFiles(state.workspace);
-  goTo(DEFAULT);
+  openWorkspace(DEFAULT);
 }
 
 /** Save the workspace that is open as one file. */
@@ -384,7 +377,7 @@ export async function importWorkspace(file) {
   const name = await createFree(content.name);
   for (const plugin of content.plugins) await put(name, newKey(), plugin);
   if (content.layout) await ownClient().json("PUT", path(name, LAYOUT), content.layout);
-  goTo(name);
+  openWorkspace(name);
 }
 
 /**

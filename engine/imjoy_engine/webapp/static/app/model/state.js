@@ -9,7 +9,7 @@ const OUTPUT_ENTRIES = 200;
 const SNACKBAR_SECONDS = 5;
 
 /** @type {PageState} */
-const beginning = {
+const initialState = {
   engine: { phase: "starting", status: null, error: null },
   command: knownCommand(),
   others: [],
@@ -35,7 +35,7 @@ const beginning = {
 };
 
 /** @type {PageState} */
-export const state = reactive(beginning);
+export const state = reactive(initialState);
 
 let lastId = 0;
 const nextId = () => ++lastId;

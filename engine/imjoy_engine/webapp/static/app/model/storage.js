@@ -7,16 +7,16 @@ export const home = new URL(".", location.href).href.replace(/\/$/, "");
 
 // Engines behind one proxy share its origin, and with it what the browser remembers.
 /** @param {string} name */
-const ofHome = (name) => (home === location.origin ? name : `${name} ${home}`);
-const TOKEN = ofHome("imjoy.token");
+const perEngine = (name) => (home === location.origin ? name : `${name} ${home}`);
+const TOKEN = perEngine("imjoy.token");
 const CLIENT = "imjoy.client";
 const OTHERS = "imjoy.engines";
 const ENVIRONMENTS = "imjoy.environments";
-const RESOURCES = ofHome("imjoy.resources");
-const WORKSPACE = ofHome("imjoy.workspace");
-const HANDED_OVER = ofHome("imjoy.handed-over");
-const FILES = ofHome("imjoy.files");
-const GRANTS = ofHome("imjoy.permissions");
+const RESOURCES = perEngine("imjoy.resources");
+const WORKSPACE = perEngine("imjoy.workspace");
+const MIGRATED = perEngine("imjoy.handed-over");
+const FILES = perEngine("imjoy.files");
+const GRANTS = perEngine("imjoy.permissions");
 
 /**
  * The tokens to try, in this order: what `#code=…` is good for, once, or `#token=…` gives, then the remembered one. Any
@@ -27,12 +27,12 @@ export async function knownTokens() {
   const given = new URLSearchParams(location.hash.slice(1));
   const [code, direct] = [given.get("code"), given.get("token")];
   if (code || direct) history.replaceState(null, "", location.pathname + location.search);
-  const token = direct || (code && (await redeemed(code)));
+  const token = direct || (code && (await redeemCode(code)));
   return [...new Set([token, localStorage.getItem(TOKEN)])].filter(Boolean);
 }
 
 /** @param {string} code */
-async function redeemed(code) {
+async function redeemCode(code) {
   const headers = { Authorization: `Bearer ${code}` };
   try {
     const response = await fetch(`${home}/api/v1/codes/redeem`, { method: "POST", headers });
@@ -48,8 +48,8 @@ export const wantedWorkspace = () =>
 
 /** @param {string} name */
 export function rememberWorkspace(name) {
-  const isFirst = localStorage.getItem(WORKSPACE) === null && localStorage.getItem(HANDED_OVER) === null;
-  if (isFirst) localStorage.setItem(HANDED_OVER, "{}");
+  const isFirst = localStorage.getItem(WORKSPACE) === null && localStorage.getItem(MIGRATED) === null;
+  if (isFirst) localStorage.setItem(MIGRATED, "{}");
   localStorage.setItem(WORKSPACE, name);
 }
 
@@ -59,13 +59,12 @@ export function rememberWorkspace(name) {
  *
  * @param {string} plugin
  */
-export const wasHandedOver = (plugin) =>
-  localStorage.getItem(HANDED_OVER) === null || keptFor(HANDED_OVER, plugin) !== null;
+export const wasMigrated = (plugin) => localStorage.getItem(MIGRATED) === null || storedFor(MIGRATED, plugin) !== null;
 
 /** @param {string} plugin */
-export const rememberHandedOver = (plugin) => keepFor(HANDED_OVER, plugin, true);
+export const rememberMigrated = (plugin) => storeFor(MIGRATED, plugin, true);
 
-const COMMAND = ofHome("imjoy.command");
+const COMMAND = perEngine("imjoy.command");
 
 /** What a person types for `imjoy` where this engine was started, as it told at its last visit. */
 export const knownCommand = () => localStorage.getItem(COMMAND) || "imjoy";
@@ -100,28 +99,28 @@ export function clientId() {
 }
 
 /**
- * What is kept as JSON under a key; `otherwise` where nothing is that can be read.
+ * What is kept as JSON under a key; `fallback` where nothing is that can be read.
  *
  * @template T
  * @param {string} key
- * @param {T} otherwise
+ * @param {T} fallback
  * @returns {T}
  */
-function stored(key, otherwise) {
+function stored(key, fallback) {
   try {
-    return JSON.parse(localStorage.getItem(key) || "null") || otherwise;
+    return JSON.parse(localStorage.getItem(key) || "null") || fallback;
   } catch {
-    return otherwise;
+    return fallback;
   }
 }
 
 /** The engines besides the one that serves this page. */
-export const knownOthers = () => stored(OTHERS, /** @type {{url: string, token: string}[]} */ ([]));
+export const knownOtherEngines = () => stored(OTHERS, /** @type {{url: string, token: string}[]} */ ([]));
 
 /** @param {{url: string, token: string}} engine */
-export function rememberOther(engine) {
-  forgetOther(engine.url);
-  localStorage.setItem(OTHERS, JSON.stringify([...knownOthers(), engine]));
+export function rememberOtherEngine(engine) {
+  forgetOtherEngine(engine.url);
+  localStorage.setItem(OTHERS, JSON.stringify([...knownOtherEngines(), engine]));
 }
 
 /** What plugins were allowed. */
@@ -140,15 +139,15 @@ export function forgetGrant({ identity, kind }) {
 }
 
 /** @param {string} url */
-export function forgetOther(url) {
-  localStorage.setItem(OTHERS, JSON.stringify(knownOthers().filter((other) => other.url !== url)));
+export function forgetOtherEngine(url) {
+  localStorage.setItem(OTHERS, JSON.stringify(knownOtherEngines().filter((other) => other.url !== url)));
 }
 
 /**
  * @param {string} key
  * @param {string} plugin
  */
-const keptFor = (key, plugin) => stored(key, /** @type {Record<string, any>} */ ({}))[plugin] ?? null;
+const storedFor = (key, plugin) => stored(key, /** @type {Record<string, any>} */ ({}))[plugin] ?? null;
 
 /**
  * Keep a value for a plugin under a key; null forgets it.
@@ -157,14 +156,14 @@ const keptFor = (key, plugin) => stored(key, /** @type {Record<string, any>} */ 
  * @param {string} plugin
  * @param {any} value
  */
-function keepFor(key, plugin, value) {
+function storeFor(key, plugin, value) {
   const { [plugin]: _, ...others } = stored(key, /** @type {Record<string, any>} */ ({}));
   localStorage.setItem(key, JSON.stringify(value === null ? others : { ...others, [plugin]: value }));
 }
 
 // A path leads elsewhere in each workspace.
 /** @param {string} workspace */
-const filesOf = (workspace) => (workspace === "default" ? FILES : `${FILES} ${workspace}`);
+const filesKey = (workspace) => (workspace === "default" ? FILES : `${FILES} ${workspace}`);
 
 /**
  * The file of its workspace that a plugin was loaded from, and whether it is watched; null for one from elsewhere.
@@ -173,21 +172,21 @@ const filesOf = (workspace) => (workspace === "default" ? FILES : `${FILES} ${wo
  * @param {string} plugin
  * @returns {{path: string, isWatched: boolean} | null}
  */
-export const fileOf = (workspace, plugin) => keptFor(filesOf(workspace), plugin);
+export const fileOf = (workspace, plugin) => storedFor(filesKey(workspace), plugin);
 
 /**
  * @param {string} workspace
  * @param {string} plugin
  * @param {{path: string, isWatched: boolean} | null} file
  */
-export const rememberFile = (workspace, plugin, file) => keepFor(filesOf(workspace), plugin, file);
+export const rememberFile = (workspace, plugin, file) => storeFor(filesKey(workspace), plugin, file);
 
 /**
  * Forget the files of a workspace that is made or deleted: one of its name was another.
  *
  * @param {string} workspace
  */
-export const forgetFiles = (workspace) => localStorage.removeItem(filesOf(workspace));
+export const forgetFiles = (workspace) => localStorage.removeItem(filesKey(workspace));
 
 /**
  * Take the files of a workspace over to the name that it has from now on.
@@ -196,10 +195,10 @@ export const forgetFiles = (workspace) => localStorage.removeItem(filesOf(worksp
  * @param {string} name
  */
 export function moveFiles(workspace, name) {
-  const files = localStorage.getItem(filesOf(workspace));
+  const files = localStorage.getItem(filesKey(workspace));
   forgetFiles(workspace);
   forgetFiles(name);
-  if (files) localStorage.setItem(filesOf(name), files);
+  if (files) localStorage.setItem(filesKey(name), files);
 }
 
 /** Instead of a name of an environment, which has no such character: its own, with the newest packages. */
@@ -211,13 +210,13 @@ export const NEWEST = "/newest";
  * @param {string} plugin
  * @returns {string | null}
  */
-export const environmentOf = (plugin) => keptFor(ENVIRONMENTS, plugin);
+export const environmentOf = (plugin) => storedFor(ENVIRONMENTS, plugin);
 
 /**
  * @param {string} plugin
  * @param {string | null} environment
  */
-export const rememberEnvironment = (plugin, environment) => keepFor(ENVIRONMENTS, plugin, environment);
+export const rememberEnvironment = (plugin, environment) => storeFor(ENVIRONMENTS, plugin, environment);
 
 /**
  * What a person wants a plugin to have of the cluster in place of what it asks for; null when they have not said.
@@ -225,10 +224,10 @@ export const rememberEnvironment = (plugin, environment) => keepFor(ENVIRONMENTS
  * @param {string} plugin
  * @returns {Resources | null}
  */
-export const resourcesOf = (plugin) => keptFor(RESOURCES, plugin);
+export const resourcesOf = (plugin) => storedFor(RESOURCES, plugin);
 
 /**
  * @param {string} plugin
  * @param {Resources | null} resources
  */
-export const rememberResources = (plugin, resources) => keepFor(RESOURCES, plugin, resources);
+export const rememberResources = (plugin, resources) => storeFor(RESOURCES, plugin, resources);

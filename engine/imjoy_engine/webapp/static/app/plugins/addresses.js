@@ -55,7 +55,7 @@ export function isFolderPage(address) {
  * @param {string} reason what the browser says
  * @returns {Promise<Problem>}
  */
-export async function whyNothingCame(address, reason) {
+export async function explainFetchFailure(address, reason) {
   const { hostname, host } = new URL(address);
   const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(hostname);
   if (!navigator.onLine && !isHere) {

@@ -26,13 +26,13 @@ const pluginFile = new Language(
 );
 
 /** A new line is indented as the one before it, and by one step more where that opens something. */
-const indents = indentService.of((context, position) => {
+const indentation = indentService.of((context, position) => {
   const opens = /[:([{]\s*$/.test(context.lineAt(position, -1).text);
   return context.lineIndent(position, -1) + (opens ? context.unit : 0);
 });
 
 /** Each colour is a variable of the page's style sheet. */
-const colours = HighlightStyle.define([
+const highlighting = HighlightStyle.define([
   { tag: [tags.keyword, tags.tagName, tags.operatorKeyword], color: "var(--code-keyword)" },
   { tag: [tags.string, tags.attributeValue], color: "var(--code-string)" },
   { tag: [tags.number, tags.bool, tags.null], color: "var(--code-number)" },
@@ -40,7 +40,7 @@ const colours = HighlightStyle.define([
   { tag: [tags.definition(tags.variableName), tags.className, tags.attributeName], color: "var(--code-name)" },
 ]);
 
-const look = EditorView.theme({
+const theme = EditorView.theme({
   "&": { height: "100%", color: "var(--text)", backgroundColor: "var(--sunken)", fontSize: "0.88rem" },
   "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.5" },
@@ -76,10 +76,10 @@ export function openCode(place, { text, label, changed, keys }) {
         drawSelection(),
         bracketMatching(),
         pluginFile,
-        indents,
+        indentation,
         indentUnit.of("    "),
-        syntaxHighlighting(colours),
-        look,
+        syntaxHighlighting(highlighting),
+        theme,
         keymap.of([...keys, ...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
         EditorView.updateListener.of((update) => update.docChanged && changed(update.state.doc.toString())),

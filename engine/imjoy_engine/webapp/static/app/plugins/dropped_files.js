@@ -14,19 +14,19 @@ export function followDroppedFiles() {
   };
   window.addEventListener("dragenter", (event) => {
     inside += 1;
-    state.dropping = carriesSomething(event);
+    state.dropping = hasFilesOrLink(event);
   });
   window.addEventListener("dragleave", () => {
     inside -= 1;
     if (inside <= 0) end();
   });
   window.addEventListener("dragover", (event) => {
-    if (carriesSomething(event)) event.preventDefault();
+    if (hasFilesOrLink(event)) event.preventDefault();
   });
   window.addEventListener("drop", (event) => {
     end();
     const { dataTransfer } = event;
-    if (!dataTransfer || !carriesSomething(event)) return;
+    if (!dataTransfer || !hasFilesOrLink(event)) return;
     event.preventDefault();
     take(dataTransfer);
   });
@@ -37,7 +37,7 @@ export function followDroppedFiles() {
  *
  * @param {DragEvent} event
  */
-const carriesSomething = ({ dataTransfer }) =>
+const hasFilesOrLink = ({ dataTransfer }) =>
   ["Files", "text/uri-list"].some((kind) => dataTransfer?.types.includes(kind));
 
 /** @param {DataTransfer} data */
@@ -67,7 +67,7 @@ export async function addFiles(files) {
     if (state.loadError) problems.push(state.loadError);
   }
   state.taking = null;
-  state.loadError = allOf(problems, files.length);
+  state.loadError = combined(problems, files.length);
 }
 
 /**
@@ -77,7 +77,7 @@ export async function addFiles(files) {
  * @param {number} count how many files there were
  * @returns {Problem | null}
  */
-function allOf(problems, count) {
+function combined(problems, count) {
   if (problems.length < 2) return problems[0] || null;
   const why = problems.map(({ what, why, fix, id }) => [what, why, fix, id].filter(Boolean).join("\n")).join("\n\n");
   return { id: "", what: `${problems.length} of ${count} files could not be loaded.`, why, fix: "" };

@@ -2,7 +2,7 @@
 
 import { completeUrl } from "../../engine/client.js";
 import { idOf, messageOf } from "../../engine/errors.js";
-import { fileAddress, isFolderPage, whyNothingCame } from "./addresses.js";
+import { fileAddress, isFolderPage, explainFetchFailure } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on, startedImJoy } from "../core/core.js";
 import { readable } from "../model/errors.js";
 import { parseFields } from "./fields.js";
@@ -115,7 +115,7 @@ async function fetched(url) {
   try {
     response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer" });
   } catch (error) {
-    throw await whyNothingCame(address, messageOf(error));
+    throw await explainFetchFailure(address, messageOf(error));
   }
   if (response.ok) return response.text();
   const isMissing = response.status === 404;

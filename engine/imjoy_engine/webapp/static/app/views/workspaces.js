@@ -8,7 +8,7 @@ import {
   DEFAULT,
   deleteWorkspace,
   exportWorkspace,
-  goTo,
+  openWorkspace,
   importWorkspace,
   listWorkspaces,
   renameWorkspace,
@@ -24,7 +24,7 @@ export const WorkspacesView = Vue.defineComponent({
     others: () => state.workspaces.filter((name) => name !== state.workspace),
   },
   methods: {
-    goTo,
+    openWorkspace,
     toggle() {
       this.open = !this.open;
       // Another browser may have made one.
@@ -73,7 +73,7 @@ export const WorkspacesView = Vue.defineComponent({
         </div>
         <h2>Workspaces</h2>
         <ul v-if="others.length">
-          <li v-for="name in others" :key="name"><button type="button" class="plain" @click="goTo(name)"
+          <li v-for="name in others" :key="name"><button type="button" class="plain" @click="openWorkspace(name)"
             :aria-label="'Open ' + name">{{ name }}</button></li>
         </ul>
         <div class="actions">

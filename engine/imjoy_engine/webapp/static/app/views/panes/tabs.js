@@ -4,7 +4,7 @@
 import { chooseInputs } from "../../plugins/inputs.js";
 import { clearOutput } from "../../results/page_state.js";
 import { targetAt } from "../../layout/layout.js";
-import { arranged, moveOn, moveView, popOut, showView, tabNamed, toggleMaximised } from "../../layout/panes.js";
+import { arranged, moveToNextPane, moveView, popOut, showView, tabNamed, toggleMaximised } from "../../layout/panes.js";
 import { state } from "../../model/state.js";
 import { closeWindow } from "../../layout/windows.js";
 import { rectangleStyle } from "./rectangles.js";
@@ -52,7 +52,7 @@ export const TabsView = Vue.defineComponent({
     chooseInputs,
     clearOutput,
     closeWindow,
-    moveOn,
+    moveToNextPane,
     popOut,
     showView,
     toggleMaximised,
@@ -111,7 +111,7 @@ export const TabsView = Vue.defineComponent({
           <button v-if="tabs.length > 1" type="button" class="plain tool" :aria-label="'Put ' + current.title + ' below'"
             title="Below" @click="split('bottom')"><IconView name="below" /></button>
           <button v-if="hasOthers" type="button" class="plain tool" :aria-label="'Move ' + current.title + ' to the next pane'"
-            title="To the next pane" @click="moveOn(current.name)"><IconView name="next" /></button>
+            title="To the next pane" @click="moveToNextPane(current.name)"><IconView name="next" /></button>
           <button v-if="current.shown" type="button" class="plain tool wide" :aria-label="'Pop out ' + current.title"
             title="Pop out" @click="popOut(current.name)"><IconView name="out" /></button>
         </template>

@@ -35,8 +35,8 @@ export const EditorView = Vue.defineComponent({
     const pressed = (/** @type {() => void} */ act) => () => (act(), true);
     const meanwhile = new AbortController();
     let isElsewhere = false;
-    for (const deed of ["pointerdown", "keydown"]) {
-      window.addEventListener(deed, () => (isElsewhere = true), { capture: true, signal: meanwhile.signal });
+    for (const type of ["pointerdown", "keydown"]) {
+      window.addEventListener(type, () => (isElsewhere = true), { capture: true, signal: meanwhile.signal });
     }
     try {
       const { openCode } = await import("../../plugins/code_editor.js");

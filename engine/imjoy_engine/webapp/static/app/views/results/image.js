@@ -26,7 +26,7 @@ let lastId = 0;
 /**
  * What a picture's view has at hand without the page being drawn anew for it. `frame` is of the animation, 0 for none.
  *
- * @typedef {object} AtHand
+ * @typedef {object} Unreactive
  * @property {import("../../images/picture.js").Colours} colours
  * @property {ImageData | null} pixels
  * @property {number} frame
@@ -36,8 +36,8 @@ let lastId = 0;
  * @property {ResizeObserver | null} watching
  */
 
-/** @returns {AtHand} */
-const atHand = () => ({
+/** @returns {Unreactive} */
+const unreactive = () => ({
   colours: colouring({ dtype: "", low: 0, high: 1, name: "grey" }),
   pixels: null,
   frame: 0,
@@ -65,7 +65,7 @@ export const ImageView = Vue.defineComponent({
     hints: { type: /** @type {PropType<Hints>} */ (Object), default: () => ({}) },
     name: String,
   },
-  setup: () => ({ now: markRaw(atHand()) }),
+  setup: () => ({ now: markRaw(unreactive()) }),
   data() {
     const picture = pictureOf(this.array, this.hints);
     if (!picture) throw new TypeError("That array is not a picture.");
@@ -277,23 +277,23 @@ export const ImageView = Vue.defineComponent({
     },
     /** @param {KeyboardEvent} event */
     key(event) {
-      const far = 40 * this.ratio();
+      const step = 40 * this.ratio();
       /** @type {Record<string, () => void>} */
-      const deeds = {
-        ArrowLeft: () => this.pan(far, 0),
-        ArrowRight: () => this.pan(-far, 0),
-        ArrowUp: () => this.pan(0, far),
-        ArrowDown: () => this.pan(0, -far),
+      const actions = {
+        ArrowLeft: () => this.pan(step, 0),
+        ArrowRight: () => this.pan(-step, 0),
+        ArrowUp: () => this.pan(0, step),
+        ArrowDown: () => this.pan(0, -step),
         "+": () => this.zoom(ZOOM),
         "=": () => this.zoom(ZOOM),
         "-": () => this.zoom(1 / ZOOM),
         0: () => this.fit(),
         1: () => this.place(this.ratio()),
       };
-      const does = deeds[event.key];
-      if (!does || event.ctrlKey || event.metaKey || event.altKey) return;
+      const action = actions[event.key];
+      if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      does();
+      action();
     },
     /** The plane that is shown, whole, as a PNG of its colours. */
     png() {
