@@ -27,7 +27,7 @@ from imjoy.upgrade.steps.package_files import (
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial environment beside the live one, of the same shape, and what differs, as paths relative to both.
+    """An environment to be tried, beside the live one, of the same shape, and what differs, as paths relative to both.
 
     ``replaced`` are the files of the distributions that go, ``new`` those that come; a file may be in both.
     """
@@ -40,7 +40,7 @@ class Candidate:
 
     @property
     def interpreter(self) -> Path:
-        """The Python of the trial."""
+        """The Python of the candidate."""
         return interpreter(self.environment)
 
 
@@ -80,8 +80,8 @@ def make_candidate(
     )
 
 
-def _keep_outside(origin: Origin, trial: Path, replaced: frozenset[Path]) -> None:
-    """Give the trial what stays beside the packages: commands, and imjoy's manual page, which its RECORD names."""
+def _keep_outside(origin: Origin, candidate: Path, replaced: frozenset[Path]) -> None:
+    """Give the candidate what stays beside the packages: commands, and imjoy's manual page, which its RECORD names."""
     kept = list(origin.scripts.iterdir())
     with suppress(ImJoyError):
         kept += recorded_files(origin.site, NAME)
@@ -89,9 +89,9 @@ def _keep_outside(origin: Origin, trial: Path, replaced: frozenset[Path]) -> Non
         if not file.is_file() or not file.is_relative_to(origin.environment):
             continue
         inside = file.relative_to(origin.environment)
-        if inside not in replaced and not os.path.lexists(trial / inside):
-            (trial / inside).parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(file, trial / inside)
+        if inside not in replaced and not os.path.lexists(candidate / inside):
+            (candidate / inside).parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(file, candidate / inside)
 
 
 def entries_of(site: Path) -> frozenset[str]:
@@ -118,9 +118,9 @@ def changed_outside(candidate: Candidate, layer: Path, origin: Origin) -> dict[P
     return changes
 
 
-def _relative(files: list[Path], trial: Path, environment: Path) -> Iterator[Path]:
+def _relative(files: list[Path], candidate: Path, environment: Path) -> Iterator[Path]:
     for file in files:
-        for root in (trial, environment):
+        for root in (candidate, environment):
             if file.is_relative_to(root):
                 yield file.relative_to(root)
                 break
