@@ -51,7 +51,7 @@ SHOWN = {
     "Engine log": "info",
     "Show the token": "programs as you",
     "Start at login": "whenever I log in",
-    "Upgrade": "is there",
+    "Upgrade": "is available",
 }
 FOUND = {
     "ok": False,
