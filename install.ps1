@@ -255,7 +255,7 @@ function Get-FetchedPython {
     }
     $found = Get-Sha256 $archive
     if ($found -ne $wanted) {
-        Stop-Door 'download.checksum' $ExitCodes.Checksum "$last is not what it should be; nothing of it was used" "its SHA-256 is $found and has to be $wanted" 'try again, or another -Mirror'
+        Stop-Door 'download.checksum' $ExitCodes.Checksum "$last does not match its checksum; it was not used" "its SHA-256 is $found and has to be $wanted" 'try again, or another -Mirror'
     }
     foreach ($places in $Door.Folder, $env:USERPROFILE, (Split-Path -Parent $Door.Prefix)) {
         $folder = $(if ($places -eq $Door.Folder) { $places } else { New-Folder $places })
@@ -425,6 +425,11 @@ function Invoke-Door([string]$Here) {
 }
 
 # Takes away what is temporary, and gives back what was set. Safe to repeat.
+# Windows PowerShell 5.1 cannot list env: where two names differ in case alone, as http_proxy and HTTP_PROXY of Git Bash do.
+function Remove-Variables([string[]]$Names) {
+    foreach ($name in $Names) { Remove-Item -LiteralPath "env:$name" -ErrorAction SilentlyContinue }
+}
+
 function Close-Door {
     # A scanner may hold a file for a moment.
     foreach ($folder in $Door.Folders) {
@@ -433,7 +438,7 @@ function Close-Door {
             if (Test-Path -LiteralPath $folder) { Start-Sleep -Milliseconds 200 }
         }
     }
-    Get-ChildItem 'env:' | Where-Object { -not $kept.Contains($_.Name) } | Remove-Item
+    Remove-Variables (@([Environment]::GetEnvironmentVariables().Keys) | Where-Object { -not $kept.Contains($_) })
     foreach ($name in $kept.Keys) {
         if ([Environment]::GetEnvironmentVariable($name) -cne $kept[$name]) { [Environment]::SetEnvironmentVariable($name, $kept[$name]) }
     }
@@ -468,9 +473,9 @@ function Invoke-Main {
     $protocols = [Net.ServicePointManager]::SecurityProtocol
     try {
         $env:PYTHON_MANAGER_AUTOMATIC_INSTALL = $env:GIT_TERMINAL_PROMPT = '0'
-        Remove-Item 'env:PYLAUNCHER_ALLOW_INSTALL*'
+        Remove-Variables (@($kept.Keys) -like 'PYLAUNCHER_ALLOW_INSTALL*')
         if (-not $Handed) {
-            Remove-Item 'env:IMJOY_DOOR*'
+            Remove-Variables (@($kept.Keys) -like 'IMJOY_DOOR*')
             $env:IMJOY_DOOR = 'install.ps1'
         }
         # In it PowerShell reads what programs print, and Python writes so when it writes to no console.

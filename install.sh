@@ -356,7 +356,7 @@ fetch_python() {
       "look at the network and HTTPS_PROXY, use --mirror URL or --offline DIR, or install a Python"
   fi
   sum=$(sha256 <"$archive")
-  [ "$sum" = "$PYTHON_SHA256" ] || die download.checksum "$(shown "$url") is not what it should be; nothing of it was used" \
+  [ "$sum" = "$PYTHON_SHA256" ] || die download.checksum "$(shown "$url") does not match its checksum; it was not used" \
     "its SHA-256 is $sum and has to be $PYTHON_SHA256" "try again, or another --mirror"
   export IMJOY_DOOR_PYTHON=$FOLDER/python
   PYTHON=$IMJOY_DOOR_PYTHON/bin/python3 WHY=""
@@ -493,6 +493,9 @@ use_archive() {
   export IMJOY_DOOR_SOURCE=${PLACE%/bootstrap} IMJOY_DOOR_ARCHIVE=$1
 }
 
+# in_source COMMAND...: there; git knows -C as of 1.8.5, and CentOS 7 has 1.8.3.
+in_source() { cd "$FOLDER/source" && "$@"; }
+
 # get_repository URL[@REF]: the archive of that commit where the server makes one, else by git.
 get_repository() {
   local url=$1 ref=HEAD path=${1#*://} git folder=$FOLDER/source
@@ -508,9 +511,9 @@ get_repository() {
   fi
   rm -rf "$folder"
   export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}"
-  set -- -C "$folder" -c http.lowSpeedLimit=1 -c http.lowSpeedTime="$STALL_SECONDS"
-  run 0 git init --quiet "$folder" && run 0 git "$@" fetch --quiet --depth 1 "$url" "$ref" &&
-    run 0 git "$@" checkout --quiet FETCH_HEAD || return 1
+  set -- -c http.lowSpeedLimit=1 -c http.lowSpeedTime="$STALL_SECONDS"
+  run 0 git init --quiet "$folder" && run 0 in_source git "$@" fetch --quiet --depth 1 "$url" "$ref" &&
+    run 0 in_source git "$@" checkout --quiet FETCH_HEAD || return 1
   export IMJOY_DOOR_SOURCE=$folder
   WHY=$NOT_IMJOY
   has_planner "$folder/bootstrap"

@@ -132,6 +132,16 @@ Get-ChildItem `$kinds | ForEach-Object { "`$(`$_.PSProvider) `$(`$_.Name)" } | W
         $lines.Count | Should -Be 3 -Because $done.Said
     }
 
+    It 'has each variable as before, also what an install must not see' {
+        $environ = @{ PYLAUNCHER_ALLOW_INSTALL = '1'; IMJOY_DOOR_SOURCE = 'mine'; HTTPS_PROXY = 'http://127.0.0.1:9'; IMJOY_MIRROR = 'http://127.0.0.1:9' }
+        $done = Invoke-Lines "$Session`n`$text | Invoke-Expression | Out-Null`n`$env:PYLAUNCHER_ALLOW_INSTALL, `$env:IMJOY_DOOR_SOURCE, `$env:HTTPS_PROXY" $environ
+        $done.Said | Should -Be "1`nmine`nhttp://127.0.0.1:9" -Because $done.Told
+    }
+
+    It 'never has its variables listed, which Windows PowerShell 5.1 cannot do where names differ in case alone' {
+        $Text | Should -Not -Match "'env:|\benv:\w*\*"
+    }
+
     It 'gets its words by way of a script block' {
         (Invoke-Lines "$Session`n& ([scriptblock]::Create(`$text)) -Version").Said | Should -Match '^imjoy \d'
     }

@@ -452,6 +452,18 @@ def test_what_has_no_archives_is_fetched_by_git(machine: Machine, script: Path, 
         assert machine.left() == []
 
 
+def test_the_git_of_centos_7_which_has_no_folder_to_name_will_do(
+    machine: Machine, script: Path, repository: Path
+) -> None:
+    machine.python()
+    machine.without("git")
+    refuse = 'case " $* " in *" -C "*) echo "Unknown option: -C" >&2; exit 129 ;; esac'
+    machine.has("git", f'{refuse}\nexec {shutil.which("git")} "$@"')
+    said = told(machine.run(BASH, script, "--from", f"git+file://{repository}"))
+    assert Path(said["handed"]["IMJOY_DOOR_SOURCE"]).name == "source"
+    assert machine.left() == []
+
+
 def test_a_repository_that_does_not_answer_or_has_no_such_branch_is_told(
     machine: Machine, script: Path, forge: Forge, repository: Path
 ) -> None:
