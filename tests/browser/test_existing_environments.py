@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import expect
 from tests.integration.engine.test_existing_environments import (
     add_package,
-    find_python,
     make_venv,
     tree_hash,
 )
+from tests.kit.old_hosts import interpreter
 
 from imjoy.model.layout import Layout
 from imjoy_engine.environments.existing.records import ExistingEnvironments
@@ -54,7 +54,7 @@ def test_a_plugin_is_sent_into_a_venv_refused_run_anyway_and_stays_there(
     app: App, tmp_path: Path, seen: Seen
 ) -> None:
     mine = tmp_path / "mine"
-    make_venv(mine, find_python("3.6"))
+    make_venv(mine, interpreter("3.6"))
     before = tree_hash(mine)
     prepare(app, tmp_path, mine)
     page = app.page

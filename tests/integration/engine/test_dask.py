@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.integration.engine.test_worker_pythons import find_python
+from tests.kit.old_hosts import interpreter
 
 from imjoy.model.errors import ImJoyError
 
@@ -89,9 +89,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="module")
 def dask_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a Python of another minor version with Dask, and nothing of ours."""
-    other = find_python("3.12") if "PYENV_ROOT" in os.environ else None
-    if other is None:
-        pytest.skip("no Python 3.12 is here")
+    other = interpreter("3.12")
     folder = tmp_path_factory.mktemp("dask") / "venv"
     uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
     subprocess.run([uv, "venv", "--quiet", "--python", str(other), str(folder)], check=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kit.old_hosts import interpreter
 
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
@@ -69,14 +70,6 @@ def tree_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def find_python(version: str) -> Path:
-    root = Path(os.environ["PYENV_ROOT"]) / "versions"
-    found = sorted(root.glob(f"{version}.*/bin/python"))
-    if not found:
-        pytest.skip(f"Python {version} is not installed (pyenv install {version})")
-    return found[-1]
-
-
 def make_venv(folder: Path, python: Path | None = None) -> Path:
     """Make a venv with one package, which nobody has compiled; return its folder of packages."""
     subprocess.run([python or sys.executable, "-m", "venv", "--without-pip", folder], check=True)
@@ -112,7 +105,7 @@ def test_a_venv_of_each_python_runs_a_plugin_and_stays_as_it_was(
     version: str, engine: RunningEngine, workspace: Path, tmp_path: Path, play: Play
 ) -> None:
     mine = tmp_path / "mine"
-    packages = make_venv(mine, find_python(version))
+    packages = make_venv(mine, interpreter(version))
     before = tree_hash(mine)
     existing_in(workspace).add("mine", mine / "bin" / "python")
     said: list[Any] = []

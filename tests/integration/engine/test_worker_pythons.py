@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kit import old_hosts
 from tests.kit.old_hosts import few
 
 from imjoy.model.errors import ImJoyError
@@ -55,22 +56,11 @@ api.export(ImJoyPlugin())
 """
 
 
-def find_python(version: str) -> Path | None:
-    """Return the newest interpreter of ``version`` that pyenv has."""
-    import os
-
-    root = Path(os.environ["PYENV_ROOT"]) / "versions"
-    found = sorted(root.glob(f"{version}.*/bin/python"))
-    return found[-1] if found else None
-
-
 @pytest.fixture(scope="session", params=EACH_PYTHON)
 def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an interpreter of each version with what the worker needs, installed by that version's own pip."""
     version: str = request.param
-    python = find_python(version)
-    if python is None:
-        pytest.skip(f"Python {version} is not installed (pyenv install {version})")
+    python = old_hosts.interpreter(version)
     prefix = tmp_path_factory.mktemp(f"python-{version}-")
     subprocess.run([python, "-m", "venv", prefix], check=True)
     pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import ensurepip
 import json
 import subprocess
 import sys
@@ -109,7 +108,8 @@ def test_as_it_is_an_environment_builds_and_gets_nothing_for_that(tmp_path: Path
     venv.create(tmp_path / "environment", with_pip=False)
     python = interpreter(tmp_path / "environment")
     # What ensurepip would put there, at a tenth of its work.
-    bundled = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    bundled = packages._wheel_of_pip()
+    assert bundled is not None
     words = ("pip", "install", "--quiet", "--no-index", "--python", python, bundled)
     subprocess.run([find_uv_bin(), *words], check=True)
     before = run(python, "-m", "pip", "freeze", "--all")
