@@ -197,7 +197,7 @@ def test_upgrade_is_the_environment_s_matter(
     facts = clone / "bootstrap" / "imjoy" / "__init__.py"
     facts.write_text(facts.read_text().replace(f'"{__version__}"', '"99.1.0"'))
     git("-C", clone, "commit", "--quiet", "--all", "--message", "Be newer")
-    git("-C", clone, "push", "--quiet", "origin", "HEAD:refs/heads/newer")
+    git("-C", clone, "push", "--quiet", "origin", "+HEAD:refs/heads/newer")
 
     done = finished_host.run("upgrade", "--to", "newer", "--yes", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
