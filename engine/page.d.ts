@@ -155,8 +155,8 @@ declare global {
         onState?(plugin: PluginRecord, config: PluginConfig): void;
         onProgress?(plugin: PluginRecord, progress: Progress, config: PluginConfig): void;
         onLog?(plugin: PluginRecord, log: LogEvent, config: PluginConfig): void;
-        /** That the calls were gone for which it was to be taken over; it begins anew. */
-        onMiss?(plugin: PluginRecord, config: PluginConfig): void;
+        /** That the calls were gone for which it was to be taken over; returns whether it is to begin anew. */
+        onMiss?(plugin: PluginRecord, config: PluginConfig): boolean;
         /** `plugin` is null for one that did not start, `error` where we left it. */
         onEnd?(plugin: PluginRecord | null, error: Error | null, config: PluginConfig): void;
         onStatus?(status: EngineStatus | null, error: EngineError | Error | null): void;

@@ -150,6 +150,34 @@ def test_a_run_of_a_native_plugin_goes_on_over_a_reload_with_what_it_says_and_it
     expect(app.page.locator(".entry.error")).to_have_count(0)
 
 
+def test_a_run_that_blocks_its_plugin_can_be_stopped_after_a_reload_and_nothing_begins_anew(app: App) -> None:
+    card = app.load("Steps")
+    card.get_by_role("button", name="Block").click()
+    expect(card.get_by_role("progressbar")).to_be_visible()
+    app.page.reload()
+    app.page.get_by_role("button", name="Connected").wait_for()
+    expect(card.get_by_role("progressbar")).to_be_visible()
+    # It is told of its end once its process is killed: a plugin that blocks does not leave by itself.
+    app.page.evaluate(
+        """async () => {
+            const { on } = await import("/static/app/core/core.js");
+            on("ended", (name) => (window.ended = name));
+        }"""
+    )
+    card.get_by_role("button", name="Stop Steps").click()
+    expect(card).to_contain_text("Stopped")
+    app.page.wait_for_function("() => window.ended === 'Steps'")
+    plugins = app.page.evaluate(
+        """async () => {
+            const { core } = await import("/static/app/core/core.js");
+            return (await core.client.status()).plugins;
+        }"""
+    )
+    assert [plugin for plugin in plugins if plugin["state"] != "exited"] == []
+    expect(card).to_contain_text("Stopped")
+    expect(app.page.locator(".entry.error")).to_have_count(0)
+
+
 def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_else_of_it(app: App) -> None:
     card = app.load("Steps")
     app.run("Steps")

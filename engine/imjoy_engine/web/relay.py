@@ -37,7 +37,7 @@ TOO_BIG = 1009
 
 REPLACED = Close(4401, "the connection token was replaced")
 STOPPING = Close(1001, "the engine stops")
-TOO_LATE = Close(4410, "nothing of that call is left")
+TOO_LATE = Close(4411, "nothing of that call is left")
 
 Receive = Callable[[], Awaitable[WSMessage]]
 
@@ -137,10 +137,11 @@ async def serve_client(
     socket = Socket(SUBPROTOCOL, autoping=False)
     await socket.prepare(request)
     socket.give_up_after(limits.silence)
-    if plugin.final or plugin.state is PluginState.STOPPING:
-        await socket.close(code=ENDED.code, message=ENDED.reason.encode())
-        return socket
     call = request.query.get("resume", "")
+    if plugin.final or plugin.state is PluginState.STOPPING:
+        close = TOO_LATE if call else ENDED
+        await socket.close(code=close.code, message=close.reason.encode())
+        return socket
     found = plugin.pair_with(call) if call else None
     if call and (found is None or not found[1].left.is_set() or found[1].done.is_set()):
         await socket.close(code=TOO_LATE.code, message=TOO_LATE.reason.encode())

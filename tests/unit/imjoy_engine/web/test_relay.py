@@ -19,10 +19,10 @@ from imjoy.model.errors import ImJoyError
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.registry import Registry
 from imjoy_engine.plugins.socket_pair import SocketPair
-from imjoy_engine.sockets.close import DONE, ENDED
+from imjoy_engine.sockets.close import DONE, ENDED, Close
 from imjoy_engine.sockets.keep_alive import LOST, PINGS_BEFORE_SILENCE, SILENT, KeepAlive
 from imjoy_engine.sockets.socket import FRAME_BYTES, Socket
-from imjoy_engine.web.relay import Limits, pass_frames, serve_client, serve_worker
+from imjoy_engine.web.relay import TOO_LATE, Limits, pass_frames, serve_client, serve_worker
 
 LIMIT = 200
 SECONDS = 20
@@ -248,14 +248,17 @@ def test_a_target_that_has_gone_ends_the_relay_in_order() -> None:
     assert asyncio.run(pass_frames(source.receive, cast("Socket", Gone([])), LIMIT)) == DONE
 
 
-def test_a_client_of_a_plugin_that_has_ended_is_told_so_and_is_no_client() -> None:
+@pytest.mark.parametrize(
+    ("address", "close"), [("/client", ENDED), ("/client?resume=c", TOO_LATE)], ids=["new", "back for a call"]
+)
+def test_a_client_of_a_plugin_that_has_ended_is_told_so_and_is_no_client(address: str, close: Close) -> None:
     async def scenario() -> None:
         plugin = DoublePlugin()
         plugin.final = True
         async with TestClient(TestServer(relay_app(plugin))) as http:
-            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+            client = await http.ws_connect(address, protocols=("imjoy.v1",))
             assert await asyncio.wait_for(received(client), SECONDS) == []
-            assert client.close_code == ENDED.code
+            assert client.close_code == close.code
             assert not plugin.changed.is_set()
 
     asyncio.run(scenario())
@@ -379,7 +382,7 @@ def test_a_client_that_goes_away_in_the_middle_of_a_call_finds_its_worker_again(
             assert (await worker.receive_bytes()) == b"\x00begin"
             second = await http.ws_connect("/client?resume=c", protocols=("imjoy.v1",))
             assert await asyncio.wait_for(received(second), SECONDS) == []
-            assert second.close_code == ENDED.code
+            assert second.close_code == TOO_LATE.code
             for _ in range(2):
                 await client.close(code=GOING_AWAY)
                 await asyncio.wait_for(pair.left.wait(), SECONDS)

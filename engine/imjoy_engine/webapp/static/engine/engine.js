@@ -57,7 +57,7 @@ export function makeEngine(options) {
         },
         onMiss: (...args) => {
           forget(session);
-          observer.onMiss?.(...args);
+          return Boolean(observer.onMiss?.(...args));
         },
       });
       sessions.set(plugin.id, session);

@@ -15,8 +15,8 @@ const LOOKS_BEFORE_LOST = 3;
 /** A plugin whose script has run hands over its functions within this time; it takes milliseconds. */
 const ANSWER_MILLISECONDS = 60000;
 const TOO_BIG = 1009;
-/** Of a call that nothing is left of, or a plugin that has ended. */
-const GONE = 4410;
+/** Said to who comes back for a call of which nothing is left. */
+const TOO_LATE = 4411;
 /** The id of the app's functions: the same after a reload, so that what a plugin calls is found again. */
 const APP_OBJECT = "imjoy-app";
 
@@ -75,9 +75,8 @@ export class Session {
     /** @type {Promise<void>} */
     this._final = new Promise((resolve) => (this._announceFinal = resolve));
     this.closed = false;
-    /** Whether it came too late for the calls of before: the plugin is to be begun anew. */
+    /** Whether it came too late for the calls of before, and the plugin is to be begun anew. */
     this.missed = false;
-    this._heard = false;
     this._ended = false;
     /** The calls with an id, until they are confirmed. @type {Map<string, {resolve: Settle, reject: Settle, over: boolean}>} */
     this._calls = new Map();
@@ -149,10 +148,8 @@ export class Session {
     this._guard(rpc, "_genRemoteCallback");
     rpc.on("remoteBusy", () => this.utils?.setPluginStatus?.({ running: true }));
     rpc.on("remoteIdle", () => this.utils?.setPluginStatus?.({ running: false }));
-    this._connection.take = (message) => {
-      this._heard = true;
-      return this._takeOutcome(rpc, message) || (calls.length > 0 && this._isOld(rpc, message));
-    };
+    this._connection.take = (message) =>
+      this._takeOutcome(rpc, message) || (calls.length > 0 && this._isOld(rpc, message));
     const begin = () => {
       rpc.setInterface({ ...app, _rintf: APP_OBJECT });
       rpc.sendInterface();
@@ -361,7 +358,7 @@ export class Session {
     }
     clearInterval(this._looking);
     clearTimeout(this._answer);
-    this.missed = event.code === GONE && Boolean(this.plugin.resumed) && !this._heard;
+    this.missed = event.code === TOO_LATE && Boolean(this.observer.onMiss?.(this.plugin, this.config));
     if (
       !this.missed &&
       !this.closed &&
@@ -380,10 +377,7 @@ export class Session {
     this._reject?.(error);
     for (const reject of this._pending) reject(error);
     this._pending.clear();
-    if (this.missed) {
-      this.observer.onMiss?.(this.plugin, this.config);
-      return;
-    }
+    if (this.missed) return;
     this.observer.onEnd?.(this.plugin, byUs ? null : error, this.config);
     if (!byUs) this.utils?.terminatePlugin?.();
   }

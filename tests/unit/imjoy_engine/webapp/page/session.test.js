@@ -179,7 +179,12 @@ test("what was asked before counts once, and is not remembered once nothing is a
   assert.equal(RPC.came.length, 2);
 });
 
-test("a plugin whose run was gone when it was to be taken over begins anew, and is asked for its run once more", async () => {
+/**
+ * Begin a plugin that is taken over at first, with the run "a"; returns what is told and asked of it.
+ *
+ * @param {boolean} isWanted
+ */
+async function takeOver(isWanted) {
   /** @type {any[]} */
   const asked = [];
   const answers = [
@@ -189,14 +194,14 @@ test("a plugin whose run was gone when it was to be taken over begins anew, and 
   Object.assign(globalThis, {
     fetch: async (/** @type {string} */ url, /** @type {{body: string}} */ { body }) => {
       asked.push(JSON.parse(body).resume);
-      return Response.json({ name: "P", state: "ready", holds: 30, ...answers[asked.length - 1] });
+      return Response.json({ name: "P", state: "exited", holds: 30, ...answers[asked.length - 1] });
     },
   });
   /** @type {string[]} */
   const told = [];
   const observer = {
     onStart: (/** @type {PluginRecord} */ { id }) => told.push(`start ${id}`),
-    onMiss: (/** @type {PluginRecord} */ { id }) => told.push(`miss ${id}`),
+    onMiss: (/** @type {PluginRecord} */ { id }) => (told.push(`miss ${id}`), isWanted),
     onEnd: (/** @type {PluginRecord | null} */ plugin) => told.push(`end ${plugin?.id}`),
   };
   const { engine } = makeEngine(
@@ -204,11 +209,18 @@ test("a plugin whose run was gone when it was to be taken over begins anew, and 
       /** @type {unknown} */ ({ url: "http://127.0.0.1:1", token: "t", client: "c", observer, resuming: () => ["a"] })
     ),
   );
+  Socket.opened = {};
   const plugin = engine.startPlugin(/** @type {PluginConfig} */ ({ name: "P" }), {});
+  plugin.catch(() => {});
   await settled();
-  const [first] = Socket.opened["old/rpc?resume=a"];
-  first.dispatchEvent(new Event("open"));
-  first.closeWith(4410);
+  const [socket] = Socket.opened["old/rpc?resume=a"];
+  socket.dispatchEvent(new Event("open"));
+  return { plugin, socket, told, asked };
+}
+
+test("a plugin whose run was gone when it was to be taken over begins anew, and is asked for its run once more", async () => {
+  const { plugin, socket, told, asked } = await takeOver(true);
+  socket.closeWith(4411);
   await settled();
   const [second] = Socket.opened["new/rpc"];
   assert.deepEqual(
@@ -220,6 +232,20 @@ test("a plugin whose run was gone when it was to be taken over begins anew, and 
   );
   // A second time it has ended.
   second.closeWith(4410);
-  await assert.rejects(plugin, /closed/);
+  await assert.rejects(plugin, /ended/);
   assert.deepEqual(told.at(-1), "end new");
+});
+
+test("a plugin that ends after it was taken over, before it said anything, does not begin anew", async () => {
+  const { plugin, socket, told, asked } = await takeOver(true);
+  socket.closeWith(4410);
+  await assert.rejects(plugin, /ended/);
+  assert.deepEqual([told, asked], [["start old", "end old"], [["a"]]]);
+});
+
+test("a plugin that was stopped meanwhile does not begin anew", async () => {
+  const { plugin, socket, told, asked } = await takeOver(false);
+  socket.closeWith(4411);
+  await assert.rejects(plugin, /ended/);
+  assert.deepEqual([told, asked], [["start old", "miss old", "end old"], [["a"]]]);
 });

@@ -415,7 +415,9 @@ const observerOf = (url) => ({
 
   onMiss(plugin, config) {
     const card = cardOf(plugin, config);
-    if (card) putBack(card);
+    if (!card || card.state === "stopped") return false;
+    putBack(card);
+    return true;
   },
 });
 
