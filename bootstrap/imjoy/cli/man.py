@@ -25,8 +25,8 @@ EXITS = {
     ExitCode.PREFLIGHT_REFUSED: "something is in the way, nothing was changed",
     ExitCode.NETWORK_NEEDED: "network needed and not there, nothing was changed",
     ExitCode.PORT_TAKEN: "the port is taken",
-    ExitCode.CHECKSUM_MISMATCH: "a download is not what it should be",
-    ExitCode.LOCKED: "another imjoy is at work",
+    ExitCode.CHECKSUM_MISMATCH: "a download does not match its checksum",
+    ExitCode.LOCKED: "another imjoy is running",
     ExitCode.OUR_BUG: "a bug of ours; the path of a report is printed",
     ExitCode.INTERRUPTED: "interrupted",
 }

@@ -74,8 +74,8 @@ options:
   --help         print this
 
 exit codes: 0 done; 1 failed; 2 usage; 3 something is in the way, nothing was
-changed; 4 network needed and not there, nothing was changed; 6 a download is
-not what it should be; 7 another install is at work; 70 a bug of ours; 130
+changed; 4 network needed and not there, nothing was changed; 6 a download does
+not match its checksum; 7 another install is running; 70 a bug of ours; 130
 interrupted.
 """
 """``install.sh`` and ``install.ps1`` have a shorter one of their own, for when there is no Python."""

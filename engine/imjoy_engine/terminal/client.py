@@ -271,7 +271,7 @@ class Connection:
         if code == MESSAGE_TOO_BIG:
             return ImJoyError(
                 "message.too-big",
-                "A message is larger than the engine passes on.",
+                "A message is larger than the engine allows.",
                 why=reason,
                 fix="Send less at once, or start the engine with a larger --max-message-size.",
             )

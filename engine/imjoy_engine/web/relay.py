@@ -236,7 +236,7 @@ async def _part(pair: SocketPair, client_id: str, plugin: Plugin, registry: Regi
     ends = plugin.remove_client(client_id)
     if pair.close.code == TOO_BIG and pair.left.is_set():
         # Who comes back finds it here: the socket that would have been closed with it is gone.
-        plugin.say(f"It sent {pair.close.reason}, which is not passed on: what it was for has ended.")
+        plugin.say(f"It sent {pair.close.reason}: the message was dropped, and its run ended.")
         if ends:
             plugin.note_error(_too_big(plugin, pair.close.reason))
     if ends:
@@ -248,7 +248,7 @@ async def _part(pair: SocketPair, client_id: str, plugin: Plugin, registry: Regi
 def _too_big(plugin: Plugin, why: str) -> ImJoyError:
     return ImJoyError(
         "message.too-big",
-        f"A message of {plugin.request.manifest.name} was larger than the engine passes on.",
+        f"A message of {plugin.request.manifest.name} was larger than the engine allows.",
         why=why,
         fix="Send less at once, or start the engine with a larger --max-message-size.",
     )
