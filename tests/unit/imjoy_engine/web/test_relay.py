@@ -368,18 +368,25 @@ NOTE = b'\x02{"calls": ["c"]}'
 GOING_AWAY = 1001
 
 
+async def begin_a_run(
+    http: TestClient[web.Request, web.Application], plugin: DoublePlugin
+) -> tuple[aiohttp.ClientWebSocketResponse, aiohttp.ClientWebSocketResponse, SocketPair]:
+    """Connect a client and the worker; the worker has what the client's run began with."""
+    client = await http.ws_connect("/client", protocols=("imjoy.v1",))
+    await plugin.changed.wait()
+    worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+    await client.send_bytes(NOTE)
+    await client.send_bytes(b"\x00begin")
+    assert (await worker.receive_bytes()) == b"\x00begin"
+    return client, worker, plugin.clients["client"]
+
+
 def test_a_client_that_goes_away_in_the_middle_of_a_call_finds_its_worker_again() -> None:
     async def scenario() -> None:
         plugin = DoublePlugin()
         async with TestClient(PatientServer(relay_app(plugin))) as http:
-            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
-            await plugin.changed.wait()
-            pair = plugin.clients["client"]
-            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
+            client, worker, pair = await begin_a_run(http, plugin)
             # Not while the first one is there.
-            await client.send_bytes(NOTE)
-            await client.send_bytes(b"\x00begin")
-            assert (await worker.receive_bytes()) == b"\x00begin"
             second = await http.ws_connect("/client?resume=c", protocols=("imjoy.v1",))
             assert await asyncio.wait_for(received(second), SECONDS) == []
             assert second.close_code == TOO_LATE.code
@@ -411,13 +418,7 @@ def test_what_is_too_large_for_one_that_is_waited_for_is_told_to_who_asks_for_th
         plugin = DoublePlugin()
         plugin.ends = ends
         async with TestClient(PatientServer(relay_app(plugin))) as http:
-            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
-            await plugin.changed.wait()
-            pair = plugin.clients["client"]
-            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
-            await client.send_bytes(NOTE)
-            await client.send_bytes(b"\x00begin")
-            assert (await worker.receive_bytes()) == b"\x00begin"
+            client, worker, pair = await begin_a_run(http, plugin)
             plugin.changed.clear()
             await client.close(code=GOING_AWAY)
             await asyncio.wait_for(pair.left.wait(), SECONDS)
@@ -436,13 +437,7 @@ def test_a_client_that_does_not_come_back_is_not_waited_for_longer(stopped: bool
     async def scenario() -> None:
         plugin = DoublePlugin()
         async with TestClient(PatientServer(relay_app(plugin, SECONDS if stopped else 0.01))) as http:
-            client = await http.ws_connect("/client", protocols=("imjoy.v1",))
-            await plugin.changed.wait()
-            pair = plugin.clients["client"]
-            worker = await http.ws_connect("/worker", protocols=("imjoy.v1",))
-            await client.send_bytes(NOTE)
-            await client.send_bytes(b"\x00begin")
-            assert (await worker.receive_bytes()) == b"\x00begin"
+            client, worker, pair = await begin_a_run(http, plugin)
             plugin.changed.clear()
             await client.close(code=GOING_AWAY)
             await asyncio.wait_for(pair.left.wait(), SECONDS)
