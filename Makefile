@@ -72,7 +72,8 @@ architecture: $(READY)
 # What the ordinary run tries a part of: an install killed at each of its steps, and each fault through both doors.
 every-step: $(READY)
 	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision tests/shell \
-	  tests/integration/engine/test_spoilt_workspace.py
+	  tests/integration/engine/test_spoilt_workspace.py tests/integration/environments/test_build.py \
+	  tests/integration/legacy/test_interrupted.py tests/integration/doors/test_install_sh_fetches.py
 
 # Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)

@@ -549,10 +549,13 @@ def test_a_whole_python_that_was_fetched_runs_the_planner_and_can_make_environme
     bring(machine, mirror, "ok", Archive(standalone.file, standalone.sha256))
     main = checkout / "bootstrap" / "imjoy" / "provision" / "main.py"
     double = main.read_text().partition("    if wish != ")[0]
-    make = f"venv.create({str(tmp_path / 'venv')!r}, symlinks=False)"
+    # With a pip for make every-step: ten times the work.
+    with_pip = "IMJOY_EVERY_STEP" in os.environ
+    make = f"venv.create({str(tmp_path / 'venv')!r}, symlinks=False, with_pip={with_pip})"
     main.write_text(f"{double}    import venv\n    {make}\n    return 0\n")
     done = machine.run(BASH, script, "--from", checkout)
     said = told(done)
     assert said["python"] == said["handed"]["IMJOY_DOOR_PYTHON"] + "/bin/python3"
     assert (tmp_path / "venv" / "bin" / "python").exists()
+    assert (tmp_path / "venv" / "bin" / "pip").exists() == with_pip
     assert machine.left() == []

@@ -163,6 +163,10 @@ def test_without_uv_pip_does_it(
     python = asyncio.run(store.ensure(needs("foo"), heard.append))
     assert output_of(python, "import foo; print(foo.version)") == "1.0"
     assert any("foo" in progress.text for progress in heard)
+    if "IMJOY_EVERY_STEP" in os.environ:
+        error = failure(store, "no-such-package")
+        assert error.id == "env.failed"
+        assert "no-such-package" in error.why
 
 
 @pytest.mark.parametrize("with_uv", [True, False], ids=["uv", "pip"])
