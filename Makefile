@@ -43,7 +43,7 @@ test-macos: $(READY)
 
 # Every interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)
-	IMJOY_EVERY_PYTHON=1 $(BIN)/python -m pytest tests/integration/packaging tests/integration/legacy \
+	IMJOY_EVERY_PYTHON=1 $(PYTEST) tests/integration/packaging tests/integration/legacy \
 	  tests/integration/engine/test_worker_pythons.py tests/integration/engine/test_existing_environments.py
 
 check: $(READY)
@@ -71,7 +71,7 @@ architecture: $(READY)
 
 # What the ordinary run tries a part of: an install killed at each of its steps, and each fault through both doors.
 every-step: $(READY)
-	IMJOY_EVERY_STEP=1 $(BIN)/python -m pytest tests/integration/provision tests/shell \
+	IMJOY_EVERY_STEP=1 $(PYTEST) tests/integration/provision tests/shell \
 	  tests/integration/engine/test_spoilt_workspace.py tests/integration/environments/test_build.py \
 	  tests/integration/legacy/test_interrupted.py tests/integration/doors/test_install_sh_fetches.py
 
@@ -115,7 +115,7 @@ fuzz: $(READY)
 # Every way in which an upgrade can go, some hundred of them, each on a machine of its own; writes the table of the page.
 upgrade-matrix: $(READY)
 	$(BIN)/python -m tests.kit.upgrade_runs --write
-	IMJOY_UPGRADE_MATRIX=1 $(BIN)/python -m pytest tests/integration/upgrade
+	IMJOY_UPGRADE_MATRIX=1 $(PYTEST) tests/integration/upgrade
 
 # The pictures in docs/, of today's page in headless Chromium, light and dark.
 pictures: $(READY)
