@@ -18,7 +18,7 @@ LOAD = {"work_dir": "", "workspace": "", "tag": "", "engine_url": ""}
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    text = (ROOT / "docs" / "api.md").read_text("utf-8").partition("## What values become")[0]
+    text = (ROOT / "docs" / "api.md").read_text("utf-8").partition("## How values are sent")[0]
     found = {}
     for match in ROW.finditer(text):
         for name in re.findall(r"`([^`]+)`", match[1]):
@@ -39,10 +39,10 @@ def test_every_name_is_on_the_page_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(rows()))
-def test_the_page_says_what_needs_the_app_and_what_does_nothing(name: str) -> None:
+def test_the_page_says_what_needs_the_app_and_what_has_no_effect(name: str) -> None:
     absent = {*ABSENT, *(f"utils.{picker}" for picker in FILE_PICKERS)}
     in_the_app, in_a_terminal = rows()[name]
     assert (in_a_terminal == "needs the app") == (name in absent)
-    assert (in_a_terminal == "nothing") == (name in {*IGNORED, "utils.$forceUpdate"})
+    assert (in_a_terminal == "no effect") == (name in {*IGNORED, "utils.$forceUpdate"})
     local = names(local_api(LOAD, lambda: None, lambda: None)) - {"WORKSPACE", "TAG", "ENGINE_URL"}
-    assert in_the_app.startswith("the worker's") == (name in local)
+    assert in_the_app.startswith("in the worker: ") == (name in local)
