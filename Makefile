@@ -39,7 +39,7 @@ test-windows: $(READY)
 
 # The whole of the installer's suite with doubles of a Mac's commands; with its bash where TEST_BASH names one, of 3.2.
 test-macos: $(READY)
-	TEST_MACOS=1 $(BIN)/python -m pytest tests/integration/doors tests/shell
+	TEST_MACOS=1 $(BIN)/python -m pytest tests/integration/install_scripts tests/shell
 
 # Every interpreter that is here, where the other targets take one of each kind.
 test-every-python: $(READY)
@@ -69,11 +69,11 @@ check-page:
 architecture: $(READY)
 	$(BIN)/python .ci/draw-architecture
 
-# What the ordinary run tries a part of: an install killed at each of its steps, and each fault through both doors.
+# What the ordinary run tries a part of: an install killed at each of its steps, and each fault with both install.sh and imjoy install.
 every-step: $(READY)
 	IMJOY_EVERY_STEP=1 $(PYTEST) tests/integration/provision tests/shell \
 	  tests/integration/engine/test_spoilt_workspace.py tests/integration/environments/test_build.py \
-	  tests/integration/legacy/test_interrupted.py tests/integration/doors/test_install_sh_fetches.py
+	  tests/integration/legacy/test_interrupted.py tests/integration/install_scripts/test_install_sh_fetches.py
 
 # Peers are installed, and table, plot and figures written, in .bench/.
 bench: $(READY)

@@ -2,7 +2,7 @@
 #
 #   irm https://github.com/oeway/ImJoy-Engine/raw/HEAD/install.ps1 | iex
 #
-# A door: it finds a Python, or fetches one, gets imjoy's source, and hands over to imjoy.provision, which plans and does
+# It finds a Python, or fetches one, gets imjoy's source, and hands over to imjoy.provision, which plans and does
 # everything. Of its own it makes one temporary folder, which goes again. Windows PowerShell 5.1 and later.
 # All of it is one block: a copy that was cut off does nothing, and under iex nothing of it stays in the session. The words
 # are read by hand, as PowerShell binds no `--` of a command line, and tells of a typing error in a form of its own.
@@ -38,12 +38,12 @@ $ExitCodes = @{ Done = 0; Usage = 2; Refused = 3; Network = 4; Checksum = 6; Our
 # What Windows PowerShell hands to a program loses its double quotes, so there are none in these.
 $GoodEnough = 'import sys; sys.exit(sys.version_info < (3, 9) or sys.platform != ''win32'' or ''GCC'' in sys.version)'
 $InWheel = 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo(''imjoy/provision/main.py'')'
-# The planner of a place does everything else. One of before this door has no from_door.
+# The planner of a place does everything else. One that is older than this script has no from_script.
 $HandOver = @'
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 try:
-    from imjoy.provision.from_door import main
+    from imjoy.provision.from_script import main
 except ImportError:
     from imjoy.provision.main import main
 sys.exit(main(sys.argv[1:]))
@@ -99,7 +99,7 @@ $ProjectUrl/blob/HEAD/docs/install.md
 }
 
 # An error that a person can act on. It is thrown, so that nothing here ends the session.
-function Stop-Door([string]$Id, [int]$Code, [string]$What, [string]$Why, [string]$Fix) {
+function Stop-Install([string]$Id, [int]$Code, [string]$What, [string]$Why, [string]$Fix) {
     $failure = New-Object System.Exception $What
     $failure.Data['Told'] = @{ Id = $Id; Code = $Code; Why = $Why; Fix = $Fix }
     throw $failure
@@ -116,25 +116,25 @@ function Write-Failure($Failure) {
     if ($Failure.Exception.Data.Contains('Told')) { $told = $Failure.Exception.Data['Told']; $what = $Failure.Exception.Message }
     [Console]::Error.WriteLine("error: $what")
     foreach ($line in $told.Why, $told.Fix) { if ($line) { [Console]::Error.WriteLine('  ' + ($line -replace "\r?\n", "`n  ")) } }
-    if ($Door.Given['Json']) {
+    if ($Install.Given['Json']) {
         Write-Output ('{{"schema": 1, "kind": "failure", "error": {{"id": {0}, "what": {1}, "why": {2}, "fix": {3}, "exit_code": {4}}}}}' -f
             (Get-Quoted $told.Id), (Get-Quoted $what), (Get-Quoted $told.Why), (Get-Quoted $told.Fix), $told.Code)
     }
-    $Door.Code = $told.Code
+    $Install.Code = $told.Code
 }
 
 # Sets Given, and Words: the same in the spelling of imjoy install. A name may be cut short, and `-Name:` holds its value too.
 function Read-Words([object[]]$Typed) {
     $words = @($Typed | ForEach-Object { $_ -join ',' })
-    if ($words -match '^--?json$') { $Door.Given['Json'] = $true }
+    if ($words -match '^--?json$') { $Install.Given['Json'] = $true }
     if (@($words -match '[\r\n]').Count -gt 0) { Stop-Usage 'a word has a line break in it' }
     # In a session PowerShell keeps the first `--` for itself; the line that was typed shows it.
     $kept = "$($Call.Line)" -match '\s--(\s|$)' -and '--' -notin $words
     for ($at = 0; $at -lt $words.Count; $at++) {
         $word = $words[$at]
         $rest = @($words | Select-Object -Skip ($at + 1))
-        if ($word -eq '--') { $Door.Start = $rest; break }
-        if ($kept -and $word -like '--*') { $Door.Start = @($word) + $rest; break }
+        if ($word -eq '--') { $Install.Start = $rest; break }
+        if ($kept -and $word -like '--*') { $Install.Start = @($word) + $rest; break }
         $name = ''
         $joined = $word -match '^(--[a-z][a-z0-9-]*)=(.+)$'
         if ($joined) {
@@ -159,16 +159,16 @@ function Read-Words([object[]]$Typed) {
         } elseif ($joined) {
             Stop-Usage "$($words[$at]) is not an option"
         } elseif ($word.EndsWith(':')) { $value = $rest.Count -gt 0 -and $rest[0] -notin 'False', '0'; $at++ }
-        $Door.Given[$fitting[0]] = $value
+        $Install.Given[$fitting[0]] = $value
     }
-    foreach ($name in @($Options.Keys | Where-Object { $Door.Given[$_] })) {
-        $Door.Words += '--' + ($name -creplace '(?<=[a-z])([A-Z])', '-$1').ToLower()
-        if ($Options[$name]) { $Door.Words += $Door.Given[$name] }
+    foreach ($name in @($Options.Keys | Where-Object { $Install.Given[$_] })) {
+        $Install.Words += '--' + ($name -creplace '(?<=[a-z])([A-Z])', '-$1').ToLower()
+        if ($Options[$name]) { $Install.Words += $Install.Given[$name] }
     }
-    if ($Door.Start.Count -gt 0) { $Door.Words += @('--') + $Door.Start }
+    if ($Install.Start.Count -gt 0) { $Install.Words += @('--') + $Install.Start }
 }
 
-function Stop-Usage([string]$What) { Stop-Door 'usage.wrong' $ExitCodes.Usage $What '' "$Again -Help lists what there is" }
+function Stop-Usage([string]$What) { Stop-Install 'usage.wrong' $ExitCodes.Usage $What '' "$Again -Help lists what there is" }
 
 # Whether a program ends with 0 within some seconds. Nothing that it says is read, and it gets nothing to read.
 function Test-Starts([string]$Program, [string]$Words) {
@@ -183,7 +183,7 @@ function Test-Starts([string]$Program, [string]$Words) {
         [void]$process.StandardError.BaseStream.CopyToAsync([IO.Stream]::Null)
         if ($process.WaitForExit(1000 * $StartSeconds)) { return $process.ExitCode -eq 0 }
         Invoke-Quietly "$env:SystemRoot\System32\taskkill.exe" @('/PID', $process.Id, '/T', '/F')
-        $Door.Notices += "$Program did not start within $StartSeconds seconds"
+        $Install.Notices += "$Program did not start within $StartSeconds seconds"
         return $false
     } finally { $process.Dispose() }
 }
@@ -196,7 +196,7 @@ function Invoke-Quietly([string]$Program, [object[]]$Words) {
 
 # The Python that was found or fetched, with what it is started with.
 function Invoke-Python([object[]]$Words) {
-    $python, $first = $Door.Python
+    $python, $first = $Install.Python
     Invoke-Quietly $python ($first + $Words)
 }
 
@@ -212,12 +212,12 @@ function Find-Python {
         $places += 'miniconda3', 'miniforge3', 'mambaforge', 'anaconda3' | ForEach-Object { "$folder\$_\python.exe" }
     }
     # Of what is about to change, the last; so that an uninstall need not fetch a Python.
-    $own = '\.imjoy\python\python.exe', '\conda\python.exe', '\python.exe', '\Scripts\python.exe' | ForEach-Object { $Door.Prefix + $_ }
+    $own = '\.imjoy\python\python.exe', '\conda\python.exe', '\python.exe', '\Scripts\python.exe' | ForEach-Object { $Install.Prefix + $_ }
     $launcher = @(Get-Command py.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1 | ForEach-Object { $_.Path })
     $tried = @{}
     foreach ($place in $places + $launcher + $own) {
         if (-not $place -or $tried.ContainsKey($place) -or -not (Test-Path -LiteralPath $place -PathType Leaf)) { continue }
-        if ($place -notin $own -and $place.StartsWith("$($Door.Prefix)\", 'OrdinalIgnoreCase')) { continue }
+        if ($place -notin $own -and $place.StartsWith("$($Install.Prefix)\", 'OrdinalIgnoreCase')) { continue }
         $tried[$place] = $true
         $first = @($(if ($place -in $launcher) { '-3' }))
         if (Test-Starts $place "$first -I -B -c `"$GoodEnough`"") { return @($place) + $first + '-I', '-B' }
@@ -233,7 +233,7 @@ function Get-FetchedPython {
     if (-not ($url -and $wanted)) {
         $build = [Environment]::OSVersion.Version.Build
         if (-not [Environment]::Is64BitOperatingSystem -or $build -lt $Pythons.WindowsBuild) {
-            Stop-Door 'host.python' $ExitCodes.Refused $none "that needs 64-bit Windows, build $($Pythons.WindowsBuild) or later; this is build $build" $byHand
+            Stop-Install 'host.python' $ExitCodes.Refused $none "that needs 64-bit Windows, build $($Pythons.WindowsBuild) or later; this is build $build" $byHand
         }
         # The one that most packages are built for; Windows on ARM runs it from 11 on.
         $arm = $build -lt 22000 -and "$env:PROCESSOR_ARCHITECTURE$env:PROCESSOR_ARCHITEW6432" -match 'ARM64'
@@ -241,28 +241,28 @@ function Get-FetchedPython {
         $url = $Pythons.Base + [Uri]::EscapeDataString($Pythons.File -f $name)
     }
     $last = ($url -split '/')[-1]
-    $mirror = @($Door.Given['Mirror'], $env:IMJOY_MIRROR | Where-Object { $_ })
+    $mirror = @($Install.Given['Mirror'], $env:IMJOY_MIRROR | Where-Object { $_ })
     if ($mirror.Count -gt 0) { $url = "$($mirror[0].TrimEnd('/'))/$last" }
-    $archive = Join-Path $Door.Folder 'python.tar.gz'
-    if ($Door.Given['Offline']) {
-        $file = Join-Path $Door.Given['Offline'] ([Uri]::UnescapeDataString($last))
-        if (-not (Test-Path -LiteralPath $file)) { Stop-Door 'network.python' $ExitCodes.Network $none "there is no file $file" "put it there, or $byHand" }
+    $archive = Join-Path $Install.Folder 'python.tar.gz'
+    if ($Install.Given['Offline']) {
+        $file = Join-Path $Install.Given['Offline'] ([Uri]::UnescapeDataString($last))
+        if (-not (Test-Path -LiteralPath $file)) { Stop-Install 'network.python' $ExitCodes.Network $none "there is no file $file" "put it there, or $byHand" }
         Copy-Item -LiteralPath $file -Destination $archive
     } else {
-        if (-not $Door.Given['Quiet']) { [Console]::Error.WriteLine('There is no Python here that starts: fetching one') }
+        if (-not $Install.Given['Quiet']) { [Console]::Error.WriteLine('There is no Python here that starts: fetching one') }
         $why = Get-File $url $archive
-        if ($why) { Stop-Door 'network.python' $ExitCodes.Network $none "${url}: $why" 'look at the network and HTTPS_PROXY, or use -Mirror URL or -Offline DIR' }
+        if ($why) { Stop-Install 'network.python' $ExitCodes.Network $none "${url}: $why" 'look at the network and HTTPS_PROXY, or use -Mirror URL or -Offline DIR' }
     }
     $found = Get-Sha256 $archive
     if ($found -ne $wanted) {
-        Stop-Door 'download.checksum' $ExitCodes.Checksum "$last does not match its checksum; it was not used" "its SHA-256 is $found and has to be $wanted" 'try again, or another -Mirror'
+        Stop-Install 'download.checksum' $ExitCodes.Checksum "$last does not match its checksum; it was not used" "its SHA-256 is $found and has to be $wanted" 'try again, or another -Mirror'
     }
-    foreach ($places in $Door.Folder, $env:USERPROFILE, (Split-Path -Parent $Door.Prefix)) {
-        $folder = $(if ($places -eq $Door.Folder) { $places } else { New-Folder $places })
+    foreach ($places in $Install.Folder, $env:USERPROFILE, (Split-Path -Parent $Install.Prefix)) {
+        $folder = $(if ($places -eq $Install.Folder) { $places } else { New-Folder $places })
         if ($folder) { Expand-Python $archive $folder }
         if ($folder -and (Test-Starts "$folder\python\python.exe" "-I -B -c `"$GoodEnough`"")) { return "$folder\python\python.exe", '-I', '-B' }
     }
-    Stop-Door 'host.python' $ExitCodes.Refused $none "the one that was fetched starts neither in $($Door.Folders -join ' nor in ')" $byHand
+    Stop-Install 'host.python' $ExitCodes.Refused $none "the one that was fetched starts neither in $($Install.Folders -join ' nor in ')" $byHand
 }
 
 # By names without a folder, whose letters tar may not know.
@@ -270,7 +270,7 @@ function Expand-Python([string]$Archive, [string]$Folder) {
     $tar = "$env:SystemRoot\System32\tar.exe"
     Push-Location -LiteralPath $Folder
     try {
-        if ($Folder -ne $Door.Folder) { Copy-Item -LiteralPath $Archive -Destination $Folder }
+        if ($Folder -ne $Install.Folder) { Copy-Item -LiteralPath $Archive -Destination $Folder }
         if (Test-Path -LiteralPath $tar) { Invoke-Quietly $tar @('-xzf', 'python.tar.gz'); return }
         $packed = [IO.File]::OpenRead($Archive)
         try { [Formats.Tar.TarFile]::ExtractToDirectory((New-Object IO.Compression.GZipStream $packed, ([IO.Compression.CompressionMode]::Decompress)), $Folder, $true) } finally { $packed.Dispose() }
@@ -289,7 +289,7 @@ function Get-Sha256([string]$Path) {
 function Get-File([string]$Url, [string]$Target) {
     $curl = Get-Command curl.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
     $protocols = $(if ($Url -like 'http:*') { '=http,https' } else { '=https' })
-    $shown = $(if ($Door.Given['Quiet'] -or [Console]::IsErrorRedirected) { '-s' } else { '--progress-bar' })
+    $shown = $(if ($Install.Given['Quiet'] -or [Console]::IsErrorRedirected) { '-s' } else { '--progress-bar' })
     $words = '-f', '-L', $shown, '--proto', $protocols, '--proto-redir', $protocols, '--tlsv1.2', '--max-redirs', '10', '--connect-timeout', $ConnectSeconds,
     '--speed-limit', '1024', '--speed-time', $StallSeconds, '--continue-at', '-', '--output', $Target, $Url
     for ($attempt = 1; $curl -and $attempt -le $DownloadAttempts; $attempt++) {
@@ -316,27 +316,27 @@ function Get-File([string]$Url, [string]$Target) {
 # Sets Place, what goes on Python's path: the checkout that this script stands in, or what is to be installed, or, for an
 # uninstall and where that cannot be had, what is installed.
 function Find-Source([string]$Here) {
-    $wanted = $Door.Given['From']
-    if (-not $wanted -and $Door.Given['Offline']) {
-        $wanted = Get-ChildItem -LiteralPath $Door.Given['Offline'] -Filter 'imjoy-*.whl' -ErrorAction SilentlyContinue | Select-Object -Last 1 -ExpandProperty FullName
+    $wanted = $Install.Given['From']
+    if (-not $wanted -and $Install.Given['Offline']) {
+        $wanted = Get-ChildItem -LiteralPath $Install.Given['Offline'] -Filter 'imjoy-*.whl' -ErrorAction SilentlyContinue | Select-Object -Last 1 -ExpandProperty FullName
     }
     if (-not $wanted) { $wanted = $ProjectUrl }
-    $installed = "$($Door.Prefix)\Lib\site-packages"
+    $installed = "$($Install.Prefix)\Lib\site-packages"
     $known = @("$Here\bootstrap", $installed | Where-Object { Test-Planner $_ })
     $why = ''
     $giveSource = 'give a wheel, a checkout''s folder or a git url: -From SOURCE'
-    if ($known -and ($known[0] -ne $installed -or $Door.Given['Uninstall'])) { $Door.Place = $known[0] }
+    if ($known -and ($known[0] -ne $installed -or $Install.Given['Uninstall'])) { $Install.Place = $known[0] }
     elseif ($wanted -match '^[a-z+]+://') { $why = Get-Source ($wanted -replace '^git\+' -split '#')[0] }
-    elseif (Test-Planner "$wanted\bootstrap") { $Door.Place = "$((Resolve-Path -LiteralPath $wanted).ProviderPath)\bootstrap" }
-    elseif ($wanted -like '*.whl' -and (Test-Path -LiteralPath $wanted)) { $Door.Place = (Resolve-Path -LiteralPath $wanted).ProviderPath }
-    if ($Door.Place -like '*.whl') {
-        Invoke-Python @('-c', $InWheel, $Door.Place)
-        if ($LASTEXITCODE -ne 0) { Stop-Door 'source.not_imjoy' $ExitCodes.Refused "$($Door.Place) is not imjoy, or an imjoy of before 0.12" '' $giveSource }
+    elseif (Test-Planner "$wanted\bootstrap") { $Install.Place = "$((Resolve-Path -LiteralPath $wanted).ProviderPath)\bootstrap" }
+    elseif ($wanted -like '*.whl' -and (Test-Path -LiteralPath $wanted)) { $Install.Place = (Resolve-Path -LiteralPath $wanted).ProviderPath }
+    if ($Install.Place -like '*.whl') {
+        Invoke-Python @('-c', $InWheel, $Install.Place)
+        if ($LASTEXITCODE -ne 0) { Stop-Install 'source.not_imjoy' $ExitCodes.Refused "$($Install.Place) is not imjoy, or an imjoy of before 0.12" '' $giveSource }
     }
-    if ($Door.Place) { return }
-    if ($known) { $Door.Place = $known[0]; $env:IMJOY_DOOR_UNREACHABLE = $why -replace '\s+', ' ' }
-    elseif ($why) { Stop-Door 'network.source' $ExitCodes.Network "$(Get-Shown $wanted) cannot be reached, and nothing was changed" $why 'look at the network and HTTPS_PROXY, or use -From SOURCE or -Offline DIR' }
-    else { Stop-Door 'source.missing' $ExitCodes.Refused "$wanted is no checkout and no wheel of imjoy" '' $giveSource }
+    if ($Install.Place) { return }
+    if ($known) { $Install.Place = $known[0]; $env:IMJOY_DOOR_UNREACHABLE = $why -replace '\s+', ' ' }
+    elseif ($why) { Stop-Install 'network.source' $ExitCodes.Network "$(Get-Shown $wanted) cannot be reached, and nothing was changed" $why 'look at the network and HTTPS_PROXY, or use -From SOURCE or -Offline DIR' }
+    else { Stop-Install 'source.missing' $ExitCodes.Refused "$wanted is no checkout and no wheel of imjoy" '' $giveSource }
 }
 
 function Test-Planner([string]$Folder) { return Test-Path -LiteralPath "$Folder\imjoy\provision\main.py" -PathType Leaf }
@@ -345,9 +345,9 @@ function Get-Shown([string]$Url) { return $Url -replace '^git\+' -replace '(?<=:
 
 # Sets Place; returns why that cannot be done, or nothing. The archive of a commit where the server makes one, else by git.
 function Get-Source([string]$Url) {
-    $folder = Join-Path $Door.Folder 'source'
+    $folder = Join-Path $Install.Folder 'source'
     $ref = 'HEAD'
-    $file = Join-Path $Door.Folder (Split-Path -Leaf $Url)
+    $file = Join-Path $Install.Folder (Split-Path -Leaf $Url)
     $why = "git is not here, and $(Get-Shown $Url) needs it"
     $alien = 'what it has is not imjoy, or an imjoy of before 0.12'
     if ($Url -match '\.(whl|zip|tar\.gz)$') { $archive = $Url }
@@ -359,15 +359,15 @@ function Get-Source([string]$Url) {
     }
     if ($Url -match '^https?:') {
         $why = Get-File $archive $file
-        if (-not $why -and $file -like '*.whl') { $Door.Place = $env:IMJOY_DOOR_SOURCE = $file; return }
+        if (-not $why -and $file -like '*.whl') { $Install.Place = $env:IMJOY_DOOR_SOURCE = $file; return }
         if (-not $why) {
             Invoke-Python @('-m', $(if ($file -like '*.zip') { 'zipfile' } else { 'tarfile' }), '-e', $file, $folder)
             Get-ChildItem -LiteralPath $folder -Directory -ErrorAction SilentlyContinue | Where-Object { Test-Planner "$($_.FullName)\bootstrap" } | ForEach-Object {
                 $env:IMJOY_DOOR_ARCHIVE = $file
                 $env:IMJOY_DOOR_SOURCE = $_.FullName
-                $Door.Place = "$($_.FullName)\bootstrap"
+                $Install.Place = "$($_.FullName)\bootstrap"
             }
-            if ($Door.Place) { return }
+            if ($Install.Place) { return }
             $why = $alien
         }
     }
@@ -380,7 +380,7 @@ function Get-Source([string]$Url) {
     Invoke-Quietly $git.Path @('-C', $folder, 'checkout', '--quiet', 'FETCH_HEAD')
     if (-not (Test-Planner "$folder\bootstrap")) { return $alien }
     $env:IMJOY_DOOR_SOURCE = $folder
-    $Door.Place = "$folder\bootstrap"
+    $Install.Place = "$folder\bootstrap"
 }
 
 # A new folder in the first of these that is there and can be written to, or nothing.
@@ -389,36 +389,36 @@ function New-Folder([string[]]$Places) {
         if (-not $place -or -not (Test-Path -LiteralPath $place -PathType Container)) { continue }
         $folder = Join-Path $place "imjoy-door-$([Environment]::MachineName)-$PID-$([IO.Path]::GetRandomFileName())"
         try { [void][IO.Directory]::CreateDirectory($folder) } catch { continue }
-        $Door.Folders += $folder
+        $Install.Folders += $folder
         return $folder
     }
 }
 
 function Invoke-Planner {
     $ErrorActionPreference = 'Continue'
-    $file = Join-Path $Door.Folder 'arguments'
-    [IO.File]::WriteAllText($file, ($Door.Words -join "`n"))
+    $file = Join-Path $Install.Folder 'arguments'
+    [IO.File]::WriteAllText($file, ($Install.Words -join "`n"))
     $env:IMJOY_DOOR_ARGUMENTS = $file
-    if ($Door.Notices.Count -gt 0) { $env:IMJOY_DOOR_NOTICE_LINES = $Door.Notices -join "`n" }
-    $python, $first = $Door.Python
-    & $python @first -c $HandOver $Door.Place install
-    $Door.Code = $LASTEXITCODE
+    if ($Install.Notices.Count -gt 0) { $env:IMJOY_DOOR_NOTICE_LINES = $Install.Notices -join "`n" }
+    $python, $first = $Install.Python
+    & $python @first -c $HandOver $Install.Place install
+    $Install.Code = $LASTEXITCODE
     # STATUS_CONTROL_C_EXIT: Ctrl-C came before Python could hear it.
-    if ($Door.Code -eq -1073741510) { $Door.Code = $ExitCodes.Interrupted }
+    if ($Install.Code -eq -1073741510) { $Install.Code = $ExitCodes.Interrupted }
 }
 
-function Invoke-Door([string]$Here) {
+function Invoke-Install([string]$Here) {
     $env:IMJOY_DOOR_SHELL = 'powershell'
     if (@([Environment]::GetCommandLineArgs() | Where-Object { $_ -match '^[-/]noni' }).Count -gt 0) { $env:IMJOY_DOOR_NONINTERACTIVE = '1' }
-    $Door.Prefix = $(if ($Door.Given['Prefix']) { $Door.Given['Prefix'] } elseif ($env:IMJOY_PREFIX) { $env:IMJOY_PREFIX } else { "$env:USERPROFILE\ImJoyApp" })
-    $Door.Prefix = [IO.Path]::Combine((Get-Location -PSProvider FileSystem).ProviderPath, $Door.Prefix).TrimEnd('\', '/')
-    $Door.Folder = New-Folder @([IO.Path]::GetTempPath(), "$env:LOCALAPPDATA\Temp", $env:USERPROFILE, "$env:SystemDrive\")
-    if (-not $Door.Folder) { Stop-Door 'prefix.unwritable' $ExitCodes.Refused 'no temporary folder can be made' "TEMP is $env:TEMP" 'have TEMP name a folder that can be written to' }
-    $env:IMJOY_DOOR_FOLDER = $Door.Folder
-    $Door.Python = @(Find-Python)
-    if ($Door.Python.Count -eq 0) {
-        $Door.Python = @(Get-FetchedPython)
-        $env:IMJOY_DOOR_PYTHON = Split-Path -Parent $Door.Python[0]
+    $Install.Prefix = $(if ($Install.Given['Prefix']) { $Install.Given['Prefix'] } elseif ($env:IMJOY_PREFIX) { $env:IMJOY_PREFIX } else { "$env:USERPROFILE\ImJoyApp" })
+    $Install.Prefix = [IO.Path]::Combine((Get-Location -PSProvider FileSystem).ProviderPath, $Install.Prefix).TrimEnd('\', '/')
+    $Install.Folder = New-Folder @([IO.Path]::GetTempPath(), "$env:LOCALAPPDATA\Temp", $env:USERPROFILE, "$env:SystemDrive\")
+    if (-not $Install.Folder) { Stop-Install 'prefix.unwritable' $ExitCodes.Refused 'no temporary folder can be made' "TEMP is $env:TEMP" 'have TEMP name a folder that can be written to' }
+    $env:IMJOY_DOOR_FOLDER = $Install.Folder
+    $Install.Python = @(Find-Python)
+    if ($Install.Python.Count -eq 0) {
+        $Install.Python = @(Get-FetchedPython)
+        $env:IMJOY_DOOR_PYTHON = Split-Path -Parent $Install.Python[0]
     }
     Find-Source $Here
     Invoke-Planner
@@ -430,9 +430,9 @@ function Remove-Variables([string[]]$Names) {
     foreach ($name in $Names) { Remove-Item -LiteralPath "env:$name" -ErrorAction SilentlyContinue }
 }
 
-function Close-Door {
+function Close-Install {
     # A scanner may hold a file for a moment.
-    foreach ($folder in $Door.Folders) {
+    foreach ($folder in $Install.Folders) {
         for ($attempt = 1; $attempt -le 5 -and (Test-Path -LiteralPath $folder); $attempt++) {
             Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
             if (Test-Path -LiteralPath $folder) { Start-Sleep -Milliseconds 200 }
@@ -444,10 +444,10 @@ function Close-Door {
     }
     [Net.ServicePointManager]::SecurityProtocol = $protocols
     if ($encoding) { try { [Console]::OutputEncoding = $encoding } catch { $null = $_ } }
-    $global:LASTEXITCODE = $Door.Code
+    $global:LASTEXITCODE = $Install.Code
     # After Ctrl-C nothing below runs. What was started for this script alone ends with its code.
     $line = "$([Environment]::GetCommandLineArgs())"
-    if ($file -and $Door.Code -eq $ExitCodes.Interrupted -and $line -match ' [-/]fi?l?e? ' -and $line -notmatch ' [-/]noe') { $Host.SetShouldExit($Door.Code) }
+    if ($file -and $Install.Code -eq $ExitCodes.Interrupted -and $line -match ' [-/]fi?l?e? ' -and $line -notmatch ' [-/]noe') { $Host.SetShouldExit($Install.Code) }
 }
 
 function Invoke-Main {
@@ -462,7 +462,7 @@ function Invoke-Main {
         return
     }
     # What is found and decided; the functions that are called from here share it.
-    $Door = @{
+    $Install = @{
         Given = @{}; Words = @(); Start = @(); Notices = @(); Folder = ''; Folders = @()
         Prefix = ''; Python = @(); Place = ''; Code = $ExitCodes.Interrupted
     }
@@ -483,19 +483,19 @@ function Invoke-Main {
         [Net.ServicePointManager]::SecurityProtocol = $protocols -bor [Net.SecurityProtocolType]::Tls12
         Read-Words $Typed
         # Of an imjoy, the planner tells its help and version.
-        if ($Door.Given['Help'] -and -not $Handed) { Write-Help; $Door.Code = $ExitCodes.Done }
-        elseif ($Door.Given['Version'] -and -not $Handed) { Write-Output "imjoy $ImJoyVersion"; $Door.Code = $ExitCodes.Done }
+        if ($Install.Given['Help'] -and -not $Handed) { Write-Help; $Install.Code = $ExitCodes.Done }
+        elseif ($Install.Given['Version'] -and -not $Handed) { Write-Output "imjoy $ImJoyVersion"; $Install.Code = $ExitCodes.Done }
         elseif ([Environment]::OSVersion.Platform -ne 'Win32NT') {
-            Stop-Door 'host.system' $ExitCodes.Refused 'this script knows Windows, and this is another system' '' "curl -fsSL $ProjectUrl/raw/HEAD/install.sh | bash"
-        } else { Invoke-Door $(if ($file) { Split-Path -Parent $file } else { '' }) }
+            Stop-Install 'host.system' $ExitCodes.Refused 'this script knows Windows, and this is another system' '' "curl -fsSL $ProjectUrl/raw/HEAD/install.sh | bash"
+        } else { Invoke-Install $(if ($file) { Split-Path -Parent $file } else { '' }) }
     } catch { Write-Failure $_ } finally {
         # Ctrl-C comes here too, and only here. It may do so late, as the planner hears it as well and may have ended by
         # then; that ends the first clean-up, and cannot end the second.
         $closed = $false
-        try { Close-Door; $closed = $true } finally { if (-not $closed) { $Door.Code = $ExitCodes.Interrupted; Close-Door } }
+        try { Close-Install; $closed = $true } finally { if (-not $closed) { $Install.Code = $ExitCodes.Interrupted; Close-Install } }
     }
     # Where there is no file, as under iex, leaving would close the window of whoever typed the line.
-    if ($file) { exit $Door.Code }
+    if ($file) { exit $Install.Code }
 }
 
 Invoke-Main

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# A door to imjoy: finds a Python that can plan an install, or fetches one, gets imjoy's source, and hands over to
+# Installs imjoy: finds a Python that can plan an install, or fetches one, gets imjoy's source, and hands over to
 # `imjoy.provision` with the options as they were typed; `bash install.sh --help` says what there is.
 #
 # Nothing is planned, locked, changed or undone here. What is fetched lies in a temporary folder, which goes at the end.
@@ -39,12 +39,12 @@ GIVE_SOURCE="give a wheel, a checkout's folder or a git url: --from SOURCE"
 EXIT_OUR_BUG=70
 EXIT_INTERRUPTED=130
 
-# The planner of a place does everything else. One of before this door removes nothing of ours; the next run does.
+# The planner of a place does everything else. One that is older than this script removes nothing of ours; the next run does.
 HAND_OVER='
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 try:
-    from imjoy.provision.from_door import main
+    from imjoy.provision.from_script import main
 except ImportError:
     from imjoy.provision.main import main
 sys.exit(main(sys.argv[1:]))
@@ -129,7 +129,7 @@ json_string() {
   printf '"%s"' "${text//[!\ -~]/?}"
 }
 
-# --- options: those that a door has to know; the planner reads all of them, and says which are wrong -------------------
+# --- options: those that this script has to know; the planner reads all of them, and says which are wrong -------------------
 
 read_options() {
   local name value

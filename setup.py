@@ -1,7 +1,7 @@
 """Build imjoy; also on interpreters that it does not run on.
 
 Everything about the distribution stands in ``pyproject.toml``. This file exists for ``pip install`` on Python 2.7 to
-3.9, which has to deliver the door of old hosts: package ``imjoy`` with what parses there, the sources that it installs,
+3.9, which has to deliver what old hosts need: package ``imjoy`` with what parses there, the sources that it installs,
 no dependencies, the command.
 ``pyproject.toml`` cannot say that: the setuptools of 2.7 and 3.6 never read it, and those of 3.7 to 3.9 would take the
 whole distribution from it and have pip refuse the interpreter. So under the floor it is not read, and this file is all
@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 #: What building imjoy reads.
 SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "bootstrap", "engine")
 #: What installs them where no Python is new enough to do so.
-DOORS = ("install.sh", "install.ps1")
+INSTALL_SCRIPTS = ("install.sh", "install.ps1")
 
 
 def read_facts():
@@ -61,7 +61,7 @@ class BuildOldHostRoad(build_py):
 
 
 def pack_sources(target):
-    """Write an archive of what ``SOURCES`` and ``DOORS`` name; the same sources give the same bytes."""
+    """Write an archive of what ``SOURCES`` and ``INSTALL_SCRIPTS`` name; the same sources give the same bytes."""
     top = os.path.splitext(os.path.basename(target))[0]
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(source_files()):
@@ -74,7 +74,7 @@ def pack_sources(target):
 
 def source_files():
     """Yield the files that an install needs."""
-    for name in SOURCES + DOORS:
+    for name in SOURCES + INSTALL_SCRIPTS:
         path = os.path.join(HERE, name)
         if os.path.isfile(path):
             yield path

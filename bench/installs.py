@@ -1,4 +1,4 @@
-"""How long an install takes, beside what it took when each door planned for itself; and what the door alone takes."""
+"""How long an install takes, beside what it took when each script planned for itself; and what install.sh takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 BEFORE = "0f8a8e8"
 """The last commit in which ``install.sh`` installed by itself."""
 ROOT = Path(__file__).parents[1]
-DOOR_LIMIT_MS = 300
+SCRIPT_LIMIT_MS = 300
 PLANNER = "def main(words):\n    return 0\n"
 
 
@@ -45,24 +45,24 @@ def measure_installs(rounds: int) -> list[dict[str, Any]]:
         now, before = (statistics.median(samples[side]) for side in ("now", BEFORE))
         rows = [{"figure": "install.sh, to the end of an install", "value": now, "unit": "s"}]
         rows[0] |= {"ratio": now / before, "against": f"{BEFORE}, when it installed by itself", "limit": 1.0}
-        return [*rows, _door(sides["now"], folder, rounds)]
+        return [*rows, _script_alone(sides["now"], folder, rounds)]
 
 
-def _door(source: Path, folder: Path, rounds: int) -> dict[str, Any]:
+def _script_alone(source: Path, folder: Path, rounds: int) -> dict[str, Any]:
     """Return the row about what ``install.sh`` takes beyond the Python that it hands over to."""
-    planner = folder / "door" / "bootstrap" / "imjoy" / "provision" / "main.py"
+    planner = folder / "script" / "bootstrap" / "imjoy" / "provision" / "main.py"
     planner.parent.mkdir(parents=True)
     for each in (planner.parent, planner.parent.parent):
         (each / "__init__.py").touch()
     planner.write_text(PLANNER)
-    script = shutil.copy(source / "install.sh", folder / "door")
+    script = shutil.copy(source / "install.sh", folder / "script")
     beyond = []
     for _ in range(5 * rounds):
         alone = _wall([sys.executable, "-I", "-B", "-c", "pass"], folder / "home")
         beyond.append((_wall(["bash", str(script)], folder / "home") - alone) * 1000)
     value = statistics.median(beyond)
     return {
-        "figure": f"install.sh without its planner (at most {DOOR_LIMIT_MS})",
+        "figure": f"install.sh without its planner (at most {SCRIPT_LIMIT_MS})",
         "value": value,
         "unit": "ms",
     }

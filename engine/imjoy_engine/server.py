@@ -231,7 +231,7 @@ async def _serve(
 ) -> None:
     port = int(listener.getsockname()[1])
     url = url_of(settings.host, port, "https" if certificate else "http")
-    # Workers would have to be taught whom to trust; on this machine they need no TLS, but a door of their own.
+    # Workers would have to be taught whom to trust; on this machine they need no TLS, but a listener of their own.
     worker_listener = bind(WORKER_HOST, 0) if certificate else None
     worker_url = url_of(WORKER_HOST, worker_listener.getsockname()[1]) if worker_listener else url
     nodes = await _nodes_for(settings) if settings.cluster else None

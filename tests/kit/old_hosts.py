@@ -38,8 +38,8 @@ def interpreter(version: str) -> Path:
 def make_repository(folder: Path) -> Path:
     """Make a git repository with one commit that holds this checkout's sources; return it."""
     copy_checkout(ROOT, folder)
-    for door in ("install.sh", "install.ps1"):
-        shutil.copy2(ROOT / door, folder)
+    for script in ("install.sh", "install.ps1"):
+        shutil.copy2(ROOT / script, folder)
     commit_all(folder, "All")
     return folder
 

@@ -46,7 +46,7 @@ def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.Im
     [
         (
             "imjoy.provision",
-            "records | facts | arguments | plan | steps | apply | uninstall finish | rendering | main | from_door",
+            "records | facts | arguments | plan | steps | apply | uninstall finish | rendering | main | from_script",
         ),
         ("imjoy.upgrade", "facts | plan | steps | transaction check | notifier"),
         (

@@ -138,17 +138,17 @@ class Windows:
         """End a process of Windows by force."""
         self.run("winrun", "taskkill", "/F", "/PID", str(pid))
 
-    def door(self) -> tuple[str, ...]:
+    def script(self) -> tuple[str, ...]:
         """Return what has PowerShell run install.ps1 of this checkout, copied to where it has no checkout beside it."""
         shutil.copy(ROOT / "install.ps1", self.path("C:\\install.ps1"))
         # What the bench sets for its own pip, the pip that a new Python brings does not know.
         line = "Remove-Item env:PIP_USE_DEPRECATED -ErrorAction Ignore; & C:\\install.ps1 @args; exit $LASTEXITCODE"
-        self.path("C:\\door.ps1").write_text(line, encoding="ascii")
-        return ("-NoProfile", "-File", "C:\\door.ps1")
+        self.path("C:\\script.ps1").write_text(line, encoding="ascii")
+        return ("-NoProfile", "-File", "C:\\script.ps1")
 
     def install(self, *words: str, environ: Mapping[str, str] | None = None) -> Done:
         """Run install.ps1."""
-        return self.run("pwsh", *self.door(), *words, environ=environ)
+        return self.run("pwsh", *self.script(), *words, environ=environ)
 
 
 @dataclass(frozen=True)

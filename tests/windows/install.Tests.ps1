@@ -48,7 +48,7 @@ BeforeAll {
         $inside = [IO.Path]::Combine($folder, 'bootstrap', 'imjoy', 'provision')
         [void][IO.Directory]::CreateDirectory($inside)
         Copy-Item (Join-Path $PSScriptRoot 'planner_double.py') (Join-Path $inside 'main.py')
-        Copy-Item ([IO.Path]::Combine($PSScriptRoot, '..', '..', 'bootstrap', 'imjoy', 'provision', 'from_door.py')) $inside
+        Copy-Item ([IO.Path]::Combine($PSScriptRoot, '..', '..', 'bootstrap', 'imjoy', 'provision', 'from_script.py')) $inside
         foreach ($each in $inside, (Split-Path -Parent $inside)) { [IO.File]::WriteAllText((Join-Path $each '__init__.py'), '') }
         return $folder
     }
@@ -155,7 +155,7 @@ Describe 'a download' -Skip:($OnWindows) {
         $tree = [Management.Automation.Language.Parser]::ParseInput($Text, [ref]$whole, [ref]$broken)
         $function = $tree.Find({ param($node) $node -is [Management.Automation.Language.FunctionDefinitionAst] -and $node.Name -eq 'Get-File' }, $true)
         . ([scriptblock]::Create($function.Extent.Text))
-        $Door = @{ Given = @{ Quiet = $true } }
+        $Install = @{ Given = @{ Quiet = $true } }
         $ConnectSeconds, $StallSeconds, $DownloadAttempts = 1, 1, 4
         $PathBefore = $env:PATH
 
@@ -259,9 +259,9 @@ $Profiles
         ((Invoke-Script @('-Offline', $TestDrive)).Said | ConvertFrom-Json).place | Should -Be $wheel
     }
 
-    It 'is the same to a planner of before this door' {
+    It 'is the same to a planner that is older than this script' {
         $old = New-Double
-        Remove-Item ([IO.Path]::Combine($old, 'bootstrap', 'imjoy', 'provision', 'from_door.py'))
+        Remove-Item ([IO.Path]::Combine($old, 'bootstrap', 'imjoy', 'provision', 'from_script.py'))
         $done = Invoke-Script @('-From', $old, '-Yes')
         ($done.Said | ConvertFrom-Json).typed | Should -Be @('--from', $old, '--yes')
         $done.Code | Should -Be 9

@@ -25,7 +25,7 @@ time.sleep(60)
 def main(words: list[str]) -> int:
     """Tell what came; with ``wait`` among the words, wait for Ctrl-C, take a second to undo, and end with 130.
 
-    With ``hold``, end with 130 at once, and have the door wait for a file that it cannot remove.
+    With ``hold``, end with 130 at once, and have the script wait for a file that it cannot remove.
     """
     handed = {name: value for name, value in os.environ.items() if name.startswith("IMJOY_DOOR")}
     typed = Path(handed["IMJOY_DOOR_ARGUMENTS"]).read_text(encoding="utf-8").split("\n")

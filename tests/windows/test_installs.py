@@ -31,7 +31,7 @@ def double(windows: Windows) -> Iterator[str]:
     inside = windows.path(name) / "bootstrap" / "imjoy" / "provision"
     inside.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "windows" / "planner_double.py", inside / "main.py")
-    shutil.copy(ROOT / "bootstrap" / "imjoy" / "provision" / "from_door.py", inside)
+    shutil.copy(ROOT / "bootstrap" / "imjoy" / "provision" / "from_script.py", inside)
     for each in (inside, inside.parent):
         (each / "__init__.py").touch()
     yield name
@@ -82,18 +82,18 @@ def test_a_person_with_an_umlaut_installs_runs_an_example_and_removes_it_all(
     assert not (windows.home / ".ImJoyApp.imjoy").exists()
 
 
-def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
+def test_ctrl_c_reaches_the_planner_which_undoes_before_the_script_cleans_up(
     windows: Windows, double: str, on_terminal: Callable[..., OnTerminal]
 ) -> None:
     undone = windows.path("C:\\undone.txt")
     words = ("-From", double, "-Start", "--", "wait", "C:\\undone.txt")
     try:
-        terminal = on_terminal("pwsh", *windows.door(), *words)
+        terminal = on_terminal("pwsh", *windows.script(), *words)
         terminal.expect("said on stderr")
         terminal.type("\x03")
         assert terminal.wait() == 130, terminal.text
         assert undone.read_text() == "undone"
-        assert not doors_left(windows)
+        assert not abandoned_folders(windows)
     finally:
         undone.unlink(missing_ok=True)
 
@@ -101,11 +101,11 @@ def test_ctrl_c_reaches_the_planner_which_undoes_before_the_door_cleans_up(
 def test_ctrl_c_that_comes_when_the_planner_has_ended_leaves_nothing_and_ends_with_130(
     windows: Windows, double: str, on_terminal: Callable[..., OnTerminal]
 ) -> None:
-    terminal = on_terminal("pwsh", *windows.door(), "-From", double, "-Start", "--", "hold")
+    terminal = on_terminal("pwsh", *windows.script(), "-From", double, "-Start", "--", "hold")
     terminal.expect("the planner is gone")
     terminal.type("\x03")
     assert terminal.wait() == 130, terminal.text
-    assert not doors_left(windows)
+    assert not abandoned_folders(windows)
 
 
 STEPS = {
@@ -121,8 +121,8 @@ MAYBE_WHOLE = ("the first engine", "the receipt")
 TRIED = tuple(STEPS) if os.environ.get("IMJOY_EVERY_STEP") else ("the installer at work", "a part of imjoy")
 
 
-def doors_left(windows: Windows) -> list[Path]:
-    """Return the temporary folders of doors."""
+def abandoned_folders(windows: Windows) -> list[Path]:
+    """Return the temporary folders of install scripts."""
     return list((windows.home / "AppData" / "Local" / "Temp").glob("imjoy-door-*"))
 
 
@@ -139,11 +139,11 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for_and_ends_
     assert windows.run("winrun", program, *words, "/D=C:\\users").code == 2  # as it is not empty
 
     above = windows.path("C:\\Im")
-    for left in (above, *doors_left(windows)):
+    for left in (above, *abandoned_folders(windows)):
         shutil.rmtree(left, ignore_errors=True)  # of a run of this that failed
     prefix = ("-Prefix", "C:\\Im\\JoyApp")
     given = ["-Distribution", "miniconda", "-Installer", program, "-Sha256", digest, "-Offline", "C:\\wheels"]
-    line = ("pwsh", *windows.door(), *prefix, *given, "-Yes")  # as nobody answers here
+    line = ("pwsh", *windows.script(), *prefix, *given, "-Yes")  # as nobody answers here
     owner = above / ".JoyApp.imjoy" / "lock" / "owner"
 
     def whole() -> bool:
@@ -165,7 +165,7 @@ def test_an_installer_of_conda_finds_the_empty_folder_that_it_asks_for_and_ends_
         terminal.until(lambda: list(above.glob(STEPS[step])), step)
         end(terminal, planner)
         assert terminal.wait() == code or (step in MAYBE_WHOLE and whole()), (step, terminal.text)
-        assert not doors_left(windows)
+        assert not abandoned_folders(windows)
 
     for step in TRIED:
         ended(step, lambda terminal, planner: terminal.type("\x03"), 130)

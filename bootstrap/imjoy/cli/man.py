@@ -15,7 +15,7 @@ import click
 from imjoy import PROJECT_URL, render
 from imjoy.model.errors import ExitCode
 from imjoy.provision.arguments import help_text
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 
 PLANNED = ("install", "uninstall")
 EXITS = {
@@ -91,7 +91,11 @@ def _command(command: click.Command, path: str, *, planned: bool = False) -> Ite
     yield f'.SS "{_escaped(" ".join([path, *([] if planned else arguments), "[OPTIONS]"]))}"'
     yield from _paragraphs(command.help or "")
     if planned:
-        listed = help_text(command.name or "", Door()).partition("options:\n")[2].partition("\nexit codes")[0]
+        listed = (
+            help_text(command.name or "", InstallScript())
+            .partition("options:\n")[2]
+            .partition("\nexit codes")[0]
+        )
         yield from (".PP", ".nf", *map(_escaped, listed.rstrip().splitlines()), ".fi")
         return
     for each in command.params:

@@ -18,7 +18,7 @@ VERSION_OPTIONS = ("--version", "-v", "-V")
 ONLY_ASKING = ("stop", "status")
 #: What the planner does itself, with the options as they were typed.
 PLANNED = ("install", "uninstall")
-#: What begins so would have a Python look for its modules elsewhere, or is of a door before this one.
+#: What begins so would have a Python look for its modules elsewhere, or was set by an install script before this one.
 LEAKING_VARIABLES = tuple(
     "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE VIRTUAL_ENV __PYVENV IMJOY_DOOR".split()
 )

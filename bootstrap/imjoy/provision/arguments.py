@@ -1,4 +1,4 @@
-"""The options of an install and an uninstall, the same at every door: one table, one parser, one help text."""
+"""The options of an install and an uninstall, the same in each install script: a table, a parser, a help text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from imjoy import PROJECT_URL
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 
 DistributionChoice = Literal["auto", "miniconda", "miniforge", "existing", "venv"]
 DISTRIBUTION_CHOICES: tuple[DistributionChoice, ...] = ("auto", "miniconda", "miniforge", "existing", "venv")
@@ -127,10 +127,10 @@ OF_UNINSTALL = (
 )
 
 
-def parse(typed: Sequence[str], door: Door, *, uninstalling: bool = False) -> Arguments:
+def parse(typed: Sequence[str], script: InstallScript, *, uninstalling: bool = False) -> Arguments:
     """Return what was typed. Raises :class:`ImJoyError` ``usage`` (2)."""
     uninstalling = uninstalling or "--uninstall" in typed
-    command = door.uninstall_command if uninstalling else door.command
+    command = script.uninstall_command if uninstalling else script.command
     values: dict[str, str] = {}
     flags: set[str] = set()
     rest = list(typed)
@@ -146,62 +146,62 @@ def parse(typed: Sequence[str], door: Door, *, uninstalling: bool = False) -> Ar
             if not equals:
                 value = rest.pop(0) if rest else ""
             if not value or (not equals and value.startswith("--")):
-                raise usage(f"{name} needs a value", door, command)
+                raise usage(f"{name} needs a value", script, command)
             values[option] = value
         elif option in FLAGS and not equals:
             flags.add(option)
         elif name.startswith("-"):
-            raise usage(f"{name} is not an option", door, command)
+            raise usage(f"{name} is not an option", script, command)
         else:
             raise usage(
-                f"{word} is not an option: {OF_UNINSTALL if uninstalling else OF_INSTALL}", door, command
+                f"{word} is not an option: {OF_UNINSTALL if uninstalling else OF_INSTALL}", script, command
             )
     return Arguments(values, frozenset(flags), tuple(words))
 
 
-def check(arguments: Arguments, door: Door) -> None:
+def check(arguments: Arguments, script: InstallScript) -> None:
     """Refuse what does not go together. Raises :class:`ImJoyError` ``usage`` (2)."""
     choice = arguments.values.get("distribution", "auto")
     sha256, installer = arguments.values.get("sha256"), arguments.path("installer")
     if choice not in DISTRIBUTION_CHOICES:
-        raise usage(f"--distribution {choice} is none of {', '.join(DISTRIBUTION_CHOICES)}", door)
+        raise usage(f"--distribution {choice} is none of {', '.join(DISTRIBUTION_CHOICES)}", script)
     if arguments.has("modify-path") and arguments.has("no-modify-path"):
-        raise usage("--modify-path and --no-modify-path exclude each other", door)
+        raise usage("--modify-path and --no-modify-path exclude each other", script)
     if arguments.has("desktop") and arguments.has("no-desktop"):
-        raise usage("--desktop and --no-desktop exclude each other", door)
+        raise usage("--desktop and --no-desktop exclude each other", script)
     if arguments.words and not arguments.has("start"):
-        raise usage("Arguments after -- go to imjoy start, and --start was not given", door)
+        raise usage("Arguments after -- go to imjoy start, and --start was not given", script)
     if sha256 is not None and not (
         installer or "mirror" in arguments.values or "offline" in arguments.values
     ):
-        raise usage("--sha256 goes with --installer, --mirror or --offline", door)
+        raise usage("--sha256 goes with --installer, --mirror or --offline", script)
     if installer is not None and sha256 is None:
-        raise usage("--installer needs --sha256", door)
+        raise usage("--installer needs --sha256", script)
     if sha256 is not None and (
         len(sha256) != SHA256_LENGTH or not set(sha256.lower()) <= set("0123456789abcdef")
     ):
-        raise usage(f"A SHA-256 has {SHA256_LENGTH} hexadecimal digits; --sha256 has {len(sha256)}", door)
+        raise usage(f"A SHA-256 has {SHA256_LENGTH} hexadecimal digits; --sha256 has {len(sha256)}", script)
     if installer is not None and choice not in ("miniconda", "miniforge"):
-        raise usage("--installer needs --distribution miniconda or miniforge", door)
+        raise usage("--installer needs --distribution miniconda or miniforge", script)
     if installer is not None and not installer.is_file():
-        raise usage(f"There is no file {installer}", door)
+        raise usage(f"There is no file {installer}", script)
     offline = arguments.path("offline")
     if offline is not None and not offline.is_dir():
-        raise usage(f"There is no folder {offline}", door)
+        raise usage(f"There is no folder {offline}", script)
 
 
-def help_text(verb: str, door: Door) -> str:
-    """Return the help of a verb at a door."""
+def help_text(verb: str, script: InstallScript) -> str:
+    """Return the help of a verb, with the command of the script that shows it."""
     if verb == "uninstall":
         return UNINSTALL_HELP.format(command="imjoy uninstall")
-    return HELP.format(command=door.command, url=PROJECT_URL)
+    return HELP.format(command=script.command, url=PROJECT_URL)
 
 
-def usage(what: str, door: Door, command: str = "") -> ImJoyError:
+def usage(what: str, script: InstallScript, command: str = "") -> ImJoyError:
     """Return the error for what cannot be meant."""
-    fix = f"{command or door.command} --help"
+    fix = f"{command or script.command} --help"
     sentence = what if what.endswith(".") else what + "."
-    if door.name in ("install.sh", "install.ps1"):
+    if script.name in ("install.sh", "install.ps1"):
         # The scripts have always had an id of their own, which programs that call them may know.
         return ImJoyError("usage.wrong", sentence, fix=fix, exit_code=ExitCode.USAGE)
     return ImJoyError("usage", sentence, fix=fix, exit_code=ExitCode.USAGE)

@@ -1,8 +1,9 @@
 """Every install and uninstall: arguments, plan, effects, result, rendering.
 
-All doors lead here: ``install.sh``, ``install.ps1`` and ``python -m imjoy`` of an old Python find or fetch a Python and
-hand over with the options as they were typed; ``imjoy install`` and ``imjoy uninstall`` call it. It needs the standard
-library alone, from Python 3.9 on, and runs unbuilt: from a checkout, out of a wheel, or where it is installed.
+Every install starts here: ``install.sh``, ``install.ps1`` and ``python -m imjoy`` of an old Python find or fetch a
+Python and hand over with the options as they were typed; ``imjoy install`` and ``imjoy uninstall`` call it. It needs
+the standard library alone, from Python 3.9 on, and runs unbuilt: from a checkout, out of a wheel, or where it is
+installed.
 """
 
 from __future__ import annotations
@@ -32,11 +33,16 @@ from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision import rendering
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.arguments import Arguments, check, help_text, parse
-from imjoy.provision.facts.door import ARGUMENTS_VARIABLE, Door, find_door, without_door
+from imjoy.provision.facts.install_script import (
+    ARGUMENTS_VARIABLE,
+    InstallScript,
+    read_install_script,
+    without_script_variables,
+)
 from imjoy.provision.plan import Plan, Wanted, look, make_plan
 from imjoy.provision.records.conda_link import environment_of
 from imjoy.provision.records.record import read_state, refuse_when_busy
-from imjoy.provision.records.temporary_folders import note_user, places, sweep_doors
+from imjoy.provision.records.temporary_folders import note_user, places, remove_abandoned
 from imjoy.provision.steps.timings import StepTime, measured, shares
 
 if TYPE_CHECKING:
@@ -53,15 +59,15 @@ def main(typed: Sequence[str]) -> int:
     """Run ``install`` or ``uninstall`` with the options behind it, and return the exit code; never raises."""
     prepare_streams()
     context = Context.of_this_process()
-    door = find_door(context.environ)
+    script = read_install_script(context.environ)
     verb, options = (typed[0], list(typed[1:])) if typed else ("install", [])
     file = context.environ.get(ARGUMENTS_VARIABLE)
-    run = _Run(verb, context, door)
-    if door.folder is not None:
-        note_user(door.folder)
+    run = _Run(verb, context, script)
+    if script.folder is not None:
+        note_user(script.folder)
     try:
         if file:
-            # A door whose arguments a shell would spoil writes them down, one a line.
+            # A script whose arguments a shell would change writes them to a file, one a line.
             options = Path(file).read_text(encoding="utf-8-sig").splitlines()
         with _signals_interrupt():
             return run.run(options)
@@ -89,21 +95,21 @@ def main(typed: Sequence[str]) -> int:
 class _Run:
     """One run of the planner."""
 
-    def __init__(self, verb: str, context: Context, door: Door) -> None:
+    def __init__(self, verb: str, context: Context, script: InstallScript) -> None:
         self.steps = StepLines()
         self._verb = verb
         self._context = context
-        self._door = door
+        self._script = script
         self._removing = False
         self._prefix: Path | None = None
 
     def run(self, options: Sequence[str]) -> int:
         """Do what the options say; return the exit code."""
-        arguments = parse(options, self._door, uninstalling=self._verb == "uninstall")
+        arguments = parse(options, self._script, uninstalling=self._verb == "uninstall")
         verb = "uninstall" if arguments.has("uninstall") else self._verb
         self._verb = verb
         if arguments.has("help"):
-            sys.stdout.write(help_text(verb, self._door))
+            sys.stdout.write(help_text(verb, self._script))
             return ExitCode.DONE
         if arguments.has("version"):
             write(f"imjoy {__version__}", sys.stdout)
@@ -116,7 +122,7 @@ class _Run:
             arguments.values["distribution"] = named
         if "mirror" not in arguments.values and (named := self._context.environ.get("IMJOY_MIRROR")):
             arguments.values["mirror"] = named
-        check(arguments, self._door)
+        check(arguments, self._script)
         self._prefix = self._find_prefix(arguments)
         return self._uninstall(arguments) if verb == "uninstall" else self._install(arguments)
 
@@ -124,7 +130,7 @@ class _Run:
         """Return what a run that was interrupted has left behind."""
         prefix = self._prefix or Path(DEFAULT_PREFIX_NAME)
         return rendering.gone_line(
-            self._door,
+            self._script,
             removing=self._removing,
             uninstalling=self._verb == "uninstall",
             prefix=prefix,
@@ -198,8 +204,8 @@ class _Run:
         if shell := self._shell(arguments):
             passed_on += ["--shell", shell]
         report = (lambda title, fraction: None) if quiet else self.steps
-        context = replace(self._context, environ=without_door(self._context.environ))
-        sweep_doors(places(plan.prefix))
+        context = replace(self._context, environ=without_script_variables(self._context.environ))
+        remove_abandoned(places(plan.prefix))
         verbose, desktop = arguments.has("verbose"), arguments.has("desktop")
         installation = Installation(plan, context, _Reporter(report), verbose=verbose, desktop=desktop)
         code = installation.run(passed_on)
@@ -220,7 +226,7 @@ class _Run:
             found = look(
                 wanted,
                 self._context,
-                self._door,
+                self._script,
                 works=works,
                 python_works=environment_works,
                 use_conda=use_conda,
@@ -287,13 +293,13 @@ class _Run:
             raise ImJoyError(
                 "install.broken",
                 f"The Python in {prefix} is broken and was left as it is.",
-                fix=f"{self._door.command} --yes makes it anew; packages that you added to it go",
+                fix=f"{self._script.command} --yes makes it anew; packages that you added to it go",
                 exit_code=ExitCode.PREFLIGHT_REFUSED,
             )
 
     def _shell(self, arguments: Arguments) -> str:
         """Return the shell that the line was typed in, as far as it is known: its start-up file is the one to name."""
-        named = arguments.values.get("shell") or self._door.shell
+        named = arguments.values.get("shell") or self._script.shell
         if named and not named.isdigit():
             return shell_of_program(named) or named
         if os.name != "posix":
@@ -315,16 +321,16 @@ class _Run:
         command += arguments.words
         sys.stdout.flush()
         sys.stderr.flush()
-        environ = without_door(self._context.environ)
+        environ = without_script_variables(self._context.environ)
         if os.name != "posix":
             return subprocess.run(command, env=environ, check=False).returncode
         if not sys.stdin.isatty():
             with suppress(OSError):
                 terminal = os.open("/dev/tty", os.O_RDONLY)
                 os.dup2(terminal, 0)
-        # What removes the folder of a door at the end is this process, which becomes another.
-        if self._door.folder is not None:
-            shutil.rmtree(self._door.folder, ignore_errors=True)
+        # This process would remove the script's folder when it ends, but it becomes another program.
+        if self._script.folder is not None:
+            shutil.rmtree(self._script.folder, ignore_errors=True)
         os.execve(python, command, environ)
 
     # --- uninstall ---
@@ -337,7 +343,7 @@ class _Run:
         plan = plan_uninstall(
             layout,
             context,
-            self._door,
+            self._script,
             with_workspace=arguments.has("workspace"),
             with_caches=arguments.has("caches"),
         )
@@ -347,9 +353,9 @@ class _Run:
         if not arguments.has("yes"):
             self._agree_to_remove(plan, as_json=as_json)
         self._removing = True
-        sweep_doors(places(plan.prefix))
+        remove_abandoned(places(plan.prefix))
         quiet = arguments.has("quiet")
-        done = uninstall(plan, layout, context, self._door, (lambda title: None) if quiet else self.steps)
+        done = uninstall(plan, layout, context, self._script, (lambda title: None) if quiet else self.steps)
         self.steps.close()
         self._removing = False
         self._show(done, as_json=as_json, quiet=quiet)
@@ -360,7 +366,7 @@ class _Run:
             raise ImJoyError(
                 "uninstall.unconfirmed",
                 "Nothing was removed, because there is no terminal to ask on.",
-                fix=f"{self._door.uninstall_command} --yes",
+                fix=f"{self._script.uninstall_command} --yes",
                 exit_code=ExitCode.USAGE,
             )
         for line in rendering.uninstall_lines(plan, self._context):
@@ -369,7 +375,7 @@ class _Run:
             raise ImJoyError(
                 "uninstall.unconfirmed",
                 "Nothing was removed, because you did not answer yes.",
-                fix=f"{self._door.uninstall_command} --yes",
+                fix=f"{self._script.uninstall_command} --yes",
                 exit_code=ExitCode.USAGE,
             )
 

@@ -12,7 +12,7 @@ from imjoy.context import Context
 from imjoy.effects.tools.conda import Conda, environment_of_imjoy, find_condas
 from imjoy.model.results import Result
 from imjoy.provision.arguments import DistributionChoice
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.facts.installers import (
     NAMES,
     Distribution,
@@ -79,7 +79,7 @@ class Found:
     conda_reasons: tuple[str, ...]
     environment: PrefixFound | None
     source: Source
-    door: Door
+    script: InstallScript
     python: Callable[[], tuple[Python | None, Python | None]]
     reach: Callable[[str], str]
 
@@ -89,8 +89,8 @@ class Plan(Result):
     """What will be done. ``installer`` is what to run and where it comes from, where there is one.
 
     ``environment`` is that of a conda that is here, which the prefix is then a link to; None where the prefix itself is
-    the environment. ``python`` makes the environment, or ``brought_python``, a whole Python that the door downloaded,
-    or ``python_build``, which is to be downloaded.
+    the environment. ``python`` makes the environment, or ``brought_python``, a whole Python that the install script
+    downloaded, or ``python_build``, which is to be downloaded.
     """
 
     action: Action
@@ -163,7 +163,7 @@ class Plan(Result):
 def look(
     wanted: Wanted,
     context: Context,
-    door: Door,
+    script: InstallScript,
     *,
     works: Callable[[Path], bool],
     python_works: Callable[[Path], bool],
@@ -193,8 +193,8 @@ def look(
         conda=conda if environment else None,
         conda_reasons=reasons,
         environment=look_at_prefix(environment) if environment else None,
-        source=find_source(wanted.source, context, wanted.offline, door),
-        door=door,
+        source=find_source(wanted.source, context, wanted.offline, script),
+        script=script,
         python=lambda: find_python(context.environ),
         reach=_reach,
     )
@@ -214,7 +214,7 @@ def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
         needed = 0
     inside = plan.distribution in NAMES and plan.make_python
     problems += find_in_prefix(found.prefix, needed_mib=needed, conda=inside, better=better_prefix)
-    told = (*found.door.notices, *plan.notices, *_foreign_conda(plan, found), *notices(found.machine))
+    told = (*found.script.notices, *plan.notices, *_foreign_conda(plan, found), *notices(found.machine))
     plan = replace(plan, notices=tuple(dict.fromkeys(told)), problems=tuple(problems))
     return replace(plan, action="refuse") if problems else plan
 
@@ -302,8 +302,8 @@ def _with_python(plan: Plan, wanted: Wanted, found: Found, problems: list[Findin
     """Choose the Python that makes the environment, or what to download where none is good enough."""
     if not plan.make_python or plan.distribution not in ("venv", "existing"):
         return plan
-    if found.door.python is not None:
-        return replace(plan, brought_python=found.door.python)
+    if found.script.python is not None:
+        return replace(plan, brought_python=found.script.python)
     python, best = found.python()
     if python is not None:
         return replace(plan, python=python)

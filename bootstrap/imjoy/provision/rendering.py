@@ -13,7 +13,7 @@ from imjoy.context import Context
 from imjoy.effects.machine.terminal import wrapped, write
 from imjoy.model.errors import ImJoyError
 from imjoy.model.printable import printable
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.facts.installers import NAMES
 from imjoy.provision.facts.installers import distribution as table_of
 from imjoy.provision.plan import Plan
@@ -140,10 +140,12 @@ def _short(place: str, context: Context) -> str:
     return place if "://" in place or not place.startswith(("/", "\\")) else context.tilde(Path(place))
 
 
-def gone_line(door: Door, *, removing: bool, uninstalling: bool, prefix: Path, marked: bool) -> str:
+def gone_line(
+    script: InstallScript, *, removing: bool, uninstalling: bool, prefix: Path, marked: bool
+) -> str:
     """Return what an interrupted run left behind."""
     if removing:
-        return f"interrupted; {door.uninstall_command} again removes the rest of {prefix}"
+        return f"interrupted; {script.uninstall_command} again removes the rest of {prefix}"
     if uninstalling:
         return "interrupted; nothing was removed"
     if marked:

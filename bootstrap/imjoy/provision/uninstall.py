@@ -19,7 +19,7 @@ from imjoy.model.results import Result
 from imjoy.path.operations import recorded_files, remove_from_file, remove_from_registry
 from imjoy.provision.apply import Effect, interpreter, perform
 from imjoy.provision.facts.caches import find_caches
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.facts.machine import foreign_names, isolated
 from imjoy.provision.records.conda_link import (
     environment_of,
@@ -74,7 +74,12 @@ class Uninstall(Result):
 
 
 def plan_uninstall(
-    layout: Layout, context: Context, door: Door, *, with_workspace: bool, with_caches: bool = False
+    layout: Layout,
+    context: Context,
+    script: InstallScript,
+    *,
+    with_workspace: bool,
+    with_caches: bool = False,
 ) -> Uninstall:
     """Look what there is to remove. Changes nothing.
 
@@ -83,7 +88,7 @@ def plan_uninstall(
     """
     prefix = layout.prefix
     target = environment_of(prefix)
-    workspace = _removable(layout.workspace, context.home, door) if with_workspace else None
+    workspace = _removable(layout.workspace, context.home, script) if with_workspace else None
     nothing = Uninstall(
         prefix, (), (), workspace, None, (), caches=find_caches(context), with_caches=with_caches
     )
@@ -99,7 +104,7 @@ def plan_uninstall(
             "uninstall.foreign",
             f"{prefix} was not made by an install of imjoy, so nothing was removed.",
             why="It has neither a receipt nor the mark of an unfinished install.",
-            fix=f"{door.uninstall_command} --prefix DIR",
+            fix=f"{script.uninstall_command} --prefix DIR",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
     there = tuple(sorted(prefix.iterdir()))
@@ -120,7 +125,7 @@ def plan_uninstall(
 
 
 def uninstall(
-    plan: Uninstall, layout: Layout, context: Context, door: Door, report: Callable[[str], None]
+    plan: Uninstall, layout: Layout, context: Context, script: InstallScript, report: Callable[[str], None]
 ) -> Uninstall:
     """Do what the plan says: stop the engine, take back the edits, remove the parts, and a prefix that is a link.
 
@@ -137,24 +142,26 @@ def uninstall(
             if plan.engine is not None:
                 report("stopping the engine")
             _stop_engine(layout, context)
-            for effect in _effects(plan, target, topmost, context, door):
+            for effect in _effects(plan, target, topmost, context, script):
                 if effect.name in (f"remove {part.name}" for part in plan.parts):
                     report(f"removing {plan.prefix.name}/{effect.name.removeprefix('remove ')}")
                 perform(effect)
-            with _told(state_folder(target), door):
+            with _told(state_folder(target), script):
                 perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
     elif is_left_over(prefix):
-        _remove(prefix, door)
+        _remove(prefix, script)
     if plan.workspace is not None:
         report("removing the workspace")
-        _remove(plan.workspace, door)
+        _remove(plan.workspace, script)
     for cache in plan.caches if plan.with_caches else ():
         report(f"removing the cache {cache.name}" if cache.name != "cache" else "removing a cache")
-        _remove(cache, door)
+        _remove(cache, script)
     return replace(plan, done=True)
 
 
-def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, door: Door) -> list[Effect]:
+def _effects(
+    plan: Uninstall, target: Path, topmost: Path, context: Context, script: InstallScript
+) -> list[Effect]:
     """Return every change in order; our own folder, by which the prefix is known as ours, goes last."""
     others = [each.name for each in plan.left]
     linked = is_our_link(plan.prefix) or (target != plan.prefix and not is_link(plan.prefix))
@@ -177,15 +184,15 @@ def _effects(plan: Uninstall, target: Path, topmost: Path, context: Context, doo
     # What runs on Windows cannot be removed: as long as something does, imjoy is there to go on with.
     for part in sorted(plan.parts, key=lambda each: each.name == "Lib"):
         if part not in (own, plan.prefix):
-            effects.append(Effect(f"remove {part.name}", lambda part=part: _remove(part, door)))  # type: ignore[misc]
+            effects.append(Effect(f"remove {part.name}", lambda part=part: _remove(part, script)))  # type: ignore[misc]
     # The receipt is the last file of it, so that a run that was killed can be repeated.
     for path in sorted(own.iterdir(), key=lambda each: each.name == "receipt.json") if own.is_dir() else ():
         if path.name != "state":
-            effects.append(Effect(f"remove {path.name}", lambda path=path: _remove(path, door)))  # type: ignore[misc]
+            effects.append(Effect(f"remove {path.name}", lambda path=path: _remove(path, script)))  # type: ignore[misc]
     effects.append(Effect("forget the environment", lambda: forget(target, context.home)))
     effects.append(Effect("remove our folder", lambda: _remove_folder(own)))
     if linked:
-        effects.append(Effect("remove the link", lambda: _remove_link(plan.prefix, door)))
+        effects.append(Effect("remove the link", lambda: _remove_link(plan.prefix, script)))
         effects.append(Effect("remove the environment", lambda: _remove_folder(target)))
     return effects
 
@@ -204,9 +211,9 @@ def _leave(prefix: Path, target: Path, topmost: Path, lock: InstallLock) -> None
     _remove_empty(prefix, topmost)
 
 
-def _remove_link(prefix: Path, door: Door) -> None:
+def _remove_link(prefix: Path, script: InstallScript) -> None:
     if is_link(prefix):
-        _remove(prefix, door)
+        _remove(prefix, script)
 
 
 def _remove_folder(folder: Path) -> None:
@@ -244,7 +251,7 @@ def _stop_engine(layout: Layout, context: Context) -> None:
         stop_engine(layout)
 
 
-def _removable(workspace: Path, home: Path, door: Door) -> Path | None:
+def _removable(workspace: Path, home: Path, script: InstallScript) -> Path | None:
     if not workspace.exists():
         return None
     if not (workspace / ".imjoy").is_dir() or workspace.resolve() in (
@@ -254,14 +261,14 @@ def _removable(workspace: Path, home: Path, door: Door) -> Path | None:
         raise ImJoyError(
             "uninstall.workspace",
             f"{workspace} does not look like a workspace of imjoy, so nothing was removed.",
-            fix=door.uninstall_command,
+            fix=script.uninstall_command,
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )
     return workspace
 
 
-def _remove(path: Path, door: Door) -> None:
-    with _told(path, door):
+def _remove(path: Path, script: InstallScript) -> None:
+    with _told(path, script):
         if is_link(path):
             remove_link(path)
         else:
@@ -269,7 +276,7 @@ def _remove(path: Path, door: Door) -> None:
 
 
 @contextmanager
-def _told(path: Path, door: Door) -> Iterator[None]:
+def _told(path: Path, script: InstallScript) -> Iterator[None]:
     """Say of what cannot be removed, and why, that the next run goes on with it."""
     try:
         yield
@@ -278,7 +285,7 @@ def _told(path: Path, door: Door) -> Iterator[None]:
             "uninstall.failed",
             f"{path} cannot be removed.",
             why=str(error),
-            fix=f"end what uses it, or change its permissions, then {door.uninstall_command} again",
+            fix=f"end what uses it, or change its permissions, then {script.uninstall_command} again",
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         ) from error
 

@@ -139,7 +139,7 @@ def test_forwarded_headers_are_believed_only_when_asked(start_engine: StartEngin
     assert sign(trusting).startswith(f"{trusting.url}/api/"), "without a proxy all is as ever"
 
 
-def test_what_a_proxy_forwards_opens_no_other_door(start_engine: StartEngine) -> None:
+def test_what_a_proxy_forwards_opens_nothing_else(start_engine: StartEngine) -> None:
     engine = start_engine("--allow-host", "lab.example.org", "--trust-proxy", "127.0.0.1")
     evil = {**FORWARDED, "X_Forwarded_Host": "evil.example"}
     assert sign(engine, **evil) == "auth.host"

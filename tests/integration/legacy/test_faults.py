@@ -34,8 +34,20 @@ def only_old(
     """A host on which Python 2.7 is all there is."""
     folder = tmp_path / "commands"
     folder.mkdir()
-    doors = ("bash", "mktemp", "mkdir", "rm", "wc", "tar", "gzip", "sleep", "chmod", "sha256sum", "getconf")
-    for name in ("sh", "git", "curl", "uname", "df", *doors):
+    scripts_need = (
+        "bash",
+        "mktemp",
+        "mkdir",
+        "rm",
+        "wc",
+        "tar",
+        "gzip",
+        "sleep",
+        "chmod",
+        "sha256sum",
+        "getconf",
+    )
+    for name in ("sh", "git", "curl", "uname", "df", *scripts_need):
         for place in ("/bin", "/usr/bin"):
             if Path(place, name).exists() and not (folder / name).exists():
                 (folder / name).symlink_to(Path(place, name))
@@ -73,13 +85,13 @@ def test_interrupted_while_a_python_comes_it_leaves_nothing(
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     url = f"{mirror.url}/stall/python.tar.gz"
-    with only_old.start("install", IMJOY_PYTHON_URL=url, IMJOY_PYTHON_SHA256="0") as door:
-        assert door.stderr is not None
-        assert "fetching one" in door.stderr.readline()
+    with only_old.start("install", IMJOY_PYTHON_URL=url, IMJOY_PYTHON_SHA256="0") as script:
+        assert script.stderr is not None
+        assert "fetching one" in script.stderr.readline()
         # A terminal tells all of the group of Ctrl-C, whoever sends TERM tells one process.
-        os.killpg(door.pid, number) if number == signal.SIGINT else door.send_signal(number)
-        said = door.stderr.read()
-        assert door.wait(60) == 130, said
+        os.killpg(script.pid, number) if number == signal.SIGINT else script.send_signal(number)
+        said = script.stderr.read()
+        assert script.wait(60) == 130, said
     assert "nothing was left behind" in said
     assert list(scratch.iterdir()) == []
 

@@ -170,7 +170,7 @@ def test_every_old_python_goes_on_in_the_same_environment(
 @pytest.mark.parametrize("broken", ["", "bin/python3.12", "lib/python3.12/encodings/__init__.py"])
 def test_uninstall_takes_the_environment_and_the_link_away(finished_host: OldHost, broken: str) -> None:
     if broken:
-        # Then the door does it, by another Python.
+        # Then install.sh does it, by another Python.
         (finished_host.prefix / broken).unlink()
     link = finished_host.home / "ImJoyApp"
     if not link.is_symlink():

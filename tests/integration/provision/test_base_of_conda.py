@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.provision import doors
+from tests.integration.provision import entry_points
 from tests.kit.channel_server import ChannelServer
 from tests.kit.fixtures import Doubles
 from tests.kit.miniconda import changed_files, installer_names
@@ -26,7 +26,7 @@ NEWER = "0.12.99"
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     """Run a command as a person does, without the checkout on its path."""
-    environ = {name: value for name, value in doors.environ().items() if not name.startswith("PYTHON")}
+    environ = {name: value for name, value in entry_points.environ().items() if not name.startswith("PYTHON")}
     return subprocess.run(
         list(map(str, words)),
         env=environ,
@@ -107,7 +107,7 @@ def test_the_base_of_a_new_miniconda_stays_as_its_packages_brought_it(
 
 
 # Install and uninstall leave it so in another test, and what `upgrade --base` finds to bring up is looked at, too.
-@doors.every_step
+@entry_points.every_step
 def test_a_conda_that_was_here_stays_byte_for_byte_through_install_and_uninstall(
     miniconda: Callable[..., Path], wheel: Path, newer: Path, channel: ChannelServer, home: Path
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.provision.doors import (
+from tests.integration.provision.entry_points import (
     CACHES,
     NOBODY_LISTENS,
     ROOT,
@@ -82,7 +82,7 @@ def worked() -> float:
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill a door and the planner behind it. Whatever the planner runs is not killed: it has to end by itself."""
+    """Kill an entry point and the planner behind it. What the planner runs is not killed: it has to end by itself."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     steps = [each for each in family if os.getsid(each.pid) != process.pid]
     for each in family:
@@ -111,7 +111,7 @@ SLICE = ("a part of Miniconda", "a part of imjoy", "the receipt")
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("door", "distribution"),
+    ("entry_point", "distribution"),
     [
         ("install.sh", "miniconda"),
         pytest.param("imjoy install", "miniconda", marks=second),
@@ -119,7 +119,7 @@ SLICE = ("a part of Miniconda", "a part of imjoy", "the receipt")
     ],
 )
 def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one_finishes(
-    door: str, distribution: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
+    entry_point: str, distribution: str, home: Path, mirror: Mirror, doubles: Doubles, wheel: Path
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     before = contents(home)
@@ -133,7 +133,7 @@ def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one
     for shows in steps:
         pattern = STANDS[shows]
         process = subprocess.Popen(
-            [*command(door), *options],
+            [*command(entry_point), *options],
             env=environ(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -150,23 +150,23 @@ def test_killed_as_soon_as_each_step_shows_the_next_run_goes_on_and_the_last_one
             "ImJoyApp",
             ".ImJoyApp.imjoy",
         }
-    assert install(door, *options)["action"] in ("finish", "repair", "none")
+    assert install(entry_point, *options)["action"] in ("finish", "repair", "none")
     assert run([prefix / "bin" / "imjoy", "--version"]).stdout.startswith("imjoy ")
     assert not (home / ".ImJoyApp.imjoy").exists()
     there, began = contents(home), worked()
-    assert install(door, *options)["action"] == "none"
+    assert install(entry_point, *options)["action"] == "none"
     assert worked() - began < SECOND_RUN_SECONDS
     assert contents(home) == there
-    unasked = install(door, *options, "--from", f"git+{NOBODY_LISTENS}")
+    unasked = install(entry_point, *options, "--from", f"git+{NOBODY_LISTENS}")
     assert unasked["action"] == "none"
     assert f"{NOBODY_LISTENS} could not be asked for a newer one" in unasked["notices"]
-    if door == "install.sh":
+    if entry_point == "install.sh":
         # The script does it without a Python too.
         for each in prefix.glob("bin/python*"):
             each.unlink()
     words = (
         ["bash", ROOT / "install.sh", "--uninstall"]
-        if door == "install.sh"
+        if entry_point == "install.sh"
         else [prefix / "bin" / "imjoy", "uninstall"]
     )
     done = run([*words, "--yes"])

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import rattler
-from tests.integration.provision.doors import every_step
+from tests.integration.provision.entry_points import every_step
 from tests.kit.channel_server import ChannelServer
 from tests.kit.files import link_or_copy
 from tests.kit.locks import lock_of

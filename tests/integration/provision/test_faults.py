@@ -1,4 +1,4 @@
-"""What goes wrong around an install, through both doors: a clear id, the documented exit code, nothing left unnamed."""
+"""What goes wrong around an install, by both entry points: clear id, documented exit code, every leftover named."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.integration.provision.doors import (
+from tests.integration.provision.entry_points import (
     CACHES,
-    DOORS,
+    ENTRY_POINTS,
     PLANNER,
     ROOT,
     command,
@@ -64,7 +64,7 @@ def small(mirror: Mirror) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 @pytest.mark.parametrize(
     ("how", "code", "ids"),
     [
@@ -76,10 +76,10 @@ def small(mirror: Mirror) -> str:
     ],
 )
 def test_a_server_that_misbehaves_leaves_nothing_behind(
-    door: str, how: str, code: int, ids: set[str], home: Path, mirror: Mirror, small: str, wheel: Path
+    entry_point: str, how: str, code: int, ids: set[str], home: Path, mirror: Mirror, small: str, wheel: Path
 ) -> None:
     options = ["--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", "--sha256", small]
-    assert failure(install(door, *options, "--from", wheel, code=code)) in ids
+    assert failure(install(entry_point, *options, "--from", wheel, code=code)) in ids
     assert contents(home) == {}
 
 
@@ -108,22 +108,22 @@ def test_a_server_that_stalls_or_trickles_has_failed_and_leaves_nothing_behind(
     assert contents(home) == {}
 
 
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 @pytest.mark.parametrize("how", ["busy", "cutonce"])
 def test_a_server_that_mends_itself_is_believed_and_the_installer_is_run(
-    door: str, how: str, home: Path, mirror: Mirror, small: str, wheel: Path
+    entry_point: str, how: str, home: Path, mirror: Mirror, small: str, wheel: Path
 ) -> None:
     options = ["--distribution", "miniconda", "--mirror", f"{mirror.url}/{how}", "--sha256", small]
     # It was downloaded and run: only then can it be told that it brought no Python.
-    assert failure(install(door, *options, "--from", wheel, code=1)) in (
+    assert failure(install(entry_point, *options, "--from", wheel, code=1)) in (
         "installer.failed",
         "install.installer",
     )
     assert contents(home) == {}
 
 
-@pytest.mark.parametrize("door", PLANNER)
-def test_a_branch_may_have_slashes_in_its_name(door: str, home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry_point", PLANNER)
+def test_a_branch_may_have_slashes_in_its_name(entry_point: str, home: Path, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     git = ["git", "-C", str(repository), "-c", "user.name=test", "-c", "user.email=test@localhost"]
     subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(repository)], check=True)
@@ -133,10 +133,10 @@ def test_a_branch_may_have_slashes_in_its_name(door: str, home: Path, tmp_path: 
     commit = run([*git, "rev-parse", "feature/new"]).stdout.strip()
     plan = ["--dry-run", "--distribution", "venv", "--from"]
     place = f"git+file://{repository}"
-    taken = install(door, *plan, f"{place}@feature/new")["source"]
+    taken = install(entry_point, *plan, f"{place}@feature/new")["source"]
     assert taken == {"kind": "git", "place": place, "id": f"commit:{commit}"}
     # The server's user is no branch.
-    named = install(door, *plan, f"git+https://me@127.0.0.1:9/a/b@{commit}")["source"]
+    named = install(entry_point, *plan, f"git+https://me@127.0.0.1:9/a/b@{commit}")["source"]
     assert named == {"kind": "git", "place": "git+https://me@127.0.0.1:9/a/b", "id": f"commit:{commit}"}
 
 
@@ -148,49 +148,58 @@ def in_a_mount(script: str, words: list[str], **more: str) -> subprocess.Complet
     return run(["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh", *words], **more)
 
 
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 def test_a_home_that_is_read_only_is_refused_before_anything_is_done(
-    door: str, home: Path, wheel: Path
+    entry_point: str, home: Path, wheel: Path
 ) -> None:
     script = f"mount --bind {home} {home} && mount -o remount,bind,ro {home}"
-    done = in_a_mount(script, [*command(door), "--json", "--distribution", "venv", "--from", str(wheel)])
+    done = in_a_mount(
+        script, [*command(entry_point), "--json", "--distribution", "venv", "--from", str(wheel)]
+    )
     assert done.returncode == 3
     assert '"prefix.unwritable"' in done.stdout
 
 
-@pytest.mark.parametrize("door", PLANNER)
-def test_a_disk_that_forbids_programs_is_refused(door: str, home: Path, wheel: Path) -> None:
-    words = [*command(door), "--json", "--distribution", "venv", "--from", str(wheel)]
+@pytest.mark.parametrize("entry_point", PLANNER)
+def test_a_disk_that_forbids_programs_is_refused(entry_point: str, home: Path, wheel: Path) -> None:
+    words = [*command(entry_point), "--json", "--distribution", "venv", "--from", str(wheel)]
     done = in_a_mount(f"mount -t tmpfs -o noexec tmpfs {home}", words)
     assert done.returncode == 3
     assert '"prefix.noexec"' in done.stdout
 
 
-@pytest.mark.parametrize("door", PLANNER)
-def test_little_memory_is_a_note(door: str, home: Path, wheel: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry_point", PLANNER)
+def test_little_memory_is_a_note(entry_point: str, home: Path, wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text(
         "MemTotal:  1000000 kB\nMemFree: 1 kB\nMemAvailable: 1 kB\nBuffers: 1 kB\nCached: 1 kB\n"
     )
-    words = [*command(door), "--json", "--dry-run", "--distribution", "venv", "--from", str(wheel)]
+    words = [*command(entry_point), "--json", "--dry-run", "--distribution", "venv", "--from", str(wheel)]
     done = in_a_mount(f"mount --bind {tmp_path / 'meminfo'} /proc/meminfo", words)
     assert "this machine has 976 MiB of memory" in done.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 @pytest.mark.parametrize(
     ("distribution", "begun"),
     # A full disk at each effect of each way is tried elsewhere, without the work.
     [("miniconda", "conda/conda-meta"), pytest.param("venv", "pyvenv.cfg", marks=every_step)],
 )
 def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
-    door: str, distribution: str, begun: str, home: Path, doubles: Doubles, wheel: Path
+    entry_point: str, distribution: str, begun: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
     # Room enough for the look at the machine; then somebody else takes it.
     wait = f"until [ -e {home}/ImJoyApp/{begun} ]; do sleep 0.01; done"
     fill = f"({wait}; head -c 2000M /dev/zero >{home}/film) 2>/dev/null &"
     script = f"mount -t tmpfs -o size=1200m tmpfs {home} && {{ {fill} }}"
-    words = ["sh", "-c", '"$@"; code=$?; ls -A "$HOME" >&2; exit "$code"', "sh", *command(door), "--json"]
+    words = [
+        "sh",
+        "-c",
+        '"$@"; code=$?; ls -A "$HOME" >&2; exit "$code"',
+        "sh",
+        *command(entry_point),
+        "--json",
+    ]
     venv = ["--distribution", "venv", "--from", str(wheel)]
     done = in_a_mount(script, [*words, *(venv if distribution == "venv" else from_file(doubles, wheel))])
     assert done.returncode == 1, done.stdout + done.stderr
@@ -198,10 +207,10 @@ def test_a_disk_that_fills_up_is_told_and_nothing_is_left_on_it(
     assert '"host.disk"' in done.stdout
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 @pytest.mark.parametrize("says", ["It is not changed itself.", "Do it?", "takes it out again."])
 def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
-    door: str, says: str, home: Path, wheel: Path, tmp_path: Path
+    entry_point: str, says: str, home: Path, wheel: Path, tmp_path: Path
 ) -> None:
     conda = home / "miniconda3" / "bin" / "conda"
     conda.parent.mkdir(parents=True)
@@ -222,15 +231,15 @@ def test_ctrl_c_at_a_prompt_ends_with_130_and_changes_nothing(
     before = contents(home)
     # With a conda that was asked for by name, PATH is the first question.
     named = ["--distribution", "existing"] if says == "takes it out again." else []
-    words = [sys.executable, str(TERMINAL), says, "^C", *command(door), "--from", str(wheel), *named]
+    words = [sys.executable, str(TERMINAL), says, "^C", *command(entry_point), "--from", str(wheel), *named]
     done = run(words)
     assert done.returncode == 130, done.stdout
     assert contents(home) == before
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_ctrl_c_at_the_prompt_of_the_uninstall_ends_with_130_and_removes_nothing(
-    door: str, home: Path
+    entry_point: str, home: Path
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     prefix = home / "ImJoyApp"
@@ -240,16 +249,22 @@ def test_ctrl_c_at_the_prompt_of_the_uninstall_ends_with_130_and_removes_nothing
     parts = ("bin", ".imjoy")
     write_receipt(prefix, Receipt("0.12.0", "venv", sys.executable, "here", "", parts, "today"))
     before = contents(home)
-    words = [*command(door), "--uninstall"] if door == "install.sh" else [*command(door)[:-1], "uninstall"]
+    words = (
+        [*command(entry_point), "--uninstall"]
+        if entry_point == "install.sh"
+        else [*command(entry_point)[:-1], "uninstall"]
+    )
     done = run([sys.executable, str(TERMINAL), "Remove all of it?", "^C", *words])
     assert done.returncode == 130, done.stdout
     assert "left behind" not in done.stdout
     assert contents(home) == before
 
 
-@pytest.mark.parametrize(("door", "says"), [(door, "downloading Miniconda") for door in DOORS])
+@pytest.mark.parametrize(
+    ("entry_point", "says"), [(entry_point, "downloading Miniconda") for entry_point in ENTRY_POINTS]
+)
 def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
-    door: str, says: str, home: Path, mirror: Mirror, small: str, wheel: Path, tmp_path: Path
+    entry_point: str, says: str, home: Path, mirror: Mirror, small: str, wheel: Path, tmp_path: Path
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     (scratch := tmp_path / "scratch").mkdir()
@@ -261,7 +276,7 @@ def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
         str(TERMINAL),
         says,
         "^C",
-        *command(door),
+        *command(entry_point),
         *options,
         *UNASKED,
         "--from",
@@ -274,28 +289,36 @@ def test_ctrl_c_while_downloading_ends_with_130_and_leaves_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 @pytest.mark.parametrize("step", ["installing Miniconda", "installing imjoy"])
 def test_ctrl_c_at_a_step_ends_with_130_and_leaves_nothing(
-    door: str, step: str, home: Path, doubles: Doubles, wheel: Path
+    entry_point: str, step: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
-    words = [sys.executable, str(TERMINAL), step, "^C", *command(door), *from_file(doubles, wheel), *UNASKED]
+    words = [
+        sys.executable,
+        str(TERMINAL),
+        step,
+        "^C",
+        *command(entry_point),
+        *from_file(doubles, wheel),
+        *UNASKED,
+    ]
     done = run(words, DOUBLE_STAGE="payload" if step == "installing Miniconda" else "")
     assert done.returncode == 130, done.stdout
     assert contents(home) == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 def test_a_strict_umask_the_c_locale_and_hostile_words_do_not_matter(
-    door: str, home: Path, doubles: Doubles, wheel: Path, tmp_path: Path
+    entry_point: str, home: Path, doubles: Doubles, wheel: Path, tmp_path: Path
 ) -> None:
     hostile = tmp_path / "hostile"
     hostile.write_text(
         "shopt -s expand_aliases; alias cat='echo hostile' ls='echo hostile'; umask 077\n"
         "rm() { echo hostile; }; printf() { echo hostile; }; cd() { echo hostile; }; export -f rm printf cd\n"
     )
-    words = [*command(door), "--json", *from_file(doubles, wheel)]
+    words = [*command(entry_point), "--json", *from_file(doubles, wheel)]
     line = f'. {hostile}; exec "$@"'
     done = run(
         ["bash", "-c", line, "bash", *words], BASH_ENV=str(hostile), LANG="C", LC_ALL="C", GREP_OPTIONS="-v"
@@ -307,11 +330,11 @@ def test_a_strict_umask_the_c_locale_and_hostile_words_do_not_matter(
     assert "hostile" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("door", PLANNER)
+@pytest.mark.parametrize("entry_point", PLANNER)
 def test_an_install_that_is_killed_leaves_no_installer_running(
-    door: str, home: Path, doubles: Doubles, wheel: Path
+    entry_point: str, home: Path, doubles: Doubles, wheel: Path
 ) -> None:
-    words = [*command(door), *from_file(doubles, wheel)]
+    words = [*command(entry_point), *from_file(doubles, wheel)]
     paused = environ(DOUBLE_STAGE="payload", COLUMNS="80")
     process = subprocess.Popen(words, env=paused, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (home / "ImJoyApp" / "conda" / "pkgs").exists():
@@ -330,5 +353,5 @@ def test_an_install_that_is_killed_leaves_no_installer_running(
     other.write_text("#!/bin/sh\nexit 1\n")
     digest = hashlib.sha256(other.read_bytes()).hexdigest()
     options = ["--distribution", "miniconda", "--installer", str(other), "--sha256", digest]
-    install(door, *options, "--from", wheel, code=1)
+    install(entry_point, *options, "--from", wheel, code=1)
     assert contents(home) == {}

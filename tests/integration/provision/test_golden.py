@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.integration.provision.doors import DOORS, command, run
+from tests.integration.provision.entry_points import ENTRY_POINTS, command, run
 from tests.kit.mirror import Mirror
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the plan is one for Linux")
@@ -26,15 +26,15 @@ def check(name: str, text: str) -> None:
     assert text == file.read_text(encoding="utf-8")
 
 
-def plan(door: str, home: Path, mirror: Mirror, tmp_path: Path, words: Sequence[str]) -> str:
-    """Return what a door prints of its plan, with what differs from machine to machine in capitals."""
+def plan(entry_point: str, home: Path, mirror: Mirror, tmp_path: Path, words: Sequence[str]) -> str:
+    """Return what an entry point prints of its plan, with what differs from machine to machine in capitals."""
     from tests.kit.miniconda import installer_names
 
     for each in installer_names():
         (mirror.folder / each).touch()
     wheel = tmp_path / "imjoy-9-py3-none-any.whl"
     wheel.touch()
-    done = run([*command(door), *PLAN, *words, "--mirror", f"{mirror.url}/ok", "--from", wheel])
+    done = run([*command(entry_point), *PLAN, *words, "--mirror", f"{mirror.url}/ok", "--from", wheel])
     assert done.returncode == 0, done.stderr
     text = done.stdout.replace(str(wheel), "WHEEL").replace(str(home), "HOME").replace(mirror.url, "MIRROR")
     text = re.sub(r"-Linux-\w+\.sh", "-Linux-MACHINE.sh", text)
@@ -43,13 +43,13 @@ def plan(door: str, home: Path, mirror: Mirror, tmp_path: Path, words: Sequence[
     return re.sub(r'(, )?"(you are|this machine|this is) [^"]*"', "", text)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 @pytest.mark.parametrize(("kind", "words"), [("txt", ()), ("json", ("--json",))])
 def test_the_plan(
-    door: str, kind: str, words: tuple[str, ...], home: Path, mirror: Mirror, tmp_path: Path
+    entry_point: str, kind: str, words: tuple[str, ...], home: Path, mirror: Mirror, tmp_path: Path
 ) -> None:
     name = f"plan.{kind}"
-    check(name, plan(door, home, mirror, tmp_path, words))
+    check(name, plan(entry_point, home, mirror, tmp_path, words))
 
 
 def test_the_help_of_the_command() -> None:

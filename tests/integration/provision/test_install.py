@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.provision import doors
-from tests.integration.provision.doors import ROOT, offer
+from tests.integration.provision import entry_points
+from tests.integration.provision.entry_points import ROOT, offer
 from tests.kit.fixtures import Doubles
 from tests.kit.mirror import Mirror
 
@@ -75,8 +75,10 @@ def test_who_says_yes_gets_imjoy_on_path_and_in_the_menu_and_a_last_word_that_wo
     yes = "\n"
     data = home / "data"
     desktop = {"DISPLAY": ":99", "XDG_DATA_HOME": str(data), "CI": ""}
-    done = doors.run(
-        [*terminal, asked, yes, *doors.command("imjoy install"), *options], SHELL="/bin/bash", **desktop
+    done = entry_points.run(
+        [*terminal, asked, yes, *entry_points.command("imjoy install"), *options],
+        SHELL="/bin/bash",
+        **desktop,
     )
     assert done.returncode == 0, done.stdout
     assert "# >>> imjoy path" in (home / ".bashrc").read_text()
@@ -107,9 +109,14 @@ def offline(doubles: Doubles, wheel: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("door", doors.PLANNER)
+@pytest.mark.parametrize("entry_point", entry_points.PLANNER)
 def test_a_folder_stands_in_for_the_network_and_what_came_of_it_goes_without_a_trace(
-    door: str, home: Path, doubles: Doubles, offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entry_point: str,
+    home: Path,
+    doubles: Doubles,
+    offline: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (home / ".bashrc").write_text("alias a=b")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -117,7 +124,9 @@ def test_a_folder_stands_in_for_the_network_and_what_came_of_it_goes_without_a_t
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     options = ["--offline", offline, "--sha256", doubles.sha256]
     github = tmp_path / "github-path"
-    result = doors.install(door, *options, "--modify-path", "--shell", "bash", GITHUB_PATH=str(github))
+    result = entry_points.install(
+        entry_point, *options, "--modify-path", "--shell", "bash", GITHUB_PATH=str(github)
+    )
     prefix = home / "ImJoyApp"
     assert (result["action"], result["distribution"]) == ("install", "miniconda")
     assert says(prefix / "bin" / "conda", "-V") == "conda 26.7.1\n"
@@ -135,8 +144,8 @@ def test_a_folder_stands_in_for_the_network_and_what_came_of_it_goes_without_a_t
     assert "Looking in links" not in log, "the uv of the tests was there, and pip was started"
     assert github.read_text() == f"{prefix / 'bin'}\n"
     assert json.loads(says(prefix / "bin" / "imjoy", "doctor", "--offline", "--json"))["ok"]
-    assert doors.install(door, *options)["action"] == "none"
-    done = doors.run([prefix / "bin" / "imjoy", "uninstall", "--yes"])
+    assert entry_points.install(entry_point, *options)["action"] == "none"
+    done = entry_points.run([prefix / "bin" / "imjoy", "uninstall", "--yes"])
     assert done.returncode == 0, done.stderr
     assert left_in(home) == [".bashrc"]
     assert (home / ".bashrc").read_text() == "alias a=b"
@@ -241,7 +250,7 @@ def test_everything_in_the_way_is_told_at_once(home: Path) -> None:
     [
         # Through install.sh, tests/shell tries these.
         *(
-            pytest.param(["--prefix", prefix], id, marks=doors.second)
+            pytest.param(["--prefix", prefix], id, marks=entry_points.second)
             for prefix, id in (
                 ("{home}/file/below", "prefix.not_a_folder"),
                 ("{home}/a:b", "prefix.name"),

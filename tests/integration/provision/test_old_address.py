@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.integration.provision.doors import NOBODY_LISTENS, ROOT, environ
+from tests.integration.provision.entry_points import NOBODY_LISTENS, ROOT, environ
 from tests.kit.mirror import Mirror
 
 

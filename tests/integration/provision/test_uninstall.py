@@ -159,7 +159,7 @@ def test_a_killed_install_that_had_made_nothing_leaves_nothing(home: Path) -> No
     assert listing(home) == before
 
 
-def test_what_a_door_that_was_killed_left_behind_goes_too(
+def test_what_a_script_that_was_killed_left_behind_goes_too(
     prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -2,9 +2,9 @@
 
 Each stands for one command and names the Apple source that it follows: project and tag of
 https://github.com/apple-oss-distributions. Where what they do is the same everywhere, this machine's command does it.
-``install`` writes them into a folder of PATH; ``tests/integration/doors`` and ``tests/shell`` run through them with
-``make test-macos``, and a part of the former in the ordinary run. Apple's stubs of git and Python are mounted over
-/usr/bin by ``on_a_mac`` there.
+``install`` writes them into a folder of PATH; ``tests/integration/install_scripts`` and ``tests/shell`` run through
+them with ``make test-macos``, and a part of the former in the ordinary run. Apple's stubs of git and Python are mounted
+over /usr/bin by ``on_a_mac`` there.
 """
 
 from __future__ import annotations

@@ -55,9 +55,9 @@ def test_every_id_that_is_raised_is_on_the_page() -> None:
 
 
 def test_every_id_on_the_page_is_raised_somewhere() -> None:
-    # What only the scripts say: a door of imjoy that has found no Python.
+    # What only the scripts say, where they have found no Python.
     scripts = "".join((ROOT / each).read_text(encoding="utf-8") for each in ("install.sh", "install.ps1"))
-    said = set(re.findall(r"\b(?:die|no_python|Stop-Door) '?([a-z]+\.[a-z.-]+)", scripts))
+    said = set(re.findall(r"\b(?:die|no_python|Stop-Install) '?([a-z]+\.[a-z.-]+)", scripts))
     assert not listed_ids() - {id for id, _ in raised_ids()} - said
 
 

@@ -17,7 +17,7 @@ from imjoy.provision.arguments import FLAGS, VALUES
 
 PLANNED = ("install", "uninstall")
 """Verbs whose options are the planner's."""
-OF_DOORS = ("finish", "shell", "uninstall")
+SCRIPT_ONLY = ("finish", "shell", "uninstall")
 WORDS = {HELP_VERB: "Explain a command.", "version": "Print the version."}
 PLACES = ("DIR", "FILE", "FILE...")
 
@@ -91,7 +91,7 @@ def _planned(rest: Sequence[str], current: str) -> Iterator[Candidate]:
     if rest and rest[-1].removeprefix("--") in VALUES:
         yield Candidate(FILES)
     elif current.startswith("-"):
-        yield from (Candidate(f"--{each}") for each in (*VALUES, *FLAGS) if each not in OF_DOORS)
+        yield from (Candidate(f"--{each}") for each in (*VALUES, *FLAGS) if each not in SCRIPT_ONLY)
 
 
 def _wanting(command: click.Command, word: str) -> click.Option | None:

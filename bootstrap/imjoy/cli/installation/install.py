@@ -1,4 +1,4 @@
-"""``imjoy install``: the planner's, as at every other door, and for the planner the second half."""
+"""``imjoy install``: runs the planner, as the install scripts do; it is also the second half of an install."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.path.operations import running_shell
 from imjoy.path.shells import Place, shell_of_program
 from imjoy.provision.arguments import Arguments, parse
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.finish import Installed, finish
 
 SECOND_HALF = "--finish"
@@ -36,7 +36,7 @@ def command(context: Context, typed: tuple[str, ...]) -> int:
     """
     words = _with_separator(typed)
     if SECOND_HALF in words:
-        return _second_half(parse(words, Door()), context)
+        return _second_half(parse(words, InstallScript()), context)
     # The second half, which every install waits for, does without.
     from imjoy.provision.main import main
 

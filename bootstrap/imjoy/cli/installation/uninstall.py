@@ -1,4 +1,4 @@
-"""``imjoy uninstall``: the planner's, as at every other door."""
+"""``imjoy uninstall``: runs the planner, as the install scripts do."""
 
 from __future__ import annotations
 

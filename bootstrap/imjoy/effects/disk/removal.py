@@ -147,7 +147,7 @@ class _Aside:
     def sweep(self) -> None:
         """Have it removed once this process has ended."""
         if self._folder is None or self._folder.startswith(os.environ.get(FOLDER_VARIABLE) or "\0"):
-            return  # the door removes its folder
+            return  # the install script removes its folder
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
             subprocess, "CREATE_NEW_PROCESS_GROUP", 0
         )

@@ -16,7 +16,7 @@ from imjoy import PROJECT_URL
 from imjoy.context import Context
 from imjoy.effects.tools.git import COMMIT, find_git, find_reference, resolve
 from imjoy.model.errors import ImJoyError
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.facts.preflight import Finding
 
 Kind = Literal["checkout", "wheel", "git", "url", "unknown"]
@@ -55,14 +55,14 @@ class Source:
 
 
 def find_source(
-    wanted: str | None, context: Context, offline: Path | None, door: Door | None = None
+    wanted: str | None, context: Context, offline: Path | None, script: InstallScript | None = None
 ) -> Source:
     """Return the source that ``wanted`` names, else the wheel in ``offline``, our own checkout, or the repository.
 
-    What a door has fetched already is neither asked for nor fetched again.
+    What an install script has fetched already is neither asked for nor fetched again.
     """
-    if door is not None and (door.source is not None or door.unreachable):
-        return _fetched(wanted or f"git+{PROJECT_URL}", door, context)
+    if script is not None and (script.source is not None or script.unreachable):
+        return _fetched(wanted or f"git+{PROJECT_URL}", script, context)
     place = wanted or _wheel_in(offline) or _own_checkout() or f"git+{PROJECT_URL}"
     folder = Path(place).expanduser()
     if folder.is_dir():
@@ -145,24 +145,24 @@ def _wheel_in(offline: Path | None) -> str:
     return str([offline / "imjoy-*.whl", *sorted(offline.glob("imjoy-*.whl"))][-1])
 
 
-def _fetched(place: str, door: Door, context: Context) -> Source:
-    """Return what a door has fetched from ``place``, or why it could not."""
-    local = str(door.source or "")
-    if door.source is not None and "://" not in place:
+def _fetched(place: str, script: InstallScript, context: Context) -> Source:
+    """Return what the install script has fetched from ``place``, or why it could not."""
+    local = str(script.source or "")
+    if script.source is not None and "://" not in place:
         # A folder that an old Python's imjoy was installed from may have moved on; what it carries has not.
-        return Source("checkout", place, f"tree:{fingerprint(door.source)}", local=local)
+        return Source("checkout", place, f"tree:{fingerprint(script.source)}", local=local)
     if place.startswith("https://") and place.endswith((".whl", ".zip", ".tar.gz")):
         digest = hashlib.sha256(Path(local).read_bytes()).hexdigest() if local.endswith(".whl") else ""
         id = f"wheel:{digest}" if digest else ""
-        return Source("url", place, id, local=local, unreachable=door.unreachable)
+        return Source("url", place, id, local=local, unreachable=script.unreachable)
     url, ref = split_ref(place.removeprefix("git+"))
     commit = ref if COMMIT.fullmatch(ref) else ""
-    if door.source is not None:
-        commit = commit or _commit_of_archive(door.archive) or resolve(door.source, "HEAD", context) or ""
-        if not is_checkout(door.source):
+    if script.source is not None:
+        commit = commit or _commit_of_archive(script.archive) or resolve(script.source, "HEAD", context) or ""
+        if not is_checkout(script.source):
             return _nothing(place, "source.not_imjoy", f"{place} is not imjoy")
     id = f"commit:{commit}" if commit else ""
-    return Source("git", f"git+{url}", id, ref=ref, local=local, unreachable=door.unreachable)
+    return Source("git", f"git+{url}", id, ref=ref, local=local, unreachable=script.unreachable)
 
 
 def _commit_of_archive(archive: Path | None) -> str:

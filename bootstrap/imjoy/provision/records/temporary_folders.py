@@ -1,6 +1,6 @@
-"""Removes the temporary folders of doors that were killed: a door that ends in any other way removes its own.
+"""Removes the temporary folders of install scripts that were killed; one that ends in any other way removes its own.
 
-A door names its folder after the machine and its process; the planner writes into it who uses it after that.
+A script names its folder after the machine and its process; the planner writes into it who uses it after that.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from imjoy.effects.disk.removal import remove
 NAME = re.compile(r"\.?imjoy-door-(?P<machine>.+)-(?P<pid>[0-9]+)-[^-]+")
 USER_FILE = "planner"
 STARTING_SECONDS = 60.0
-"""A door that was killed may have started a planner that has not written its name down yet."""
+"""A script that was killed may have started a planner that has not written its name down yet."""
 NETBIOS_LENGTH = 15
 """Windows cuts the name of a machine there, where PowerShell asks for it."""
 
 
 def note_user(folder: Path) -> None:
-    """Write down that this process uses the folder of a door, and may outlive that."""
+    """Write down that this process uses the folder of an install script, and may run longer than that."""
     with suppress(OSError):
         (folder / USER_FILE).write_text(identity(os.getpid()) + "\n", encoding="utf-8")
 
 
 def places(prefix: Path) -> tuple[Path, ...]:
-    """Return where doors make their folders."""
+    """Return where install scripts make their temporary folders."""
     nearest = next((each for each in (prefix.parent, *prefix.parents) if each.is_dir()), prefix.parent)
     return tuple(dict.fromkeys((*_temporary(), nearest)))
 
@@ -42,8 +42,8 @@ def _temporary() -> tuple[Path, ...]:
     return (Path(tempfile.gettempdir()), *([Path("/tmp")] if os.name == "posix" else []))
 
 
-def sweep_doors(folders: Iterable[Path]) -> None:
-    """Remove what doors that were killed have left in these folders; what is in use, or another person's, stays."""
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove what install scripts that were killed left in these folders; what is in use or another person's stays."""
     for folder in folders:
         with suppress(OSError):
             for path in sorted(folder.iterdir()):

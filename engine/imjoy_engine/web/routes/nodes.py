@@ -1,4 +1,4 @@
-"""The door for nodes of a cluster: what their supervisors and workers ask, and nothing else."""
+"""The routes for nodes of a cluster: what their supervisors and workers ask, and nothing else."""
 
 from __future__ import annotations
 

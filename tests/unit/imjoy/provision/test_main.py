@@ -15,7 +15,7 @@ from imjoy.context import Context
 from imjoy.effects.processes.process import Answer
 from imjoy.provision import main as planner
 from imjoy.provision.arguments import Arguments
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.facts.source import Source
 from imjoy.provision.main import _Run, _signals_interrupt, main
 from imjoy.provision.plan import Plan
@@ -53,7 +53,7 @@ def test_a_package_that_is_named_is_answered_with_what_the_verb_does_and_what_wa
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no ps")
 @pytest.mark.parametrize(("program", "shell"), [("fish", "fish"), ("sh", "zsh"), ("perl", "zsh")])
-def test_the_shell_is_the_process_that_a_door_names_or_the_usual_one(
+def test_the_shell_is_the_process_that_a_script_names_or_the_usual_one(
     program: str, shell: str, tmp_path: Path, home: Path
 ) -> None:
     shutil.copy2(shutil.which("cat") or "", tmp_path / program)
@@ -65,7 +65,9 @@ def test_the_shell_is_the_process_that_a_door_names_or_the_usual_one(
         assert process.stdout.readline() == b"it runs\n"
         try:
             run = _Run(
-                "install", Context(home, {"SHELL": "/bin/zsh"}), Door("install.sh", shell=str(process.pid))
+                "install",
+                Context(home, {"SHELL": "/bin/zsh"}),
+                InstallScript("install.sh", shell=str(process.pid)),
             )
             assert run._shell(Arguments({}, frozenset(), ())) == shell
         finally:
@@ -82,7 +84,7 @@ def test_a_shell_is_known_by_each_name_that_ps_of_a_mac_gives_it(
 ) -> None:
     monkeypatch.setattr(planner, "ask", lambda command, timeout: Answer(0, f"{told}\n", ""))
     # A process of this number has no folder in /proc, as on a Mac none has.
-    run = _Run("install", Context(home, {"SHELL": "/bin/zsh"}), Door("install.sh", shell="0"))
+    run = _Run("install", Context(home, {"SHELL": "/bin/zsh"}), InstallScript("install.sh", shell="0"))
     assert run._shell(Arguments({}, frozenset(), ())) == shell
 
 
@@ -99,7 +101,7 @@ def test_an_older_imjoy_is_installed_without_a_place_in_the_menu_and_that_is_tol
     package = prefix / "lib" / "python3.13" / "site-packages" / "imjoy"
     (package if older else package / "desktop").mkdir(parents=True)
     plan = Plan("none", prefix, "venv", "", Source("wheel", "imjoy.whl"))
-    run = _Run("install", Context(home, {"PATH": "/usr/bin:/bin"}), Door())
+    run = _Run("install", Context(home, {"PATH": "/usr/bin:/bin"}), InstallScript())
     assert run._carry_out(plan, Arguments({"shell": "bash"}, frozenset({"desktop"}), ()), []) == 0
     words = heard.read_text().splitlines()
     assert "--desktop" not in words, "an older imjoy knows no such option"

@@ -10,7 +10,7 @@ from tests.kit.files import make_folder_link
 
 from imjoy.context import Context
 from imjoy.effects.tools.conda import Conda
-from imjoy.provision.facts.door import Door, find_door
+from imjoy.provision.facts.install_script import InstallScript, read_install_script
 from imjoy.provision.facts.machine import look_at_prefix
 from imjoy.provision.facts.pythons import Python
 from imjoy.provision.plan import Found, Plan, Wanted, look, make_plan
@@ -28,7 +28,7 @@ def plan_with_conda(
     found: Found = look(
         wanted,
         Context(home, {}),
-        Door(),
+        InstallScript(),
         works=lambda _: False,
         python_works=lambda _: False,
         use_conda=False,
@@ -83,7 +83,7 @@ def test_a_python_that_cannot_make_environments_is_told_with_what_it_lacks(home:
     found = look(
         wanted,
         Context(home, {}),
-        Door(),
+        InstallScript(),
         works=lambda _: False,
         python_works=lambda _: False,
         use_conda=False,
@@ -103,16 +103,16 @@ def test_a_python_that_cannot_make_environments_is_told_with_what_it_lacks(home:
     assert problem.what in helped.notices
 
 
-def test_what_the_door_came_upon_is_in_the_plan(home: Path) -> None:
+def test_what_the_script_came_upon_is_in_the_plan(home: Path) -> None:
     notices = "/a/python3 did not start within 5 s\n/b/python3 does not start"
-    # An older door, of which somebody has kept a copy, named a file by the second.
+    # An older script, of which somebody has kept a copy, named a file by the second.
     told = {"IMJOY_DOOR_NOTICE_LINES": notices, "IMJOY_DOOR_NOTICES": "/tmp/notices"}
-    door = find_door({"IMJOY_DOOR": "install.sh", **told})
+    script = read_install_script({"IMJOY_DOOR": "install.sh", **told})
     wanted = Wanted(home / "ImJoyApp", "venv")
     found = look(
         wanted,
         Context(home, {}),
-        door,
+        script,
         works=lambda _: False,
         python_works=lambda _: False,
         use_conda=False,

@@ -1,4 +1,4 @@
-"""install.ps1: it parses, keeps out of the traps of Windows PowerShell, and says what the other door says.
+"""install.ps1: it parses, keeps out of the traps of Windows PowerShell, and says what the other script says.
 
 It is run by tests/windows: in the bench, in PowerShell for Linux, and by the Windows job of the workflow.
 """
@@ -89,7 +89,7 @@ def test_its_errors_are_listed() -> None:
     listed = "".join(
         (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("errors.md", "install.md")
     )
-    ids = set(re.findall(r"Stop-Door '([a-z_.]+)'|id`\": `\"([a-z_.]+)`", CODE))
+    ids = set(re.findall(r"Stop-Install '([a-z_.]+)'|id`\": `\"([a-z_.]+)`", CODE))
     ids = {each for pair in ids for each in pair if each}
     assert {"usage.wrong", "network.python", "host.powershell"} <= ids
     assert {each for each in ids if f"`{each}`" not in listed} == set()

@@ -1,4 +1,4 @@
-"""Decisions at the door, one by one: each of these was once the other way round and no test noticed."""
+"""Who may connect, decision by decision: each of these was once the other way round and no test noticed."""
 
 from __future__ import annotations
 

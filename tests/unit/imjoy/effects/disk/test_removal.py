@@ -86,13 +86,13 @@ def test_a_file_that_is_open_is_named_and_the_rest_goes(tmp_path: Path) -> None:
 def test_what_this_process_was_loaded_from_is_moved_out_of_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, door = tmp_path / "a", tmp_path / "door"
+    folder, script_folder = tmp_path / "a", tmp_path / "script"
     folder.mkdir()
-    door.mkdir()
-    monkeypatch.setenv("IMJOY_DOOR_FOLDER", str(door))
+    script_folder.mkdir()
+    monkeypatch.setenv("IMJOY_DOOR_FOLDER", str(script_folder))
     library = Path(shutil.copy(Path(sys.base_prefix, "DLLs", "_queue.pyd"), folder))
     loaded = ctypes.CDLL(str(library))
     remove(folder)
     assert not folder.exists()
-    assert len(list(door.rglob("*"))) == 2
+    assert len(list(script_folder.rglob("*"))) == 2
     assert loaded

@@ -49,7 +49,7 @@ def test_json_on_windows_is_ascii_whatever_the_stream_could_hold(monkeypatch: py
     assert written.getvalue().strip() == b'{"user": "J\\u00f6rg"}'
 
 
-def test_nobody_is_there_when_the_door_was_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_is_there_when_the_install_script_was_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Console(io.BytesIO()))
     assert can_prompt()
     monkeypatch.setenv(NON_INTERACTIVE_VARIABLE, "1")

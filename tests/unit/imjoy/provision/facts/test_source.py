@@ -1,4 +1,4 @@
-"""What a door has fetched is what is installed, and is told by where it came from."""
+"""What an install script has fetched is what is installed, and is known by where it came from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.context import Context
-from imjoy.provision.facts.door import Door
+from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.facts.source import find_source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -28,12 +28,14 @@ def fetched(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_that_a_door_unpacked_is_a_checkout_and_no_repository(fetched: Path, tmp_path: Path) -> None:
+def test_a_folder_that_a_script_unpacked_is_a_checkout_and_no_repository(
+    fetched: Path, tmp_path: Path
+) -> None:
     context = Context(tmp_path, {})
-    found = find_source("/home/ada/imjoy", context, None, Door(source=fetched))
+    found = find_source("/home/ada/imjoy", context, None, InstallScript(source=fetched))
     assert (found.kind, found.place, found.local) == ("checkout", "/home/ada/imjoy", str(fetched))
     (fetched / "README.md").write_text("changed")
-    assert find_source("/home/ada/imjoy", context, None, Door(source=fetched)).id != found.id
+    assert find_source("/home/ada/imjoy", context, None, InstallScript(source=fetched)).id != found.id
 
 
 @pytest.mark.parametrize("ref", ["", "@wip/main"])
@@ -43,8 +45,8 @@ def test_the_commit_of_an_archive_is_the_one_that_git_wrote_into_it(
     archive = tmp_path / "source.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.comment = COMMIT.encode()
-    door = Door(source=fetched, archive=archive)
-    found = find_source(f"git+https://example.org/a/b{ref}", Context(tmp_path, {}), None, door)
+    script = InstallScript(source=fetched, archive=archive)
+    found = find_source(f"git+https://example.org/a/b{ref}", Context(tmp_path, {}), None, script)
     assert (found.kind, found.place, found.id) == ("git", "git+https://example.org/a/b", f"commit:{COMMIT}")
 
 
@@ -57,6 +59,6 @@ def test_git_s_own_tar_tells_its_commit_too(fetched: Path, tmp_path: Path) -> No
     archive = tmp_path / "source.tar.gz"
     subprocess.run([*git, "archive", "--format=tar.gz", f"--output={archive}", "HEAD"], check=True)
     (fetched / ".git").rename(tmp_path / "git")
-    door = Door(source=fetched, archive=archive)
-    found = find_source("git+https://example.org/a/b", Context(tmp_path, {}), None, door)
+    script = InstallScript(source=fetched, archive=archive)
+    found = find_source("git+https://example.org/a/b", Context(tmp_path, {}), None, script)
     assert found.id == f"commit:{commit.strip()}"

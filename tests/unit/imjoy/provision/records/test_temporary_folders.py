@@ -1,4 +1,4 @@
-"""What doors that were killed have left goes; what is in use, or somebody else's, stays."""
+"""What install scripts that were killed have left goes; what is in use, or somebody else's, stays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.effects.disk.lock import identity
-from imjoy.provision.records.temporary_folders import STARTING_SECONDS, note_user, places, sweep_doors
+from imjoy.provision.records.temporary_folders import STARTING_SECONDS, note_user, places, remove_abandoned
 
 HERE = platform.node()
 LONG_AGO = time.time() - 2 * STARTING_SECONDS
@@ -28,7 +28,7 @@ def ended() -> str:
 
 
 def folder(place: Path, name: str, user: str = "") -> Path:
-    """Make a folder as a door does; ``user`` is who used it."""
+    """Make a folder as an install script does; ``user`` is who used it."""
     made = place / name
     (made / "python" / "bin").mkdir(parents=True)
     if user:
@@ -41,14 +41,14 @@ def test_what_nobody_uses_goes(tmp_path: Path, ended: str) -> None:
     pid = ended.partition(" ")[0]
     folder(tmp_path, f"imjoy-door-{HERE}-{pid}-aX09")
     folder(tmp_path, f".imjoy-door-{HERE}-{pid}-k3_y", user=ended)
-    sweep_doors([tmp_path, tmp_path / "nowhere"])
+    remove_abandoned([tmp_path, tmp_path / "nowhere"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_may_be_in_use_stays(tmp_path: Path, ended: str) -> None:
     pid = ended.partition(" ")[0]
     kept = [
-        # Its door runs; what the door started does; the door may just have started one; all on another machine.
+        # Its script runs; what the script started does; the script may just have started one; all on another machine.
         folder(tmp_path, f"imjoy-door-{HERE}-{os.getpid()}-aX09"),
         folder(tmp_path, f"imjoy-door-{HERE}-{pid}-used", user=identity(os.getpid())),
         folder(tmp_path, f"imjoy-door-{HERE}-{pid}-new"),
@@ -60,7 +60,7 @@ def test_what_may_be_in_use_stays(tmp_path: Path, ended: str) -> None:
     if sys.platform != "win32":
         (tmp_path / f"imjoy-door-{HERE}-{pid}-link").symlink_to(tmp_path / "thesis")
     before = sorted(tmp_path.rglob("*"))
-    sweep_doors([tmp_path])
+    remove_abandoned([tmp_path])
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -72,7 +72,7 @@ def test_on_a_mac_whose_name_has_changed_its_own_temporary_folder_is_swept_and_n
     monkeypatch.setattr("tempfile.tempdir", str(a_mac))
     name = f"imjoy-door-adas-mac.cafe.example-{ended.partition(' ')[0]}-aX09"
     ours, elsewhere = folder(a_mac, name), folder(shared, name)
-    sweep_doors([a_mac, shared])
+    remove_abandoned([a_mac, shared])
     assert (ours.exists(), elsewhere.exists()) == (False, True)
 
 
@@ -80,7 +80,7 @@ def test_on_a_mac_whose_name_has_changed_its_own_temporary_folder_is_swept_and_n
 def test_another_person_s_stays(tmp_path: Path, ended: str) -> None:
     theirs = folder(tmp_path, f"imjoy-door-{HERE}-{ended.partition(' ')[0]}-aX09")
     os.chown(theirs, 12345, 12345)
-    sweep_doors([tmp_path])
+    remove_abandoned([tmp_path])
     assert theirs.exists()
 
 
@@ -90,5 +90,5 @@ def test_the_user_of_a_folder_is_noted(tmp_path: Path) -> None:
     note_user(tmp_path / "nowhere")
 
 
-def test_doors_make_them_in_the_temporary_folder_and_beside_the_prefix(tmp_path: Path) -> None:
+def test_scripts_make_them_in_the_temporary_folder_and_beside_the_prefix(tmp_path: Path) -> None:
     assert places(tmp_path / "a" / "b" / "ImJoyApp")[-1] == tmp_path

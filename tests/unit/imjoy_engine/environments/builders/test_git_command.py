@@ -55,10 +55,10 @@ def install(prefix: Path) -> None:
     )
 
 
-def test_no_door_to_a_repository_runs_the_stub(tmp_path: Path) -> None:
-    for door in (lambda: clone(tmp_path, []), lambda: install(tmp_path)):
+def test_no_use_of_a_repository_runs_the_stub(tmp_path: Path) -> None:
+    for use in (lambda: clone(tmp_path, []), lambda: install(tmp_path)):
         with pytest.raises(ImJoyError) as refused:
-            door()
+            use()
         assert (refused.value.id, refused.value.fix.startswith(INSTALL)) == ("env.no-git", True)
         assert "secret" not in refused.value.what
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The doors of an install: the script and the command, which do the same and say the same.
+"""The entry points of an install: the script and the command, which do the same and say the same.
 
 They find the uv of the tests, as a person's who has one: a pip that fetches one is half the work of an install.
 """
@@ -25,26 +25,26 @@ from uv import find_uv_bin
 ROOT = Path(__file__).resolve().parents[3]
 CACHES = (".cache", ".rustup")
 """pip asks rustc for its version, which makes the second where rustup is."""
-DOORS = ("install.sh", "imjoy install")
+ENTRY_POINTS = ("install.sh", "imjoy install")
 every_step = pytest.mark.skipif("IMJOY_EVERY_STEP" not in os.environ, reason="make every-step runs it")
 second = pytest.mark.skipif(
     "IMJOY_EVERY_STEP" not in os.environ,
     reason="the script hands over to the same planner; make every-step tries both",
 )
 """For `imjoy install` where the script has no part in what is looked at but to start what that is."""
-PLANNER = (DOORS[0], pytest.param(DOORS[1], marks=second))
+PLANNER = (ENTRY_POINTS[0], pytest.param(ENTRY_POINTS[1], marks=second))
 NOBODY_LISTENS = "http://127.0.0.1:9/ok"
 
 
-def command(door: str) -> list[str]:
-    """Return the command that opens a door."""
-    if door == "install.sh":
+def command(entry_point: str) -> list[str]:
+    """Return the command of an entry point."""
+    if entry_point == "install.sh":
         return ["bash", str(ROOT / "install.sh")]
     return [sys.executable, "-m", "imjoy", "install"]
 
 
 def environ(**more: str) -> dict[str, str]:
-    """Return the variables for a door: no conda but those that a test makes, and no server of Anaconda."""
+    """Return the variables for an entry point: no conda but those that a test makes, and no server of Anaconda."""
     path = os.pathsep.join([os.environ["PATH"], str(folder_of_uv())])
     fixed = {"CONDA_EXE": "", "IMJOY_MIRROR": NOBODY_LISTENS, "PATH": path}
     return {**os.environ, **fixed, **more}
@@ -59,9 +59,9 @@ def folder_of_uv() -> Path:
     return folder
 
 
-def install(door: str, *arguments: object, code: int = 0, **more: str) -> dict[str, Any]:
-    """Install through a door with ``--json``, without a terminal, and return the document that it prints."""
-    done = run([*command(door), "--json", *map(str, arguments)], **more)
+def install(entry_point: str, *arguments: object, code: int = 0, **more: str) -> dict[str, Any]:
+    """Install through an entry point with ``--json``, without a terminal, and return the document that it prints."""
+    done = run([*command(entry_point), "--json", *map(str, arguments)], **more)
     assert done.returncode == code, done.stdout + done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document

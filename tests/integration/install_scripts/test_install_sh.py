@@ -1,4 +1,4 @@
-"""`install.sh` as a door: which Python it takes, what it hands over, and that it leaves nothing of its own."""
+"""`install.sh`: which Python it takes, what it hands over, and that it leaves nothing of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.kit.mirror import Mirror
 from tests.shell.macos import doubles
 
-from imjoy.provision.records.temporary_folders import sweep_doors
+from imjoy.provision.records.temporary_folders import remove_abandoned
 
 from .conftest import (
     BASH,
@@ -59,7 +59,7 @@ def test_the_exit_code_is_the_planner_s(code: int, machine: Machine, checkout: P
     assert (done.returncode, done.stderr) == (code, "")
 
 
-def test_what_a_door_before_this_one_left_in_the_environment_is_not_handed_on(
+def test_what_a_script_before_this_one_left_in_the_environment_is_not_handed_on(
     machine: Machine, checkout: Path
 ) -> None:
     machine.python()
@@ -90,7 +90,7 @@ def test_what_an_old_python_has_unpacked_is_handed_on_and_its_folder_is_the_one_
     assert machine.left() == []
 
 
-def test_a_folder_that_no_door_has_made_is_never_removed(machine: Machine, checkout: Path) -> None:
+def test_a_folder_that_no_script_has_made_is_never_removed(machine: Machine, checkout: Path) -> None:
     machine.python()
     machine.variables |= {"IMJOY_DOOR": "python", "IMJOY_DOOR_FOLDER": str(machine.home)}
     assert told(machine.run(BASH, checkout / "install.sh"))["words"] == ["install"]
@@ -483,7 +483,7 @@ def test_an_uninstall_asks_no_network_where_the_prefix_has_a_planner(
 
 
 @pytest.mark.parametrize("how", ["installed", "a checkout", "a wheel"])
-def test_a_planner_of_before_this_door_is_served(
+def test_a_planner_older_than_the_script_is_served(
     how: str,
     machine: Machine,
     script: Path,
@@ -492,9 +492,9 @@ def test_a_planner_of_before_this_door_is_served(
     python_archive: Archive,
     tmp_path: Path,
 ) -> None:
-    """It knows nothing of ``from_door``, as that of an install which an older 0.12.0 made."""
+    """It knows nothing of ``from_script``, as that of an install which an older 0.12.0 made."""
     bring(machine, server, "ok", python_archive)
-    (checkout / "bootstrap" / "imjoy" / "provision" / "from_door.py").unlink()
+    (checkout / "bootstrap" / "imjoy" / "provision" / "from_script.py").unlink()
     site = machine.home / "ImJoyApp" / "lib" / "python3.12" / "site-packages"
     shutil.copytree(checkout / "bootstrap", site)
     wheel = tmp_path / "imjoy-9-py3-none-any.whl"
@@ -511,7 +511,7 @@ def test_a_planner_of_before_this_door_is_served(
     # It does not remove what was fetched for it; any later run does.
     [left] = machine.temporary.iterdir()
     os.utime(left, (0, 0))
-    sweep_doors([machine.temporary])
+    remove_abandoned([machine.temporary])
     assert machine.left() == ["ImJoyApp"]
 
 
@@ -572,7 +572,7 @@ def test_signals_that_are_ignored_stay_so_as_under_nohup(machine: Machine, check
         (1, "import nowhere_there"),
         (5, "raise SystemExit(5)"),
         (130, "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)"),
-        # Ctrl-C between the planner's end and that of its door.
+        # Ctrl-C between the planner's end and that of the script.
         (
             130,
             "import signal\ndef late(*_): raise KeyboardInterrupt\n"
@@ -606,12 +606,12 @@ def test_killed_it_leaves_a_folder_that_the_next_run_knows(
         assert process.stdout.readline()
         [left] = [machine.temporary / each for each in machine.left()]
         os.utime(left, (0, 0))
-        sweep_doors([machine.temporary])
+        remove_abandoned([machine.temporary])
         assert left.is_dir()
         process.kill()
         process.wait()
         os.utime(left, (0, 0))
-    sweep_doors([machine.temporary])
+    remove_abandoned([machine.temporary])
     assert machine.left() == []
 
 
@@ -650,7 +650,7 @@ def test_a_checkout_elsewhere_is_planned_by_its_own_planner(
     )
 
 
-def test_every_error_of_the_door_is_documented() -> None:
+def test_every_error_of_the_script_is_documented() -> None:
     script, page = ((ROOT / name).read_text(encoding="utf-8") for name in ("install.sh", "docs/install.md"))
     ids = set(re.findall(r"\b(?:die|no_python) ([a-z]+\.[a-z_]+)", script))
     assert len(ids) > 10

@@ -1,4 +1,4 @@
-"""Who is let in: every door knocked at on a running engine."""
+"""Who may connect: every way into a running engine is tried."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the door that somebody came in by tells the planner: ``install.sh``, ``install.ps1``, an old Python, or none.
+"""What an install script tells the planner: ``install.sh``, ``install.ps1``, ``imjoy`` on an old Python, or none.
 
-A door finds or fetches a Python and imjoy's source, and hands over; it says by these variables what it did.
+The script finds or fetches a Python and imjoy's source, then starts the planner, with variables that say what it did.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imjoy.effects.machine.terminal import NON_INTERACTIVE_VARIABLE
 
+# A script may start the planner of another version, so these names stay. They call an install script a door.
 ARGUMENTS_VARIABLE = "IMJOY_DOOR_ARGUMENTS"
 VARIABLES = (
     "IMJOY_DOOR",
@@ -29,10 +30,10 @@ INSTALL_PS1 = "powershell -ExecutionPolicy Bypass -File install.ps1"
 
 
 @dataclass(frozen=True)
-class Door:
-    """A door. ``name`` is empty where there was none.
+class InstallScript:
+    """The install script that started the planner. ``name`` is empty for ``imjoy install``, which needs none.
 
-    ``folder`` is a temporary one that the door removes; ``python`` a whole Python that it downloaded; ``source`` the
+    ``folder`` is a temporary one that the script removes; ``python`` a whole Python that it downloaded; ``source`` the
     source that it fetched, from ``archive`` where that was one; ``unreachable`` says why it got none; ``shell`` is the
     shell that the line was typed in, or the number of its process; ``notices`` has a line for each.
     """
@@ -48,23 +49,23 @@ class Door:
 
     @property
     def command(self) -> str:
-        """Return what a person types to come in by this door again."""
+        """Return what a person types to run this script again."""
         return {"install.sh": "bash install.sh", "install.ps1": INSTALL_PS1}.get(self.name, "imjoy install")
 
     @property
     def uninstall_command(self) -> str:
-        """Return what a person types to uninstall by this door."""
+        """Return what a person types to uninstall with this script."""
         flags = {"install.sh": "bash install.sh --uninstall", "install.ps1": f"{INSTALL_PS1} -Uninstall"}
         return flags.get(self.name, "imjoy uninstall")
 
 
-def find_door(environ: Mapping[str, str]) -> Door:
-    """Return the door that the variables tell of."""
+def read_install_script(environ: Mapping[str, str]) -> InstallScript:
+    """Return what the install script says by its variables."""
 
     def path(name: str) -> Path | None:
         return Path(environ[name]) if environ.get(name) else None
 
-    return Door(
+    return InstallScript(
         name=environ.get("IMJOY_DOOR", ""),
         folder=path("IMJOY_DOOR_FOLDER"),
         python=path("IMJOY_DOOR_PYTHON"),
@@ -76,6 +77,6 @@ def find_door(environ: Mapping[str, str]) -> Door:
     )
 
 
-def without_door(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables without those of a door: what is started must not take itself for the planner."""
+def without_script_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those of an install script, which are for the planner alone."""
     return {name: value for name, value in environ.items() if name not in VARIABLES}

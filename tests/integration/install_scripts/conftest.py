@@ -28,7 +28,7 @@ from tests.shell.macos import doubles
 ROOT = Path(__file__).resolve().parents[3]
 BASH = os.environ.get("TEST_BASH") or shutil.which("bash") or ""
 PLANNER = Path(__file__).with_name("planner_double.py")
-FROM_DOOR = ROOT / "bootstrap" / "imjoy" / "provision" / "from_door.py"
+FROM_SCRIPT = ROOT / "bootstrap" / "imjoy" / "provision" / "from_script.py"
 COMMANDS = (
     *("bash", "cat", "chmod", "curl", "date", "env", "getconf", "git", "gzip", "ln", "mkdir", "mktemp", "mv"),
     *("ps", "rm", "sed", "sh", "sha256sum", "sleep", "tar", "touch", "uname", "wc", "git-remote-http"),
@@ -42,13 +42,13 @@ pytestmark = pytest.mark.skipif(not BASH, reason="bash is not here")
 
 
 def write_checkout(folder: Path) -> Path:
-    """Write what a door takes for a checkout of imjoy, with the double of the planner, and return it."""
+    """Write what an install script takes for a checkout of imjoy, with the double of the planner, and return it."""
     package = folder / "bootstrap" / "imjoy" / "provision"
     package.mkdir(parents=True)
     for each in (package, package.parent):
         (each / "__init__.py").touch()
     shutil.copy(PLANNER, package / "main.py")
-    shutil.copy(FROM_DOOR, package)
+    shutil.copy(FROM_SCRIPT, package)
     (folder / "pyproject.toml").touch()
     return folder
 
@@ -167,7 +167,7 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def failure(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Return the error of the one document that a door printed."""
+    """Return the error of the one document that an install script printed."""
     assert done.stdout.isascii()
     document = json.loads(done.stdout)
     assert (document["schema"], document["kind"]) == (1, "failure")
