@@ -20,6 +20,8 @@ from imjoy_engine.web.routes.files import add_file_routes
 from imjoy_engine.workspace.files import PARTIAL_SUFFIX
 
 MAX_UPLOAD_BYTES = 5_000_000
+SHUTDOWN_SECONDS = 0.1
+"""aiohttp reads on for ten seconds after it has refused a body, also where the client has gone."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ async def serving(workspace: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """Serve ``workspace``'s files and yield a client of that server."""
     app = web.Application(middlewares=[errors_as_answers])
     add_file_routes(app, Settings(workspace))
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
