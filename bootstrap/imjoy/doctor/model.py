@@ -25,7 +25,7 @@ GROUPS = {
     "net": "The network",
     "engine": "The engine",
     "port": "The port",
-    "remote": "Reaching it from elsewhere",
+    "remote": "Access from another machine",
     "webapp": "The app without a network",
 }
 
@@ -74,7 +74,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Fix:
-    """A cure that the doctor can apply: ``does`` says what will be done, as a sentence without a full stop."""
+    """A repair that the doctor can make: ``does`` says what will be done, as a sentence without a full stop."""
 
     does: str
     apply: Callable[[], Repair]

@@ -33,8 +33,8 @@ def reach(url: str, machine: Machine, *, need: str, offline_fix: str = "imjoy do
         return fail(f"The proxy refuses the connection to {host}.", _brief(error), _proxy_fix(machine))
     except requests.exceptions.SSLError as error:
         return fail(
-            f"TLS: {host} shows a certificate that is not trusted here.",
-            f"{_brief(error)}\nA proxy that inspects https has a certificate of its own, which has to be trusted.",
+            f"TLS: {host} has a certificate that is not trusted here.",
+            f"{_brief(error)}\nA proxy that inspects https has its own certificate, which this machine has to trust.",
             "export REQUESTS_CA_BUNDLE=FILE",
             advice="FILE is the certificate file of your institution.",
         )
@@ -47,14 +47,14 @@ def reach(url: str, machine: Machine, *, need: str, offline_fix: str = "imjoy do
         layer = "DNS: the name cannot be resolved" if _is_dns(str(error)) else "no connection"
         return fail(f"{host} cannot be reached ({layer}).", f"{text}\nWithout it, {need}.", offline_fix)
     except (requests.exceptions.RequestException, OSError) as error:
-        return fail(f"{host} cannot be asked.", _brief(error), offline_fix)
+        return fail(f"The request to {host} failed.", _brief(error), offline_fix)
     if code == PROXY_LOGIN:
         return fail(
             "The proxy needs a user name and password.", f"HTTP {code} for {host}", _proxy_fix(machine)
         )
     if code >= FIRST_SERVER_ERROR:
         return warn(
-            f"{host} has a problem.",
+            f"{host} reports an error.",
             f"HTTP {code}. Without it, {need}.",
             "",
             advice="Try again later.",

@@ -60,7 +60,7 @@ def examine(
     outcomes: dict[int, CheckOutcome] = {}
     for number, check in sorted(enumerate(checks), key=lambda each: not each[1].long):
         if offline and check.kind is Kind.NETWORK:
-            outcomes[number] = _look(check, skip("not looked at, because of --offline"), 0.0)
+            outcomes[number] = _look(check, skip("not checked, because of --offline"), 0.0)
         else:
             # Daemons: one that hangs must not keep the process.
             threading.Thread(
@@ -111,7 +111,7 @@ def judge(
     was = {each.result.id: each.result for each in before}
     found = {each.result.id: each.result for each in after}
     return [
-        replace(each, error=f"the repair was done, and changed nothing: {found[each.id].what}")
+        replace(each, error=f"the repair did not help: {found[each.id].what}")
         if not each.error
         and each.id in found
         and found[each.id].status not in (Status.OK, Status.SKIPPED)
@@ -175,7 +175,7 @@ def _crash(check: Check, error: BaseException) -> Finding:
     return Finding(
         Status.CRASHED,
         f"The check itself failed: {type(error).__name__}: {error}",
-        why=f"at line {where.lineno} of {where.filename}; what it looks at is not known",
+        why=f"at line {where.lineno} of {where.filename}; so the result of this check is not known",
         command=f"imjoy doctor --only {check.id} --report FILE",
         advice=f"Send FILE to {PROJECT_URL}/issues.",
     )
@@ -186,5 +186,5 @@ def _too_slow(check: Check, seconds: float) -> CheckOutcome:
     again = f"imjoy doctor --only {check.id}"
     if check.kind is Kind.NETWORK:
         return _look(check, warn(what, "The network is slow, or drops packets.", again), seconds)
-    finding = Finding(Status.FAIL, what, "Something that it waits for does not answer.", again)
+    finding = Finding(Status.FAIL, what, "Something that the check waits for does not answer.", again)
     return _look(check, finding, seconds)

@@ -124,12 +124,12 @@ def test_the_report_can_be_pasted(imjoy: Imjoy, open_token: Path, tmp_path: Path
     )
 
 
-def test_explain_prints_cause_and_cure(imjoy: Imjoy) -> None:
+def test_explain_prints_cause_and_fix(imjoy: Imjoy) -> None:
     for check in our_checks():
         assert check.explanation
     text = imjoy("doctor", "explain", "conda.shell_init").stdout
     assert "CommandNotFoundError" in text
-    assert "Cure:" in text
+    assert "Fix:" in text
     assert json.loads(imjoy("doctor", "explain", "port.free", "--json").stdout)["id"] == "port.free"
     assert imjoy("doctor", "explain", "nonsense").returncode == 2
 

@@ -90,7 +90,7 @@ def ask(machine: MakeMachine) -> Callable[[str], Finding]:
         (200, Status.OK, "answers"),
         (404, Status.OK, "answers"),
         (403, Status.WARN, "refuses access"),
-        (503, Status.WARN, "has a problem"),
+        (503, Status.WARN, "reports an error"),
     ],
 )
 def test_the_answer_decides(

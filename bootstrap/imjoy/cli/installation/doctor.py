@@ -72,9 +72,9 @@ def command(
     prefix: str | None,
     as_json: bool,
 ) -> int | None:
-    """Look at everything that can be wrong, and say what, why and what to type.
+    """Check everything that can be wrong; say what is wrong, why, and what to type.
 
-    `imjoy doctor explain ID` tells cause and cure of a finding. With --port alone, only that port is looked at.
+    `imjoy doctor explain ID` explains the cause of a problem and its fix. With --port alone, only that port is checked.
     """
     if click_context.invoked_subcommand is not None:
         return None
@@ -127,7 +127,7 @@ def command(
 @click.argument("id")
 @json_option
 def explain(id: str, as_json: bool) -> int:
-    """Print cause and cure of what a check finds; `imjoy doctor --list` has the ids."""
+    """Print the cause of what a check finds, and the fix; `imjoy doctor --list` has the ids."""
     check = select(all_checks(), [id])[0]
     if as_json:
         render.emit_json({"id": check.id, "title": check.title, "explanation": check.explanation})

@@ -342,7 +342,7 @@ def test_git_present_fires_without_git(look: Look, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="the stub of macOS has a name of POSIX")
 @pytest.mark.parametrize(
     ("cure", "words"),
-    [("xcode-select --install", "offer of macOS"), ("sudo xcodebuild -license accept", "licence of Xcode")],
+    [("xcode-select --install", "a stub of macOS"), ("sudo xcodebuild -license accept", "licence of Xcode")],
 )
 def test_git_present_takes_the_stub_of_macos_for_no_git(
     machine: MakeMachine, monkeypatch: pytest.MonkeyPatch, cure: str, words: str
@@ -813,7 +813,7 @@ def test_webapp_cache_fires_for_damaged_and_missing_files(
     # A start does not hash what has the size and time that it had.
     assert damaged.command == "imjoy doctor --fix --only webapp.cache"
     files[1].unlink()
-    assert_fires(look("webapp.cache"), Status.WARN, "1 cannot be found")
+    assert_fires(look("webapp.cache"), Status.WARN, "Missing files: 1")
 
 
 def test_no_check_takes_longer_than_a_moment_on_a_healthy_machine(machine: MakeMachine) -> None:

@@ -38,7 +38,7 @@ def test_each_check_has_its_anchor_with_the_same_words_on_the_page() -> None:
     for check in (*our_checks(), host_mac.CHECK):
         assert f"### {check.id}\n\n{check.explanation}\n" in page, f"docs/doctor.md differs for {check.id}"
         assert check.explanation.startswith("Cause: ")
-        assert "\n\nCure: " in check.explanation
+        assert "\n\nFix: " in check.explanation
 
 
 def install_entry_point(folder: Path, target: str) -> None:

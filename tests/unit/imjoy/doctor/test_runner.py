@@ -176,5 +176,5 @@ def test_a_fix_after_which_the_same_is_found_has_not_mended(machine: Callable[..
     before = examine(checks, machine())
     fixes = repair(before, lambda result: True)
     first, second = judge(fixes, before=before, after=examine(checks, machine()))
-    assert first.error == "the repair was done, and changed nothing: the lamp is off"
+    assert first.error == "the repair did not help: the lamp is off"
     assert (second.error, second.undo) == ("", "open it")

@@ -36,7 +36,7 @@ def look(machine: Machine) -> Finding:
     """Compare the files with conda's own list of them, then run the Python."""
     environment = find_environment(machine)
     if environment is None:
-        return skip("imjoy does not live in a conda environment")
+        return skip("imjoy does not run in a conda environment")
     line = install_line(machine.platform)
     damaged = list(damaged_packages(environment))
     if damaged:
@@ -44,10 +44,10 @@ def look(machine: Machine) -> Finding:
         names = ", ".join(each.spec.partition("=")[0] for each in damaged[:MOST_NAMED])
         more = f" and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
         return fail(
-            f"Files of conda packages are gone from {environment}: {names}{more}.",
-            f"{environment / damaged[0].missing} for one.",
+            f"Files of conda packages are missing in {environment}: {names}{more}.",
+            f"{environment / damaged[0].missing} does not exist, for example.",
             " ".join(command) if command else line,
-            Fix(f"have conda install {names}{more} again", lambda: _reinstall(machine, command))
+            Fix(f"let conda install {names}{more} again", lambda: _reinstall(machine, command))
             if command
             else None,
         )
@@ -57,7 +57,7 @@ def look(machine: Machine) -> Finding:
             machine.context.run([str(python), "-I", "-B", "-c", PROBE], timeout=PYTHON_SECONDS)
         except CommandFailed as error:
             return fail(f"The Python of {environment} does not run.", error.why, line)
-    return ok(f"every file of {environment} is there")
+    return ok(f"no file of {environment} is missing")
 
 
 def find_environment(machine: Machine) -> Path | None:
@@ -122,10 +122,9 @@ CHECK = Check(
     "the conda environment of imjoy",
     look,
     """\
-Cause: files of conda packages were deleted from the environment that imjoy lives in (the environment `imjoy` of a conda
-of yours, or the Miniconda in the prefix), or its Python does not run any more. What pip has replaced there since is
-not counted.
+Cause: files of conda packages were deleted from the environment that imjoy runs in (the environment `imjoy` of your
+conda, or the Miniconda in the prefix), or its Python does not run any more. Files that pip replaced are not counted.
 
-Cure: `--fix` has conda install the same builds of those packages again. Where even the Python is broken the install
-line makes the environment anew; your workspace is not touched.""",
+Fix: `--fix` lets conda install the same builds of those packages again. If the Python is broken too, the install
+line makes the environment again. Your workspace is not changed.""",
 )

@@ -27,7 +27,7 @@ def look(machine: Machine) -> Finding:
     """Look for the block of ``conda init`` and for the conda that it names."""
     conda = find_conda(machine)
     if conda is None or not conda.command.exists():
-        return skip("there is no conda")
+        return skip("no conda was found")
     file = rc_file(machine)
     if file is None:
         return skip(f"`conda init` does not know {machine.shell or 'this shell'}")
@@ -124,12 +124,12 @@ CHECK = Check(
     "conda activate in your shell",
     look,
     """\
-Cause: `CondaError: Run 'conda init' before 'conda activate'`, or, of an older conda, `CommandNotFoundError: Your shell
-has not been properly configured to use 'conda activate'`. conda's `activate` is a function that `conda init` puts into
-the start-up file of one shell: `.bashrc` (`.bash_profile` on macOS), `.zshrc`, `config.fish`, `.tcshrc`, or the profile
-of PowerShell. Yours has no such block, or one of a conda elsewhere, nor does it load `etc/profile.d/conda.sh` itself.
-imjoy never activates an environment, so plugins run all the same.
+Cause: the error is `CondaError: Run 'conda init' before 'conda activate'` or, with an older conda,
+`CommandNotFoundError: Your shell has not been properly configured to use 'conda activate'`. `conda activate` needs a
+function that `conda init` puts into the start-up file of one shell: `.bashrc` (`.bash_profile` on macOS), `.zshrc`,
+`config.fish`, `.tcshrc`, or the profile of PowerShell. Your file has no such block, or the block of another conda,
+and it does not load `etc/profile.d/conda.sh` either. imjoy never activates an environment, so plugins run anyway.
 
-Cure: the line that is shown, then a new terminal. `imjoy doctor --fix` runs it, keeps a copy of the file, shows what
-changed and how to take it back.""",
+Fix: type the line that is shown, and open a new terminal. `imjoy doctor --fix` runs that line, keeps a copy of the
+file, and shows what changed and how to undo it.""",
 )

@@ -20,7 +20,7 @@ def look(machine: Machine) -> Finding:
     """Ask conda what it is by its absolute path; no shell function is involved."""
     conda = find_conda(machine)
     if conda is None:
-        return skip("there is no conda, and none is needed")
+        return skip("no conda was found; imjoy does not need one")
     prefix = machine.layout.prefix.resolve()
     ours = conda.root in (prefix, prefix / OWN_CONDA) and receipt_of(machine).exists()
     command = install_line(machine.platform) if ours else ""
@@ -31,7 +31,7 @@ def look(machine: Machine) -> Finding:
         back = _link_back(former, conda.root)
         return fail(
             f"{conda.command} belongs to a conda that was moved or deleted.",
-            f"Its first line names {interpreter}, which is not there.",
+            f"Its first line names {interpreter}, which does not exist.",
             f"ln -s {conda.root} {former}" if back else command,
             back,
             advice="" if back else advice,
@@ -50,8 +50,8 @@ def look(machine: Machine) -> Finding:
     said = f"conda {found.version}"
     if not os.access(conda.root, os.W_OK):
         return warn(
-            f"{said} in {conda.root} belongs to somebody else.",
-            "You cannot add packages to it. Environments of your own are not affected.",
+            f"{said} in {conda.root} belongs to another user.",
+            "You cannot add packages to it. You can still make environments of your own.",
             "conda create --prefix ~/my-environment",
         )
     return ok(f"{said}, {conda.command}")
@@ -76,13 +76,14 @@ def _link_back(former: Path, root: Path) -> Fix | None:
 
 CHECK = Check(
     "conda.usable",
-    "conda, where there is one",
+    "conda, if it is installed",
     look,
     """\
-Cause: the folder of conda was moved or partly deleted, so that its commands name a Python that is not there; or conda
-itself fails, or a `.condarc` that is no YAML keeps it from working. imjoy works with Anaconda, Miniconda and Miniforge
-alike, and without any of them.
+Cause: the folder of conda was moved or partly deleted, so that its commands use a Python that does not exist. Or
+conda itself fails, or a `.condarc` is not valid YAML. Or the conda belongs to another user, so that you cannot add
+packages to it. imjoy works with Anaconda, Miniconda and Miniforge, and without any of them.
 
-Cure: move it back, or give it its old name as a link: `--fix` does that, and its environments work again too. Where it
-was deleted or fails by itself, install that conda again at the same place; its environments, in `envs`, can stay.""",
+Fix: move the folder back, or make a link to it at its old path. `--fix` makes that link, and then the environments
+of that conda work again, too. If conda was deleted or fails by itself, install it again in the same place. Its
+environments, in `envs`, can stay. If the conda belongs to another user, make an environment of your own.""",
 )

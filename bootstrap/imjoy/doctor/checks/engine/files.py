@@ -21,11 +21,11 @@ def look(machine: Machine) -> Finding:
     if not os.path.lexists(layout.workspace):
         return skip("there is no workspace yet")
     if not layout.workspace.is_dir():
-        return skip("the workspace is not a folder, as host.home tells")
+        return skip("the workspace is not a folder; see host.home")
     for path, is_folder in _ours(layout):
         if foreign := _foreign(path):
             return fail(
-                "What an engine needs to write belongs to somebody else.",
+                "A file or folder that the engine has to write belongs to another user.",
                 f"{foreign} Perhaps imjoy was once started with sudo.",
                 chown_command(path),
             )
@@ -39,12 +39,15 @@ def look(machine: Machine) -> Finding:
     mode = layout.workspace.stat().st_mode
     if os.name == "posix" and mode & WRITABLE_BY_OTHERS and not mode & stat.S_ISVTX:
         return warn(
-            "Other users of this machine may write into the workspace.",
-            f"{layout.workspace} has mode {stat.S_IMODE(mode):o}: they could put others' files in the place of yours.",
+            "Other users of this machine can write to the workspace.",
+            f"{layout.workspace} has mode {stat.S_IMODE(mode):o}: they can replace your files.",
             f"chmod go-w '{layout.workspace}'",
-            Fix(f"take from others the right to write to {layout.workspace}", lambda: _close(layout, mode)),
+            Fix(
+                f"take away the write permission of other users for {layout.workspace}",
+                lambda: _close(layout, mode),
+            ),
         )
-    return ok("what lies in the workspace is of the right kind, and yours")
+    return ok("the engine's files are of the right kind and belong to you")
 
 
 def _ours(layout: Layout) -> Iterator[tuple[Path, bool]]:
@@ -101,10 +104,11 @@ CHECK = Check(
     "the engine's files",
     look,
     """\
-Cause: something in `<workspace>/.imjoy` is not what an engine needs: a folder or a pipe in the place of a file, a link
-that leads nowhere, something that belongs to another user (imjoy was started with sudo once), or a workspace that
-others may write to.
+Cause: something in `<workspace>/.imjoy` is not what the engine needs: a folder or a pipe instead of a file, a link
+that leads nowhere, or a file of another user (because imjoy was once started with sudo). Or other users can write to
+the workspace.
 
-Cure: `--fix` renames what is of the wrong kind (`NAME.broken-1`), and the next start makes it anew. What belongs to
-another user has to be given back by an administrator: the check prints the `chown` line.""",
+Fix: `--fix` renames a file or folder of the wrong kind (to `NAME.broken-1`), and the next start makes a new one. It
+also takes away the write permission of other users. For a file of another user, the check prints the `chown` line
+that an administrator has to type.""",
 )

@@ -23,12 +23,12 @@ CHECK = Check(
     "an engine starts",
     look,
     """\
-Cause: the engine does not start (any more). The doctor starts one on a free port, in a workspace that it throws
-away, and tells what stood in the way in the words of `imjoy start`: a package that is missing or damaged, a
-workspace that cannot be written, an invalid token, a disk that is full, a process that the system killed. The id
-of that error stands in brackets; [errors.md](errors.md) has it too.
+Cause: the engine does not start. The doctor starts an engine on a free port, in a temporary workspace, and reports
+the error in the words of `imjoy start`: a package that is missing or damaged, a workspace that cannot be written, an
+invalid token, a full disk, a process that the system killed. The id of the error is in parentheses;
+[errors.md](errors.md) explains it.
 
-Cure: the line that is shown. After an interrupted upgrade or an update of the system's Python that is the install
-line: it repairs, and leaves the workspace alone.""",
+Fix: type the line that is shown. After an interrupted upgrade, or an update of the system's Python, that is the
+install line. It repairs imjoy and does not change the workspace.""",
     long=True,
 )

@@ -19,18 +19,18 @@ def look(machine: Machine) -> Finding:
     if sighting.condition is Condition.SILENT and state is not None:
         return fail(
             "The engine of this workspace does not answer.",
-            f"Process {state.pid} is there, but {state.url} does not answer: it hangs.",
+            f"Process {state.pid} runs, but {state.url} does not answer: it hangs.",
             "imjoy stop",
             Fix(f"stop process {state.pid}, as `imjoy stop` does", lambda: _stop(machine)),
         )
     if os.path.lexists(file):
         return warn(
-            "An engine ended, and left its state file behind.",
-            f"{file} names a process that is gone, or cannot be read.",
+            "An engine ended, and its state file is still there.",
+            f"{file} names a process that does not run any more, or cannot be read.",
             "imjoy doctor --fix --only engine.state",
             Fix(f"delete {file}", lambda: _delete(machine)),
         )
-    return ok("no engine serves this workspace now")
+    return ok("no engine is running in this workspace")
 
 
 def _stop(machine: Machine) -> Repair:
@@ -56,9 +56,8 @@ CHECK = Check(
     "the running engine",
     look,
     """\
-Cause: the engine of this workspace hangs, or it was killed and left its state file,
-`<workspace>/.imjoy/engine.json`, behind. A process counts as ours only when its number and its start time are those
-of the file.
+Cause: the engine of this workspace hangs, or it was killed and its state file, `<workspace>/.imjoy/engine.json`, is
+still there. A process counts as this engine only if its process id and its start time are those in the file.
 
-Cure: `imjoy stop` ends an engine that hangs. A file that was left behind is in nobody's way; `--fix` deletes it.""",
+Fix: `imjoy stop` ends an engine that hangs. An old state file does no harm; `--fix` deletes it.""",
 )

@@ -21,13 +21,14 @@ def look(machine: Machine) -> Finding:
     file = machine.layout.token_file
     rotate = "imjoy token --rotate"
     renew = Fix(
-        f"replace the token in {file}; every app has to be given the new one", lambda: _rotate(machine)
+        f"replace the token in {file}; you then have to give the new one to every app",
+        lambda: _rotate(machine),
     )
     try:
         text = read_text(file).strip()
         mode = file.stat().st_mode
     except FileNotFoundError:
-        return ok("there is none yet; the first start makes it")
+        return ok("there is no token yet; the first start makes one")
     except OSError as error:
         if foreign := other_owner(file):
             return fail("The token file cannot be read.", foreign, chown_command(machine.layout.private))
@@ -37,7 +38,7 @@ def look(machine: Machine) -> Finding:
             "The token file does not contain a valid token.",
             f"{file} is empty: perhaps the disk was full when it was written."
             if not text
-            else f"{file} has to hold one line of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
+            else f"{file} must contain one line of 16 to 128 characters of A-Z a-z 0-9 . _ ~ -",
             rotate,
             renew,
         )
@@ -45,7 +46,7 @@ def look(machine: Machine) -> Finding:
         others = others_of(file)
     except OSError as error:
         return warn(
-            "Who may read the token cannot be determined.",
+            "imjoy cannot find out who can read the token.",
             f"{file}: {error.strerror}",
             "imjoy start --workspace FOLDER",
             advice="FOLDER is one on a disk of this machine.",
@@ -53,7 +54,7 @@ def look(machine: Machine) -> Finding:
     if others:
         return fail(
             "Other users of this machine can read the token.",
-            f"{file} is open to {', '.join(others)}. Whoever has the token can run programs as you.",
+            f"{', '.join(others)} can read {file}. Whoever has the token can run programs as you.",
             f'icacls "{file}" /inheritance:r /grant:r "{machine.context.environ.get("USERNAME", "")}:F"',
             Fix(f"make {file} readable by you only", lambda: _close(file, f'icacls "{file}" /reset')),
         )
@@ -62,10 +63,10 @@ def look(machine: Machine) -> Finding:
     if mode & OTHERS and not keeps_modes(file.parent):
         return fail(
             "Other users of this machine may be able to read the token.",
-            f"{file} has mode {stat.S_IMODE(mode):o}, and its disk keeps no modes (FAT, a Windows share, a "
-            "disk of Windows in WSL). Whoever has the token can run programs as you.",
+            f"{file} has mode {stat.S_IMODE(mode):o}, and its disk does not support permissions (FAT, "
+            "a Windows share, a Windows disk in WSL). Whoever has the token can run programs as you.",
             "imjoy start --workspace FOLDER",
-            advice="FOLDER is one on a disk of this machine. Or mount this one for you alone (umask=077).",
+            advice="FOLDER is one on a disk of this machine. Or mount this disk for you alone (umask=077).",
         )
     if mode & OTHERS:
         return fail(
@@ -82,7 +83,7 @@ def look(machine: Machine) -> Finding:
 
 def _close(file: Path, undo: str) -> Repair:
     if not restrict_mode(file, 0o600):
-        raise PermissionError("it is as open as before")
+        raise PermissionError("its permissions did not change")
     return Repair(undo)
 
 
@@ -96,10 +97,10 @@ CHECK = Check(
     "the connection token",
     look,
     """\
-Cause: the token file, `<workspace>/.imjoy/token`, can be read by other users of this machine, cannot be read by you,
-or was edited, and no longer contains a valid token.
+Cause: other users of this machine can read the token file, `<workspace>/.imjoy/token`. Or you cannot read it, or it
+does not contain a valid token any more because somebody edited it.
 
-Cure: `chmod 600` on it, on Windows the line with `icacls` that the check prints (where the disk keeps neither modes nor
-lists, another workspace: `--workspace`); or `imjoy token --rotate`, which makes a new one that every app has to be
-given. When others could read it for a while, do both.""",
+Fix: `chmod 600` on the file; on Windows, the `icacls` line that the check prints. If the disk does not support
+permissions, use another workspace (`--workspace`). `imjoy token --rotate` makes a new token, which you then have to
+give to every app. If other users could read the token for some time, do both.""",
 )

@@ -18,12 +18,14 @@ def look(machine: Machine) -> Finding:
         stub = shutil.which("git", path=machine.context.environ.get("PATH", ""))
         if stub and command == ACCEPT:
             return warn(
-                "git does not run.", "Nobody has accepted the licence of Xcode, which it belongs to.", command
+                "git does not run.",
+                "It belongs to Xcode, and nobody has accepted the licence of Xcode.",
+                command,
             )
         why = (
-            f"{stub} is only the offer of macOS to install it."
+            f"{stub} is only a stub of macOS, which offers to install git."
             if stub
-            else "imjoy is brought up to date from its git repository."
+            else "imjoy needs git to upgrade from its repository."
         )
         return warn("git is not installed.", why, command)
     try:
@@ -48,8 +50,9 @@ CHECK = Check(
     "git",
     look,
     """\
-Cause: there is no git, or on macOS only the stub that offers to install it, or one of an Xcode whose licence nobody has
-accepted. imjoy runs without it, but pip cannot fetch imjoy, or a plugin's requirement, from a git repository.
+Cause: git is not installed. On macOS there may be only the stub that offers to install it, or the git of an Xcode
+whose licence nobody has accepted. imjoy runs without git, but pip needs git to install imjoy, or a requirement of a
+plugin, from a git repository.
 
-Cure: install git by the line that is shown.""",
+Fix: install git with the line that is shown.""",
 )

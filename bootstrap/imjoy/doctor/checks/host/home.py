@@ -26,8 +26,8 @@ def look(machine: Machine) -> Finding:
         existing = nearest_existing(folder)
         if not existing.is_dir():
             return fail(
-                f"{folder} cannot be made.",
-                f"{existing} is there and is not a folder.",
+                f"{folder} cannot be created.",
+                f"{existing} exists and is not a folder.",
                 command,
                 advice=which,
             )
@@ -52,21 +52,21 @@ def look(machine: Machine) -> Finding:
     if " " in text or not text.isascii():
         return warn(
             f"The prefix {text} has a space or a letter beyond ASCII in it.",
-            "conda and some packages cannot be installed below such a folder.",
+            "conda and some packages cannot be installed in such a folder.",
             move,
             advice=plain,
         )
     if len(os.fsencode(text)) > LONGEST_PREFIX:
         return warn(
             f"The prefix is {len(os.fsencode(text))} bytes long.",
-            f"Above {LONGEST_PREFIX} the first line of scripts in it can become too long for the system.",
+            f"With more than {LONGEST_PREFIX}, the first line of scripts in it can be too long for the system.",
             move,
             advice=plain,
         )
     if machine.platform == "darwin" and in_private_folder(workspace):
         return warn(
-            f"The workspace {workspace} lies in a folder that macOS guards.",
-            'Plugins there end in "Operation not permitted" where your terminal may not use that folder.',
+            f"The workspace {workspace} is in a folder that macOS protects.",
+            'Plugins there fail with "Operation not permitted" if your terminal may not use that folder.',
             other[workspace],
         )
     free = min(shutil.disk_usage(nearest_existing(folder)).free for folder in other) // BYTES_PER_MIB
@@ -90,10 +90,10 @@ CHECK = Check(
     "the prefix and the workspace",
     look,
     """\
-Cause: the folder of the installation (`~/ImJoyApp`) or of your files (`~/ImJoyWorkspace`) cannot be written, lies on
-a disk that is full, or the prefix has a name that conda and the first lines of scripts cannot carry: a space,
-letters beyond ASCII, more than 90 bytes. On a Mac, the workspace lies in Desktop, Documents, Downloads or iCloud Drive,
-which macOS keeps from programs until you allow it.
+Cause: imjoy cannot write to the folder of the installation (`~/ImJoyApp`) or of your files (`~/ImJoyWorkspace`), or
+its disk is full. Or the path of the prefix has a space, a letter beyond ASCII or more than 90 bytes, which conda and
+the first lines of scripts cannot handle. Or, on a Mac, the workspace is in Desktop, Documents, Downloads or iCloud
+Drive, where macOS blocks programs until you allow them.
 
-Cure: choose another folder, `--workspace DIR` for your files and `--prefix DIR` for the installation.""",
+Fix: choose another folder: `--workspace DIR` for your files, `--prefix DIR` for the installation.""",
 )

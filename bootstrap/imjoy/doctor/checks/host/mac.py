@@ -25,24 +25,24 @@ def look(machine: Machine) -> Finding:
         if ask([*QUARANTINE, str(program)], timeout=ASK_SECONDS).ok:
             return fail(
                 f"macOS keeps {program} in quarantine.",
-                "It came through a browser or a mail program, and macOS asks about what it has not checked.",
+                "A browser or a mail program downloaded it, and macOS has not checked it.",
                 f"xattr -dr com.apple.quarantine '{machine.layout.prefix}'",
             )
     most = _most_files()
     if most is not None and most < FEWEST_FILES:
         return warn(
-            f"Programs may have no more than {most} files and connections open.",
-            "The engine has one for each client, plugin and message that waits.",
+            f"A program can have at most {most} files and connections open.",
+            "The engine needs one for each client, each plugin and each waiting message.",
             "sudo launchctl limit maxfiles 65536 200000",
         )
     if ask(TRANSLATED, timeout=ASK_SECONDS).stdout.strip() == "1":
         return warn(
             "imjoy runs in a Python for Intel Macs, which Rosetta translates.",
-            "It is slower, and so is what plugins compute that have no environment of their own.",
+            "It is slower, and so are plugins without an environment of their own.",
             reinstall_command(machine),
         )
     if platform.machine() == "arm64" and not ask(RUNS_INTEL, timeout=ASK_SECONDS).ok:
-        return ok(f"Apple silicon, without Rosetta; plugins of before 2020 need it: {INSTALL_ROSETTA}")
+        return ok(f"Apple silicon, without Rosetta; plugins from before 2020 need it: {INSTALL_ROSETTA}")
     return ok(f"macOS on {platform.machine()}, nothing in quarantine")
 
 
@@ -67,13 +67,14 @@ def _most_files() -> int | None:
 
 CHECK = Check(
     "host.mac",
-    "what a Mac does to it",
+    "macOS: quarantine, Rosetta, open files",
     look,
     """\
-Cause: a program that came through a browser is in quarantine; or imjoy's Python is one for Intel Macs on Apple
-silicon, mostly that of an old conda or of a terminal that runs under Rosetta; or the limit of open files is low. It
-also says where Rosetta is missing, which plugins of Python 3.6 and 3.7 need.
+Cause: one of these. A program that a browser downloaded is in quarantine. imjoy runs in a Python for Intel Macs on
+Apple silicon, usually that of an old conda or of a terminal that runs under Rosetta. The limit of open files is low.
+The check also reports that Rosetta is missing, which plugins with Python 3.6 and 3.7 need.
 
-Cure: the line that is shown. It takes the mark off what imjoy's folder holds, installs again for this processor, or
-raises the limit until the next start of the Mac (`ulimit -n` shows it). On other systems nobody looks at this.""",
+Fix: type the line that is shown. It removes the quarantine mark from imjoy's folder, installs again for this
+processor, or raises the limit until the Mac is restarted (`ulimit -n` shows the limit). This check runs only on a
+Mac.""",
 )

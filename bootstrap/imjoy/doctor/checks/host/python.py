@@ -26,8 +26,8 @@ def look(machine: Machine) -> Finding:
     command = reinstall_command(machine)
     if not python.exists():
         return fail(
-            f"The Python of {machine.layout.prefix} is gone.",
-            f"{python} leads to {python.readlink()}, which is not there any more.",
+            f"The Python of {machine.layout.prefix} does not exist any more.",
+            f"{python} is a link to {python.readlink()}, which does not exist any more.",
             command,
         )
     try:
@@ -52,8 +52,9 @@ CHECK = Check(
     "the Python that runs imjoy",
     look,
     """\
-Cause: imjoy runs on Python 3.10 and newer. The Python of the prefix is a link to the one that it was made with; when
-that one is removed or replaced by an older one, `imjoy` does not start any more.
+Cause: imjoy needs Python 3.10 or newer. The Python in the prefix is a link to the Python that it was made from. If
+that Python is removed or replaced by an older one, `imjoy` does not start any more.
 
-Cure: run the install line again. It makes the environment anew with a Python that fits; the workspace stays.""",
+Fix: run the install line again. It makes the environment again with a suitable Python. Your workspace is not
+changed.""",
 )

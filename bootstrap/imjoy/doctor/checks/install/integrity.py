@@ -26,7 +26,7 @@ def look(machine: Machine) -> Finding:
     unfit = sorted(_unfit(installed.distribution, machine))
     if unfit:
         return fail(
-            "A package that imjoy needs is missing or does not fit.",
+            "A package that imjoy needs is missing or has the wrong version.",
             _few(unfit),
             command,
             reinstall_fix(machine),
@@ -39,7 +39,7 @@ def look(machine: Machine) -> Finding:
             "imjoy doctor --fix --only install.integrity",
             Fix("delete " + _few([each.name for each in leftovers]), lambda: _delete(leftovers)),
         )
-    return ok("every file is there, every requirement fits")
+    return ok("no file is missing, and every requirement is met")
 
 
 def _missing_files(distribution: Distribution) -> list[str]:
@@ -73,7 +73,7 @@ def _unfit(imjoy: Distribution, machine: Machine) -> Iterator[str]:
             if found is None:
                 yield f"{parent} needs {name}, which is missing"
             elif not requirement.specifier.contains(found.version, prereleases=True):
-                yield f"{parent} needs {name}{requirement.specifier}, and {found.version} is there"
+                yield f"{parent} needs {name}{requirement.specifier}, and {found.version} is installed"
             elif name not in seen:
                 seen.add(name)
                 waiting.append((name, found))
@@ -95,9 +95,9 @@ CHECK = Check(
     "imjoy's files and requirements",
     look,
     """\
-Cause: files of imjoy were deleted, or another install changed or removed a package that imjoy needs (`pip check`
-would say so too). Folders whose name begins with `~` are what pip leaves when it is interrupted.
+Cause: files of imjoy were deleted, or another installation changed or removed a package that imjoy needs (`pip
+check` reports this too). Folders with a name that begins with `~` are left by an interrupted pip.
 
-Cure: install again by the line that is shown; your workspace, plugins and token are not touched. `--fix` deletes the
-leftovers of pip, and where the install script was at work it installs again.""",
+Fix: install again with the line that is shown. Your workspace, plugins and token are not changed. `--fix` deletes
+the folders that pip left. If an install script made this installation, `--fix` also installs again.""",
 )

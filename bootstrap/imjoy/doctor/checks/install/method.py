@@ -18,16 +18,16 @@ def look(machine: Machine) -> Finding:
     """Classify the installation."""
     installed = find_installed(machine)
     if installed is None:
-        return ok(f"runs from {PACKAGE.parent}, without being installed")
+        return ok(f"runs from {PACKAGE.parent}; it is not installed")
     if installed.distribution.version != __version__:
         return warn(
             f"imjoy {__version__} runs, but pip has installed {installed.distribution.version}.",
-            f"{PACKAGE} is found before {installed.folder}: look at PYTHONPATH.",
+            f"Python finds {PACKAGE} before {installed.folder}. Check PYTHONPATH.",
             "unset PYTHONPATH" if "PYTHONPATH" in machine.context.environ else reinstall_command(machine),
         )
     if not installed.source:
         return warn(
-            f"imjoy {__version__} came from a package index.",
+            f"imjoy {__version__} was installed from a package index.",
             "The index has an older, different program of this name, so an upgrade by name would replace this one.",
             reinstall_command(machine),
         )
@@ -58,8 +58,9 @@ CHECK = Check(
     "how imjoy was installed",
     look,
     """\
-Cause: another copy of imjoy is found before the one that is installed (mostly through `PYTHONPATH`), or it came from
-a place that a later upgrade would mix up with something else.
+Cause: Python finds another copy of imjoy before the installed one, usually because of `PYTHONPATH`. Or imjoy was
+installed in a way that a later upgrade can break: from a package index, where another program has the same name, or
+into a Python that belongs to the system.
 
-Cure: unset `PYTHONPATH`; else install again by the line that is shown, into an environment of its own.""",
+Fix: unset `PYTHONPATH`. Otherwise install again with the line that is shown, into a separate environment.""",
 )

@@ -20,7 +20,7 @@ def look(machine: Machine) -> Finding:
     if read_state(target) is not None:
         return fail(
             f"An install into {prefix} was interrupted.",
-            f"What it wrote down is still in {state_folder(target)}.",
+            f"Its record is still in {state_folder(target)}.",
             command,
             reinstall_fix(machine),
         )
@@ -30,9 +30,9 @@ def look(machine: Machine) -> Finding:
                 f"{prefix} has no receipt.",
                 "imjoy did not put these files there, so it will neither repair nor remove them.",
                 "",
-                advice="Give another folder to every command: --prefix DIR.",
+                advice="Use another folder, and give it to every command: --prefix DIR.",
             )
-        return skip(f"nothing is installed in {prefix}; imjoy runs from elsewhere")
+        return skip(f"nothing is installed in {prefix}; imjoy runs from another place")
     try:
         document = json.loads(receipt.read_text(encoding="utf-8"))
         version, distribution = str(document["version"]), str(document["distribution"])
@@ -44,8 +44,8 @@ def look(machine: Machine) -> Finding:
     gone = [str(each) for each in expected if not each.exists()]
     if gone:
         return fail(
-            f"{prefix} is not what was installed there.",
-            f"{', '.join(gone)} is missing.",
+            f"Parts of the installation in {prefix} are missing.",
+            f"Missing: {', '.join(gone)}",
             command,
             reinstall_fix(machine),
         )
@@ -54,11 +54,11 @@ def look(machine: Machine) -> Finding:
 
 CHECK = Check(
     "install.receipt",
-    "what the install script wrote",
+    "the receipt of the installation",
     look,
     """\
-Cause: an install into the prefix was stopped half-way, or files of it were deleted since. The receipt,
-`<prefix>/.imjoy/receipt.json`, says what was installed; uninstalling removes exactly that.
+Cause: an install into the prefix was interrupted, or files of it were deleted later. The receipt,
+`<prefix>/.imjoy/receipt.json`, lists what was installed; an uninstall removes exactly that.
 
-Cure: run the install line again. It finishes or repairs; packages that you added stay.""",
+Fix: run the install line again. It finishes or repairs the installation, and keeps packages that you added.""",
 )

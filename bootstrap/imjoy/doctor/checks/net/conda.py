@@ -15,9 +15,9 @@ def look(machine: Machine) -> Finding:
     conda = find_conda(machine)
     settings = ask_settings(conda.command, machine.context.environ, seconds=CONDA_SECONDS) if conda else None
     if settings is None:
-        return skip("there is no conda that says where its channels are")
+        return skip("no conda was found that reports its channels")
     if settings.offline:
-        return skip("conda is set to stay offline")
+        return skip("conda is configured to stay offline")
     url = f"{settings.url('conda-forge').rstrip('/')}/noarch/repodata.json.zst"
     return reach(url, machine, need="plugins cannot get new conda packages")
 
@@ -27,9 +27,9 @@ CHECK = Check(
     "conda's channels",
     look,
     """\
-Cause: conda-forge cannot be reached where conda is set to have it (`custom_channels` or `channel_alias` in `.condarc`,
-else conda's default).
+Cause: conda-forge cannot be reached at the address that conda is configured to use (`custom_channels` or
+`channel_alias` in `.condarc`, otherwise conda's default).
 
-Cure: as for `net.index`. Without conda this is not looked at.""",
+Fix: as for `net.index`. Without a conda, this check is skipped.""",
     Kind.NETWORK,
 )

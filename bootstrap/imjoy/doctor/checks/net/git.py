@@ -10,7 +10,7 @@ from imjoy.doctor.network import reach
 def look(machine: Machine) -> Finding:
     """Ask the repository as git does at the start of a fetch."""
     url = f"{PROJECT_URL}/info/refs?service=git-upload-pack"
-    return reach(url, machine, need="imjoy cannot be brought up to date")
+    return reach(url, machine, need="imjoy cannot be upgraded")
 
 
 CHECK = Check(
@@ -18,8 +18,8 @@ CHECK = Check(
     "imjoy's own repository",
     look,
     """\
-Cause: the git repository that imjoy is installed from cannot be reached.
+Cause: the git repository of imjoy cannot be reached.
 
-Cure: as for `net.index`. imjoy itself works without it; only installing and upgrading wait.""",
+Fix: as for `net.index`. imjoy works without it; only installing and upgrading need it.""",
     Kind.NETWORK,
 )

@@ -13,7 +13,7 @@ def look(machine: Machine) -> Finding:
     """Ask the index that pip's settings name, else the one that pip knows."""
     url = index_url(machine)
     if url is None:
-        return skip("pip is not here, so nobody says which package index to ask")
+        return skip("pip is not installed, so its package index is not known")
     return reach(url.rstrip("/") + "/pip/", machine, need="plugins cannot get new Python packages")
 
 
@@ -53,10 +53,11 @@ CHECK = Check(
     "the Python package index",
     look,
     """\
-Cause: the index that pip is set to (`PIP_INDEX_URL`, `pip.conf`, else pip's default) cannot be reached. The finding
-names the layer: DNS, no connection, the proxy, TLS, or an answer that is an error.
+Cause: the package index that pip uses (`PIP_INDEX_URL`, `pip.conf`, otherwise pip's default) cannot be reached. The
+finding says at which step: DNS, the connection, the proxy, TLS, or a response that is an error.
 
-Cure: by the layer. DNS or no connection: the network itself, or `HTTPS_PROXY`. TLS: `REQUESTS_CA_BUNDLE` with the
-certificate of your institution. Plugins whose environment is already there run without a network.""",
+Fix: it depends on the step. DNS or connection: check the network, or set `HTTPS_PROXY`. TLS: set
+`REQUESTS_CA_BUNDLE` to the certificate file of your institution. Plugins whose environment exists already run
+without a network.""",
     Kind.NETWORK,
 )

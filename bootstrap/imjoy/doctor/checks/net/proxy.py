@@ -30,8 +30,8 @@ def look(machine: Machine) -> Finding:
         value = ",".join([each for each in left_alone if each] + swallowed)
         return warn(
             "The proxy is also used for addresses of this machine.",
-            f"NO_PROXY does not name {' and '.join(swallowed)}. imjoy goes past the proxy, but browsers and "
-            "scripts may ask it for the engine.",
+            f"NO_PROXY does not list {' and '.join(swallowed)}. imjoy does not use the proxy for them, but "
+            "browsers and scripts may ask the proxy for the engine.",
             f"set -gx NO_PROXY {value}" if machine.shell == "fish" else f"export NO_PROXY={value}",
         )
     return ok("the proxy is not used for this machine")
@@ -50,8 +50,9 @@ CHECK = Check(
     "proxy variables",
     look,
     """\
-Cause: `HTTP_PROXY` or `ALL_PROXY` is set and `NO_PROXY` does not except `127.0.0.1` and `localhost`, so that
-programs ask the proxy for the engine on this machine, where it cannot be; or the variable holds no address.
+Cause: `HTTP_PROXY` or `ALL_PROXY` is set, and `NO_PROXY` does not list `127.0.0.1` and `localhost`. Then programs
+ask the proxy for the engine on this machine, which the proxy cannot reach. Or the variable does not contain a valid
+address.
 
-Cure: the line that is shown; put it where the proxy is set.""",
+Fix: type the line that is shown, and add it where the proxy is set.""",
 )

@@ -32,8 +32,8 @@ def look(machine: Machine) -> Finding:
         # Perl and OpenSSL take a list of folders there.
         if value and not any(Path(part).exists() for part in (value, *value.split(":"))):
             return fail(
-                f"{name} names a file that is not there.",
-                f"{value}: every https connection of the programs that read {name} fails.",
+                f"{name} names a file that does not exist.",
+                f"{value} does not exist, so every https connection of programs that use {name} fails.",
                 f"unset {name}",
             )
     now = machine.context.clock()
@@ -42,12 +42,12 @@ def look(machine: Machine) -> Finding:
         command = SET_CLOCK.get(machine.platform, "sudo timedatectl set-ntp true")
         return fail(
             "The clock of this machine is wrong.",
-            f"It says {time.strftime('%Y-%m-%d', time.localtime(now))}, a time before imjoy was installed, so "
+            f"It shows {time.strftime('%Y-%m-%d', time.localtime(now))}, a date before imjoy was installed, so "
             "certificates seem not to be valid yet.",
             command,
             advice="" if command else "Set the clock, in Settings under Time & language.",
         )
-    return ok("the certificates that variables name are there, the clock is plausible")
+    return ok("the certificate files that variables name exist, and the clock is plausible")
 
 
 CHECK = Check(
@@ -55,8 +55,8 @@ CHECK = Check(
     "certificates and the clock",
     look,
     """\
-Cause: a variable such as `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE` names a file that was deleted or never copied, or
-the clock is off. Then every download ends with an error about certificates.
+Cause: a variable such as `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE` names a file that does not exist, or the clock is
+wrong. Then downloads fail with errors about certificates.
 
-Cure: unset the variable, or let it name the certificate file of your institution; set the clock.""",
+Fix: unset the variable, or set it to the certificate file of your institution. If the clock is wrong, set it.""",
 )

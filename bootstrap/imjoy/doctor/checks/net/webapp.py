@@ -14,24 +14,24 @@ def look(machine: Machine) -> Finding:
     """Ask the npm registry that npm is set to, else the CDN; nobody when every file is here already."""
     state = look_at_files(machine.layout.webapp)
     if state.complete:
-        return ok("every file of the app is here already")
+        return ok("the app is already downloaded")
     registry = npm_registry(machine.context.environ, run=machine.context.run, seconds=NPM_SECONDS)
     return reach(
         f"{registry or CDN_URL}/imjoy-core",
         machine,
-        need="`imjoy start --serve` cannot fetch the app",
+        need="`imjoy start --serve` cannot download the app",
     )
 
 
 CHECK = Check(
     "net.webapp",
-    "where the app comes from",
+    "the source of the app's packages",
     look,
     """\
-Cause: the npm registry (`npm_config_registry`, `~/.npmrc`) or, where none is set, the jsDelivr CDN cannot be
-reached, and the app that `imjoy start --serve` serves is not here yet.
+Cause: the npm registry (`npm_config_registry`, `~/.npmrc`) or, if none is set, the jsDelivr CDN cannot be reached,
+and the app that `imjoy start --serve` serves is not downloaded yet.
 
-Cure: as for `net.index`. The app is fetched once; after that no network is needed. To prepare a machine that never
-has one, copy `.imjoy/webapp` of a workspace that has it.""",
+Fix: as for `net.index`. imjoy downloads the app once, and needs no network after that. For a machine that never has
+a network, copy `.imjoy/webapp` from a workspace that has it.""",
     Kind.NETWORK,
 )

@@ -29,7 +29,7 @@ def look(machine: Machine) -> Finding:
         if guidance.applied:
             return warn(
                 "This terminal does not find `imjoy` yet.",
-                f"{guidance.file} has the line, and only new terminals read it.",
+                f"{guidance.file} has the line, but only new terminals read it.",
                 line,
             )
         return warn(
@@ -42,7 +42,7 @@ def look(machine: Machine) -> Finding:
         return ok(found)
     return warn(
         "Typing `imjoy` starts another copy.",
-        f"PATH finds {found} before {ours}.",
+        f"PATH has {found} before {ours}.",
         line,
         None if _on_path(ours.parent, environ.get("PATH", "")) else _fix(machine, home, shell),
     )
@@ -86,13 +86,13 @@ def _same(one: Path, other: Path) -> bool:
 
 CHECK = Check(
     "path.command",
-    "typing imjoy starts this imjoy",
+    "the imjoy command",
     look,
     """\
-Cause: the folder of the `imjoy` command is not on the PATH of this shell, or another folder that has an `imjoy` too
-comes before it. Entries are compared as files, so a link or another spelling of the same folder is no finding.
+Cause: the folder of the `imjoy` command is not on the PATH of this shell, or PATH has another `imjoy` before it. A
+link to the same folder, or another spelling of it, is not reported.
 
-Cure: the line that is shown, for this session. `imjoy doctor --fix` writes a marked block into the start-up file of
-your shell, so that every new terminal has it; `imjoy path --remove` takes it back. An older copy that is found first
-is best uninstalled.""",
+Fix: the line that is shown helps in this terminal. `imjoy doctor --fix` writes a marked block into the start-up file
+of your shell, for all new terminals; `imjoy path --remove` removes it. If an older copy of imjoy is found first,
+uninstall that copy.""",
 )

@@ -18,13 +18,13 @@ def look(machine: Machine) -> Finding:
     in_the_way = {each.pid for each in find_listeners(machine.port, machine.host)} if taken else set()
     others = [each for each in listeners if each.pid not in in_the_way and each.pid != ours]
     if not others:
-        return ok(f"nobody else answers on port {machine.port}")
+        return ok(f"no other program answers on port {machine.port}")
     other = others[0]
     return warn(
         f"`localhost:{machine.port}` may lead to another program.",
         f"{other.described()} listens on {other.address}: {other.command}",
         "",
-        advice=f"Open http://{machine.host}:{machine.port} and not localhost.",
+        advice=f"Open http://{machine.host}:{machine.port} instead of localhost.",
     )
 
 
@@ -33,8 +33,8 @@ CHECK = Check(
     "the same port on another address",
     look,
     """\
-Cause: another program listens on the same port at `::1` or at another address of this machine. The system lets both
-be, and a browser that is sent to `localhost` may reach the other one.
+Cause: another program listens on the same port at `::1` or at another address of this machine. The system allows
+both, and a browser that opens `localhost` may reach the other program.
 
-Cure: write `http://127.0.0.1:8080` instead of `localhost`, or start the engine on another port.""",
+Fix: open `http://127.0.0.1:8080` instead of `localhost`, or start the engine on another port.""",
 )

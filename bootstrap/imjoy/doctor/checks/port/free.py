@@ -16,7 +16,7 @@ def look(machine: Machine) -> Finding:
         return ok(f"port {machine.port} is free")
     if refusal is not BindFailure.TAKEN:
         # port.reserved tells the rest.
-        return ok(f"port {machine.port} is used by nobody")
+        return ok(f"no program uses port {machine.port}")
     sighting = find_engine(machine.layout)
     if sighting.condition is Condition.PROVEN and sighting.state and sighting.state.port == machine.port:
         return ok(f"port {machine.port} is used by the engine of this workspace")
@@ -35,10 +35,11 @@ CHECK = Check(
     "the engine's port",
     look,
     """\
-Cause: `address already in use`. Another program listens on port 8080; the finding names it with its command line.
-When it is something outside of what imjoy may see (a container, WSL, another user), it says that.
+Cause: `address already in use`. Another program listens on port 8080. The finding shows its name and its command
+line. If imjoy cannot see that program (it is in a container or in WSL, or belongs to another user), the finding says
+so.
 
-Cure: `imjoy start --port 8081`, and enter that address in the app. `imjoy start` on a terminal offers both, the next
-port and stopping that program; `imjoy doctor --port 8080 --kill PID` stops it by hand. In a script, `imjoy start`
-takes one of the next ten ports unless `--port` was given.""",
+Fix: `imjoy start --port 8081`, and enter that address in the app. In a terminal, `imjoy start` offers to use the
+next port or to stop that program. `imjoy doctor --port 8080 --kill PID` stops it directly. In a script, `imjoy
+start` uses one of the next ten ports, unless `--port` was given.""",
 )

@@ -22,7 +22,7 @@ def look(machine: Machine) -> Finding:
     if reason is None:
         return ok(f"port {machine.port} is not reserved")
     free = first_free_port(machine.host, max(machine.port + 1, 8081)) or 8081
-    return fail(f"The system keeps port {machine.port} to itself.", reason, f"imjoy start --port {free}")
+    return fail(f"The system reserves port {machine.port}.", reason, f"imjoy start --port {free}")
 
 
 def reserved_because(machine: Machine) -> str | None:
@@ -31,10 +31,10 @@ def reserved_because(machine: Machine) -> str | None:
     if machine.platform == "win32":
         for first, last in excluded_ranges(_netsh(machine)):
             if first <= port <= last:
-                return f"Windows has reserved the ports {first} to {last}, mostly for Hyper-V or WSL."
+                return f"Windows has reserved the ports {first} to {last}, usually for Hyper-V or WSL."
         return None
     if machine.platform == "darwin" and port in AIRPLAY_PORTS:
-        return "AirPlay Receiver of macOS listens there."
+        return "AirPlay Receiver of macOS uses it."
     if port < _first_unprivileged() and try_bind(machine.host, port) is BindFailure.NOT_PERMITTED:
         return f"Ports below {_first_unprivileged()} need an administrator."
     return None
@@ -65,11 +65,11 @@ def _first_unprivileged() -> int:
 
 CHECK = Check(
     "port.reserved",
-    "ports the system keeps",
+    "ports that the system reserves",
     look,
     """\
-Cause: ports below 1024 belong to administrators, Windows reserves ranges for Hyper-V and WSL, and AirPlay on macOS
-takes 5000 and 7000. Nobody can be stopped to free such a port.
+Cause: ports below 1024 need an administrator, Windows reserves ranges of ports for Hyper-V and WSL, and AirPlay on
+macOS uses 5000 and 7000. imjoy cannot free such a port.
 
-Cure: another port: `imjoy start --port 8081`.""",
+Fix: use another port: `imjoy start --port 8081`.""",
 )

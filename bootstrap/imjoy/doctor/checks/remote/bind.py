@@ -12,29 +12,29 @@ def look(machine: Machine) -> Finding:
     sighting = find_engine(machine.layout)
     state = sighting.state
     if state is None or not sighting.alive:
-        return ok("no engine runs, so there is nothing to reach")
+        return ok("no engine is running")
     if state.host not in HERE:
         return ok(f"the engine listens on {state.host}, port {state.port}")
     connection = machine.context.environ.get("SSH_CONNECTION", "").split()
     if not connection:
-        return ok("the engine is for this machine only")
+        return ok("the engine can be reached only from this machine")
     this_machine = connection[2] if len(connection) > 2 else "HOST"
     return warn(
-        "Your browser is on another machine, and the engine listens on this one only.",
-        f"You came here by ssh; {state.url} means your own machine there.",
+        "Your browser is on another machine, and the engine can be reached only from this one.",
+        f"You are connected by ssh. In your browser, {state.url} means the machine of the browser.",
         ssh_tunnel(state.host, state.port, this_machine),
     )
 
 
 CHECK = Check(
     "remote.bind",
-    "reaching the engine from elsewhere",
+    "reaching the engine from another machine",
     look,
     """\
-Cause: the engine listens on `127.0.0.1`, which nobody but this machine can reach, and you sit at another one. A
-firewall between the two has the same effect, and cannot be seen from here.
+Cause: the engine listens on `127.0.0.1`, which only this machine can reach, and your browser is on another machine.
+A firewall between the two machines has the same effect, and this check cannot see it.
 
-Cure: on your own machine `ssh -L 8080:127.0.0.1:8080 YOU@HOST`, then open `http://127.0.0.1:8080` there; it is
-encrypted and passes firewalls that let ssh through. Or `imjoy start --serve --tls --host 0.0.0.0`, and open one of the
-urls that it prints. [remote.md](remote.md) has both.""",
+Fix: on your own machine, run `ssh -L 8080:127.0.0.1:8080 YOU@HOST`, and open `http://127.0.0.1:8080` there. This
+connection is encrypted, and passes firewalls that allow ssh. Or run `imjoy start --serve --tls --host 0.0.0.0`, and
+open one of the urls that it prints. [remote.md](remote.md) describes both.""",
 )

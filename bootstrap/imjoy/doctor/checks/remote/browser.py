@@ -13,16 +13,14 @@ def look(machine: Machine) -> Finding:
     sighting = find_engine(machine.layout)
     state = sighting.state
     if state is None or not sighting.alive or state.host in HERE:
-        return ok(f"pages of {APP_HOME} may reach an engine on the browser's own machine, once allowed")
+        return ok(f"pages of {APP_HOME} can reach an engine on the browser's own machine if you allow it")
     if state.serve:
         return ok(f"open {outside_url(state)} on the other machine: the app comes from the engine itself")
     if state.certificate:
-        return ok(
-            f"open {outside_url(state)} on the other machine, and let the browser accept its certificate"
-        )
+        return ok(f"open {outside_url(state)} on the other machine, and accept its certificate")
     return warn(
         f"A page of {APP_HOME} cannot reach this engine from another machine.",
-        "Browsers keep https pages from plain http addresses on the network.",
+        "Browsers block requests from https pages to plain http addresses on the network.",
         f"imjoy stop\nimjoy start --serve --tls --host {state.host}",
     )
 
@@ -33,9 +31,10 @@ CHECK = Check(
     look,
     """\
 Cause: browsers block requests from an `https` page, such as the app on `https://imjoy.io`, to a plain `http` address
-on the network. To `127.0.0.1` they are allowed, but Chrome asks first (local network access), and most versions of
-Safari block that too: open the engine's own url there.
+on the network. Requests to `127.0.0.1` are allowed, but Chrome asks you first (local network access), and most
+versions of Safari block them too: there, open the engine's own url.
 
-Cure: let the engine serve the app itself, `imjoy start --serve --tls --host 0.0.0.0`, and open
-`https://ADDRESS:8080`; or bring the engine to the browser's own machine with `ssh -L 8080:127.0.0.1:8080 YOU@HOST`.""",
+Fix: let the engine serve the app itself: run `imjoy start --serve --tls --host 0.0.0.0`, and open
+`https://ADDRESS:8080`. Or bring the engine to the machine of your browser with `ssh -L 8080:127.0.0.1:8080
+YOU@HOST`.""",
 )

@@ -12,23 +12,23 @@ def look(machine: Machine) -> Finding:
     sighting = find_engine(machine.layout)
     state = sighting.state
     if state is None or not sighting.alive or state.host in HERE:
-        return skip("no engine is open to other machines")
+        return skip("no engine accepts connections from other machines")
     return Finding(
         Status.SKIPPED,
-        "Whether a firewall lets others in cannot be seen from here.",
-        'On the other machine this has to answer {"alive": true}:',
+        "This machine cannot see whether a firewall blocks other machines.",
+        'On the other machine, this command has to print {"alive": true}:',
         f"curl {'--insecure ' if state.certificate else ''}{outside_url(state)}/healthz",
     )
 
 
 CHECK = Check(
     "remote.firewall",
-    "firewalls on the way",
+    "firewalls",
     look,
     """\
-Cause: a firewall on this machine, on the other one or between them drops what is sent to the engine's port. Nobody can
-see that from the machine that is shielded, so this check never says more than how to find out.
+Cause: a firewall on this machine, on the other machine or between them may block the engine's port. This machine
+cannot see that, so this check only says how to find out.
 
-Cure: type the line that is shown on the other machine. When it does not answer, let the port through, or use
+Fix: type the line that is shown on the other machine. If there is no answer, open the port in the firewall, or use
 `ssh -L 8080:127.0.0.1:8080 YOU@HOST`, which needs only ssh.""",
 )

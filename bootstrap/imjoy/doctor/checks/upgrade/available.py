@@ -21,13 +21,15 @@ def look(machine: Machine) -> Finding:
             origin, None, None, machine.layout, machine.context
         )
     except ImJoyError as error:
-        return skip(f"cannot be asked: {error.what}")
+        return skip(f"the check is not possible: {error.what}")
     if not found.available:
-        return ok("this is the newest" if found.available is False else "shows when it is fetched")
-    newer = short(found.new_id) or "another one"
+        return ok(
+            "this is the newest" if found.available is False else "only a download shows whether it is newer"
+        )
+    newer = f": {short(found.new_id)}" if short(found.new_id) else ""
     return warn(
-        f"A newer imjoy is there: {newer}.",
-        f"Installed is {short(found.old_id) or found.version}, from {found.source or 'the package index'}.",
+        f"A newer imjoy is available{newer}.",
+        f"{short(found.old_id) or found.version} is installed, from {found.source or 'the package index'}.",
         found.command,
     )
 
@@ -37,9 +39,9 @@ CHECK = Check(
     "a newer imjoy",
     look,
     """\
-Cause: the branch that imjoy was installed from has moved on, or the package index has a newer version. Nothing is
-wrong with the one that you have.
+Cause: the branch that imjoy was installed from has new commits, or the package index has a newer version. Your
+version still works.
 
-Cure: the line that is shown; mostly `imjoy upgrade`, which cannot leave a broken imjoy behind.""",
+Fix: type the line that is shown, usually `imjoy upgrade`. If an upgrade fails, it restores the old version.""",
     Kind.NETWORK,
 )

@@ -23,27 +23,30 @@ def look(machine: Machine) -> Finding:
     try:
         if why := unreadable(home):
             return fail(
-                "What an upgrade wrote down cannot be read.",
-                f"{home / JOURNAL}: {why}. Whether something is to be taken back is not known.",
+                "The journal of an upgrade cannot be read.",
+                f"{home / JOURNAL}: {why}. So imjoy does not know whether it has to restore the old version.",
                 again,
                 Fix(
-                    f"rename {home / JOURNAL}; see `imjoy doctor --only install` then", lambda: _forget(home)
+                    f"rename {home / JOURNAL}; then type `imjoy doctor --only install`", lambda: _forget(home)
                 ),
             )
         if is_dead(home):
-            why = "It was killed while it swapped, and no Python that started since could take it back."
+            why = "It was killed while it replaced imjoy, and the old imjoy could not be restored since."
             return fail(
-                "An upgrade is half done.", why, again, Fix("put the old imjoy back", lambda: _recover(home))
+                "An upgrade was interrupted.",
+                why,
+                again,
+                Fix("put the old imjoy back", lambda: _recover(home)),
             )
         stage = home / "stage"
         if not stage.is_dir():
-            return ok("no upgrade was left half done")
+            return ok("no upgrade was interrupted")
         refuse_when_busy(environment)
     except ImJoyError:
         return ok("an upgrade is running")
     return warn(
         "An upgrade was killed before it changed anything.",
-        f"What it had fetched is still in {stage}.",
+        f"Its downloads are still in {stage}.",
         again,
         Fix(f"delete {stage}", lambda: _delete(stage)),
     )
@@ -67,13 +70,14 @@ def _delete(stage: Path) -> Repair:
 
 CHECK = Check(
     "upgrade.pending",
-    "what an interrupted upgrade left",
+    "an interrupted upgrade",
     look,
     """\
-Cause: `imjoy upgrade` was killed. Before it swaps anything it writes a journal, and every Python of the environment
-that starts while the journal is there puts the old imjoy back; this is found only where that was not possible, for
-example on a disk that had become read-only, or where the journal was spoilt.
+Cause: `imjoy upgrade` was killed. An upgrade writes a journal before it replaces anything. As long as the journal is
+there, every Python of the environment that starts restores the old imjoy. So this check finds something only if that
+was not possible, for example because the disk was read-only or the journal was damaged, or if downloaded files were
+left.
 
-Cure: `--fix` puts the old imjoy back, renames a journal that cannot be read, or deletes what was fetched. Then
-`imjoy upgrade` may be tried again.""",
+Fix: `--fix` restores the old imjoy, renames a journal that cannot be read, or deletes the downloaded files. Then run
+`imjoy upgrade` again.""",
 )

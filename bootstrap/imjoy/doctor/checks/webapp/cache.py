@@ -11,8 +11,8 @@ def look(machine: Machine) -> Finding:
     """Compare every file with its pinned hash."""
     state = look_at_files(machine.layout.webapp)
     if not state.present:
-        return skip("not fetched; `imjoy start --serve` does that once")
-    fix = Fix("fetch the app's files again", lambda: fetch_app(machine))
+        return skip("not downloaded; `imjoy start --serve` does that once")
+    fix = Fix("download the app's files again", lambda: fetch_app(machine))
     if state.damaged:
         return fail(
             "Files of the app are damaged.",
@@ -22,8 +22,8 @@ def look(machine: Machine) -> Finding:
         )
     if state.missing:
         return warn(
-            "The app is not here as a whole, or in an older version.",
-            f"Of its files {len(state.missing)} cannot be found, {state.missing[0]} for one. A network brings them.",
+            "The app is incomplete, or belongs to an older imjoy.",
+            f"Missing files: {len(state.missing)}, for example {state.missing[0]}. imjoy can download them.",
             "imjoy start --serve",
             fix,
         )
@@ -35,9 +35,10 @@ CHECK = Check(
     "the app's files",
     look,
     """\
-Cause: the files of the app in `<workspace>/.imjoy/webapp` were changed, are incomplete, or belong to an older imjoy.
-The app then does not open without a network.
+Cause: files of the app in `<workspace>/.imjoy/webapp` were changed, are missing, or belong to an older imjoy. Then
+the app does not open without a network.
 
-Cure: with a network, `imjoy start --serve` fetches what is missing, and `--fix` also what is damaged: it alone hashes
-every file, where a start trusts one that has the size and time that it had when it was verified.""",
+Fix: with a network, `imjoy start --serve` downloads the missing files, and `--fix` also the damaged ones. `--fix`
+checks the hash of every file. A start is faster: it trusts a file that has the same size and time as when it was
+verified.""",
 )

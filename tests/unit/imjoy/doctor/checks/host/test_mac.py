@@ -48,7 +48,7 @@ def test_a_mac_that_has_all_is_well(look: Callable[..., Finding]) -> None:
             "xattr -dr com.apple.quarantine",
         ),
         ({"TRANSLATED": YES}, Status.WARN, "Rosetta translates", "pip install"),
-        ({"limit": 256}, Status.WARN, "no more than 256", "launchctl limit maxfiles"),
+        ({"limit": 256}, Status.WARN, "at most 256", "launchctl limit maxfiles"),
     ],
     ids=["quarantine", "translated", "few files"],
 )
