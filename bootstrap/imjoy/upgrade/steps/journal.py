@@ -186,6 +186,8 @@ def undo(home: Path) -> bool:
     if document["exchanged"] and (live / MARK).exists():
         exchange(live, waiting)
     for target, saved in reversed(document["files"]):
+        # What a process was about to put there when it was killed.
+        discard(_beside(Path(target)))
         if saved is None:
             discard(Path(target))
             # A folder that came with it; one that holds anything else stays.
@@ -227,7 +229,7 @@ def place(source: Path, target: Path) -> None:
     if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.imjoy-new")
+    beside = _beside(target)
     beside.unlink(missing_ok=True)
     link_or_copy(source, beside)
     try:
@@ -237,6 +239,10 @@ def place(source: Path, target: Path) -> None:
             raise
         _set_aside(target)
         beside.replace(target)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.imjoy-new")
 
 
 def discard(path: Path) -> None:

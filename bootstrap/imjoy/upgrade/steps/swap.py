@@ -69,20 +69,26 @@ class Swap:
         try:
             self._journal.begin(live, waiting, files, exchanged=exchanged)
             for each, new in changes.items():
-                if new is None:
-                    discard_below(self._origin.environment, self._origin.environment / each)
-                else:
+                if new is not None:
                     place(new, self._origin.environment / each)
+                elif not exchanged:
+                    self._discard(each)
             if exchanged:
                 try:
                     exchange(live, waiting)
                 except OSError as error:
                     raise _CannotExchange from error
+                # Only now: until then the packages that are in place have these files in their RECORD.
+                for each in (each for each, new in changes.items() if new is None):
+                    self._discard(each)
             self._journal.swapped()
         except BaseException:
             self._journal.abandon()
             self._journal.close()
             raise
+
+    def _discard(self, relative: Path) -> None:
+        discard_below(self._origin.environment, self._origin.environment / relative)
 
     def _save(self, relative: Path) -> Path | None:
         live, saved = self._origin.environment / relative, self._saved / relative
