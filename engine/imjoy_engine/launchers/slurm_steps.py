@@ -23,6 +23,7 @@ END_SECONDS = 5.0
 @dataclass
 class _Step:
     process: asyncio.subprocess.Process
+    input: asyncio.Task[None]
     output: asyncio.Task[bytes]
     since: float = field(default_factory=time.monotonic)
 
@@ -40,6 +41,8 @@ class SlurmSteps(Slurm):
 
     async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Begin a step. The script goes by standard input, the variables by its own.
+
+        Waits for nothing: srun reads no script before the allocation has room, and a script fills more than a pipe.
 
         What an account and a partition have to say, and a time, the allocation has said already.
         """
@@ -64,12 +67,12 @@ class SlurmSteps(Slurm):
                 fix="Have srun on PATH where the engine is started.",
             ) from error
         assert process.stdin is not None and process.stderr is not None
-        with contextlib.suppress(ConnectionError):
-            process.stdin.write(script.encode())
-            await process.stdin.drain()
-        process.stdin.close()
         step = f"{self._allocation}.{next(self._numbers)}"
-        self._steps[step] = _Step(process, asyncio.ensure_future(process.stderr.read()))
+        self._steps[step] = _Step(
+            process,
+            asyncio.ensure_future(_feed(process.stdin, script)),
+            asyncio.ensure_future(process.stderr.read()),
+        )
         return step
 
     async def look(self) -> Mapping[str, Place] | None:
@@ -118,4 +121,14 @@ class SlurmSteps(Slurm):
                     end()
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(step.process.wait(), END_SECONDS)
-        await step.output
+        step.input.cancel()
+        # A child that srun has left may hold the other end.
+        await asyncio.wait({step.input, step.output}, timeout=END_SECONDS)
+        step.output.cancel()
+
+
+async def _feed(stdin: asyncio.StreamWriter, script: str) -> None:
+    with contextlib.suppress(ConnectionError):
+        stdin.write(script.encode())
+        await stdin.drain()
+    stdin.close()
