@@ -7,6 +7,7 @@ import http.client
 import json
 import time
 from asyncio import Handle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,22 @@ def pieces_of(body: bytes) -> list[bytes]:
 
 
 YAML = "name: P\ntype: native-python\nx: "
-HOSTILE = {
-    "cmd": with_field(cmd="A=" + "'x'" * 350_000),
-    "yaml": source(YAML + "[" + "a, " * 20_000 + "]", "yaml"),
-    "short yaml": source(YAML + "[" + "a, " * 8_000 + "]", "yaml"),
-    "base of 60": source(YAML + "1" + ":1" * 15_000, "yaml"),
-    "spaces": with_field(requirements=["a" + " " * 200_000 + "!"]),
-    "objects": b'{"config": [' + b"{}," * MIB + b"0]}",
-    "blocks": json.dumps({"source": "<a>" * 200_000}).encode(),
-    "script": source(json.dumps({"name": "P", "type": "native-python"}), script="x = 1\n" * (MIB // 2)),
-    "a long text beside the fields": handed_over(x="a" * (60 * MIB)),
-    "many texts beside the fields": handed_over(x=["a" * 100_000] * 100),
-    "nonsense": b"x" * (60 * MIB),
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "cmd": lambda: with_field(cmd="A=" + "'x'" * 350_000),
+    "yaml": lambda: source(YAML + "[" + "a, " * 20_000 + "]", "yaml"),
+    "short yaml": lambda: source(YAML + "[" + "a, " * 8_000 + "]", "yaml"),
+    "base of 60": lambda: source(YAML + "1" + ":1" * 15_000, "yaml"),
+    "spaces": lambda: with_field(requirements=["a" + " " * 200_000 + "!"]),
+    "objects": lambda: b'{"config": [' + b"{}," * MIB + b"0]}",
+    "blocks": lambda: json.dumps({"source": "<a>" * 200_000}).encode(),
+    "script": lambda: source(
+        json.dumps({"name": "P", "type": "native-python"}), script="x = 1\n" * (MIB // 2)
+    ),
+    "a long text beside the fields": lambda: handed_over(x="a" * (60 * MIB)),
+    "many texts beside the fields": lambda: handed_over(x=["a" * 100_000] * 100),
+    "nonsense": lambda: b"x" * (60 * MIB),
 }
+"""Made when they are used: together they are 140 MB, and every process of a run imports this module."""
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_step_of_the_loop_takes_long_while_a_file_is_read(steps: list[float], name: str) -> None:
-    pieces = pieces_of(HOSTILE[name])
+    pieces = pieces_of(HOSTILE[name]())
 
     async def read() -> None:
         try:
@@ -133,7 +137,7 @@ def test_a_config_that_was_handed_over_has_the_limit_of_one_in_a_file(fields: di
 def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "READER_SECONDS", 0.01)
     with pytest.raises(ImJoyError) as caught:
-        asyncio.run(PluginReader(NOWHERE).read(pieces_of(HOSTILE["objects"])))
+        asyncio.run(PluginReader(NOWHERE).read(pieces_of(HOSTILE["objects"]())))
     assert caught.value.id == "plugin.unreadable"
 
 
