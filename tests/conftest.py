@@ -56,7 +56,7 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run twice as many as there are cores for this process: half of its time a test waits for what it has started.
+    """Run three times as many as there are cores for this process: with twice as many they were idle for a fifth of it.
 
     With ``--numprocesses logical`` one for each of its processors: what computes all the time gains nothing by more.
     """
@@ -66,7 +66,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     if config.option.numprocesses == "logical":
         return processors
     cores = min(processors, psutil.cpu_count(logical=False) or processors)
-    return 2 * cores
+    return 3 * cores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("asked", "processors", "cores", "expected"),
     [
-        ("auto", 64, 32, 64),
-        ("auto", 2, 32, 4),
-        ("auto", 1, None, 2),
+        ("auto", 64, 32, 96),
+        ("auto", 2, 32, 6),
+        ("auto", 1, None, 3),
         ("logical", 64, 32, 64),
         ("logical", 2, 32, 2),
     ],
