@@ -167,7 +167,12 @@ answers() {
 }
 
 @test "two at once: the second is told so with exit 7, and SIGTERM ends the first, which leaves nothing" {
-  with_uv
+  # A uv that never comes to an end, so that the first is still at work when the second looks.
+  mkdir "$BATS_TEST_TMPDIR/uv"
+  printf '#!/bin/sh\n[ "$1" != --version ] || exec "%s" --version\nexec sleep 600\n' \
+    "$BATS_FILE_TMPDIR/uv/uv" >"$BATS_TEST_TMPDIR/uv/uv"
+  chmod +x "$BATS_TEST_TMPDIR/uv/uv"
+  export PATH="$BATS_TEST_TMPDIR/uv:$PATH"
   bash "$INSTALL" --from "$WHEEL" --prefix "$HOME/new/one" &
   first=$!
   eventually test -e "$HOME/new/.one.imjoy/record.json"
