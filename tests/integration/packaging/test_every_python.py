@@ -14,7 +14,11 @@ from tests.kit.old_hosts import OLD_PYTHONS, few, interpreter, make_environment,
 
 from imjoy import FLOOR, __version__
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for files where POSIX has them")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="looks for files where POSIX has them"),
+    # As the installs of tests/integration/legacy, of which the first to come makes what all of them use.
+    pytest.mark.timeout(600),
+]
 
 ROOT = Path(__file__).resolve().parents[3]
 NEW_PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
