@@ -7,14 +7,15 @@ READY := .venv/ready
 unexport PYTHONDONTWRITEBYTECODE
 # Several processes, as most tests wait for what they start; a file's tests in one, as they share what is costly to make;
 # the files in the order of tests/conftest.py, and not those of most tests first.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 SHELL_SOURCES := install.sh utils/Linux_Install.sh utils/Install\ ImJoy.command utils/homebrew/name-sources .ci/run .ci/parse-on-old-pythons tests/shell/helpers.bash $(wildcard tests/shell/*.bats)
 PAGE_TESTS := tests/unit/imjoy_engine/webapp/page/
 PAGE_SOURCES := eslint.config.js $(wildcard engine/imjoy_engine/webapp/static/*.js) $(wildcard engine/imjoy_engine/webapp/static/*/) \
   $(PAGE_TESTS)
 PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' -f1)
 
-.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures bench-paired soak hostile mutants faults every-step upgrade-matrix site pictures fmt fuzz architecture clean
+.PHONY: test test-unit test-integration test-browser test-shell test-windows test-every-python test-macos check check-page bench bench-pictures bench-paired coverage soak hostile mutants faults every-step upgrade-matrix site pictures fmt fuzz architecture clean
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
 # good, and its name stands above for somebody to look into. What fails twice fails the run, and so do more than ten.
@@ -87,6 +88,14 @@ bench-pictures: $(READY)
 # Start, idle memory and first paint beside those of an older commit; make bench-paired PAIRED="COMMIT ROUNDS".
 bench-paired: $(READY)
 	$(BIN)/python bench/paired.py $(PAIRED)
+
+# Which statements of both packages the tests run, by package; make coverage COVERED="tests/unit tests/integration/cli".
+coverage: $(READY)
+	rm -rf .coverage && mkdir .coverage
+	$(BIN)/python -m coverage run -m pytest $(SIDE_BY_SIDE) $(COVERED) || touch .coverage/failed
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python .ci/coverage_table.py
+	@[ ! -e .coverage/failed ]
 
 # 200 clients of 50 plugins for ten minutes; make soak SOAK=--hour for an hour.
 soak: $(READY)

@@ -99,6 +99,12 @@ def home(
 
 
 @pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep `make coverage` out of what a test starts: what it imports for itself would count as ours."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture
 def only_user_of_8080(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the other processes of pytest-xdist off the default port while a test looks at it."""
     with turn_at(tmp_path_factory.getbasetemp().parent / "port-8080.lock"):

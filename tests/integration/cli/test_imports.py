@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 def imported(*arguments: str) -> set[str]:
     """Return the top-level modules that one command imports."""

@@ -8,6 +8,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 from imjoy.model.layout import Layout
 from imjoy_engine.webapp.verified import note_verified
 
@@ -53,6 +55,7 @@ UNNEEDED = {
 }
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_an_engine_that_serves_the_app_is_ready_without_what_only_some_sessions_use(tmp_path: Path) -> None:
     ours = [name for name in UNNEEDED if name.startswith(("imjoy.", "imjoy_engine."))]
     assert [name for name in ours if find_spec(name) is None] == []
