@@ -290,6 +290,7 @@ declare global {
     interface PluginManager {
         imjoy_api: CoreApi;
         internal_plugins: object;
+        selected_workspace: string;
         plugins: Record<string, CorePlugin>;
         plugin_names: Record<string, CorePlugin>;
         service_registry: Record<string, Service>;
@@ -299,7 +300,6 @@ declare global {
         validatePluginConfig(config: PluginTemplate): void;
         getPluginFromUrl(url: string): Promise<PluginTemplate>;
         loadWorkspace(name: string): Promise<void>;
-        reloadDB(): Promise<void>;
         reloadPlugin(plugin: object): Promise<CorePlugin>;
         unloadPlugin(plugin: { name: string }, forced?: boolean): void;
         registerService(plugin: CorePlugin, service: object): unknown;

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from .conftest import App
 from .test_panes import OPEN, button
 
 if TYPE_CHECKING:
-    from .conftest import App, Engine
+    from .conftest import Engine
 
 
 def menu(app: App) -> Any:
@@ -182,6 +183,7 @@ def test_plugins_that_the_browser_kept_itself_are_handed_to_the_engine_once(
     page.evaluate(
         """async (code) => {
             const { core } = await import("/static/app/core/core.js");
+            await core.imjoy.pm.loadWorkspace("default");
             await core.imjoy.pm.db.put({ _id: "Glass", name: "Glass", code, tag: "" });
         }""",
         source,
@@ -200,6 +202,7 @@ def test_a_plugin_that_the_engine_does_not_keep_is_in_nobody_s_way(app: App) -> 
     app.page.evaluate(
         """async () => {
             const { core } = await import("/static/app/core/core.js");
+            await core.imjoy.pm.loadWorkspace("default");
             await core.imjoy.pm.db.put({ _id: "Broken", name: "Broken", code: "-", tag: "" });
         }"""
     )
@@ -209,6 +212,78 @@ def test_a_plugin_that_the_engine_does_not_keep_is_in_nobody_s_way(app: App) -> 
         app.page.reload()
     app.load("Glass")
     expect(app.card("Glass")).to_contain_text("Ready")
+
+
+def test_a_workspace_that_could_not_be_opened_is_opened_by_who_adds_a_plugin(
+    page: Any, engine: Engine
+) -> None:
+    listing = f"{engine.url}/api/v1/workspaces"
+    page.route(listing, lambda route: route.fulfill(status=507, json={}))
+    app = App(page, engine).connect()
+    alert = page.locator(".plugins > .problem")
+    expect(alert).to_contain_text("The engine refused.")
+    # Who adds one is told, too, and once the engine is well again it works.
+    alert.get_by_role("button").click()
+    app.choose("Glass")
+    expect(alert).to_contain_text("The engine refused.")
+    page.unroute(listing)
+    app.load("Glass")
+    expect(alert).to_have_count(0)
+    page.reload()
+    expect(app.card("Glass")).to_contain_text("Ready")
+
+
+@pytest.mark.parametrize(
+    "opened",
+    ['() => { throw new DOMException("denied", "SecurityError"); }', "() => ({})"],
+    ids=["denied", "silent"],
+)
+def test_a_browser_whose_indexed_db_cannot_be_opened_shows_the_workspace(
+    page: Any, engine: Engine, opened: str
+) -> None:
+    page.add_init_script(f"IDBFactory.prototype.open = {opened};")
+    page.clock.install()
+    app = App(page, engine).connect()
+    app.choose("Glass")
+    page.clock.fast_forward(10_000)
+    expect(app.card("Glass")).to_contain_text("Ready")
+    page.get_by_role("tab", name="Log").click()
+    expect(page.get_by_role("log")).to_contain_text(
+        "The plugins that this browser had saved could not be read."
+    )
+
+
+def test_a_file_that_is_chosen_while_the_page_starts_is_loaded_once_it_has(page: Any, engine: Engine) -> None:
+    held: list[Any] = []
+    status = f"{engine.url}/api/v1/status"
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route(status, hold, times=1)
+    with page.expect_request(status):
+        page.goto(f"{engine.url}/#token={engine.token}")
+    app = App(page, engine)
+    app.choose("Glass")
+    # More than a turn of the page passes before it is connected.
+    page.evaluate("() => fetch('/healthz')")
+    for route in held:
+        route.continue_()
+    expect(app.card("Glass")).to_contain_text("Ready")
+
+
+def test_a_file_that_is_dropped_where_no_engine_is_connected_is_refused_in_a_sentence(
+    page: Any, engine: Engine
+) -> None:
+    page.goto(engine.url)
+    page.get_by_label("Connection token").wait_for()
+    app = App(page, engine)
+    app.drop(app.plugins / "Glass.imjoy.html", "#main")
+    expect(page.locator(".snackbar")).to_contain_text("No engine is connected.")
+    page.get_by_label("Connection token").fill(engine.token)
+    page.get_by_role("button", name="Connect", exact=True).click()
+    page.get_by_role("button", name="Connected").wait_for()
+    app.load("Glass")
 
 
 def test_a_plugin_that_two_tabs_load_is_kept_once(app: App) -> None:

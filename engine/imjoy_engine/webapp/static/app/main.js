@@ -2,7 +2,7 @@
 
 import { appApi } from "./plugins/api.js";
 import { followEngine, followPlugins, formerPlugins } from "./plugins/plugins.js";
-import { connect, reconnectOthers, startCore } from "./core/core.js";
+import { connect, reconnectOthers, startCore, tellStarted } from "./core/core.js";
 import { followDroppedFiles } from "./plugins/dropped_files.js";
 import { followFiles } from "./plugins/editors.js";
 import { readable } from "./model/errors.js";
@@ -24,12 +24,16 @@ async function begin() {
   followWorkspace(formerPlugins);
   followOutput();
   followFiles();
-  await startCore(appApi());
-  followWindows();
-  const tokens = await known;
-  if (!tokens.length) state.engine.phase = "disconnected";
-  for (const token of tokens) {
-    if (await connect(token)) break;
+  try {
+    await startCore(appApi());
+    followWindows();
+    const tokens = await known;
+    if (!tokens.length) state.engine.phase = "disconnected";
+    for (const token of tokens) {
+      if (await connect(token)) break;
+    }
+  } finally {
+    tellStarted();
   }
   await reconnectOthers();
 }

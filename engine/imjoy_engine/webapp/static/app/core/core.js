@@ -18,7 +18,7 @@ import {
 import { callsBefore, findRuns, putBack } from "./held.js";
 import { withDefaultVersion } from "./parse.js";
 import { withPermissionChecks, permitStart, restoreGrants } from "./permissions.js";
-import { addLog, addOutput, pluginNamed, state, writeLog } from "../model/state.js";
+import { addLog, addOutput, pluginNamed, showSnackbar, state, writeLog } from "../model/state.js";
 
 const { markRaw } = Vue;
 
@@ -65,9 +65,26 @@ export function on(event, handler) {
   listeners[event].push(handler);
 }
 
-/** imjoy-core. Throws where the page has not started it yet. */
+let settle = () => {};
+/** @type {Promise<void>} */
+const started = new Promise((resolve) => (settle = resolve));
+
+/** Have who waits for the start go on: the page has started and tried to connect, or could not. */
+export const tellStarted = () => settle();
+
+/**
+ * Wait until the page has started, and has tried to connect; returns whether an engine is connected, and tells the person
+ * where none is.
+ */
+export async function isReady() {
+  await started;
+  if (!core.client) showSnackbar("No engine is connected. Connect, then load it again.");
+  return Boolean(core.client);
+}
+
+/** imjoy-core. Throws where the page could not start it. */
 export function startedImJoy() {
-  if (!core.imjoy) throw new Error("The page has not started yet.");
+  if (!core.imjoy) throw new Error("The page could not start. Reload it.");
   return core.imjoy;
 }
 
@@ -111,6 +128,24 @@ function refuseBlobsAtOnce() {
   };
 }
 
+/** What imjoy-core keeps of its own, which nobody needs at the next visit: a browser may have no IndexedDB for it. */
+function inMemory() {
+  /** @type {Map<string, {_id: string}>} */
+  const documents = new Map();
+  return {
+    /** @param {string} id */
+    async get(id) {
+      const found = documents.get(id);
+      if (!found) throw { name: "not_found" };
+      return found;
+    },
+    /** @param {{_id: string}} document */
+    async put(document) {
+      documents.set(document._id, document);
+    },
+  };
+}
+
 /**
  * Start imjoy-core; `api` is what plugins may call of this page.
  *
@@ -124,6 +159,7 @@ export async function startCore(api) {
     default_rpc_base_url: `${home}/lib/`,
     flags: ["quiet"],
     engine_selector: selectEngine,
+    config_db: inMemory(),
   });
   core.imjoy = markRaw(imjoy);
   restoreGrants();
@@ -132,8 +168,7 @@ export async function startCore(api) {
   // They are fetched from the network.
   imjoy.pm.internal_plugins = {};
   await imjoy.init();
-  await imjoy.pm.loadWorkspace(state.workspace);
-  await imjoy.pm.reloadDB();
+  imjoy.pm.selected_workspace = state.workspace;
   // imjoy-core loads every plugin again on its own when an engine comes back; here the list of plugins does.
   imjoy.event_bus.off("engine_connected");
   imjoy.event_bus.off("engine_disconnected");

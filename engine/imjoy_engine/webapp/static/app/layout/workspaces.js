@@ -27,12 +27,12 @@ const MOST_KEEPALIVE_BYTES = 60_000;
 const path = (name, key = "") =>
   `/api/v1/workspaces/${encodeURIComponent(name)}${key && `/${encodeURIComponent(key)}`}`;
 
-let settle = () => {};
-/** Resolves once the engine has told what it keeps of the workspace. @type {Promise<void>} */
-const entering = new Promise((resolve) => (settle = resolve));
-let isEntering = false;
 /** @type {((kept: Kept) => void)[]} */
 const listeners = [];
+/** @type {() => Promise<FormerPlugin[]>} */
+let readFormer = async () => [];
+/** The try to open the workspace, unless it failed. @type {Promise<void> | null} */
+let opening = null;
 
 /**
  * Call `handler` once, when the engine tells what it keeps.
@@ -48,18 +48,25 @@ export const onEntered = (handler) => listeners.push(handler);
  * @param {() => Promise<FormerPlugin[]>} former
  */
 export function followWorkspace(former) {
-  on("connected", async (url) => {
-    if (url !== home || isEntering) return;
-    isEntering = true;
-    try {
-      const kept = await enter(former);
-      settle();
-      for (const handler of listeners) tell(handler, kept);
-    } catch (error) {
-      isEntering = false;
-      state.loadError = readable(error, "The workspace could not be opened.");
-    }
+  readFormer = former;
+  on("connected", (url) => {
+    if (url !== home) return;
+    opened().catch((error) => (state.loadError = readable(error, "The workspace could not be opened.")));
   });
+}
+
+/** Open the workspace, unless it is open; a try that failed is repeated. Throws where the engine does not tell what it keeps. */
+function opened() {
+  opening ??= open().catch((error) => {
+    opening = null;
+    throw error;
+  });
+  return opening;
+}
+
+async function open() {
+  const kept = await enter();
+  for (const handler of listeners) tell(handler, kept);
 }
 
 /**
@@ -76,14 +83,14 @@ function tell(handler, kept) {
   }
 }
 
-/** @param {() => Promise<FormerPlugin[]>} former @returns {Promise<Kept>} */
-async function enter(former) {
+/** @returns {Promise<Kept>} */
+async function enter() {
   await listWorkspaces();
   const name = state.workspace;
   rememberWorkspace(name);
   if (name === DEFAULT) {
     if (!state.workspaces.includes(name)) await createDefault();
-    await migratePlugins(former);
+    await migratePlugins();
   } else if (!state.workspaces.includes(name)) {
     await ask("alert", { title: "Workspaces", text: `There is no workspace ${name}: it was renamed or deleted.` });
     openWorkspace(DEFAULT);
@@ -102,14 +109,10 @@ async function createDefault() {
   await listWorkspaces();
 }
 
-/**
- * Give the engine each of the plugins once; what it did not get, it gets at the next visit.
- *
- * @param {() => Promise<FormerPlugin[]>} former
- */
-async function migratePlugins(former) {
+/** Give the engine each plugin that the browser kept once; what it did not get, it gets at the next visit. */
+async function migratePlugins() {
   try {
-    for (const plugin of await former()) if (!wasMigrated(plugin.name)) await migratePlugin(plugin);
+    for (const plugin of await readFormer()) if (!wasMigrated(plugin.name)) await migratePlugin(plugin);
   } catch (error) {
     addLog("", "app", `The plugins that this browser had saved could not be read. ${messageOf(error)}`);
   }
@@ -202,12 +205,13 @@ function newKey() {
 }
 
 /**
- * Keep a plugin for the next visit, in the place of one of the same name; returns {key, loaded}.
+ * Keep a plugin for the next visit, in the place of one of the same name; returns {key, loaded}. Throws where the workspace
+ * cannot be opened.
  *
  * @param {FormerPlugin} plugin
  */
 export async function keepPlugin({ name, key, loaded = Date.now(), ...plugin }) {
-  await entering;
+  await opened();
   const own = keyOf(name);
   await put(state.workspace, own, { ...plugin, loaded });
   if (key && key !== own) await forget(key);

@@ -1,7 +1,7 @@
 // Files and links that are dropped: anywhere on the page, so that the browser never opens one in the page's place.
 
 import { addPluginFile, addPluginFromUrl } from "./plugins.js";
-import { core } from "../core/core.js";
+import { isReady } from "../core/core.js";
 import { addInput, isPluginFile } from "./inputs.js";
 import { state } from "../model/state.js";
 
@@ -47,9 +47,8 @@ async function take(data) {
     .getData("text/uri-list")
     .split(/\r?\n/)
     .find((line) => line && !line.startsWith("#"));
-  if (!core.imjoy) return;
   if (files.length) await addFiles(files);
-  else if (link) await addPluginFromUrl(link);
+  else if (link && (await isReady())) await addPluginFromUrl(link);
 }
 
 /**
@@ -58,6 +57,7 @@ async function take(data) {
  * @param {File[]} files
  */
 export async function addFiles(files) {
+  if (!(await isReady())) return;
   /** @type {Problem[]} */
   const problems = [];
   for (const [index, file] of files.entries()) {

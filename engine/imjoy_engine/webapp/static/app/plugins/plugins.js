@@ -2,6 +2,7 @@
 
 import { completeUrl } from "../../engine/client.js";
 import { idOf, messageOf } from "../../engine/errors.js";
+import { sleep } from "../../engine/timing.js";
 import { fileAddress, isFolderPage, explainFetchFailure } from "./addresses.js";
 import { connectionOf, connectOther, core, isConnected, on, startedImJoy } from "../core/core.js";
 import { readable } from "../model/errors.js";
@@ -20,7 +21,7 @@ import { approve } from "../core/permissions.js";
 import { changedResources, requestedResources, resourceFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../model/state.js";
 import { openResult } from "../layout/windows.js";
-import { forget, forgetPlugin, keepPlugin, onEntered } from "../layout/workspaces.js";
+import { DEFAULT, forget, forgetPlugin, keepPlugin, onEntered } from "../layout/workspaces.js";
 
 const { markRaw, nextTick } = Vue;
 /** The plugin with which other apps connect to an engine; this page can do that by itself. */
@@ -30,6 +31,8 @@ const FINAL_STATES = ["exited", "failed", "stopped"];
 const STOPPING_MILLISECONDS = 15_000;
 /** The frame of a web plugin has run the plugin's script within this time. What its setup() does may take longer. */
 const START_MILLISECONDS = 60_000;
+/** A browser whose IndexedDB is in disorder may never answer. */
+const STORE_MILLISECONDS = 10_000;
 
 /**
  * Load a plugin file, remember it, and ask for its tag where it has several; `keepsTag`: a plugin that is here already keeps
@@ -179,12 +182,18 @@ export async function addEngine(url = "", why = "") {
 }
 
 /**
- * The plugins that this browser kept, before engines kept them.
+ * The plugins that this browser kept, before engines kept them. Throws where its IndexedDB cannot be read.
  *
  * @returns {Promise<FormerPlugin[]>}
  */
 export async function formerPlugins() {
-  const { rows } = await startedImJoy().pm.db.allDocs({ include_docs: true });
+  const { pm } = startedImJoy();
+  await pm.loadWorkspace(DEFAULT);
+  /** @type {Promise<never>} */
+  const late = sleep(STORE_MILLISECONDS).then(() => {
+    throw new Error(`IndexedDB did not answer within ${STORE_MILLISECONDS / 1000} s.`);
+  });
+  const { rows } = await Promise.race([pm.db.allDocs({ include_docs: true }), late]);
   return rows
     .map(({ doc: { _id, code, tag, origin } }) => ({ name: _id, code, tag, origin }))
     .filter(({ code }) => code);
