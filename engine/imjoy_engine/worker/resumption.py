@@ -38,7 +38,7 @@ class Resumption:
 
     def _note_emitted(self, message: Dict[str, Any]) -> None:
         if message["type"] == "method" and message["name"] in _REGISTERING:
-            key = _key_of(message["args"])
+            key = _key_of(message["name"], message["args"])
             self._registered.pop(key, None)  # what is registered again comes last
             self._registered[key] = {name: message[name] for name in message if name != "promise"}
         elif message["type"] == "method" and message["name"] in _UNREGISTERING:
@@ -74,10 +74,11 @@ class Resumption:
         self._link.emit_again({"type": "saidAgain", "id": message.get("id")})
 
 
-def _key_of(args: Any) -> Tuple[str, ...]:
-    """Return what a registration with these arguments has in common with the one that it replaces."""
+def _key_of(method: str, args: Any) -> Tuple[str, ...]:
+    """Return what a registration has in common with the one that it replaces."""
     config = args[0] if args and isinstance(args[0], dict) else {}
-    return tuple(str(config.get(name)) for name in ("type", "id", "name"))
+    kind = method.replace("_s", "S")  # the method has two spellings
+    return (kind,) + tuple(str(config.get(name)) for name in ("type", "id", "name"))
 
 
 def _names(wanted: Any, registered: Any) -> bool:

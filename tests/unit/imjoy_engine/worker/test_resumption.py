@@ -49,10 +49,10 @@ class Worker:
         self.link.emit({"type": kind, **message})
         return self.link.said[-1]
 
-    def register(self, **config: Any) -> dict[str, Any]:
+    def register(self, method: str = "register", **config: Any) -> dict[str, Any]:
         """Register an operation; return what is said of it again."""
         promise = [{"_rvalue": "1"}, {"_rvalue": "2"}]
-        said = self.emit("method", name="register", args=[config], promise=promise)
+        said = self.emit("method", name=method, args=[config], promise=promise)
         self.resumption.note_answer("1")
         return {key: value for key, value in said.items() if key != "promise"}
 
@@ -115,6 +115,16 @@ def test_what_is_registered_again_takes_the_place_of_what_was(worker: Worker) ->
     assert worker.resumed("a") == [first]
     worker.emit("method", name="unregister", args=[])
     assert worker.resumed("a") == []
+
+
+def test_an_operation_and_a_service_of_one_name_and_type_do_not_take_each_other_s_place(
+    worker: Worker,
+) -> None:
+    worker.begin("a")
+    operation = worker.register(type="operator", name="Blur")
+    worker.register("registerService", type="operator", name="Blur")
+    service = worker.register("register_service", type="operator", name="Blur")
+    assert worker.resumed("a") == [operation, service]
 
 
 def test_a_call_of_a_client_that_does_not_come_back_is_not_noted(worker: Worker) -> None:
