@@ -115,7 +115,7 @@ faults: $(READY)
 
 # Took 8 min 25 s on two cores; a test that takes ten minutes is stopped. `make test` runs a slice, 100 cases of each.
 FUZZ := $(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=600
-FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/test_wire.py web/test_relay.py plugin_files)
+FUZZED := $(addprefix tests/unit/imjoy_engine/,worker/transport/test_wire.py web/test_relay.py plugin_files)
 
 fuzz: $(READY)
 	$(FUZZ) -m hypothesis --numprocesses logical --dist worksteal $(FUZZED)

@@ -114,7 +114,7 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("            if self._socket.broken:\n                return False\n", ""),
         ("        return not listened\n", "        return False\n"),
     ),
-    f"{ENGINE}worker/wire.py": (
+    f"{ENGINE}worker/transport/wire.py": (
         ("MAX_BUFFERS = 1 << 16", "MAX_BUFFERS = 1000 << 16"),
         ("if count > MAX_BUFFERS:", "if count < 0:"),
         ("if head_length + sum(lengths) > self._max_bytes:", "if head_length > self._max_bytes:"),
@@ -289,7 +289,7 @@ TESTS = {
     f"{ENGINE}plugins/lifecycle.py": f"{UNIT}web/test_gate.py",
     f"{ENGINE}web/relay.py": f"{UNIT}web/test_gate.py {UNIT}web/test_relay.py",
     f"{ENGINE}sockets/keep_alive.py": f"{UNIT}web/test_relay.py",
-    f"{ENGINE}worker/wire.py": f"{UNIT}web/test_gate.py {UNIT}worker/test_wire.py",
+    f"{ENGINE}worker/transport/wire.py": f"{UNIT}web/test_gate.py {UNIT}worker/transport/test_wire.py",
     f"{ENGINE}environments/store/store.py": f"{UNIT}environments/store/test_store.py",
     f"{ENGINE}plugin_files/manifest.py": f"{UNIT}plugin_files/test_manifest.py {UNIT}plugin_files/test_limits.py",
     f"{ENGINE}environments/specs/spec_errors.py": SPECS,

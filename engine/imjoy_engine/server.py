@@ -394,7 +394,7 @@ class Runner(web.AppRunner):
         server, tls = super().server, self._tls
         if server is None or tls is None:
             return server
-        from imjoy_engine.worker.tls import Tls
+        from imjoy_engine.worker.transport.tls import Tls
 
         return lambda: Tls(server(), tls)
 

@@ -58,6 +58,10 @@ def test_at_no_depth_do_packages_import_each_other_in_a_circle(imports: grimp.Im
             "imjoy_engine.environments",
             "specs prefix progress disk_use | existing | builders | store | command",
         ),
+        (
+            "imjoy_engine.worker",
+            "processes transport | rpc | plugin_api spawned | node main | __main__",
+        ),
         ("imjoy_engine.plugins", "events output socket_pair | lifecycle | registry reading"),
         (
             "imjoy_engine.web",

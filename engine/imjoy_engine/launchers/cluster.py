@@ -79,8 +79,8 @@ sys.path[:] = [entry for entry in sys.path if entry]
 import binascii, marshal, os, zlib
 try:
     files = marshal.loads(zlib.decompress(binascii.a2b_base64(sys.stdin.read())))
-    os.mkdir(os.path.join(sys.argv[1], "__pycache__"))
     for name, content in files.items():
+        os.makedirs(os.path.join(sys.argv[1], os.path.dirname(name)), exist_ok=True)
         with open(os.path.join(sys.argv[1], name), "wb") as file:
             file.write(content)
 except (OSError, ValueError, EOFError, TypeError, zlib.error):
@@ -162,13 +162,17 @@ def worker_archive() -> str:
     """
     files = {}
     with tempfile.TemporaryDirectory(prefix="imjoy-compiled-") as folder:
-        for file in sorted(WORKER_FOLDER.glob("*.py")):
-            files[file.name] = file.read_bytes()
-            compiled = Path(importlib.util.cache_from_source(file.name)).name
-            # The time of the source, by which it is checked else, will be the time of its unpacking.
-            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(str(file), str(Path(folder, compiled)), invalidation_mode=mode, doraise=True)
-            files[f"__pycache__/{compiled}"] = Path(folder, compiled).read_bytes()
+        for package in sorted(file.parent for file in WORKER_FOLDER.rglob("__init__.py")):
+            for file in sorted(package.glob("*.py")):
+                name = file.relative_to(WORKER_FOLDER)
+                files[name.as_posix()] = file.read_bytes()
+                compiled = Path(importlib.util.cache_from_source(name))
+                # The time of the source, by which it is checked else, will be the time of its unpacking.
+                mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+                py_compile.compile(
+                    str(file), str(Path(folder, compiled)), invalidation_mode=mode, doraise=True
+                )
+                files[compiled.as_posix()] = Path(folder, compiled).read_bytes()
     return base64.encodebytes(zlib.compress(marshal.dumps(files, MARSHAL_VERSION))).decode().strip()
 
 

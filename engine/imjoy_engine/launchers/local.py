@@ -63,7 +63,7 @@ class LocalWorker:
     """One worker process. Its standard input is a pipe of ours: it ends when we do, however we end.
 
     On POSIX the process that we start is the worker's supervisor, which ends as the worker did when nothing is left of
-    what that started (see ``worker/supervisor.py``). On Windows a job object does that.
+    what that started (see ``worker/processes/supervisor.py``). On Windows a job object does that.
     """
 
     node = ""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imjoy_engine.processes.child import Child
 from imjoy_engine.processes.redact import redact
-from imjoy_engine.worker.process_tree import kill_group
+from imjoy_engine.worker.processes.process_tree import kill_group
 
 # Without its guard nobody finds what has got away from the command, so a guard on a busy machine gets its time.
 KILLED_SECONDS = 20.0

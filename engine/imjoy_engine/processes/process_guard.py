@@ -19,7 +19,7 @@ PACKAGES = __file__.rpartition("imjoy_engine")[0]
 def run_posix(command: list[str]) -> int:
     """Run the command in our process group, the leader of which the caller has made us."""
     sys.path.append(PACKAGES)
-    from imjoy_engine.worker.orphans import adopt_orphans
+    from imjoy_engine.worker.processes.orphans import adopt_orphans
 
     # Before the command runs: what has lost its parent earlier would never be ours.
     adopting = adopt_orphans()
@@ -33,7 +33,7 @@ def run_posix(command: list[str]) -> int:
         return NOT_STARTED
 
     def kill_all() -> None:
-        from imjoy_engine.worker.process_tree import kill_children
+        from imjoy_engine.worker.processes.process_tree import kill_children
 
         if adopting:
             kill_children()
@@ -46,7 +46,7 @@ def run_posix(command: list[str]) -> int:
 
     _thread.start_new_thread(die_with_the_pipe, ())
     # While the command runs, and while our files are there.
-    import imjoy_engine.worker.process_tree  # noqa: F401
+    import imjoy_engine.worker.processes.process_tree  # noqa: F401
 
     try:
         _, status = os.waitpid(process, 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imjoy_engine.worker.without_client import WINDOW_TYPE, WITHOUT_APP
+from imjoy_engine.worker.rpc.without_client import WINDOW_TYPE, WITHOUT_APP
 
 if TYPE_CHECKING:
     from imjoy_engine.plugin_files.manifest import PluginFile

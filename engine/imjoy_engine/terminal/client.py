@@ -25,10 +25,10 @@ from imjoy_rpc.utils import ContextLocal
 
 from imjoy.effects.network.tls import client_context, http_connection
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.worker.connection import RpcConnection
-from imjoy_engine.worker.rpc import PeerRPC
-from imjoy_engine.worker.websocket import ClientSocket, open_socket
-from imjoy_engine.worker.wire import SUBPROTOCOL
+from imjoy_engine.worker.rpc.peer import PeerRPC
+from imjoy_engine.worker.transport.connection import RpcConnection
+from imjoy_engine.worker.transport.websocket import ClientSocket, open_socket
+from imjoy_engine.worker.transport.wire import SUBPROTOCOL
 
 REQUEST_SECONDS = 30.0
 SILENCE_SECONDS = 60.0

@@ -16,14 +16,14 @@ from typing import Any, Dict, List, Optional, Set
 import imjoy_rpc
 from imjoy_rpc.utils import dotdict
 
-from .connection import RpcConnection
-from .import_advice import advice
 from .plugin_api import check_codec, constants, local_api
-from .rpc import PeerRPC
+from .rpc.import_advice import advice
+from .rpc.peer import PeerRPC
+from .rpc.without_client import as_client_api
 from .spawned import MainModule
-from .websocket import Data, open_socket
-from .wire import SUBPROTOCOL
-from .without_client import as_client_api
+from .transport.connection import RpcConnection
+from .transport.websocket import Data, open_socket
+from .transport.wire import SUBPROTOCOL
 
 CONTROL_SUBPROTOCOL = "imjoy.worker.v1"
 URL_VARIABLE = "IMJOY_WORKER_URL"

@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from .websocket import Data, open_socket
+from .transport.websocket import Data, open_socket
 
 SUBPROTOCOL = "imjoy.node.v1"
 URL_VARIABLE = "IMJOY_NODE_URL"

@@ -17,7 +17,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from imjoy_engine.auth import proof
-from imjoy_engine.worker.wire import frames
+from imjoy_engine.worker.transport.wire import frames
 
 from .conftest import RunningEngine, StartEngine
 from .knocking import ask, error_id

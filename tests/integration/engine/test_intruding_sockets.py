@@ -21,7 +21,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.worker.websocket import SocketRefused, open_socket
+from imjoy_engine.worker.transport.websocket import SocketRefused, open_socket
 
 from .conftest import RunningEngine, StartEngine
 from .knocking import MIB, SECONDS, ask, bearer, error_id, memory, post, request, rpc_url

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.worker.websocket import SocketRefused, open_socket
+from imjoy_engine.worker.transport.websocket import SocketRefused, open_socket
 
 from .conftest import RunningEngine, StartEngine
 

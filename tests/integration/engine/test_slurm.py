@@ -29,7 +29,7 @@ from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.launchers import Resources
 from imjoy_engine.launchers.slurm import Slurm as BackEnd
 from imjoy_engine.terminal.client import EngineClient
-from imjoy_engine.worker.websocket import SocketRefused, open_socket
+from imjoy_engine.worker.transport.websocket import SocketRefused, open_socket
 
 from .conftest import ROOT, RunningEngine, StartEngine, plugin_source
 

@@ -10,7 +10,7 @@ import pytest
 
 from imjoy_engine.terminal.api import ABSENT, FILE_PICKERS, IGNORED, TerminalApi
 from imjoy_engine.worker.plugin_api import local_api
-from imjoy_engine.worker.without_client import WITHOUT_APP
+from imjoy_engine.worker.rpc.without_client import WITHOUT_APP
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"\| (`[^|]+`) \| ([^|]+) \| ([^|]+) \|")

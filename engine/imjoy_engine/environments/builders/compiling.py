@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imjoy_engine.environments.builders.venv_env import build_variables
 from imjoy_engine.processes.guarded_process import GUARD_SCRIPT
-from imjoy_engine.worker.process_tree import kill_group
+from imjoy_engine.worker.processes.process_tree import kill_group
 
 # A plugin that has waited for its environment starts first.
 COMPILE_AFTER_SECONDS = 5.0

@@ -15,7 +15,7 @@ import pytest
 from imjoy_engine.environments.builders import compiling
 from imjoy_engine.processes import guarded_process
 from imjoy_engine.processes.guarded_process import TIMED_OUT, run_guarded
-from imjoy_engine.worker import process_tree
+from imjoy_engine.worker.processes import process_tree
 
 # Starts a process that lives for long in the way that is asked for, tells its number, and holds our output.
 STARTER = """

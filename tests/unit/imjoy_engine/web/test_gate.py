@@ -23,7 +23,7 @@ from imjoy_engine.web.context import CONTEXT
 from imjoy_engine.web.guard import _check_form, answer_late, guard, needs_token
 from imjoy_engine.web.relay import pass_frames
 from imjoy_engine.web.routes.plugins import _worker_plugin
-from imjoy_engine.worker.wire import MAX_BUFFERS, Assembler, WireError
+from imjoy_engine.worker.transport.wire import MAX_BUFFERS, Assembler, WireError
 
 TOKEN = "t" * 43
 GATE = Gate(TOKEN, "127.0.0.1")

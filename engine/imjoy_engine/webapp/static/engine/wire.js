@@ -1,4 +1,4 @@
-// Messages to frames and back (docs/protocol.md, "RPC socket"); the engine's own half is worker/wire.py.
+// Messages to frames and back (docs/protocol.md, "RPC socket"); the engine's own half is worker/transport/wire.py.
 //
 // Needs the global `MessagePack` (@msgpack/msgpack) while it loads.
 

@@ -1,4 +1,4 @@
-// The wire's page half; tests/unit/imjoy_engine/worker/test_wire_vectors.py holds the engine's half to the same bytes.
+// The wire's page half; tests/unit/imjoy_engine/worker/transport/test_wire_vectors.py holds the engine's half to the same bytes.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from imjoy_engine.worker.connection import RpcConnection
-from imjoy_engine.worker.resumption import Resumption
+from imjoy_engine.worker.rpc.resumption import Resumption
+from imjoy_engine.worker.transport.connection import RpcConnection
 
 
 class Link:

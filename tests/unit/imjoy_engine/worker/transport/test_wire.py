@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imjoy_engine.worker import wire
-from imjoy_engine.worker.wire import BUFFER_MIN_BYTES, SENT_FRAME_BYTES, Assembler, WireError, frames
+from imjoy_engine.worker.transport import wire
+from imjoy_engine.worker.transport.wire import (
+    BUFFER_MIN_BYTES,
+    SENT_FRAME_BYTES,
+    Assembler,
+    WireError,
+    frames,
+)
 
 small = st.one_of(
     st.none(),

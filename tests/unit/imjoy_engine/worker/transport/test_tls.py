@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from imjoy_engine.certificates import Certificate, passing_certificate
-from imjoy_engine.worker import tls
-from imjoy_engine.worker.tls import RECORD_BYTES, Tls
-from imjoy_engine.worker.websocket import open_socket
+from imjoy_engine.worker.transport import tls
+from imjoy_engine.worker.transport.tls import RECORD_BYTES, Tls
+from imjoy_engine.worker.transport.websocket import open_socket
 
 SECONDS = 60
 BIG = bytes(range(256)) * (40 * RECORD_BYTES // 256) + b"and some"

@@ -8,7 +8,7 @@ FRAME_BYTES = 1 << 20  # with the flag; the most that is taken
 
 def _websockets_fits() -> bool:
     """Whether the engine, which looked, has not said that what is here is missing, too old or too new."""
-    return "websockets" not in getattr(sys.modules.get(__package__ or ""), "ours", ())
+    return "websockets" not in getattr(sys.modules.get((__package__ or "").partition(".")[0]), "ours", ())
 
 
 if _websockets_fits():

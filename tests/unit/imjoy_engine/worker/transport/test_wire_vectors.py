@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from imjoy_engine.worker.wire import Assembler, WireError, frames
+from imjoy_engine.worker.transport.wire import Assembler, WireError, frames
 
 VECTORS = json.loads(
-    (Path(__file__).parents[1] / "webapp" / "page" / "wire_vectors.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "webapp" / "page" / "wire_vectors.json").read_text(encoding="utf-8")
 )
 
 

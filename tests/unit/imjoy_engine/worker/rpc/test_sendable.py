@@ -18,8 +18,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from imjoy_engine.worker.rpc import PeerRPC, _codecs
-from imjoy_engine.worker.sendable import NotSendable
+from imjoy_engine.worker.rpc.peer import PeerRPC, _codecs
+from imjoy_engine.worker.rpc.sendable import NotSendable
 
 
 class Sender(PeerRPC):

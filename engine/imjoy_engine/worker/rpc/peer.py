@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Generator, Optional
 from imjoy_rpc.rpc import RPC
 from imjoy_rpc.utils import ReferenceStore, dotdict
 
-from .connection import RpcConnection
+from ..transport.connection import RpcConnection
 from .import_advice import advice
 from .resumption import Resumption
 from .sendable import NotSendable, checked_int, key_of, simplified

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Tuple
 
-from .connection import RpcConnection
+from ..transport.connection import RpcConnection
 
 _REGISTERING = frozenset(["register", "registerService", "register_service"])
 _UNREGISTERING = frozenset(["unregister", "unregisterService", "unregister_service"])

@@ -14,19 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from imjoy_engine.worker import process_tree
+from imjoy_engine.worker.processes import process_tree
 
 if sys.platform == "win32":
     pytest.skip("Windows has job objects for this", allow_module_level=True)
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 SECONDS = 20
 # A worker as `worker/__main__.py` makes it. Its supervisor adopts nobody, and sees variables through ps, as on a Mac.
 WORKER = """
 import os, subprocess, sys, time
 
 sys.path.insert(0, sys.argv[1])
-from imjoy_engine.worker import process_tree, supervisor
+from imjoy_engine.worker.processes import process_tree, supervisor
 
 supervisor.adopt_orphans = lambda: False
 process_tree.MARKS = supervisor.MARKS = True
@@ -103,7 +103,7 @@ def test_somebody_else_s_child_is_left_and_does_not_hold_us_up(monkeypatch: pyte
     program = (
         "import os, subprocess, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "from imjoy_engine.worker import process_tree\n"
+        "from imjoy_engine.worker.processes import process_tree\n"
         "spared, child = (subprocess.Popen(['sleep', '1000']) for _ in range(2))\n"
         "kill = os.kill\n"
         "def refuse(pid, number):\n"

@@ -1,0 +1,1 @@
+"""How what a plugin has started ends with it."""

@@ -1,0 +1,1 @@
+"""Calls over the wire, and what values become there."""
