@@ -41,6 +41,7 @@ LEAK_GRACE_SECONDS = 10
 """An engine may give a plugin five seconds to end."""
 
 LONG_FILES = (
+    "tests/integration/engine/test_slurm.py",
     "tests/shell/install_real.bats",
     "tests/integration/packaging/test_every_python.py",
     "tests/integration/provision/test_conda_environment.py",
@@ -49,7 +50,7 @@ LONG_FILES = (
     "tests/integration/provision/test_packages.py",
     "tests/integration/provision/test_existing_conda.py",
 )
-"""What takes minutes and would be begun late: files are begun by name, unit tests at the end."""
+"""What takes minutes, of work or of waiting, and would be begun late: files are begun by name, unit tests at the end."""
 
 FAILED = pytest.StashKey[bool]()
 
