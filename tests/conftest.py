@@ -50,7 +50,7 @@ LONG_FILES = (
     "tests/integration/provision/test_packages.py",
     "tests/integration/provision/test_existing_conda.py",
 )
-"""What takes minutes, of work or of waiting, and would be begun late: files are begun by name, unit tests at the end."""
+"""What takes minutes of work or of waiting and would be begun late: files are begun by name, unit tests at the end."""
 
 FAILED = pytest.StashKey[bool]()
 
