@@ -42,7 +42,7 @@ BYTES_PER_MIB = 1024**2
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
 WIDEST_PANEL = 96
-MOST_HELD = 1 << 16
+MAX_HELD = 1 << 16
 """How many characters of a line are kept until its end."""
 # Its border, what is around the text in it, and the labels.
 PANEL_MARGIN = 18
@@ -118,7 +118,7 @@ class PluginOutput:
             rest = _as_it_ended(shown) + carriage_return + last
         self._held[to_stdout] = rest or None
         lines = "".join(f"{_as_it_ended(line)}\n" for line in ended)
-        if len(rest) > MOST_HELD:
+        if len(rest) > MAX_HELD:
             lines += _as_it_ended(rest)
             self._held[to_stdout] = ""
         _write(printable(lines, lines=True), stream)

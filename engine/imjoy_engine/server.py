@@ -204,8 +204,8 @@ def _allow_many_files() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for most in (MAX_FILES, MACOS_MAX_FILES):
-        wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    for limit in (MAX_FILES, MACOS_MAX_FILES):
+        wanted = limit if hard == resource.RLIM_INFINITY else min(hard, limit)
         if soft >= wanted:
             return
         with contextlib.suppress(OSError, ValueError):

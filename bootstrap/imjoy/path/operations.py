@@ -28,7 +28,7 @@ from imjoy.path.shells import (
 REGISTRY = "HKEY_CURRENT_USER\\Environment, value Path"
 RECORD_NAME = "path-edits"
 """In ``<prefix>/.imjoy``: the start-up files with a block of ours, a path a line; also read by ``install.sh``."""
-MOST_ANCESTORS = 12
+MAX_ANCESTORS = 12
 WITH_EITHER_LINE_END = frozenset({"nushell", "powershell", "cmd"})
 """Shells that read lines which end as Windows has it. To those of Unix the carriage return is part of a word."""
 ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -68,7 +68,7 @@ def running_shell(place: Place) -> ShellName:
 
     with suppress(psutil.Error):
         process = psutil.Process().parent()
-        for _ in range(MOST_ANCESTORS):
+        for _ in range(MAX_ANCESTORS):
             if process is None:
                 break
             if (shell := shell_of_program(process.name())) is not None:

@@ -64,7 +64,7 @@ needed = [one for one in needed if one.marker is None or one.marker.evaluate({"e
 sys.exit(not (whole and all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)))
 """
 PROBE_SECONDS = 60.0
-LEAST_FREE_BYTES = 32 * 1024 * 1024
+MIN_FREE_BYTES = 32 * 1024 * 1024
 """A step that could not write its files takes them away again, and gives back what it had of the disk."""
 FULL_SIGNS = ("No space left on device", "os error 28", "Errno 28", "Disk quota exceeded", "WinError 112")
 FULL_ERRORS = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -514,7 +514,7 @@ class Installation:
         # The log may lie on that disk too, so what it says is not all.
         folder = next((each for each in (self._root, *self._root.parents) if each.exists()), None)
         # A drive that was pulled out has no folder left.
-        full = folder is not None and shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+        full = folder is not None and shutil.disk_usage(folder).free < MIN_FREE_BYTES
         return full or any(sign in output for sign in FULL_SIGNS)
 
     def _no_room(self, what: str, why: str) -> ImJoyError:

@@ -196,12 +196,12 @@ def requested_resources(
     except ValueError as error:
         raise ImJoyError("plugin.field", f'{name}: "resources" cannot be used.', why=str(error)) from error
     resources = replace(settings.default, **given)
-    for key, most in settings.maximum.items():
-        if getattr(resources, key) > most:
+    for key, maximum in settings.maximum.items():
+        if getattr(resources, key) > maximum:
             raise ImJoyError(
                 "cluster.wish",
                 f"{name} asks for more {'time' if key == 'seconds' else key} than you allow.",
-                why=f"It wants {getattr(resources, key):,}; [maximum] in cluster.toml has {most:,}.",
+                why=f"It wants {getattr(resources, key):,}; [maximum] in cluster.toml has {maximum:,}.",
                 fix="Raise [maximum], or have the plugin ask for less.",
             )
     return resources

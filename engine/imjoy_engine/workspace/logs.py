@@ -143,11 +143,11 @@ def set_up(path: Path, debug: bool) -> None:
         root.addHandler(terminal)
 
 
-def last_records(file: Path, most: int) -> list[dict[str, object]]:
+def last_records(file: Path, count: int) -> list[dict[str, object]]:
     """Return the last records of a log, the oldest first; none where there is no log to read."""
     try:
         with file.open(encoding="utf-8", errors="replace") as log:
-            lines = deque(log, maxlen=most)
+            lines = deque(log, maxlen=count)
     except OSError:
         return []
     records = []

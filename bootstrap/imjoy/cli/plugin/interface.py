@@ -19,8 +19,8 @@ from imjoy.model.errors import ImJoyError
 Answer = Callable[[object, object], None]
 SPOKEN = ("alert", "log", "showMessage", "showSnackbar")
 YES = ("y", "yes")
-MOST_REMEMBERED = 65536
-MOST_PICTURES = 4
+MAX_REMEMBERED = 65536
+MAX_PICTURES = 4
 # A field of a classic dialog: {id: 'sigma', type: 'number', placeholder: 1.5} within a text.
 FIELD = re.compile(r"(?P<label>[^{}]*)\{(?P<body>[^{}]*)\}")
 PAIR = re.compile(r"""(\w+)\s*:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,\s]+)""")
@@ -116,7 +116,7 @@ class TerminalInterface:
             return
         for line in answer_lines(value):
             render.say(line)
-        for each in itertools.islice(pictures_in(value), MOST_PICTURES):
+        for each in itertools.islice(pictures_in(value), MAX_PICTURES):
             render.picture(picture_of(each, self._pictures))
 
     def without_what_was_shown(self, file: object, document: Mapping[str, object]) -> ImJoyError:
@@ -134,7 +134,7 @@ class TerminalInterface:
         """Write a piece of the plugin's own output; it need not be a whole line."""
         self._report.close()
         if not to_stdout:
-            self._said = (self._said + text)[-MOST_REMEMBERED:]
+            self._said = (self._said + text)[-MAX_REMEMBERED:]
         self._output.write(text, to_stdout=to_stdout)
 
     def end_line(self) -> None:

@@ -22,10 +22,10 @@ VARIABLE = "IMJOY_PICTURES"
 """``kitty``, ``iterm2`` or ``sixel`` where a terminal can more than its variables tell, ``none`` for no pictures."""
 LARGEST_SIDE = 256
 SMALLEST_SIDE = 128
-MOST_FILE_BYTES = 4 << 20
-MOST_PIXELS = 4096
+MAX_FILE_BYTES = 4 << 20
+MAX_PIXELS = 4096
 """How wide and high a PNG file may be that a plugin has made; a small one may unpack to gigabytes."""
-MOST_VALUES = 1 << 40
+MAX_VALUES = 1 << 40
 """How long each axis of an array may be; a file can say anything."""
 DARKEST, BRIGHTEST = 0.005, 0.995
 """The parts of all values that are shown as black and white, as the app has it."""
@@ -36,8 +36,8 @@ KITTY_CHUNK = 4096
 PNG = b"\x89PNG\r\n\x1a\n"
 IHDR = struct.Struct(">II")
 NPY = b"\x93NUMPY"
-MOST_HEADER_BYTES = 1 << 16
-MOST_ROW_BYTES = 64 << 20
+MAX_HEADER_BYTES = 1 << 16
+MAX_ROW_BYTES = 64 << 20
 # numpy's codes, and how memoryview has them.
 NATIVE = {
     "b1": "B",
@@ -87,7 +87,7 @@ def picture_of(value: object, protocol: str | None) -> str:
             return SEQUENCES[protocol](thumbnail(Path(str(value["npy"]))))
         if str(value.get("file", "")).endswith(".png") and protocol != "sixel":
             file = Path(str(value["file"]))
-            content = file.read_bytes() if file.stat().st_size <= MOST_FILE_BYTES else b""
+            content = file.read_bytes() if file.stat().st_size <= MAX_FILE_BYTES else b""
             return _of_png(content, protocol) if _is_small_png(content) else ""
     except Exception:
         # Whatever a plugin named: the answer stands without its picture.
@@ -99,7 +99,7 @@ def _is_small_png(content: bytes) -> bool:
     """Return whether it is a PNG file of so few pixels that a terminal can unpack it."""
     if not content.startswith(PNG) or content[12:16] != b"IHDR" or len(content) < IHDR.size + 16:
         return False
-    return all(0 < side <= MOST_PIXELS for side in IHDR.unpack_from(content, 16))
+    return all(0 < side <= MAX_PIXELS for side in IHDR.unpack_from(content, 16))
 
 
 def thumbnail(file: Path) -> Thumbnail:
@@ -114,7 +114,7 @@ def thumbnail(file: Path) -> Thumbnail:
         step = math.ceil(max(width, height) / LARGEST_SIDE)
         bytes_each = int(code[1:])
         start, row_bytes = stream.tell(), width * colours * bytes_each
-        if row_bytes > MOST_ROW_BYTES:
+        if row_bytes > MAX_ROW_BYTES:
             raise ValueError("rows that are too long to be read for a small picture")
         rows: list[list[list[float]]] = []
         for line in range(0, height, step):
@@ -134,7 +134,7 @@ def _header(stream: BinaryIO) -> tuple[str, tuple[int, ...]]:
         raise ValueError("not a .npy file")
     size = struct.Struct("<H" if magic[-2] == 1 else "<I")
     length = stream.read(size.size)
-    if len(length) != size.size or (header_bytes := size.unpack(length)[0]) > MOST_HEADER_BYTES:
+    if len(length) != size.size or (header_bytes := size.unpack(length)[0]) > MAX_HEADER_BYTES:
         raise ValueError("a .npy file without its header")
     try:
         header = ast.literal_eval(stream.read(header_bytes).decode("latin-1").strip())
@@ -147,7 +147,7 @@ def _header(stream: BinaryIO) -> tuple[str, tuple[int, ...]]:
         raise ValueError("a .npy file with a damaged header") from error
     if header.get("fortran_order") or order not in NATIVE_ORDERS or code not in NATIVE or len(shape) < 2:
         raise ValueError("no picture")
-    if not all(0 < side <= MOST_VALUES for side in shape):
+    if not all(0 < side <= MAX_VALUES for side in shape):
         raise ValueError("an array without a value, or with more than there can be")
     return code, shape
 

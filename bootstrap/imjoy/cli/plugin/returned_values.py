@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 WIDEST_CELL = 40
 ARRAY_KEYS = frozenset({"npy", "shape", "dtype"})
 """What an array becomes that a run has written to a file."""
@@ -77,7 +77,7 @@ def _array(value: Mapping[str, object]) -> str:
 
 def _table(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [[_cell(row.get(name)) for name in names] for row in rows[:MOST_ROWS]]
+    shown = [[_cell(row.get(name)) for name in names] for row in rows[:MAX_ROWS]]
     widths = [max(len(line[at]) for line in [list(map(_cell, names)), *shown]) for at in range(len(names))]
     # Numbers stand under each other by their ends.
     right = [
@@ -89,8 +89,8 @@ def _table(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
             for cell, width, to_right in zip(line, widths, right, strict=True)
         )
         yield "  ".join(cells).rstrip()
-    if len(rows) > MOST_ROWS:
-        yield f"… and {len(rows) - MOST_ROWS} more rows; --json prints all {len(rows)}."
+    if len(rows) > MAX_ROWS:
+        yield f"… and {len(rows) - MAX_ROWS} more rows; --json prints all {len(rows)}."
 
 
 def _cell(value: object) -> str:

@@ -14,7 +14,7 @@ from imjoy.effects.disk.access import close_to_others, others_of
 from imjoy.effects.machine.home import home_folder
 from imjoy.model.errors import ImJoyError
 
-MOST_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 """No file of ours is nearly as long."""
 _CORRECT = "Correct its permissions, or choose another place (--workspace, --prefix)."
 _KIND = "imjoy doctor --fix"
@@ -143,11 +143,11 @@ def write_private(path: Path, text: str) -> None:
         raise
 
 
-def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return what is in a regular file, and never wait for anybody to write it.
 
     Raises ``OSError`` (``FileNotFoundError`` when nothing is there), also when it is no regular file or longer than
-    ``most`` bytes.
+    ``max_bytes`` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = os.fstat(descriptor).st_mode
@@ -155,23 +155,23 @@ def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
         os.close(descriptor)
         raise OSError(errno.EINVAL, f"It is {_kind(mode)}, not a file", str(path))
     with os.fdopen(descriptor, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"It is longer than {most:,} bytes", str(path))
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"It is longer than {max_bytes:,} bytes", str(path))
     return content
 
 
-def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
+def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
     """Return the text in a regular file, as :func:`read_bytes` does. Raises ``OSError``, also when it is not UTF-8."""
     try:
-        return read_bytes(path, most=most).decode("utf-8")
+        return read_bytes(path, max_bytes=max_bytes).decode("utf-8")
     except UnicodeDecodeError as error:
         raise OSError(errno.EILSEQ, f"It is not text in UTF-8 (byte {error.start})", str(path)) from error
 
 
-def read_json(path: Path, *, most: int = MOST_BYTES) -> object:
+def read_json(path: Path, *, max_bytes: int = MAX_BYTES) -> object:
     """Return the JSON document in a regular file. Raises ``OSError`` as :func:`read_text` does, and when it is none."""
-    text = read_text(path, most=most)
+    text = read_text(path, max_bytes=max_bytes)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

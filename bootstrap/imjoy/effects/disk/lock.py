@@ -24,7 +24,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 NAMELESS_SECONDS = 1.0
 """A lock without an owner is one that is being made, or one whose maker died in between."""
 POLL_SECONDS = 0.05
-MOST_TRIES = 5
+MAX_TRIES = 5
 PS_SECONDS = 10
 WINDOWS_EPOCH_SECONDS = 11_644_473_600
 WINDOWS_TICKS_PER_SECOND = 10_000_000
@@ -42,7 +42,7 @@ class InstallLock:
 
     def __enter__(self) -> InstallLock:
         """Take the lock. Raises :class:`ImJoyError` ``install.locked`` when a live process holds it."""
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self.folder.mkdir(mode=0o700)

@@ -18,7 +18,7 @@ from imjoy.effects.machine import windows
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.1
 """A scanner holds a file that is new for a moment; each pause is twice as long as the one before."""
-MOST_NAMED = 3
+MAX_NAMED = 3
 SWEEP_SECONDS = (2, 5, 20)
 ASIDE_NAME = "imjoy-gone-"
 FOLDER_VARIABLE = "IMJOY_DOOR_FOLDER"
@@ -115,8 +115,8 @@ def _leave(path: Path) -> None:
 
 def _in_use(left: Sequence[str]) -> InUse:
     users = windows.users_of(left)
-    named = ", ".join(left[:MOST_NAMED]) + (
-        f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
+    named = ", ".join(left[:MAX_NAMED]) + (
+        f" and {len(left) - MAX_NAMED} more" if len(left) > MAX_NAMED else ""
     )
     by = " by " + ", ".join(users) if users else ", or may not be removed by you"
     return InUse(f"{named}: in use{by}")

@@ -25,8 +25,8 @@ LONG_SHARE = "\\\\?\\UNC\\"
 QUERY_LIMITED_INFORMATION = 0x1000
 SNAPSHOT_OF_PROCESSES = 2
 LONGEST_NAME = 32768
-MOST_MODULES = 4096
-MOST_USERS = 16
+MAX_MODULES = 4096
+MAX_USERS = 16
 SHARE_ALL = 7
 """FILE_SHARE_READ, FILE_SHARE_WRITE and FILE_SHARE_DELETE."""
 INVALID_HANDLE = 2**64 - 1
@@ -155,7 +155,7 @@ def _modules() -> list[str]:
     import ctypes
 
     kernel = _kernel()
-    handles = (ctypes.c_void_p * MOST_MODULES)()
+    handles = (ctypes.c_void_p * MAX_MODULES)()
     needed = ctypes.c_ulong()
     process = ctypes.c_void_p(kernel.GetCurrentProcess())
     if not kernel.K32EnumProcessModules(process, handles, ctypes.sizeof(handles), ctypes.byref(needed)):
@@ -247,8 +247,8 @@ def _openers(names: Sequence[str]) -> dict[int, str]:
         files = (ctypes.c_wchar_p * len(names))(*names)
         if manager.RmRegisterResources(session, len(names), files, 0, None, 0, None):
             return {}
-        needed, count, reason = ctypes.c_uint(), ctypes.c_uint(MOST_USERS), ctypes.c_ulong()
-        users = (User * MOST_USERS)()
+        needed, count, reason = ctypes.c_uint(), ctypes.c_uint(MAX_USERS), ctypes.c_ulong()
+        users = (User * MAX_USERS)()
         if manager.RmGetList(session, ctypes.byref(needed), ctypes.byref(count), users, ctypes.byref(reason)):
             return {}
         return {each.pid: each.name for each in users[: count.value]}

@@ -30,15 +30,15 @@ SYSTEM_BUNDLES = (
 """Where Debian, Fedora, SUSE, and Alpine and macOS have theirs: a Python that was built elsewhere looks elsewhere."""
 NO_HEAD_STATUSES = (405, 501)
 """A server that answers so is there, and does not know the question."""
-MOST_REDIRECTS = 10
+MAX_REDIRECTS = 10
 
 Failures = (OSError, HTTPException)
 """What a question to a server raises: ``URLError`` and ``HTTPError`` are ``OSError``, too."""
 
 
 class _Redirects(HTTPRedirectHandler):
-    max_redirections = MOST_REDIRECTS
-    max_repeats = MOST_REDIRECTS
+    max_redirections = MAX_REDIRECTS
+    max_repeats = MAX_REDIRECTS
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         """Follow, but never from https to what is not encrypted."""

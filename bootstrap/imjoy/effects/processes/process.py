@@ -22,7 +22,7 @@ TERMINATE_GRACE_SECONDS = 5.0
 KILL_GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.02
 OUTPUT_TAIL_CHARACTERS = 4000
-MOST_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 ASK_POLL_SECONDS = 0.05
 
 Stream = Union[int, IO[bytes], None]
@@ -128,12 +128,12 @@ def ask(
     *,
     timeout: float,
     environ: Mapping[str, str] | None = None,
-    most: int = MOST_ANSWER_BYTES,
+    max_bytes: int = MAX_ANSWER_BYTES,
 ) -> Answer:
     """Ask a program that belongs to somebody else, and return whatever comes of it: it never raises for the program.
 
     Guarantees an end within ``timeout`` seconds and a moment, whatever the program and its children do: they are killed
-    when they take longer, or write more than ``most`` bytes. Nothing waits for who holds its output open.
+    when they take longer, or write more than ``max_bytes`` bytes. Nothing waits for who holds its output open.
     """
     import tempfile  # what `imjoy start` needs not, 3 ms before it starts the engine
 
@@ -151,22 +151,24 @@ def ask(
             )
         except (OSError, ValueError) as error:
             return Answer(-1, "", "", f"it could not be started: {error}")
-        failure = _watch(process, (out, err), timeout, most)
+        failure = _watch(process, (out, err), timeout, max_bytes)
         said = []
         for file in (out, err):
             file.seek(0)
-            said.append(file.read(most).decode("utf-8", "replace"))
+            said.append(file.read(max_bytes).decode("utf-8", "replace"))
         return Answer(-1 if failure else process.returncode, said[0], said[1], failure)
 
 
-def _watch(process: subprocess.Popen[bytes], files: Sequence[IO[bytes]], timeout: float, most: int) -> str:
+def _watch(
+    process: subprocess.Popen[bytes], files: Sequence[IO[bytes]], timeout: float, max_bytes: int
+) -> str:
     """Wait for a program that was asked, and kill it with its group when it overdoes it; return why, or nothing."""
     deadline = time.monotonic() + timeout
     failure = ""
     try:
         while process.poll() is None and not failure:
-            if any(os.fstat(file.fileno()).st_size > most for file in files):
-                failure = f"it wrote more than {most} bytes"
+            if any(os.fstat(file.fileno()).st_size > max_bytes for file in files):
+                failure = f"it wrote more than {max_bytes} bytes"
             elif time.monotonic() > deadline:
                 failure = f"it did not end within {timeout:g} s"
             else:

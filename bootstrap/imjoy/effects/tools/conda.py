@@ -21,9 +21,9 @@ from imjoy.effects.machine.windows import console_code_page
 from imjoy.effects.processes.process import Answer, ask
 
 INFO_SECONDS = 60.0
-MOST_INFO_BYTES = 4 * 1024 * 1024
+MAX_INFO_BYTES = 4 * 1024 * 1024
 """What `conda info --json` of somebody with thousands of environments does not reach."""
-MOST_STARTS = 50
+MAX_STARTS = 50
 """In how many places of an answer a document is looked for."""
 SCRIPT_BYTES = 4096
 REASON_CHARACTERS = 200
@@ -138,7 +138,7 @@ def ask_conda(command: Path, environ: Mapping[str, str], *, seconds: float = 0.0
         [str(command), "info", "--json"],
         timeout=seconds or INFO_SECONDS,
         environ=environment_for_conda(environ),
-        most=MOST_INFO_BYTES,
+        max_bytes=MAX_INFO_BYTES,
     )
     document = find_document(answer.stdout)
     if not answer.ok:
@@ -170,7 +170,7 @@ def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 
         [str(command), "config", "--show", "--json"],
         timeout=seconds or INFO_SECONDS,
         environ=environment_for_conda(environ),
-        most=MOST_INFO_BYTES,
+        max_bytes=MAX_INFO_BYTES,
     )
     told = find_document(answer.stdout)
     if not answer.ok or "channel_alias" not in told:
@@ -208,7 +208,7 @@ def find_document(text: str) -> dict[str, object]:
     decoder = json.JSONDecoder()
     best: dict[str, object] = {}
     longest = position = 0
-    for _ in range(MOST_STARTS):
+    for _ in range(MAX_STARTS):
         position = text.find("{", position)
         if position < 0:
             break

@@ -90,9 +90,9 @@ def is_ancestor(folder: Path, older: str, newer: str, context: Context) -> bool:
     return _in_clone(folder, ["merge-base", "--is-ancestor", older, newer], context) is not None
 
 
-def subjects(folder: Path, since: str, until: str, context: Context, *, most: int) -> list[str]:
+def subjects(folder: Path, since: str, until: str, context: Context, *, limit: int) -> list[str]:
     """Return ``HASH SUBJECT`` for the newest commits that ``until`` has and ``since`` has not."""
-    wanted = ["log", f"--max-count={most}", "--no-color", "--format=%h %s", f"{since}..{until}"]
+    wanted = ["log", f"--max-count={limit}", "--no-color", "--format=%h %s", f"{since}..{until}"]
     return (_in_clone(folder, wanted, context) or "").splitlines()
 
 

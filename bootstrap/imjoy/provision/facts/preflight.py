@@ -17,7 +17,7 @@ IMJOY_MIB = 300
 VENV_MIB = 400
 PYTHON_MIB = 200
 """A downloaded Python, unpacked, beside its archive."""
-MOST_NAMES = 3
+MAX_NAMES = 3
 LITTLE_MEMORY_MIB = 2000
 FORBIDDEN_ON_WINDOWS = windows.FORBIDDEN | set("%;$`")
 FORBIDDEN_TO_CONSTRUCTOR = frozenset("^%!=,()")
@@ -88,7 +88,7 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         )
     if found.standing == "foreign":
         names = foreign_names(prefix)
-        told = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+        told = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
         what = f"{prefix} holds files that no install of imjoy put there ({told})"
         yield Finding("prefix.foreign", what, offer)
     if not found.runs_programs:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from imjoy.effects.disk.files import read_json
 from imjoy.upgrade.steps.journal import link_or_copy
 
-MOST_KEPT = 2
+MAX_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def keep_snapshot(home: Path, snapshot: Snapshot, files: dict[Path, Path]) -> No
     facts = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
     # Written last: a snapshot without it is not whole.
     (snapshot.folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-    for old in _snapshots(home)[:-MOST_KEPT]:
+    for old in _snapshots(home)[:-MAX_KEPT]:
         drop_snapshot(old)
 
 

@@ -31,7 +31,7 @@ from imjoy.upgrade.facts.origin import NAME, Origin
 from imjoy.upgrade.facts.target import Target
 
 PIP_SECONDS = 60.0
-MOST_COMMITS = 20
+MAX_COMMITS = 20
 COMMAND_PARTS = ("imjoy/__main__.py", f"{ENGINE_MODULE}/__main__.py")
 
 
@@ -167,7 +167,7 @@ class Stage:
         return Fetched(
             _checked(folder, target),
             f"commit:{commit}",
-            tuple(git.subjects(folder, since, until, self._context, most=MOST_COMMITS)),
+            tuple(git.subjects(folder, since, until, self._context, limit=MAX_COMMITS)),
             git.count(folder, since, until, self._context),
             older,
         )

@@ -20,7 +20,7 @@ from imjoy.provision.records.receipt import read_receipt
 
 PYTHON_SECONDS = 15.0
 REINSTALL_SECONDS = 1800.0
-MOST_NAMED = 3
+MAX_NAMED = 3
 PROBE = "import ctypes, ssl, zlib"
 
 
@@ -41,8 +41,8 @@ def look(machine: Machine) -> Finding:
     damaged = list(damaged_packages(environment))
     if damaged:
         command = _reinstalling(machine, environment, damaged)
-        names = ", ".join(each.spec.partition("=")[0] for each in damaged[:MOST_NAMED])
-        more = f" and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
+        names = ", ".join(each.spec.partition("=")[0] for each in damaged[:MAX_NAMED])
+        more = f" and {len(damaged) - MAX_NAMED} more" if len(damaged) > MAX_NAMED else ""
         return fail(
             f"Files of conda packages are missing in {environment}: {names}{more}.",
             f"{environment / damaged[0].missing} does not exist, for example.",

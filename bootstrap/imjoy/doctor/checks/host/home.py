@@ -11,7 +11,7 @@ from imjoy.effects.disk.files import in_private_folder
 
 LONGEST_PREFIX = 90
 """Scripts begin with the path of their Python in at most 127 bytes on Linux, less the 20 or so below the prefix."""
-LEAST_FREE_MIB = 200
+MIN_FREE_MIB = 200
 GOOD_FREE_MIB = 2000
 EACH_COMMAND = "Give it to every other command, too, or set IMJOY_PREFIX."
 BYTES_PER_MIB = 1024**2
@@ -39,7 +39,7 @@ def look(machine: Machine) -> Finding:
                 advice=which,
             )
         free = shutil.disk_usage(existing).free // BYTES_PER_MIB
-        if free < LEAST_FREE_MIB:
+        if free < MIN_FREE_MIB:
             return fail(
                 f"The disk of {folder} is full.",
                 f"{free} MiB are free.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from imjoy.doctor.installed import find_installed, reinstall_command, reinstall_fix
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, skip, warn
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 def look(machine: Machine) -> Finding:
@@ -80,8 +80,8 @@ def _unfit(imjoy: Distribution, machine: Machine) -> Iterator[str]:
 
 
 def _few(names: list[str]) -> str:
-    rest = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + rest
+    rest = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + rest
 
 
 def _delete(folders: list[Path]) -> Repair:

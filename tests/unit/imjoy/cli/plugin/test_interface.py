@@ -168,11 +168,11 @@ def test_of_a_very_long_line_a_file_gets_what_there_is_and_its_end_once(
     for piece in pieces:
         terminal.show({"event": "log", "stream": "stdout", "text": piece})
     shown = capsys.readouterr().out
-    assert 0 <= 8192 * 512 - len(shown) <= render.MOST_HELD
+    assert 0 <= 8192 * 512 - len(shown) <= render.MAX_HELD
     terminal.end_line()
     assert shown + capsys.readouterr().out == "".join(pieces) + "\n"
-    written("stdout", "x" * (render.MOST_HELD + 1))
-    assert capsys.readouterr().out == "x" * (render.MOST_HELD + 1) + "\n"
+    written("stdout", "x" * (render.MAX_HELD + 1))
+    assert capsys.readouterr().out == "x" * (render.MAX_HELD + 1) + "\n"
 
 
 def test_writing_over_the_beginning_of_a_very_long_line_takes_no_time_for_its_rest(

@@ -8,7 +8,7 @@ import pytest
 
 from imjoy import render
 from imjoy.cli.plugin.interface import TerminalInterface
-from imjoy.cli.plugin.returned_values import MOST_ROWS, answer_lines
+from imjoy.cli.plugin.returned_values import MAX_ROWS, answer_lines
 
 ARRAY = {"npy": "/home/ada/ImJoyWorkspace/default/result.npy", "shape": [256, 512], "dtype": "uint8"}
 
@@ -32,8 +32,8 @@ def test_records_are_a_table_whose_numbers_end_under_each_other() -> None:
 
 
 def test_a_long_table_says_how_much_is_left() -> None:
-    lines = list(answer_lines([{"n": number} for number in range(MOST_ROWS + 5)]))
-    assert len(lines) == MOST_ROWS + 2
+    lines = list(answer_lines([{"n": number} for number in range(MAX_ROWS + 5)]))
+    assert len(lines) == MAX_ROWS + 2
     assert lines[-1].startswith("… and 5 more rows")
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.kit.files import is_private, open_to_all
 
 from imjoy.effects.disk.files import (
-    MOST_BYTES,
+    MAX_BYTES,
     chown_command,
     ensure_private_folder,
     make_folders,
@@ -113,7 +113,7 @@ def nested(path: Path) -> None:
 
 def long(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
 
 
 @posix

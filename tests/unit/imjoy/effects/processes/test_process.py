@@ -164,7 +164,7 @@ def test_ask_ends_a_program_that_hangs_with_its_children(tmp_path: Path) -> None
 
 
 def test_ask_ends_a_program_that_floods() -> None:
-    answer = ask([sys.executable, "-c", "while True: print('y' * 65536)"], timeout=60, most=1 << 20)
+    answer = ask([sys.executable, "-c", "while True: print('y' * 65536)"], timeout=60, max_bytes=1 << 20)
     assert "more than 1048576 bytes" in answer.failure
     assert len(answer.stdout) <= 1 << 20
 

@@ -139,7 +139,7 @@ def test_a_conda_that_hangs_is_ended_and_named(
 def test_a_conda_that_writes_without_end_is_ended_and_named(
     make: Make, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conda, "MOST_INFO_BYTES", 100_000)
+    monkeypatch.setattr(conda, "MAX_INFO_BYTES", 100_000)
     assert "it wrote more than 100000 bytes" in str(ask_conda(make("yes '{'"), environ))
 
 

@@ -1,7 +1,7 @@
 // An array as a picture: its axes, its planes, its contrast, and its pixels as colours. No page is needed for any of it.
 
 const SMALLEST_SIDE = 8;
-const MOST_AXES = 5;
+const MAX_AXES = 5;
 const SAMPLES = 1 << 16;
 const BINS = 256;
 /** Of what is dark and bright so much is cut off by the automatic contrast, so that one hot pixel does not rule it. */
@@ -10,7 +10,7 @@ const CUT_OFF = 0.001;
 /** @type {Record<string, [first: number, count: number]>} */
 const TABLED = { uint8: [0, 256], bool: [0, 256], int8: [-128, 256], uint16: [0, 65536], int16: [-32768, 65536] };
 const WHOLE = /^(u?int|bool)/;
-const MOST_MEAN_SIDE = 4;
+const MAX_MEAN_SIDE = 4;
 
 /**
  * @typedef {{width: number, height: number, channels: number, extra: {name: string, size: number}[], dtype: string,
@@ -31,7 +31,7 @@ const MOST_MEAN_SIDE = 4;
  * @returns {Picture | null}
  */
 export function pictureOf({ dtype, shape, items }, hints = {}) {
-  if (!items || shape.length < 2 || shape.length > MOST_AXES + 1 || shape.includes(0)) return null;
+  if (!items || shape.length < 2 || shape.length > MAX_AXES + 1 || shape.includes(0)) return null;
   const named = String(hints.axes || "").toUpperCase();
   const names = named.length === shape.length ? [...named] : [];
   const [above = 0, before = 0, last = 0] = [...shape.slice(-3)];
@@ -224,7 +224,7 @@ export function paint(picture, plane, view, colours, target, mean = false) {
     const x = Math.floor(view.x + (column + 0.5) / view.scale);
     columns[column] = x >= 0 && x < width ? x : -1;
   }
-  const side = mean && view.scale <= 0.5 ? Math.min(MOST_MEAN_SIDE, Math.floor(1 / view.scale)) : 1;
+  const side = mean && view.scale <= 0.5 ? Math.min(MAX_MEAN_SIDE, Math.floor(1 / view.scale)) : 1;
   const colourAt = colourPicker(picture, plane, colours, side, 1 / view.scale / side);
   for (let row = 0; row < target.height; row++) {
     const y = Math.floor(view.y + (row + 0.5) / view.scale);

@@ -16,7 +16,7 @@ const TYPES = {
   "3:32": ["float32", Float32Array, 4],
   "3:64": ["float64", Float64Array, 8],
 };
-const MOST_PAGES = 100_000;
+const MAX_PAGES = 100_000;
 /** Micrometres of a unit that OME names. @type {Record<string, number>} */
 const IN_MICROMETRES = { µm: 1, "\u03bcm": 1, um: 1, nm: 0.001, mm: 1000, pm: 1e-6, m: 1e6, cm: 10_000 };
 
@@ -69,7 +69,7 @@ function readPages(buffer) {
   /** @type {Page[]} */
   const pages = [];
   try {
-    for (let at = word(isBig ? 8 : 4); at && pages.length < MOST_PAGES; ) {
+    for (let at = word(isBig ? 8 : 4); at && pages.length < MAX_PAGES; ) {
       const count = isBig ? Number(view.getBigUint64(at, little)) : view.getUint16(at, little);
       const begin = at + (isBig ? 8 : 2);
       const size = isBig ? 20 : 12;

@@ -10,8 +10,8 @@
 /** @typedef {"middle" | "left" | "right" | "top" | "bottom"} Side */
 
 /** What either part of a split keeps at least. */
-export const LEAST_SHARE = 0.1;
-const MOST_TABS = 64;
+export const MIN_SHARE = 0.1;
+const MAX_TABS = 64;
 const DEEPEST = 12;
 /** This near to a side of a pane, a tab that is dropped gets a pane of its own there. */
 const EDGE = 0.25;
@@ -156,11 +156,11 @@ export function readLayout(kept) {
     if (depth > DEEPEST) throw new RangeError("too deep");
     if (Array.isArray(part.parts)) {
       const [first, second] = part.parts;
-      const share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, Number(part.share) || 0.5));
+      const share = Math.min(1 - MIN_SHARE, Math.max(MIN_SHARE, Number(part.share) || 0.5));
       return { across: Boolean(part.across), share, parts: [read(first, depth + 1), read(second, depth + 1)] };
     }
     const tabs = part.tabs.filter((/** @type {any} */ name) => {
-      const isTaken = typeof name === "string" && !names.has(name) && names.size < MOST_TABS;
+      const isTaken = typeof name === "string" && !names.has(name) && names.size < MAX_TABS;
       if (isTaken) names.add(name);
       return isTaken;
     });
@@ -186,7 +186,7 @@ export function readFloats(kept) {
   return entries
     .map(([name, rectangle]) => /** @type {[string, Rectangle]} */ ([name, pick(rectangle || {})]))
     .filter(([, rectangle]) => Object.values(rectangle).every(Number.isFinite))
-    .slice(-MOST_TABS);
+    .slice(-MAX_TABS);
 }
 
 /** @param {Rectangle} rectangle @returns {Rectangle} */
@@ -212,7 +212,7 @@ export const withinReach = ({ x, y, width }, page) => ({
  */
 export function bounded(root, open) {
   const all = panesOf(root).flatMap(({ tabs }) => tabs);
-  const gone = all.filter((name) => !open.has(name)).slice(0, Math.max(0, all.length - MOST_TABS));
+  const gone = all.filter((name) => !open.has(name)).slice(0, Math.max(0, all.length - MAX_TABS));
   // A pane that is none of the layout's takes the view, and is thrown away.
   return gone.reduce((layout, name) => place(layout, name, paneOf()), root);
 }

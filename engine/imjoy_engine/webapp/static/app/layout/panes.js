@@ -3,7 +3,7 @@
 import {
   arrange,
   bounded,
-  LEAST_SHARE,
+  MIN_SHARE,
   paneOf,
   panesOf,
   paneWith,
@@ -25,7 +25,7 @@ const ALWAYS = { output: "Output", log: "Log" };
 const FIRST_FLOAT = { y: 96, width: 560, height: 420 };
 const MARGIN = 64;
 const FLOAT_STEP = 32;
-const LEAST_FLOAT = { width: 240, height: 160 };
+const MIN_FLOAT = { width: 240, height: 160 };
 
 const docked = computed(() => state.windows.filter(({ isDialog }) => !isDialog));
 
@@ -151,7 +151,7 @@ export function moveToNextPane(name) {
  * @param {number} share
  */
 export function setShare(split, share) {
-  split.share = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, share));
+  split.share = Math.min(1 - MIN_SHARE, Math.max(MIN_SHARE, share));
 }
 
 /**
@@ -233,8 +233,8 @@ export function moveFloat(name, dx, dy) {
  */
 export function resizeFloat(name, dx, dy) {
   const rectangle = state.floats[name];
-  rectangle.width = Math.max(LEAST_FLOAT.width, rectangle.width + dx);
-  rectangle.height = Math.max(LEAST_FLOAT.height, rectangle.height + dy);
+  rectangle.width = Math.max(MIN_FLOAT.width, rectangle.width + dx);
+  rectangle.height = Math.max(MIN_FLOAT.height, rectangle.height + dy);
 }
 
 /** Take the layout that is kept for the workspace once the engine tells it, and keep it as it changes. */

@@ -15,11 +15,11 @@ const PLUGIN = /^p/;
 const TIMED = /^p([0-9a-z]{9})/;
 const OLDEST_KEY = "p000000000";
 const FORMAT = 1;
-const MOST_NAMES = 100;
+const MAX_NAMES = 100;
 /** For a change to be kept after it, which more changes may follow. */
 const SETTLED_MILLISECONDS = 300;
 /** Browsers refuse to send more than 64 KiB after the page was left. */
-const MOST_KEEPALIVE_BYTES = 60_000;
+const MAX_KEEPALIVE_BYTES = 60_000;
 
 /** @typedef {{layout: unknown, plugins: KeptPlugin[]}} Kept what the engine keeps of a workspace */
 
@@ -271,7 +271,7 @@ function sendLayout() {
   const body = new TextEncoder().encode(layoutText);
   sending = core.client
     // It is sent also when the page is left.
-    .fetch("PUT", path(state.workspace, LAYOUT), { body, keepalive: body.length <= MOST_KEEPALIVE_BYTES })
+    .fetch("PUT", path(state.workspace, LAYOUT), { body, keepalive: body.length <= MAX_KEEPALIVE_BYTES })
     .catch(() => (keptLayout = null));
   return sending;
 }
@@ -397,7 +397,7 @@ async function createFree(wanted) {
       forgetFiles(name);
       return name;
     } catch (error) {
-      if (idOf(error) !== "workspace.exists" || number === MOST_NAMES) throw error;
+      if (idOf(error) !== "workspace.exists" || number === MAX_NAMES) throw error;
     }
   }
 }

@@ -12,8 +12,8 @@ import { asArray } from "../results/values.js";
 
 const { markRaw } = Vue;
 /** A larger file is in the workspace all the same, for plugins that read it from there. */
-const MOST_SHOWN_BYTES = 1 << 30;
-const MOST_NAMES = 100;
+const MAX_SHOWN_BYTES = 1 << 30;
+const MAX_NAMES = 100;
 /** @type {[RegExp, (file: File) => Promise<TypedArrayOf & {hints?: Hints}>][]} */
 const READERS = [
   [/\.(ome\.)?tiff?$|\.(ome\.)?tf[28]$|\.btf$/i, async (file) => fromTiff(await file.arrayBuffer())],
@@ -99,7 +99,7 @@ async function uploaded(file) {
       await files.putFile(path, file);
       return path;
     } catch (error) {
-      if (idOf(error) !== "files.exists" || number === MOST_NAMES) throw error;
+      if (idOf(error) !== "files.exists" || number === MAX_NAMES) throw error;
     }
   }
 }
@@ -115,7 +115,7 @@ async function uploaded(file) {
 async function pictureIn(file) {
   const reader = READERS.find(([form]) => form.test(file.name))?.[1];
   if (!reader) return { image: null, note: "" };
-  if (file.size > MOST_SHOWN_BYTES) return { image: null, note: "It is too large to be shown here." };
+  if (file.size > MAX_SHOWN_BYTES) return { image: null, note: "It is too large to be shown here." };
   try {
     const { dtype, shape, items, hints = {} } = await reader(file);
     const bytes = new Uint8Array(items.buffer, items.byteOffset, items.byteLength);

@@ -1,6 +1,6 @@
 // A list of records as a table: its columns, sorted, and as CSV.
 
-const MOST_COLUMNS = 64;
+const MAX_COLUMNS = 64;
 
 /** @typedef {any} Cell text, a number, true or false, or null for what is missing */
 /** @typedef {{columns: string[], rows: Cell[][]}} Table */
@@ -25,7 +25,7 @@ export function tableOf(value) {
       columns.add(name);
     }
   }
-  if (!columns.size || columns.size > MOST_COLUMNS) return null;
+  if (!columns.size || columns.size > MAX_COLUMNS) return null;
   const names = [...columns];
   return { columns: names, rows: value.map((record) => names.map((name) => record[name] ?? null)) };
 }

@@ -5,9 +5,9 @@ import { home } from "../../model/storage.js";
 import { saveFile } from "../../results/save_file.js";
 import { elementOf } from "../controls/elements.js";
 
-const LEAST_PIXELS = 48;
-const MOST_PIXELS = 800;
-const MOST_LINK_CHARACTERS = 2000;
+const MIN_PIXELS = 48;
+const MAX_PIXELS = 800;
+const MAX_LINK_CHARACTERS = 2000;
 const SCHEMES = ["http:", "https:", "mailto:"];
 
 /**
@@ -16,7 +16,7 @@ const SCHEMES = ["http:", "https:", "mailto:"];
  * @param {unknown} link
  */
 function addressOf(link) {
-  if (typeof link !== "string" || link.length > MOST_LINK_CHARACTERS) return "";
+  if (typeof link !== "string" || link.length > MAX_LINK_CHARACTERS) return "";
   try {
     const { protocol, href } = new URL(link);
     return SCHEMES.includes(protocol) ? href : "";
@@ -29,7 +29,7 @@ export const HtmlView = Vue.defineComponent({
   /** `name` is what a file of it is called. */
   props: { html: { type: String, required: true }, name: String },
   setup: () => ({ address: `${home}/html-frame.html` }),
-  data: () => ({ height: LEAST_PIXELS, link: "" }),
+  data: () => ({ height: MIN_PIXELS, link: "" }),
   methods: {
     loaded() {
       elementOf(this.$refs, "frame", HTMLIFrameElement)?.contentWindow?.postMessage({ html: this.html }, "*");
@@ -38,7 +38,7 @@ export const HtmlView = Vue.defineComponent({
     heard({ source, data }) {
       const frame = elementOf(this.$refs, "frame", HTMLIFrameElement);
       if (!frame || source !== frame.contentWindow) return;
-      if (data?.height > 0) this.height = Math.min(MOST_PIXELS, Math.max(LEAST_PIXELS, Math.ceil(data.height)));
+      if (data?.height > 0) this.height = Math.min(MAX_PIXELS, Math.max(MIN_PIXELS, Math.ceil(data.height)));
       // A person who is about to follow the link that is shown has read that one.
       const isInUse = elementOf(this.$refs, "link", HTMLAnchorElement)?.matches(":hover, :active, :focus-visible");
       if (data?.link && !isInUse) this.link = addressOf(data.link);

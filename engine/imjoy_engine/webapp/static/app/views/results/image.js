@@ -17,7 +17,7 @@ import { showSnackbar } from "../../model/state.js";
 import { elementOf, emptyField, textIn } from "../controls/elements.js";
 
 const { markRaw } = Vue;
-const MOST_SCALE = 64;
+const MAX_SCALE = 64;
 const ZOOM = 1.25;
 const SETTLED_MILLISECONDS = 120;
 const BAR_PIXELS = 140;
@@ -181,7 +181,7 @@ export const ImageView = Vue.defineComponent({
     },
     fit() {
       const { width, height } = this.canvas();
-      const scale = Math.min(width / this.picture.width, height / this.picture.height, MOST_SCALE);
+      const scale = Math.min(width / this.picture.width, height / this.picture.height, MAX_SCALE);
       this.place(scale);
       this.fits = true;
     },
@@ -206,7 +206,7 @@ export const ImageView = Vue.defineComponent({
       const canvas = this.canvas();
       const [x, y] = point || [canvas.width / 2, canvas.height / 2];
       const smallest = Math.min(1, canvas.width / this.picture.width, canvas.height / this.picture.height) / 2;
-      const scale = Math.min(MOST_SCALE, Math.max(smallest, this.view.scale * factor));
+      const scale = Math.min(MAX_SCALE, Math.max(smallest, this.view.scale * factor));
       this.view = {
         scale,
         x: this.view.x + x / this.view.scale - x / scale,

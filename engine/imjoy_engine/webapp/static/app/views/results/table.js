@@ -3,7 +3,7 @@
 import { saveFile } from "../../results/save_file.js";
 import { sorted, toCsv } from "../../results/tables.js";
 
-const MOST_ROWS = 500;
+const MAX_ROWS = 500;
 
 export const TableView = Vue.defineComponent({
   props: {
@@ -16,7 +16,7 @@ export const TableView = Vue.defineComponent({
       return this.column < 0 ? this.table.rows : sorted(this.table.rows, this.column, this.isDown);
     },
     shown() {
-      return this.rows.slice(0, MOST_ROWS);
+      return this.rows.slice(0, MAX_ROWS);
     },
   },
   methods: {
