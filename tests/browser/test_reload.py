@@ -105,10 +105,10 @@ def test_a_run_of_a_native_plugin_goes_on_over_a_reload_with_what_it_says_and_it
     work = app.engine.workspace / "default"
     card = app.load("Steps")
     app.run("Steps")
-    expect(card).to_contain_text("at work")
+    expect(card).to_contain_text("measuring")
     reload_in_mid_run(app)
     card = app.card("Steps")
-    expect(card).to_contain_text("at work")
+    expect(card).to_contain_text("measuring")
     expect(card.get_by_role("button", name="Stop Steps")).to_be_visible()
     (work / "go").touch()
     expect(app.page.locator(".entry.result")).to_contain_text("pid")
@@ -136,7 +136,7 @@ def test_a_run_of_a_native_plugin_goes_on_over_a_reload_with_what_it_says_and_it
     expect(app.page.locator(".entry.result").first).to_contain_text("seven")
     (work / "go").unlink()
     app.run("Steps")
-    expect(card).to_contain_text("at work")
+    expect(card).to_contain_text("measuring")
     # One that has gone on for an hour: the tab may be closed by mistake.
     app.page.evaluate(
         """async () => {
@@ -181,7 +181,7 @@ def test_a_run_that_blocks_its_plugin_can_be_stopped_after_a_reload_and_nothing_
 def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_else_of_it(app: App) -> None:
     card = app.load("Steps")
     app.run("Steps")
-    expect(card).to_contain_text("at work")
+    expect(card).to_contain_text("measuring")
     with app.page.expect_popup() as opened:
         app.page.evaluate("() => { window.open(location.href); }")
     other = type(app)(opened.value, app.engine)
@@ -190,7 +190,7 @@ def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_e
     expect(other.page.get_by_role("log")).to_contain_text("in another tab goes on there")
     expect(other.page.locator(".entry.error")).to_have_count(0)
     other.page.close()
-    expect(card).to_contain_text("at work")
+    expect(card).to_contain_text("measuring")
     (app.engine.workspace / "default" / "go").touch()
     expect(app.page.locator(".entry.result")).to_contain_text("pid")
 
@@ -198,7 +198,7 @@ def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_e
 def test_a_page_that_comes_back_is_told_what_its_plugin_died_of_meanwhile(app: App) -> None:
     card = app.load("Steps")
     app.run("Steps")
-    expect(card).to_contain_text("at work")
+    expect(card).to_contain_text("measuring")
     pid = app.page.evaluate(
         """async () => {
             const { core } = await import("/static/app/core/core.js");

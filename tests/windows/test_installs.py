@@ -110,7 +110,7 @@ def test_ctrl_c_that_comes_when_the_planner_has_ended_leaves_nothing_and_ends_wi
 
 STEPS = {
     "the lock": ".JoyApp.imjoy/lock/owner",
-    "the installer at work": "JoyApp/conda/.installer.info",
+    "the installer is running": "JoyApp/conda/.installer.info",
     "a part of the environment": "JoyApp/pyvenv.cfg",
     "a part of imjoy": "JoyApp/Lib/site-packages/imjoy-*.dist-info",
     "the first engine": "JoyApp/.imjoy/check-*",
@@ -118,7 +118,9 @@ STEPS = {
 }
 MAYBE_WHOLE = ("the first engine", "the receipt")
 """An install may come to its end before what ends it reaches it."""
-TRIED = tuple(STEPS) if os.environ.get("IMJOY_EVERY_STEP") else ("the installer at work", "a part of imjoy")
+TRIED = (
+    tuple(STEPS) if os.environ.get("IMJOY_EVERY_STEP") else ("the installer is running", "a part of imjoy")
+)
 
 
 def abandoned_folders(windows: Windows) -> list[Path]:

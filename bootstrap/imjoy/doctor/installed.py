@@ -58,7 +58,7 @@ def reinstall_command(machine: Machine) -> str:
 
 
 def reinstall_fix(machine: Machine) -> Fix | None:
-    """Return the cure that installs again what the receipt names; None where the install script was not at work."""
+    """Return the cure that installs again what the receipt names; None if no install script installed it."""
     prefix = machine.layout.prefix
     receipt = read_receipt(prefix)
     if receipt is None:

@@ -68,7 +68,7 @@ class Layout:
 
     @property
     def upgrade_outcome_file(self) -> Path:
-        """What the last upgrade that the page asked for came to (JSON); empty while it is at work."""
+        """The result of the last upgrade that the page asked for (JSON); empty while it runs."""
         return self.private / "upgrade-outcome.json"
 
     @property

@@ -76,7 +76,7 @@ def test_where_another_tool_looks_after_imjoy_an_upgrade_says_what_to_type(engin
     assert outcome["error"]["id"] == "upgrade.managed"
 
 
-def test_an_upgrade_that_was_killed_is_told_from_one_that_is_at_work(engine: RunningEngine) -> None:
+def test_an_upgrade_that_was_killed_is_told_from_one_that_is_running(engine: RunningEngine) -> None:
     layout = Layout(prefix=Path(), workspace=engine.workspace)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         started = {"pid": process.pid, "birth": birth_of(process.pid)}

@@ -94,7 +94,7 @@ def test_there_and_back_and_a_kill_in_between(machine: Machine, tmp_path: Path) 
     assert tree_hash(mine) == before
 
 
-def test_while_another_is_at_work_it_waits_for_nobody(machine: Machine) -> None:
+def test_while_another_is_running_it_waits_for_nobody(machine: Machine) -> None:
     machine.follow(GOOD)
     with install_lock(machine.prefix):
         assert machine.upgrade(code=7)["error"]["id"] == "install.locked"

@@ -73,7 +73,7 @@ def test_one_that_has_lost_a_file_is_not(prefix: Path, gone: str) -> None:
 @pytest.mark.parametrize(
     "mark", [".imjoy/state/record.json", "../.ImJoyApp.imjoy/record.json", ".imjoy/incomplete"]
 )
-def test_one_at_which_somebody_is_at_work_is_not(prefix: Path, mark: str) -> None:
+def test_one_that_is_being_changed_is_not(prefix: Path, mark: str) -> None:
     write(prefix / mark, "")
     assert not is_ready(str(prefix), RUNNING)
 

@@ -194,7 +194,7 @@ def _show_plan(outcomes: list[CheckOutcome]) -> None:
 def _agreed(result: CheckResult, *, yes: bool, as_json: bool) -> bool:
     if yes:
         # Installing again takes a while.
-        render.note(f"{result.id}: at work")
+        render.note(f"{result.id}: repairing")
         return True
     if as_json or not sys.stdin.isatty():
         raise ImJoyError(

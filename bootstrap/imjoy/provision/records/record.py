@@ -1,4 +1,4 @@
-"""What is written down while an install, an upgrade or an uninstall is at work, beside the folder that it changes.
+"""What is written down while an install, an upgrade or an uninstall is running, beside the folder that it changes.
 
 It lies beside and not inside, so that an installer finds the empty folder that it asks for, and so that a folder which
 we made is known as ours, whatever an installer put there before it was killed. Everything is keyed on the *target*: the
@@ -28,7 +28,7 @@ State = Literal["unfinished", "interrupted"]
 
 @dataclass(frozen=True)
 class Record:
-    """An install at work. ``made`` is the topmost folder that it made.
+    """An install in progress. ``made`` is the topmost folder that it made.
 
     ``link`` is what the target is to become a link to: a prefix has a record of its own then, until it is that link.
     ``existed`` is whether the target was there before, and empty; ``inode`` and ``birth`` tell the folder that we made
@@ -127,7 +127,7 @@ def read_state(target: Path) -> State | None:
     """Return the state of an install that was not finished, or None.
 
     A folder that somebody made where ours had been is none of ours. A record that a power cut emptied still says that
-    we were at work: ours is then whatever is there.
+    an install was in progress: everything that is there is then ours.
     """
     record = read_record(target)
     if record is not None:

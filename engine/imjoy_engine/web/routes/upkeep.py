@@ -132,7 +132,7 @@ async def upgrade(request: web.Request) -> web.Response:
 
 
 async def show_upgrade(request: web.Request) -> web.Response:
-    """Tell what the last upgrade from the page came to; null while it is at work, and where there was none."""
+    """Return the result of the last upgrade from the page; null while it is running, and if there was none."""
     layout = request.app[CONTEXT].settings.layout
     return web.json_response({"outcome": await asyncio.to_thread(_upgrade_outcome, layout)})
 
@@ -143,10 +143,10 @@ def _is_upgrading(layout: Layout) -> bool:
 
 
 def _upgrade_outcome(layout: Layout) -> dict[str, Any] | None:
-    at_work = _is_upgrading(layout)
+    is_running = _is_upgrading(layout)
     # What it printed is read after that: it may have ended in between.
     outcome = _document(layout.upgrade_outcome_file)
-    if outcome is not None or at_work or not layout.upgrade_process_file.exists():
+    if outcome is not None or is_running or not layout.upgrade_process_file.exists():
         return outcome
     killed = ImJoyError(
         "upgrade.killed",

@@ -145,7 +145,7 @@ export class EngineClient {
     return this.json("POST", "/api/v1/upgrade");
   }
 
-  /** What the last upgrade came to; null while it is at work. @returns {Promise<{outcome: any}>} */
+  /** The result of the last upgrade; null while it is running. @returns {Promise<{outcome: any}>} */
   upgradeOutcome() {
     return this.json("GET", "/api/v1/upgrade/outcome");
   }

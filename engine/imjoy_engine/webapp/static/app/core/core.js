@@ -493,7 +493,7 @@ const observer = {
       const why = /** @type {{id?: string}} */ (error).id || "";
       const how = plugin && plugin.state === "exited" && !ENDED_BY_US.includes(why) ? "exited" : "failed";
       if (card.state !== "stopped") card.state = how;
-      // That somebody stopped it is no error, unless it was at work.
+      // That somebody stopped it is no error, unless it was running something.
       const isError = how === "failed" || card.runs > 0;
       card.error = isError ? readable(error, `${config.name} failed.`) : null;
       if (isError) addOutput({ plugin: config.name, kind: "error", error: card.error });
