@@ -50,7 +50,7 @@ def measure_doctor(rounds: int) -> list[dict[str, Any]]:
         environ = {**os.environ, "HOME": home, "USERPROFILE": home}
         for _ in range(rounds):
             before = time.perf_counter()
-            said = subprocess.run(
+            output = subprocess.run(
                 [sys.executable, "-m", "imjoy", "doctor", "--offline", "--json"],
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ def measure_doctor(rounds: int) -> list[dict[str, Any]]:
                 check=False,
             ).stdout
             whole.append((time.perf_counter() - before) * 1000)
-            slowest = max(each["milliseconds"] for each in json.loads(said)["checks"])
+            slowest = max(each["milliseconds"] for each in json.loads(output)["checks"])
             beyond.append(whole[-1] - slowest)
     return [
         {"figure": "imjoy doctor --offline (at most 1500)", "value": statistics.median(whole), "unit": "ms"},

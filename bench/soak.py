@@ -243,11 +243,11 @@ def soak(options: argparse.Namespace, workspace: Path) -> dict[str, Any]:
     watch = Watch(server.pid, [driver.pid for driver in drivers])
     answers = []
     for driver in drivers:
-        said = driver.communicate()[0]
+        output = driver.communicate()[0]
         if driver.returncode:
             answers.append(Answer("clients", 0.0, f"a process of theirs ended with {driver.returncode}"))
         else:
-            answers += [Answer(**each) for each in json.loads(said)]
+            answers += [Answer(**each) for each in json.loads(output)]
     watch.end()
     server.stdin.close()
     server.wait(60)

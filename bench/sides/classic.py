@@ -39,8 +39,8 @@ class Classic(Driver):
         if not (await self._ask("register_client", wish))["success"]:
             raise ConnectionError("refused")
         self._plugin = uuid.uuid4().hex
-        told = await self._ask("init_plugin", {"id": self._plugin, "config": CONFIG})
-        self._secret = told["secret"]
+        answer = await self._ask("init_plugin", {"id": self._plugin, "config": CONFIG})
+        self._secret = answer["secret"]
         self._seen = {
             name: asyncio.get_event_loop().create_future()
             for name in ("initialized", "setInterface", "executeSuccess")

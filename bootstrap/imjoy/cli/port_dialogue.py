@@ -89,7 +89,7 @@ def next_port(error: ImJoyError, host: str, port: int, *, typed: bool) -> int:
     """
     holders = find_listeners(port, host)
     free = first_free_port(host, port + 1)
-    error.why = _told(holders, port)
+    error.why = _explain(holders, port)
     error.fix = _commands(holders, port, free)
     if typed or free is None:
         raise error
@@ -118,7 +118,7 @@ def ask_for_port(error: ImJoyError, host: str, port: int, layout: Layout) -> int
 
     holders = find_listeners(port, host)
     free = first_free_port(host, port + 1)
-    error.why = _told(holders, port)
+    error.why = _explain(holders, port)
     error.fix = _commands(holders, port, free)
     if not holders:
         render.note(f"Port {port} is taken. {explain_nobody(port)}")
@@ -169,7 +169,7 @@ def _stop_stranger(error: ImJoyError, listener: Listener, host: str, port: int) 
         render.note(f"The port is still held{_by(stopped.left)}.")
 
 
-def _told(holders: tuple[Listener, ...], port: int) -> str:
+def _explain(holders: tuple[Listener, ...], port: int) -> str:
     return "\n".join(f"{each.described()}: {each.command}" for each in holders) or explain_nobody(port)
 
 

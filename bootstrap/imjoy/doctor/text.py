@@ -97,8 +97,8 @@ def summary(examination: Examination) -> str:
         Status.SKIPPED: ("skipped", "skipped"),
     }
     counts = [(examination.count(status), word) for status, word in words.items()]
-    said = [f"{number} {one if number == 1 else many}" for number, (one, many) in counts if number]
-    return f"{', '.join(said)}; {examination.seconds:.1f} s"
+    parts = [f"{number} {one if number == 1 else many}" for number, (one, many) in counts if number]
+    return f"{', '.join(parts)}; {examination.seconds:.1f} s"
 
 
 def hints(examination: Examination) -> Iterator[str]:

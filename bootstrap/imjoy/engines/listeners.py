@@ -267,14 +267,14 @@ def _by_lsof(port: int) -> Holders | None:
     if lsof is None:
         return None
     try:
-        said = run_command(
+        output = run_command(
             [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpn"], timeout=LSOF_SECONDS
         ).output
     except CommandFailed:
         # It also fails when it finds nobody.
         return None
     pid, found = 0, []
-    for line in said.splitlines():
+    for line in output.splitlines():
         if re.fullmatch(r"p\d+", line):
             pid = int(line[1:])
         elif line.startswith("n") and pid:

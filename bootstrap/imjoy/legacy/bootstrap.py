@@ -67,11 +67,11 @@ def _install(prefix, running, as_json):
     # type: (str, ready.Running, bool) -> int
     """Have the planner install, without a word on stdout but a failure's document; return its exit code."""
     sys.stderr.write(sentence(sys.version_info, sys.executable, "installing it (once; some minutes).") + "\n")
-    with tempfile.TemporaryFile() as said:
-        code = _plan(["install", "--yes"] + ["--json"] * as_json, running, said if as_json else sys.stderr)
-        said.seek(0)
+    with tempfile.TemporaryFile() as output:
+        code = _plan(["install", "--yes"] + ["--json"] * as_json, running, output if as_json else sys.stderr)
+        output.seek(0)
         if code != 0:
-            sys.stdout.write(said.read().decode("ascii", "ignore"))
+            sys.stdout.write(output.read().decode("ascii", "ignore"))
     if code == 0:
         ready.note_origin(prefix, running)
     return code
@@ -85,15 +85,15 @@ def _plan(words, running, stdout):
     # When we are killed the planner of another run removes it, once nobody of that number runs on this machine.
     folder = tempfile.mkdtemp(prefix="imjoy-door-{0}-{1}-".format(platform.node(), os.getpid()))
     try:
-        source, told = ready.unpack(running, folder)
+        source, handed = ready.unpack(running, folder)
         options = (["--uninstall"] if words[0] == "uninstall" else []) + words[1:]
         if any(each.split("=")[0] == "--from" for each in options):
-            told = {}  # the planner looks for that; this would be taken for what was fetched from there
+            handed = {}  # the planner looks for that; this would be taken for what was fetched from there
         elif "--uninstall" not in options:
             options = ["--from", running.place] + options
-        told.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
+        handed.update(IMJOY_DOOR="python", IMJOY_DOOR_FOLDER=folder)
         script = "install.ps1" if sys.platform == "win32" else "install.sh"
-        return _wait(SHELL + [os.path.join(source, script)] + options, _variables(told), stdout)
+        return _wait(SHELL + [os.path.join(source, script)] + options, _variables(handed), stdout)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -121,14 +121,14 @@ def _wait(command, variables, stdout):
                 raise
 
 
-def _variables(told):
+def _variables(handed):
     # type: (dict[str, str]) -> dict[str, str]
     """Return the variables for what is started: nothing of the old Python leaks in."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(LEAKING_VARIABLES)}
     beside = os.path.join(sys.prefix, "Scripts\\conda.exe" if sys.platform == "win32" else "bin/conda")
     if "CONDA_EXE" not in variables and os.path.isfile(beside):
         variables["CONDA_EXE"] = beside
-    variables.update(told)
+    variables.update(handed)
     if sys.version_info >= PLANNER_FLOOR and sys.executable:  # it will do for the planner
         folders = [variables.get("PATH", os.defpath), os.path.dirname(sys.executable)]
         variables["PATH"] = os.pathsep.join(folders)

@@ -114,7 +114,7 @@ def _result(
 ) -> Installed:
     folders = command_folders(prefix, place.system)
     suffix = ".exe" if place.system == "win32" else ""
-    told = handed.get("notices", ())
+    noticed = handed.get("notices", ())
     return Installed(
         action=action,
         version=__version__,
@@ -127,7 +127,7 @@ def _result(
         edited=changed.file if changed else "",
         in_menu=False,
         menu_problem="",
-        notices=tuple(map(str, cast("list[object]", told))) if isinstance(told, list | tuple) else (),
+        notices=tuple(map(str, cast("list[object]", noticed))) if isinstance(noticed, list | tuple) else (),
     )
 
 

@@ -214,19 +214,19 @@ def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
         needed = 0
     inside = plan.distribution in NAMES and plan.make_python
     problems += find_in_prefix(found.prefix, needed_mib=needed, conda=inside, better=better_prefix)
-    told = (*found.script.notices, *plan.notices, *_foreign_conda(plan, found), *notices(found.machine))
-    plan = replace(plan, notices=tuple(dict.fromkeys(told)), problems=tuple(problems))
+    noticed = (*found.script.notices, *plan.notices, *_foreign_conda(plan, found), *notices(found.machine))
+    plan = replace(plan, notices=tuple(dict.fromkeys(noticed)), problems=tuple(problems))
     return replace(plan, action="refuse") if problems else plan
 
 
 def _plan_again(wanted: Wanted, found: Found, receipt: Receipt, problems: list[Finding]) -> Plan:
     action: Action = "upgrade"
-    told: tuple[str, ...] = ()
+    noticed: tuple[str, ...] = ()
     if not found.works:
         action = "repair"
     elif found.source.unreachable:
         action = "none"
-        told = (f"{found.source.place.removeprefix('git+')} could not be asked for a newer one",)
+        noticed = (f"{found.source.place.removeprefix('git+')} could not be asked for a newer one",)
     elif found.source.id and found.source.id == receipt.source_id:
         action = "none"
     kind: Kind = next((each for each in KINDS if each == receipt.distribution), "venv")
@@ -237,8 +237,8 @@ def _plan_again(wanted: Wanted, found: Found, receipt: Receipt, problems: list[F
         return replace(anew, action="repair", environment=linked)
     why = "it is what the prefix has"
     if wanted.distribution not in ("auto", kind):
-        told = (*told, f"the prefix has {kind}; --distribution chooses for a new one")
-    return Plan(action, wanted.prefix, kind, why, found.source, offline=wanted.offline, notices=told)
+        noticed = (*noticed, f"the prefix has {kind}; --distribution chooses for a new one")
+    return Plan(action, wanted.prefix, kind, why, found.source, offline=wanted.offline, notices=noticed)
 
 
 def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
@@ -313,7 +313,7 @@ def _with_python(plan: Plan, wanted: Wanted, found: Found, problems: list[Findin
         lack = f"{best.executable} is Python {best.release}, which lacks {best.missing}"
     else:
         lack = f"imjoy needs Python {_floor()} or newer, and the best here is Python {best.release}"
-    told = (*plan.notices, lack)
+    noticed = (*plan.notices, lack)
     build = _build(found.machine, wanted)
     reason = f"there is no Python to be downloaded for {found.machine.platform or 'this machine'}"
     if build is not None:
@@ -324,7 +324,7 @@ def _with_python(plan: Plan, wanted: Wanted, found: Found, problems: list[Findin
         elif not reason:
             reason = _words_of(build.url, found.reach(build.url))
     if not reason:
-        return replace(plan, python_build=build, notices=told)
+        return replace(plan, python_build=build, notices=noticed)
     if best is not None and best.missing and best.version[:2] >= FLOOR:
         short = ".".join(map(str, best.version[:2]))
         problems.append(

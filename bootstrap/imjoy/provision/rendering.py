@@ -51,10 +51,10 @@ def show_refusal(plan: Plan) -> None:
     for each in plan.problems:
         write("\n" + wrapped("  ", printable(each.what), sys.stderr), sys.stderr)
         write(wrapped("    ", printable(each.fix), sys.stderr), sys.stderr)
-    told = [each for each in plan.notices if each not in [problem.what for problem in plan.problems]]
-    if told:
+    noticed = [each for each in plan.notices if each not in [problem.what for problem in plan.problems]]
+    if noticed:
         write("", sys.stderr)
-    for notice in told:
+    for notice in noticed:
         write(wrapped("  note  ", printable(notice), sys.stderr), sys.stderr)
 
 

@@ -146,7 +146,7 @@ def uninstall(
                 if effect.name in (f"remove {part.name}" for part in plan.parts):
                     report(f"removing {plan.prefix.name}/{effect.name.removeprefix('remove ')}")
                 perform(effect)
-            with _told(state_folder(target), script):
+            with _removal_errors(state_folder(target), script):
                 perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
     elif is_left_over(prefix):
         _remove(prefix, script)
@@ -268,7 +268,7 @@ def _removable(workspace: Path, home: Path, script: InstallScript) -> Path | Non
 
 
 def _remove(path: Path, script: InstallScript) -> None:
-    with _told(path, script):
+    with _removal_errors(path, script):
         if is_link(path):
             remove_link(path)
         else:
@@ -276,7 +276,7 @@ def _remove(path: Path, script: InstallScript) -> None:
 
 
 @contextmanager
-def _told(path: Path, script: InstallScript) -> Iterator[None]:
+def _removal_errors(path: Path, script: InstallScript) -> Iterator[None]:
     """Say of what cannot be removed, and why, that the next run goes on with it."""
     try:
         yield

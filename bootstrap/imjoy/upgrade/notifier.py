@@ -60,9 +60,9 @@ class Notifier:
         self._process.wait()
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         try:
-            found = json.loads(said)
+            found = json.loads(output)
         except ValueError:
             return
         if found.get("available") and not found.get("pinned") and not self._left.is_set():

@@ -139,7 +139,7 @@ class Session:
         older = staged.older
         if older is None:
             older = staged.id != self._origin.id and is_older(staged.version, self._origin.version)
-        planned = self._told("downgrade" if older else "upgrade", self._prepared)
+        planned = self._describe("downgrade" if older else "upgrade", self._prepared)
         return replace(planned, commits=staged.commits, commit_count=staged.commit_count)
 
     def prepare_rollback(self) -> Upgrade:
@@ -163,7 +163,7 @@ class Session:
             direct_url=None,
             snapshot=snapshot,
         )
-        return self._told("rollback", self._prepared)
+        return self._describe("rollback", self._prepared)
 
     def prepare_base(self, before_fetching: Callable[[], None]) -> Upgrade:
         """Fetch newer versions of conda and pip, by conda where it has installed them, and return what would change.
@@ -189,7 +189,7 @@ class Session:
                 layer, versions = self._stage().prepare_pip()
         source = origin.source if base is None else CONDA_FORGE
         self._prepared = Prepared(layer, versions, (), origin.version, source, origin.id, None)
-        planned = self._told("upgrade" if versions or changes else "none", self._prepared)
+        planned = self._describe("upgrade" if versions or changes else "none", self._prepared)
         return replace(planned, packages=(*changes, *planned.packages))
 
     def carry_out(self, planned: Upgrade) -> Upgrade:
@@ -240,12 +240,14 @@ class Session:
         """Return the health of the installed imjoy, which the candidate's is not worse than."""
         self._report("trying it", None)
         try:
-            said = say_version([str(candidate.interpreter), "-I", "-m", NAME], self._context)
+            reported = say_version([str(candidate.interpreter), "-I", "-m", NAME], self._context)
             load_command(candidate.interpreter, self._context)
         except CommandFailed as error:
             raise self._not_working("upgrade.trial", error.result.output) from error
-        if said != prepared.version:
-            raise self._not_working("upgrade.trial", f"it says that it is {said}, and is {prepared.version}")
+        if reported != prepared.version:
+            raise self._not_working(
+                "upgrade.trial", f"it says that it is {reported}, and is {prepared.version}"
+            )
         with ThreadPoolExecutor(max_workers=1) as other:
             old = other.submit(examine, self._origin.interpreter, self._layout, self._context)
             new = examine(candidate.interpreter, self._layout, self._context)
@@ -301,22 +303,22 @@ class Session:
         """Return what is wrong with the imjoy that is installed now; empty when it is the right one, and well."""
         self._report("testing it", None)
         try:
-            said = say_version([str(self._origin.scripts / NAME)], self._context)
+            reported = say_version([str(self._origin.scripts / NAME)], self._context)
         except CommandFailed as error:
             return error.result.output
-        if said != version:
-            return f"it says that it is {said}, and should be {version}"
+        if reported != version:
+            return f"it says that it is {reported}, and should be {version}"
         return examine(self._origin.interpreter, self._layout, self._context).worse_than(before)
 
     def _take_back(self, swap: Swap | BaseChange) -> None:
         self._report("taking it back", None)
         try:
             swap.undo()
-            said = say_version([str(self._origin.scripts / NAME)], self._context)
+            reported = say_version([str(self._origin.scripts / NAME)], self._context)
         except (OSError, CommandFailed) as error:
             raise self._stuck(str(error)) from error
-        if said != self._origin.version:
-            raise self._stuck(f"it says that it is {said}, and should be {self._origin.version}")
+        if reported != self._origin.version:
+            raise self._stuck(f"it says that it is {reported}, and should be {self._origin.version}")
 
     def _receipt(self, prepared: Prepared) -> dict[Path, Path | None]:
         """Return the new receipt as one more file of the swap, where the install script left one."""
@@ -349,7 +351,7 @@ class Session:
         with suppress(OSError):
             keep_snapshot(self._origin.home, snapshot, swap.old_files())
 
-    def _told(self, action: Action, prepared: Prepared) -> Upgrade:
+    def _describe(self, action: Action, prepared: Prepared) -> Upgrade:
         old = replaced_versions(self._origin, prepared.versions, prepared.added_before)
         packages = [
             Change(name, old.get(name, ""), prepared.versions.get(name, ""))

@@ -68,11 +68,11 @@ def env_command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         else:
             _act(options, layout, environ)
     except (ImJoyError, OSError) as error:
-        told = error if isinstance(error, ImJoyError) else refusal(error)
-        if told is None:
+        known = error if isinstance(error, ImJoyError) else refusal(error)
+        if known is None:
             raise
-        _say("failed", {"error": told.as_json()})
-        return int(told.exit_code)
+        _say("failed", {"error": known.as_json()})
+        return int(known.exit_code)
     return int(ExitCode.DONE)
 
 

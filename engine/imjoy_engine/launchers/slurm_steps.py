@@ -107,8 +107,8 @@ class SlurmSteps(Slurm):
         if code is None:
             return Ending("", "RUNNING", "srun still runs", 0)
         last = (await step.output).decode(errors="replace").strip().splitlines()[-1:]
-        said = f": {last[0]}" if last else ""
-        return Ending("", "ENDED", f"srun ended with exit code {code}{said}", code)
+        last_line = f": {last[0]}" if last else ""
+        return Ending("", "ENDED", f"srun ended with exit code {code}{last_line}", code)
 
     async def cancel(self, job: str) -> None:
         """End a step."""

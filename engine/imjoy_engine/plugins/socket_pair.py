@@ -74,10 +74,10 @@ class SocketPair:
         if len(note) > MAX_NOTE_BYTES:
             return False
         try:
-            said = json.loads(note)
+            message = json.loads(note)
         except (ValueError, RecursionError):
             return False
-        calls = said.get("calls") if isinstance(said, dict) else None
+        calls = message.get("calls") if isinstance(message, dict) else None
         if not isinstance(calls, list) or len(calls) > MAX_CALLS:
             return False
         if not all(map(is_call, calls)):

@@ -94,11 +94,11 @@ class TerminalApi:
         }
 
     def _tell(self, method: str) -> Callable[..., object]:
-        def told(*args: object, **named: object) -> None:
+        def send(*args: object, **named: object) -> None:
             arguments = self._values.to_json(_positional(args, named))
             self._say("call", {"method": method, "args": arguments})
 
-        return told
+        return send
 
     def _ask(self, method: str) -> Callable[..., object]:
         async def asked(*args: object, **named: object) -> object:

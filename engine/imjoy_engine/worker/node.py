@@ -68,7 +68,7 @@ class Node:
         self._socket = socket
         self._folder = folder
         self._transport: Any = None
-        self._told: Optional[int] = None
+        self._signal_sent: Optional[int] = None
         self._paused = False
         self.done: "asyncio.Future[None]" = asyncio.get_event_loop().create_future()
 
@@ -146,7 +146,7 @@ class Node:
 
     def on_terminate(self) -> None:
         """Take note that the scheduler wants this to end, and pass it on."""
-        self._told = signal.SIGTERM
+        self._signal_sent = signal.SIGTERM
         self._say({"type": "told", "signal": int(signal.SIGTERM)})
         self._terminate()
 
@@ -168,7 +168,7 @@ class Node:
         if not self.done.done():
             # The job's script does this too, unless the scheduler kills it before.
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._say({"type": "ended", "code": self._transport.get_returncode(), "told": self._told})
+            self._say({"type": "ended", "code": self._transport.get_returncode(), "told": self._signal_sent})
             self._finish()
 
     def _finish(self) -> None:

@@ -44,8 +44,8 @@ class PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a person reads it."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        said = printable(record.getMessage())
-        text = f"{clock} {record.levelname.lower():7} {record.name}: {said}"
+        message = printable(record.getMessage())
+        text = f"{clock} {record.levelname.lower():7} {record.name}: {message}"
         if not record.exc_info:
             return text
         return f"{text}\n{printable(self.formatException(record.exc_info), lines=True)}"
@@ -96,8 +96,8 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
         if self.error:
             error, self.error = self.error, ""
             clock = time.strftime("%H:%M:%S", time.localtime(self._since))
-            said = f"what was to be said from {clock} on is missing: {error}"
-            super().emit(logging.LogRecord("imjoy.engine", logging.WARNING, "", 0, said, None, None))
+            message = f"what was to be message from {clock} on is missing: {error}"
+            super().emit(logging.LogRecord("imjoy.engine", logging.WARNING, "", 0, message, None, None))
             if not self.error:
                 self._since = 0.0
         return not self.error

@@ -60,10 +60,10 @@ def _ensure_engine(layout: Layout, context: Context) -> None:
         check=False,
     )
     if done.returncode != ExitCode.DONE:
-        raise _told(done.stdout)
+        raise _error_in(done.stdout)
 
 
-def _told(output: str) -> ImJoyError:
+def _error_in(output: str) -> ImJoyError:
     import json
 
     try:

@@ -61,7 +61,7 @@ def _second_half(arguments: Arguments, context: Context) -> int:
         render.emit_json(result.as_json())
     elif not arguments.has("quiet"):
         desktop = browser_at_hand(context.environ) and result.action == "install" and not result.in_menu
-        for line in _told(result, starting=arguments.has("start"), desktop=desktop):
+        for line in _closing_lines(result, starting=arguments.has("start"), desktop=desktop):
             render.say(line)
     return ExitCode.DONE
 
@@ -76,7 +76,7 @@ def _handed(text: str) -> dict[str, object]:
     return document
 
 
-def _told(result: Installed, *, starting: bool, desktop: bool) -> Iterator[str]:
+def _closing_lines(result: Installed, *, starting: bool, desktop: bool) -> Iterator[str]:
     # The session at hand does not have the command yet, also where the sessions to come do.
     command = command_of(result.command)
     if result.action == "none":

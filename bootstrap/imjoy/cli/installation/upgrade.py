@@ -96,26 +96,26 @@ def command(
         mode = ("--rollback",) if rollback else ("--base",) if base else ()
         asked = _Question(yes or dry_run, as_json, own_command(source, to, *mode, "--yes"))
         if rollback:
-            told = session.prepare_rollback()
+            upgrade = session.prepare_rollback()
         elif base:
-            told = session.prepare_base(asked.refuse_unanswerable)
+            upgrade = session.prepare_base(asked.refuse_unanswerable)
         else:
-            told = _prepare(session, origin, _target(origin, source, to, context), asked)
+            upgrade = _prepare(session, origin, _target(origin, source, to, context), asked)
         shown.close()
-        if told.action == "downgrade" and not allow_downgrade:
-            raise _downgrade(told, own_command(source, to, "--allow-downgrade"))
-        if told.action != "none" and not dry_run:
-            if not asked.agreed(told):
+        if upgrade.action == "downgrade" and not allow_downgrade:
+            raise _downgrade(upgrade, own_command(source, to, "--allow-downgrade"))
+        if upgrade.action != "none" and not dry_run:
+            if not asked.agreed(upgrade):
                 render.note(UNCHANGED)
                 return ExitCode.FAILED
-            told = session.carry_out(told)
-    if told.done and not yes and not as_json:
+            upgrade = session.carry_out(upgrade)
+    if upgrade.done and not yes and not as_json:
         # What changes was shown with the question.
-        for line in _ending(told):
+        for line in _ending(upgrade):
             render.say(line)
     else:
-        render.emit(told, as_json=as_json)
-        if dry_run and told.action != "none":
+        render.emit(upgrade, as_json=as_json)
+        if dry_run and upgrade.action != "none":
             render.note(UNCHANGED)
     return ExitCode.DONE
 
@@ -152,9 +152,9 @@ def _prepare(session: Session, origin: Origin, target: Target, asked: _Question)
     if _is_there(origin, target.id) or is_behind(origin, target):
         return same
     asked.refuse_unanswerable()
-    told = session.prepare(target)
+    upgrade = session.prepare(target)
     # Only fetching it has shown what it is.
-    return same if not target.id and _is_there(origin, told.new_id) else told
+    return same if not target.id and _is_there(origin, upgrade.new_id) else upgrade
 
 
 def _is_there(origin: Origin, id: str) -> bool:
@@ -180,12 +180,12 @@ class _Question:
                 exit_code=ExitCode.USAGE,
             )
 
-    def agreed(self, told: Upgrade) -> bool:
+    def agreed(self, upgrade: Upgrade) -> bool:
         """Show what will change, and ask."""
         self.refuse_unanswerable()
         if self.yes:
             return True
-        render.show(told)
+        render.show(upgrade)
         try:
             return confirm("Do it?", default=True)
         except click.Abort:
@@ -194,11 +194,11 @@ class _Question:
             raise
 
 
-def _downgrade(told: Upgrade, command: str) -> ImJoyError:
+def _downgrade(upgrade: Upgrade, command: str) -> ImJoyError:
     return ImJoyError(
         "upgrade.downgrade",
-        f"{_named(told.new_version, told.new_id)} is older than what is installed; nothing was changed.",
-        why=f"Installed is {_named(told.old_version, told.old_id)}.",
+        f"{_named(upgrade.new_version, upgrade.new_id)} is older than what is installed; nothing was changed.",
+        why=f"Installed is {_named(upgrade.old_version, upgrade.old_id)}.",
         fix=command,
         exit_code=ExitCode.PREFLIGHT_REFUSED,
     )

@@ -39,7 +39,7 @@ class TerminalInterface:
         self._status = "progress"
         self._share: float | None = None
         # The end of what it wrote to standard error.
-        self._said = ""
+        self._shown = ""
 
     def show(self, event: Mapping[str, object]) -> None:
         """Render an event that needs no answer."""
@@ -123,7 +123,7 @@ class TerminalInterface:
         """Return an error that names its plugin, and of a traceback that was shown already only the last line."""
         problem = ImJoyError.from_json(dict(document))
         why = problem.why.strip()
-        if why and why in self._said:
+        if why and why in self._shown:
             problem.why = why.splitlines()[-1]
         name = Path(str(file or "")).name.removesuffix(".imjoy.html")
         if name and name not in problem.what:
@@ -134,7 +134,7 @@ class TerminalInterface:
         """Write a piece of the plugin's own output; it need not be a whole line."""
         self._report.close()
         if not to_stdout:
-            self._said = (self._said + text)[-MAX_REMEMBERED:]
+            self._shown = (self._shown + text)[-MAX_REMEMBERED:]
         self._output.write(text, to_stdout=to_stdout)
 
     def end_line(self) -> None:

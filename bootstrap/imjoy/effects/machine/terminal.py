@@ -81,13 +81,13 @@ class StepLines:
         """End the line of the step that ran: with its time, or with ``ended``."""
         if not self._title:
             return
-        told = ended or f"{time.monotonic() - self._began:.1f} s"
+        ending = ended or f"{time.monotonic() - self._began:.1f} s"
         if not self._times:
             pass
         elif sys.stderr.isatty() and self._drawn:
-            write(f"\r  {self._title:<{TITLE_WIDTH}}{told:<{BAR_WIDTH + 6}}", sys.stderr)
+            write(f"\r  {self._title:<{TITLE_WIDTH}}{ending:<{BAR_WIDTH + 6}}", sys.stderr)
         else:
-            write(told, sys.stderr)
+            write(ending, sys.stderr)
         self._title = ""
 
     def _begin(self, title: str) -> None:

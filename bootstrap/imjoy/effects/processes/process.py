@@ -92,11 +92,11 @@ def run_command(
     begin = time.monotonic()
 
     def outcome(exit_code: int, output: str | bytes | None) -> CommandResult:
-        said = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+        text_of_output = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
         return CommandResult(
             tuple(argv),
             exit_code,
-            said if whole else said[-OUTPUT_TAIL_CHARACTERS:],
+            text_of_output if whole else text_of_output[-OUTPUT_TAIL_CHARACTERS:],
             time.monotonic() - begin,
         )
 
@@ -152,11 +152,11 @@ def ask(
         except (OSError, ValueError) as error:
             return Answer(-1, "", "", f"it could not be started: {error}")
         failure = _watch(process, (out, err), timeout, max_bytes)
-        said = []
+        outputs = []
         for file in (out, err):
             file.seek(0)
-            said.append(file.read(max_bytes).decode("utf-8", "replace"))
-        return Answer(-1 if failure else process.returncode, said[0], said[1], failure)
+            outputs.append(file.read(max_bytes).decode("utf-8", "replace"))
+        return Answer(-1 if failure else process.returncode, outputs[0], outputs[1], failure)
 
 
 def _watch(

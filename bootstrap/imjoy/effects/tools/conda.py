@@ -172,12 +172,14 @@ def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 
         environ=environment_for_conda(environ),
         max_bytes=MAX_INFO_BYTES,
     )
-    told = find_document(answer.stdout)
-    if not answer.ok or "channel_alias" not in told:
+    document = find_document(answer.stdout)
+    if not answer.ok or "channel_alias" not in document:
         return None
-    custom, proxies, verify = (told.get(name) for name in ("custom_channels", "proxy_servers", "ssl_verify"))
+    custom, proxies, verify = (
+        document.get(name) for name in ("custom_channels", "proxy_servers", "ssl_verify")
+    )
     return Settings(
-        _url_of(told["channel_alias"]) or CHANNEL_ALIAS,
+        _url_of(document["channel_alias"]) or CHANNEL_ALIAS,
         tuple((name, _url_of(each)) for name, each in custom.items() if _url_of(each))
         if isinstance(custom, dict)
         else (),
@@ -185,7 +187,7 @@ def ask_settings(command: Path, environ: Mapping[str, str], *, seconds: float = 
         if isinstance(proxies, dict)
         else (),
         verify if isinstance(verify, (bool, str)) and verify != "truststore" else True,
-        told.get("offline") is True,
+        document.get("offline") is True,
     )
 
 
@@ -330,15 +332,15 @@ def _failure(answer: Answer, document: Mapping[str, object]) -> str:
     if answer.failure:
         return answer.failure
     failed = f"`conda info --json` fails with exit code {answer.code}"
-    told = document.get("message") or document.get("error")
+    message = document.get("message") or document.get("error")
     evidence = f"{document.get('traceback') or ''}\n{answer.stderr}\n{answer.stdout}"
     if settings := _SETTINGS_FILE.search(evidence):
         return f"{failed}: it cannot read {settings[1]}, line {settings[2]}"
     # What a program says when it breaks, it says last; a document's sentence begins with what matters.
-    words = " ".join(str(told or answer.stderr or answer.stdout).split())
+    words = " ".join(str(message or answer.stderr or answer.stdout).split())
     if len(words) > REASON_CHARACTERS:
         first = words[:REASON_CHARACTERS].rpartition(" ")[0] + " ..."
-        words = first if told else "... " + words[-REASON_CHARACTERS:].partition(" ")[2]
+        words = first if message else "... " + words[-REASON_CHARACTERS:].partition(" ")[2]
     return f"{failed}: {words}" if words else failed
 
 
@@ -369,13 +371,13 @@ def unwrapped(command: Path) -> Path:
             return command
     try:
         with command.open("rb") as file:
-            said = file.read(SCRIPT_BYTES)
+            content = file.read(SCRIPT_BYTES)
     except OSError:
         return command
     try:
-        text = said.decode()
+        text = content.decode()
     except UnicodeDecodeError:
-        text = said.decode(console_code_page(), "replace")
+        text = content.decode(console_code_page(), "replace")
     wrapped = _WRAPPED.search(text) if text.startswith(("#!/bin/sh\n", "@")) else None
     if wrapped is None:
         return command

@@ -61,10 +61,10 @@ def find_reference(url: str, ref: str, context: Context) -> Reference | None:
     # The commit behind a tag that is an object of its own comes under a name that ends in ^{}.
     argv = [git, *PATIENCE, "ls-remote", url, ref, f"refs/tags/{ref}^{{}}"]
     try:
-        said = context.run(argv, timeout=ASK_SECONDS, environ=unattended(context.environ)).output
+        output = context.run(argv, timeout=ASK_SECONDS, environ=unattended(context.environ)).output
     except CommandFailed as error:
         raise _unreachable(url, error.result.output.strip().rpartition("\n")[2] or error.what) from error
-    rows = (line.split("\t", 1) for line in said.splitlines() if COMMIT.match(line) and "\t" in line)
+    rows = (line.split("\t", 1) for line in output.splitlines() if COMMIT.match(line) and "\t" in line)
     return _chosen({name: commit for commit, name in rows}, ref)
 
 
@@ -81,8 +81,8 @@ def checkout(folder: Path, commit: str) -> list[str]:
 
 def resolve(folder: Path, name: str, context: Context) -> str | None:
     """Return the commit that a name or the beginning of a commit's hash stands for in a clone, or None."""
-    said = _in_clone(folder, ["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], context)
-    return said.strip() if said and COMMIT.fullmatch(said.strip()) else None
+    output = _in_clone(folder, ["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], context)
+    return output.strip() if output and COMMIT.fullmatch(output.strip()) else None
 
 
 def is_ancestor(folder: Path, older: str, newer: str, context: Context) -> bool:
@@ -98,8 +98,8 @@ def subjects(folder: Path, since: str, until: str, context: Context, *, limit: i
 
 def count(folder: Path, since: str, until: str, context: Context) -> int:
     """Return how many commits ``until`` has and ``since`` has not; 0 when that cannot be known."""
-    said = (_in_clone(folder, ["rev-list", "--count", f"{since}..{until}"], context) or "").strip()
-    return int(said) if said.isdigit() else 0
+    output = (_in_clone(folder, ["rev-list", "--count", f"{since}..{until}"], context) or "").strip()
+    return int(output) if output.isdigit() else 0
 
 
 def archive_url(url: str, commit: str) -> str:

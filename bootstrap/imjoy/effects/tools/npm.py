@@ -43,9 +43,9 @@ def npm_registry(
     with tempfile.TemporaryDirectory(prefix="imjoy-npm-") as folder:
         quiet = {**environ, "npm_config_cache": folder, "npm_config_update_notifier": "false"}
         try:
-            said = run([npm, "config", "get", "registry"], timeout=seconds, environ=quiet).output
+            output = run([npm, "config", "get", "registry"], timeout=seconds, environ=quiet).output
         except CommandFailed:
             return None
     # Its warnings come before.
-    urls = re.findall(r"^https?://\S+$", said, re.MULTILINE)
+    urls = re.findall(r"^https?://\S+$", output, re.MULTILINE)
     return urls[-1].rstrip("/") if urls else None

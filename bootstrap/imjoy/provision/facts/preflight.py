@@ -88,8 +88,8 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         )
     if found.standing == "foreign":
         names = foreign_names(prefix)
-        told = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
-        what = f"{prefix} holds files that no install of imjoy put there ({told})"
+        listed = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+        what = f"{prefix} holds files that no install of imjoy put there ({listed})"
         yield Finding("prefix.foreign", what, offer)
     if not found.runs_programs:
         yield Finding("prefix.noexec", f"the disk of {found.nearest} forbids programs (noexec)", offer)

@@ -29,8 +29,8 @@ def find_uv(environ: Mapping[str, str], home: Path) -> Path | None:
         if answer.failure:
             # What hangs, or does not start, is no reason to try the whole machine's.
             return None
-        said = re.match(r"uv (\d+)\.(\d+)", answer.stdout)
-        if answer.ok and said and LEAST <= tuple(map(int, said.groups())) < BELOW:
+        version = re.match(r"uv (\d+)\.(\d+)", answer.stdout)
+        if answer.ok and version and LEAST <= tuple(map(int, version.groups())) < BELOW:
             return file
     return None
 

@@ -229,10 +229,10 @@ def _link(
         try:
             run_step(title, [*start, verb, str(file)], environ=variables)
         except Exception as error:
-            told = _told(file.with_suffix(".error"))
-            if told is None:
+            reported = _reported_error(file.with_suffix(".error"))
+            if reported is None:
                 raise
-            raise told from error
+            raise reported from error
     shutil.rmtree(tools, ignore_errors=True)
 
 
@@ -275,7 +275,7 @@ def _network_variables(settings: Settings, environ: Mapping[str, str]) -> dict[s
     return variables
 
 
-def _told(file: Path) -> ImJoyError | None:
+def _reported_error(file: Path) -> ImJoyError | None:
     """Return what a step wrote down of its failure, or None."""
     try:
         return ImJoyError.from_json(json.loads(file.read_text(encoding="utf-8")))

@@ -99,7 +99,7 @@ class Work:
 def main(arguments: Sequence[str]) -> int:
     """Do ``fetch WORK`` or ``link WORK``; what went wrong is in ``WORK.error`` afterwards, and is printed."""
     verb, file = arguments[0], Path(arguments[1])
-    told = file.with_suffix(".error")
+    error_file = file.with_suffix(".error")
     try:
         work = Work.read(file)
         if verb == "fetch":
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
             # Who runs this step knows what a full disk means, and how much is needed.
             print(error.why, file=sys.stderr)  # noqa: T201
             return 1
-        told.write_text(json.dumps(error.as_json()), encoding="utf-8")
+        error_file.write_text(json.dumps(error.as_json()), encoding="utf-8")
         print(f"{error.what}\n{error.why}", file=sys.stderr)  # noqa: T201 - into the log of the install
         return 1
     return 0

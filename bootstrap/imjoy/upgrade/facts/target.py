@@ -136,8 +136,10 @@ def _in_index(origin: Origin, version: str, context: Context) -> Target:
     target = Target("index", "", version, "", moves=not version)
     argv = pip.module_arguments(origin.interpreter, pip.newest_arguments(target.requirement))
     try:
-        said = context.run(argv, timeout=INDEX_SECONDS, environ=isolated(context.environ), whole=True).output
-        return replace(target, id=f"version:{pip.read_versions(said[said.index('{') :])[NAME]}")
+        output = context.run(
+            argv, timeout=INDEX_SECONDS, environ=isolated(context.environ), whole=True
+        ).output
+        return replace(target, id=f"version:{pip.read_versions(output[output.index('{') :])[NAME]}")
     except (CommandFailed, ValueError, KeyError) as error:
         why = error.why if isinstance(error, CommandFailed) else str(error)
         if NO_PIP in why:

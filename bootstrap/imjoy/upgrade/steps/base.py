@@ -71,8 +71,8 @@ def plan_base(base: Base, context: Context) -> BasePlan:
     """Have conda say what it would change. Raises :class:`~imjoy.effects.processes.process.CommandFailed`."""
     argv = [str(base.conda), *update_arguments(base.environment, base.names), "--dry-run", "--json"]
     environ = {**isolated(context.environ), **pins(base, context.environ)}
-    said = context.run(argv, timeout=SOLVE_SECONDS, environ=environ, whole=True).output
-    actions = find_document(said).get("actions")
+    output = context.run(argv, timeout=SOLVE_SECONDS, environ=environ, whole=True).output
+    actions = find_document(output).get("actions")
     linked = actions.get("LINK", []) if isinstance(actions, dict) else []
     there, wanted = _recorded(base.environment), {each["name"]: each["version"] for each in linked}
     changes = [

@@ -500,7 +500,7 @@ class _InstallNews:
         self._loaded: dict[str, int] = {}
         self._linked = 0
         self._furthest = 0.0
-        self._told = 0.0
+        self._last_report = 0.0
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -542,9 +542,9 @@ class _InstallNews:
     def _tell_download(self, at_once: bool = False) -> None:
         with self._lock:
             now = time.monotonic()
-            if not at_once and now - self._told < REPORT_EVERY_SECONDS:
+            if not at_once and now - self._last_report < REPORT_EVERY_SECONDS:
                 return
-            self._told = now
+            self._last_report = now
             done, total = sum(self._loaded.values()), sum(self._sizes.get(name, 0) for name in self._loaded)
             count = len(self._loaded)
             share = DOWNLOAD_FRACTION + (LINK_FRACTION - DOWNLOAD_FRACTION) * min(

@@ -188,8 +188,8 @@ async def _for_pins(index: _Index, pins: Sequence[str], own: str, report: Report
     good, lines = await index.compiled(pins, own, "--no-deps", *_BUILT)
     if good:
         return Decision("")
-    said = " ".join(lines)
-    if network_is_down(lines) or any(sign in said for sign in _OTHER_REASONS):
+    output = " ".join(lines)
+    if network_is_down(lines) or any(sign in output for sign in _OTHER_REASONS):
         return None  # the build says which
     report(Progress("pip", f"Looking for a Python that has {', '.join(pins)}", 0.02))
     older = NEWEST_FIRST[NEWEST_FIRST.index(own) + 1 :] if own in NEWEST_FIRST else NEWEST_FIRST
@@ -256,9 +256,9 @@ def _name(requirement: str) -> str:
 def _decision(spec: EnvironmentSpec, root: Path, own: str) -> Path:
     day = day_of(spec)
     # Of what is not bounded it matters only on a given day.
-    told: list[object] = [pins_of(spec), own, spec.platform, list(spec.indexes)]
-    told += [day, sorted(text for text, _ in _of_the_index(spec))] if day else []
-    return root / DECISIONS_FOLDER / f"{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]}.json"
+    key: list[object] = [pins_of(spec), own, spec.platform, list(spec.indexes)]
+    key += [day, sorted(text for text, _ in _of_the_index(spec))] if day else []
+    return root / DECISIONS_FOLDER / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.json"
 
 
 def _read(file: Path) -> Decision | None:

@@ -94,22 +94,22 @@ def install_commands(
     spec: EnvironmentSpec, environment: ExistingEnvironment, unmet: list[Unmet]
 ) -> list[str]:
     """Return the commands by which a person may add what is missing."""
-    said = []
+    commands = []
     by_kind = {kind: [one.wanted for one in unmet if one.kind == kind] for kind in ("conda", "pip", "local")}
     if by_kind["conda"] and environment.kind == "conda":
         channels = [word for channel in spec.channels for word in ("-c", channel)]
         words = ["conda", "install", "--prefix", environment.prefix, *channels, *by_kind["conda"]]
-        said.append(shell_line(words))
+        commands.append(shell_line(words))
     elif by_kind["conda"]:
-        said.append(
+        commands.append(
             f"(no command: {', '.join(by_kind['conda'])} come from conda, and this is no environment of conda)"
         )
     pip = [*by_kind["pip"], *(word for line in by_kind["local"] for word in line.split())]
     if pip:
-        said.append(redact(shell_line([environment.python, "-m", "pip", "install", *pip])))
+        commands.append(redact(shell_line([environment.python, "-m", "pip", "install", *pip])))
     if any(one.kind == "python" for one in unmet):
-        said.append("(no command: another Python means another environment)")
-    return said
+        commands.append("(no command: another Python means another environment)")
+    return commands
 
 
 def _unmet_requirement(text: str, environment: ExistingEnvironment) -> Unmet | None:

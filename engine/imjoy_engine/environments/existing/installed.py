@@ -69,13 +69,13 @@ def conda_packages(prefix: Path) -> dict[str, str]:
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Return what is other than it was, for people: ``torch 2.1 -> 2.2``, ``scipy 1.1 is gone``."""
-    said = []
+    lines = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
         if old is None:
-            said.append(f"{name} {new} is new".replace("  ", " "))
+            lines.append(f"{name} {new} is new".replace("  ", " "))
         elif new is None:
-            said.append(f"{name} {old} is gone".replace("  ", " "))
+            lines.append(f"{name} {old} is gone".replace("  ", " "))
         elif old != new:
-            said.append(f"{name} {old} -> {new}")
-    return said
+            lines.append(f"{name} {old} -> {new}")
+    return lines

@@ -232,11 +232,11 @@ def _stamp(python: Path) -> str:
 
 
 def _what_changed(before: ExistingEnvironment, after: ExistingEnvironment) -> list[str]:
-    said = []
+    changed = []
     if before.version != after.version:
-        said.append(f"Python {before.version} -> {after.version}")
-    said += changes({**before.conda, **before.packages}, {**after.conda, **after.packages})
-    if not said:
+        changed.append(f"Python {before.version} -> {after.version}")
+    changed += changes({**before.conda, **before.packages}, {**after.conda, **after.packages})
+    if not changed:
         return []
-    more = f", and {len(said) - CHANGES_SHOWN} more" if len(said) > CHANGES_SHOWN else ""
-    return [f"{after.words} has changed since it was last used: {', '.join(said[:CHANGES_SHOWN])}{more}."]
+    more = f", and {len(changed) - CHANGES_SHOWN} more" if len(changed) > CHANGES_SHOWN else ""
+    return [f"{after.words} has changed since it was last used: {', '.join(changed[:CHANGES_SHOWN])}{more}."]

@@ -102,9 +102,9 @@ def _source_of(module: str) -> Path:
 
 def _key() -> str:
     """Return a name that changes with whatever is copied or compiled."""
-    told = [f"{project} {importlib.metadata.version(project)}" for project in MODULES]
-    told += [sys.implementation.cache_tag or "", *(f"{path.name} {size}" for path, size in _worker_files())]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    parts = [f"{project} {importlib.metadata.version(project)}" for project in MODULES]
+    parts += [sys.implementation.cache_tag or "", *(f"{path.name} {size}" for path, size in _worker_files())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _worker_files() -> Iterator[tuple[Path, str]]:

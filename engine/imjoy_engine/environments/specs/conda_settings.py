@@ -108,10 +108,10 @@ def _texts(document: object) -> dict[str, str]:
     return {str(name): str(value) for name, value in document.items() if value}
 
 
-def _verify(said: str, environ: Mapping[str, str]) -> bool | str:
-    if said.lower() in (*YES, "truststore", "none", ""):
+def _verify(value: str, environ: Mapping[str, str]) -> bool | str:
+    if value.lower() in (*YES, "truststore", "none", ""):
         return True
-    return False if said.lower() in NO else str(_path(said, environ))
+    return False if value.lower() in NO else str(_path(value, environ))
 
 
 def _path(text: str, environ: Mapping[str, str]) -> Path:

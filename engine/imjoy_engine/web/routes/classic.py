@@ -99,14 +99,14 @@ def add_classic_routes(app: web.Application, settings: Settings, base_path: str 
         waiting = sessions.packets(session_id)
         body = (await _limited(request)).decode("utf-8", "replace")
         if registration := _REGISTRATION.search(body):
-            said = remedy(request.app[CONTEXT].url, serves_app)
+            advice = remedy(request.app[CONTEXT].url, serves_app)
             log.warning(
                 "an ImJoy app of 2018 or 2019 (socket.io) at %s asked for this engine, and was told: %s",
                 request.headers.get(hdrs.ORIGIN, "an unknown origin")[:200],
-                said,
+                advice,
             )
             # Said once: it would come again and again.
-            answer = {"success": False, "no_retry": True, "reason": said}
+            answer = {"success": False, "no_retry": True, "reason": advice}
             waiting.put_nowait(f"43{registration['ack']}[{json.dumps(answer)}]")
         elif _DISCONNECT.search(body):
             sessions.close(session_id)

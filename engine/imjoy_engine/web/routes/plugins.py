@@ -184,9 +184,9 @@ async def worker_control(request: web.Request) -> web.StreamResponse:
         if message.type is not WSMsgType.TEXT:
             break
         with contextlib.suppress(ValueError, RecursionError):
-            said = json.loads(message.data)
-            if isinstance(said, dict):
-                plugin.take_message(said)
+            document = json.loads(message.data)
+            if isinstance(document, dict):
+                plugin.take_message(document)
     return socket
 
 

@@ -86,7 +86,7 @@ async def examine(request: web.Request) -> web.Response:
 async def _examine(layout: Layout, *, offline: bool) -> dict[str, Any]:
     words = ["doctor", *(["--offline"] if offline else [])]
     # Whatever it found, and exits with, is an answer.
-    found = await _told(layout, words, EXAMINATION_SECONDS)
+    found = await _output_of(layout, words, EXAMINATION_SECONDS)
     if "checks" in found:
         return found
     why = found.get("why", "It printed no valid result.")
@@ -95,8 +95,8 @@ async def _examine(layout: Layout, *, offline: bool) -> dict[str, Any]:
 
 async def show_autostart(request: web.Request) -> web.Response:
     """Tell whether the engine starts at login."""
-    told = await _answer(request, ["desktop"])
-    return web.json_response({"autostart": bool(told.get("autostart"))})
+    answer = await _answer(request, ["desktop"])
+    return web.json_response({"autostart": bool(answer.get("autostart"))})
 
 
 async def set_autostart(request: web.Request) -> web.Response:
@@ -167,25 +167,25 @@ def _document(file: Path) -> dict[str, Any] | None:
 
 async def _answer(request: web.Request, words: list[str], seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
     """Return what an `imjoy` command tells. Raises as it fails, and ImJoyError ``upkeep.no-answer``."""
-    told = await _told(request.app[CONTEXT].settings.layout, words, seconds)
-    error = told.get("error")
+    answer = await _output_of(request.app[CONTEXT].settings.layout, words, seconds)
+    error = answer.get("error")
     if isinstance(error, dict):
         raise ImJoyError.from_json(error)
-    if "why" in told and len(told) == 1:
+    if "why" in answer and len(answer) == 1:
         line = shell_line(["imjoy", *words])
-        raise ImJoyError("upkeep.no-answer", f"`{line}` did not answer.", why=told["why"], fix=line)
-    return told
+        raise ImJoyError("upkeep.no-answer", f"`{line}` did not answer.", why=answer["why"], fix=line)
+    return answer
 
 
-async def _told(layout: Layout, words: list[str], seconds: float) -> dict[str, Any]:
+async def _output_of(layout: Layout, words: list[str], seconds: float) -> dict[str, Any]:
     """Return the document that an `imjoy` command prints, or ``{"why"}`` where there is none."""
     places = ["--workspace", str(layout.workspace)] if words[0] == "upgrade" else _places(layout)
     argv = module_command("imjoy", [*words, "--json", *places])
     process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), seconds)
+        output, _ = await asyncio.wait_for(process.communicate(), seconds)
         with contextlib.suppress(ValueError):
-            document = json.loads(said)
+            document = json.loads(output)
             if isinstance(document, dict):
                 return document
     except asyncio.TimeoutError:

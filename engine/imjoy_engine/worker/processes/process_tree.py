@@ -108,9 +108,9 @@ def _ps(*options: str) -> List[str]:
     import subprocess
 
     try:
-        said = subprocess.check_output(
+        output = subprocess.check_output(
             ("ps",) + options, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=KILL_SECONDS
         )
     except (OSError, subprocess.SubprocessError):
         return []
-    return said.decode("utf-8", "replace").splitlines()
+    return output.decode("utf-8", "replace").splitlines()

@@ -27,11 +27,11 @@ def split() -> bool:
     chatter, wake = os.pipe()
     os.set_blocking(chatter, False)
     os.set_blocking(wake, False)
-    told = []  # type: List[int]
+    signals = []  # type: List[int]
     # From here on nothing may get lost: a worker that ends before we look, a signal before we know whom to send it to.
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+    signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
     mark = "%d-%s" % (os.getpid(), os.urandom(8).hex())
     worker = None  # type: Optional[int]
     with contextlib.suppress(OSError):  # too many processes, or no memory
@@ -50,13 +50,13 @@ def split() -> bool:
         return worker == 0
     os.close(worker_input)
     try:
-        _end_as(_supervise(worker, supervisor, chatter, told, mark))
+        _end_as(_supervise(worker, supervisor, chatter, signals, mark))
     finally:
         # Whatever went wrong here: the worker does not live on without us.
         os._exit(1)
 
 
-def _supervise(worker: int, worker_input: int, chatter: int, told: List[int], mark: str) -> int:
+def _supervise(worker: int, worker_input: int, chatter: int, signals: List[int], mark: str) -> int:
     """Wait until the worker or the engine ends, and end all that the worker started; return the worker's status."""
     # Who started us reads its output to the end; that must not wait for us.
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -72,8 +72,8 @@ def _supervise(worker: int, worker_input: int, chatter: int, told: List[int], ma
         readable, _, _ = select.select([ENGINE, chatter], [], [])
         if chatter in readable:
             os.read(chatter, 4096)
-        while told:
-            _tell(worker, told.pop())
+        while signals:
+            _tell(worker, signals.pop())
         if ENGINE in readable and not os.read(ENGINE, 4096):
             break
         status = _reap(worker)

@@ -47,14 +47,14 @@ def look(machine: Machine) -> Finding:
                 advice=f"Correct line {settings[2]} of {settings[1]}.",
             )
         return fail("conda does not run.", found, command, advice=advice)
-    said = f"conda {found.version}"
+    name = f"conda {found.version}"
     if not os.access(conda.root, os.W_OK):
         return warn(
-            f"{said} in {conda.root} belongs to another user.",
+            f"{name} in {conda.root} belongs to another user.",
             "You cannot add packages to it. You can still make environments of your own.",
             "conda create --prefix ~/my-environment",
         )
-    return ok(f"{said}, {conda.command}")
+    return ok(f"{name}, {conda.command}")
 
 
 def _link_back(former: Path, root: Path) -> Fix | None:

@@ -22,10 +22,10 @@ def look(machine: Machine) -> Finding:
         return ok(f"port {machine.port} is used by the engine of this workspace")
     holders = find_listeners(machine.port, machine.host)
     free = first_free_port(machine.host, machine.port + 1)
-    told = "\n".join(f"{each.described()}: {each.command}" for each in holders)
+    described = "\n".join(f"{each.described()}: {each.command}" for each in holders)
     return warn(
         f"Port {machine.port} is used by another program.",
-        told or explain_nobody(machine.port),
+        described or explain_nobody(machine.port),
         f"imjoy start --port {free}" if free else f"imjoy doctor --port {machine.port}",
     )
 

@@ -29,7 +29,7 @@ const ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,
 };
-const TIFF_MOST_BYTES = 2 ** 32 - 2 ** 20;
+const TIFF_MAX_BYTES = 2 ** 32 - 2 ** 20;
 
 /** @param {Items} items @returns {Uint8Array<ArrayBuffer>} */
 const bytesOf = (items) => new Uint8Array(items.buffer, items.byteOffset, items.byteLength);
@@ -90,7 +90,7 @@ export function toTiff({ dtype, shape, items }, { width, height, channels }) {
   const size = items.BYTES_PER_ELEMENT;
   const pageBytes = width * height * channels * size;
   const pages = items.byteLength / pageBytes;
-  if (items.byteLength + pages * 512 > TIFF_MOST_BYTES) {
+  if (items.byteLength + pages * 512 > TIFF_MAX_BYTES) {
     throw new Error("It is larger than the 4 GiB that a TIFF file holds.");
   }
   const description = new TextEncoder().encode(`${JSON.stringify({ shape })}\0`);
