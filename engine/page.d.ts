@@ -384,7 +384,7 @@ declare global {
         since: number;
         percent: number | null;
         /** what it says of its work */
-        said: string;
+        status: string;
         running: boolean;
         /** how many runs go on */
         runs: number;

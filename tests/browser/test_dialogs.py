@@ -29,7 +29,7 @@ def test_alert_confirm_prompt_and_a_form_answer_the_plugin(app: App) -> None:
     # It goes away by itself.
     expect(app.page.locator(".snackbar")).to_contain_text("All said")
     assert app.answer() == {"sure": True, "name": "Grace", "answer": {"rounds": 5, "note": "twice"}}
-    expect(app.card("Talker").locator(".said")).to_have_text("Talked")
+    expect(app.card("Talker").locator(".status")).to_have_text("Talked")
 
 
 def test_a_cancelled_form_is_an_error_that_the_plugin_can_catch(app: App) -> None:

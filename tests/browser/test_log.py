@@ -30,7 +30,7 @@ def test_the_pieces_of_a_line_are_one_line_and_a_progress_bar_is_written_over(ap
             ["A", "stderr", "100 %\n"],
         ],
     )
-    said = app.page.get_by_role("log").locator(".said")
+    said = app.page.get_by_role("log").locator(".message")
     expect(said).to_have_text(["first line", "of another", "100 %", "said", "second", ""])
     app.page.evaluate(WRITE, [["A", "stdout", "open"]])
     expect(said).to_have_count(7)
@@ -49,7 +49,7 @@ def test_the_log_has_times_and_is_narrowed_by_plugin_by_kind_and_by_words(app: A
         WRITE,
         [["Other", "stdout", "a cell\n"], ["Other", "stderr", "a fault\n"], ["Other", "engine", "a note\n"]],
     )
-    said = log.locator(".said")
+    said = log.locator(".message")
     for stream, text in (("errors", "a fault"), ("what the engine says", "a note")):
         app.page.get_by_label("What is shown").select_option(stream)
         app.page.get_by_label("of", exact=True).select_option("Other")

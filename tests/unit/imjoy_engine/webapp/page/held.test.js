@@ -13,7 +13,7 @@ const runsOf = (name, lost) => ({
   engineId: `id of ${name}`,
   lost,
   held: [{ call: `of ${name}`, begun: 1 }],
-  said: "at it",
+  status: "at it",
   percent: 40,
 });
 const before = [
@@ -67,8 +67,8 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 const told = () => state.output.map(({ error }) => error?.what);
 
 test("a run that goes on is shown as it was", () => {
-  const { held, runs, said, percent } = begun("Resumed", { resumed: true });
-  assert.deepEqual([held.length, runs, said, percent, told()], [1, 1, "at it", 40, []]);
+  const { held, runs, status, percent } = begun("Resumed", { resumed: true });
+  assert.deepEqual([held.length, runs, status, percent, told()], [1, 1, "at it", 40, []]);
 });
 
 test("one that came to nothing as it was to be taken over is looked for once more, and named", async () => {

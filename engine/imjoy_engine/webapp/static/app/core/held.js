@@ -14,7 +14,7 @@ const END_MILLISECONDS = 10_000;
 /** As many as the engine holds of one plugin. */
 const MAX_HELD = 64;
 
-/** @typedef {{name: string, engineId: string, lost: boolean, held: HeldRun[], said: string, percent: number | null}} RunsOfPlugin */
+/** @typedef {{name: string, engineId: string, lost: boolean, held: HeldRun[], status: string, percent: number | null}} RunsOfPlugin */
 
 /** What ran when this tab was left, by the plugin's name. @type {Map<string, RunsOfPlugin>} */
 const before = new Map(
@@ -25,8 +25,8 @@ const before = new Map(
 export const runsNow = () =>
   state.plugins.filter((card) => card.runs > 0).map((card) => noteOf(card, card.runs > card.held.length));
 
-/** @param {Pick<Card, "name" | "engineId" | "held" | "said" | "percent">} card @param {boolean} lost */
-const noteOf = ({ name, engineId, held, said, percent }, lost) => ({ name, engineId, lost, held, said, percent });
+/** @param {Pick<Card, "name" | "engineId" | "held" | "status" | "percent">} card @param {boolean} lost */
+const noteOf = ({ name, engineId, held, status, percent }, lost) => ({ name, engineId, lost, held, status, percent });
 
 /** @param {RunsOfPlugin[]} runs */
 export function noteRuns(runs) {
@@ -68,13 +68,13 @@ export function findRuns(card, { resumed, elsewhere }, client) {
   const runs = before.get(card.name);
   if (!runs?.held.length) return;
   before.delete(card.name);
-  const { held, said, percent, lost } = runs;
+  const { held, status, percent, lost } = runs;
   if (elsewhere) {
     // This tab was made of the one that has them.
     addLog(card.name, "app", `What runs of ${card.name} in another tab goes on there.`);
   } else if (resumed) {
     if (lost) tellLost(card.name);
-    Object.assign(card, { held, runs: held.length, said, percent });
+    Object.assign(card, { held, runs: held.length, status, percent });
   } else {
     tellEnd(runs, client);
   }
@@ -99,7 +99,7 @@ async function tellEnd({ name, engineId }, client) {
  */
 export function putBack(card) {
   before.set(card.name, noteOf(card, false));
-  Object.assign(card, { runs: 0, held: [], said: "", percent: null });
+  Object.assign(card, { runs: 0, held: [], status: "", percent: null });
 }
 
 /**

@@ -24,7 +24,8 @@ const IN_MICROMETRES = { µm: 1, "\u03bcm": 1, um: 1, nm: 0.001, mm: 1000, pm: 1
 /** @typedef {Map<number, string | number[]>} Tags text, or numbers, by the number of the tag */
 /**
  * @typedef {{shape?: number[], axes?: string, extra?: number[], letters?: string[], pixelSize?: number, unit?: string,
- *   images?: number}} Told what a description says: the whole shape, or the axes besides those of a page with their letters
+ *   images?: number}} ParsedDescription what a description says: the whole shape, or
+ *   the axes besides those of a page with their letters
  */
 
 /**
@@ -41,8 +42,8 @@ export async function fromTiff(buffer) {
   if (!type) throw new Error(`Its values have ${first.bits} bits, in a format that cannot be shown.`);
   const [dtype, Type, bytes] = type;
   const length = first.width * first.height * first.samples;
-  const told = hintsIn(first.description);
-  const { images = 0 } = told;
+  const parsed = hintsIn(first.description);
+  const { images = 0 } = parsed;
   const contiguous = images > alike.length && first.compression === 1 ? images : alike.length;
   if (length * contiguous * bytes > buffer.byteLength * 1100) throw new Error("It is damaged.");
   const items = new Type(length * contiguous);
@@ -54,7 +55,7 @@ export async function fromTiff(buffer) {
       await readPage(buffer, page, items.subarray(index * length, (index + 1) * length), Type);
     }
   }
-  return { dtype, items, ...shapeOf(first, contiguous, told) };
+  return { dtype, items, ...shapeOf(first, contiguous, parsed) };
 }
 
 /** @param {ArrayBuffer} buffer @returns {Page[]} */
@@ -321,7 +322,7 @@ function undoDifferences(values, rowLength, samples) {
  * What a description tells: OME-XML, ImageJ's lines, or tifffile's JSON.
  *
  * @param {string} description
- * @returns {Told}
+ * @returns {ParsedDescription}
  */
 function hintsIn(description) {
   if (description.includes("<OME")) return hintsInOme(description);
@@ -334,7 +335,7 @@ function hintsIn(description) {
   }
 }
 
-/** @param {string} text @returns {Told} */
+/** @param {string} text @returns {ParsedDescription} */
 function hintsInOme(text) {
   const attribute = (/** @type {string} */ name) => new RegExp(`<Pixels\\b[^>]*\\b${name}="([^"]*)"`).exec(text)?.[1];
   const order = attribute("DimensionOrder") || "XYCZT";
@@ -350,7 +351,7 @@ function hintsInOme(text) {
   };
 }
 
-/** @param {string} text @returns {Told} */
+/** @param {string} text @returns {ParsedDescription} */
 function hintsInImageJ(text) {
   const lines = Object.fromEntries(text.split(/\r?\n/).map((line) => line.split("=", 2)));
   const letters = ["T", "Z", "C"];
@@ -364,18 +365,18 @@ function hintsInImageJ(text) {
 /**
  * @param {Page} page
  * @param {number} count
- * @param {Told} told
+ * @param {ParsedDescription} parsed
  * @returns {{shape: number[], hints: Hints}}
  */
-function shapeOf(page, count, told) {
-  const { extra = [], letters = [], pixelSize, unit } = told;
+function shapeOf(page, count, parsed) {
+  const { extra = [], letters = [], pixelSize, unit } = parsed;
   const sides = page.isPlanar ? [page.samples, page.height, page.width] : [page.height, page.width];
   if (!page.isPlanar && page.samples > 1) sides.push(page.samples);
   const own = page.isPlanar ? "SYX" : page.samples > 1 ? "YXS" : "YX";
   const hints = pixelSize ? { pixelSize, unit } : {};
   const product = (/** @type {number[]} */ sizes) => sizes.reduce((all, size) => all * size, 1);
-  if (told.shape && product(told.shape) === product(sides) * count) {
-    return { shape: told.shape, hints: { ...hints, ...(told.axes ? { axes: told.axes } : {}) } };
+  if (parsed.shape && product(parsed.shape) === product(sides) * count) {
+    return { shape: parsed.shape, hints: { ...hints, ...(parsed.axes ? { axes: parsed.axes } : {}) } };
   }
   if (extra.length && product(extra) === count) {
     const kept = extra.map((size, index) => ({ size, letter: letters[index] })).filter(({ size }) => size > 1);

@@ -39,7 +39,7 @@ export function appApi() {
     },
     showSnackbar: (plugin, message, seconds) => showSnackbar(textOf(message), seconds),
     showStatus(plugin, message) {
-      noteOn(plugin, { said: textOf(message) });
+      noteOn(plugin, { status: textOf(message) });
     },
     showProgress,
     log(plugin, ...messages) {

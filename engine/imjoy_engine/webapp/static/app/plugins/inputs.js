@@ -121,8 +121,8 @@ async function pictureIn(file) {
     const bytes = new Uint8Array(items.buffer, items.byteOffset, items.byteLength);
     const image = { _rtype: "ndarray", _rdtype: dtype, _rshape: shape, _rvalue: bytes };
     const { pixelSize, unit, axes } = hints;
-    const told = { ...(pixelSize ? { pixel_size: pixelSize, unit } : {}), ...(axes ? { axes } : {}) };
-    return { image: { image, ...told }, note: "" };
+    const metadata = { ...(pixelSize ? { pixel_size: pixelSize, unit } : {}), ...(axes ? { axes } : {}) };
+    return { image: { image, ...metadata }, note: "" };
   } catch (error) {
     return { image: null, note: `It is not shown here. ${messageOf(error)}` };
   }

@@ -293,7 +293,7 @@ function failLate(card) {
  */
 function endRuns(card) {
   card.life += 1;
-  Object.assign(card, { runs: 0, held: [], running: false, percent: null, said: "" });
+  Object.assign(card, { runs: 0, held: [], running: false, percent: null, status: "" });
 }
 
 /**
@@ -313,7 +313,7 @@ export async function run(card, op, data = {}) {
     return;
   }
   if (config === null) return;
-  Object.assign(card, { error: null, percent: null, said: "", runs: card.runs + 1 });
+  Object.assign(card, { error: null, percent: null, status: "", runs: card.runs + 1 });
   const argument = { config, data, type: card.name, name };
   const held = holdRun(card, op?.name, argument);
   const call = op ? op.run : card.plugin?.api?.run;
@@ -502,7 +502,7 @@ function cardFor(template) {
     place: null,
     since: 0,
     percent: null,
-    said: "",
+    status: "",
     running: false,
     runs: 0,
     held: [],

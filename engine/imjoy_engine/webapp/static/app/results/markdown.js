@@ -155,9 +155,9 @@ function inlineOf(text, depth = 0) {
   const parts = [];
   const add = (/** @type {string} */ piece) => {
     const last = parts.at(-1);
-    const said = piece.replaceAll("\n", " ");
-    if (last?.kind === "text") last.text += said;
-    else if (said) parts.push({ kind: "text", text: said });
+    const line = piece.replaceAll("\n", " ");
+    if (last?.kind === "text") last.text += line;
+    else if (line) parts.push({ kind: "text", text: line });
   };
   let end = 0;
   for (const match of depth < DEEPEST ? text.matchAll(INLINE) : []) {

@@ -57,12 +57,12 @@ export function describe(value, depth = 0, hints = {}) {
   if (table) return { kind: "table", table };
   const names = Object.keys(value).filter((name) => !name.startsWith("_"));
   if (value.constructor === Object && depth < RECORD_DEPTH && names.length > 0 && names.length <= RECORD_ROWS) {
-    const told = { ...hints, ...hintsOf(value) };
+    const inherited = { ...hints, ...hintsOf(value) };
     /** @param {string} name @returns {Description} */
     const row = (name) =>
       name === "markdown" && typeof value[name] === "string"
         ? { kind: "markdown", text: value[name] }
-        : describe(value[name], depth + 1, told);
+        : describe(value[name], depth + 1, inherited);
     return { kind: "record", rows: names.map((name) => ({ name, value: row(name) })) };
   }
   return { kind: "data", text: JSON.stringify(summary(value, 0), null, 2) };

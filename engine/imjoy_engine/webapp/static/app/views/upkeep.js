@@ -102,7 +102,7 @@ export const EngineLogView = Vue.defineComponent({
       <div class="records" ref="lines" v-else-if="records" tabindex="0" role="log" aria-label="The engine's log">
         <div v-for="(record, index) in records" :key="index" :class="record.level">
           <time class="when">{{ when(record) }}</time> <span class="tag">{{ record.level }}</span>
-          <span class="said">{{ record.text }}</span><pre v-if="record.traceback">{{ record.traceback }}</pre>
+          <span class="message">{{ record.text }}</span><pre v-if="record.traceback">{{ record.traceback }}</pre>
         </div>
         <p class="quiet" v-if="!records.length">It is empty.</p>
       </div>

@@ -168,7 +168,7 @@ const CardView = Vue.defineComponent({
       </div>
       <p class="quiet step place" v-if="place">{{ place }}</p>
       <p class="quiet step" v-if="card.progress">{{ card.progress.text }}</p>
-      <p class="quiet said" role="status">{{ card.said }}</p>
+      <p class="quiet status" role="status">{{ card.status }}</p>
       <ProblemView v-if="card.error" :error="card.error" closable @close="card.error = null" />
       <p class="environment" v-if="environments.length || isOld">
         <label :for="'environment-' + card.name">Runs in</label>

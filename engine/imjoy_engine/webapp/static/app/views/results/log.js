@@ -66,7 +66,7 @@ export const LogView = Vue.defineComponent({
           <button type="button" class="plain" @click="clearLog">Clear</button>
         </div>
         <div class="lines" ref="lines" tabindex="0" role="log" aria-label="Log" @scroll.passive="scrolled">
-          <div v-for="line in lines" :key="line.id" :class="line.stream"><time class="when">{{ clock(line) }}</time><span class="who" v-if="!plugin">{{ line.plugin }}</span><span class="said">{{ line.text }}</span></div>
+          <div v-for="line in lines" :key="line.id" :class="line.stream"><time class="when">{{ clock(line) }}</time><span class="who" v-if="!plugin">{{ line.plugin }}</span><span class="message">{{ line.text }}</span></div>
           <p class="quiet" v-if="!lines.length">No line matches.</p>
         </div>
       </template>
