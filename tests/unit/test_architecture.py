@@ -180,9 +180,9 @@ def test_every_module_of_the_page_that_is_imported_is_there(page_imports: dict[s
 @pytest.mark.parametrize(
     ("heading", "folder"),
     [
-        ("`imjoy`, in `bootstrap/`", BOOTSTRAP),
-        ("`imjoy_engine`, in `engine/`", STATIC.parents[1]),
-        ("The app, in `webapp/static/app/`", STATIC / "app"),
+        ("## The command: `imjoy`, in `bootstrap/`", BOOTSTRAP),
+        ("## The server: `imjoy_engine`, in `engine/`", STATIC.parents[1]),
+        ("## The app, in `webapp/static/app/`", STATIC / "app"),
     ],
 )
 def test_each_folder_has_its_reason_on_the_page(heading: str, folder: Path) -> None:
@@ -194,7 +194,7 @@ def test_each_folder_has_its_reason_on_the_page(heading: str, folder: Path) -> N
 def test_each_folder_of_the_app_imports_only_those_below_it_on_the_page(
     page_imports: dict[str, set[str]],
 ) -> None:
-    order = [f"app/{folder}" for folder in folders_below("The app, in `webapp/static/app/`")]
+    order = [f"app/{folder}" for folder in folders_below("## The app, in `webapp/static/app/`")]
 
     def top(module: str) -> str:
         return "/".join(module.split("/")[:2])
