@@ -322,7 +322,7 @@ function Find-Source([string]$Here) {
     }
     if (-not $wanted) { $wanted = $ProjectUrl }
     $installed = "$($Install.Prefix)\Lib\site-packages"
-    $known = @("$Here\bootstrap", $installed | Where-Object { Test-Planner $_ })
+    $known = @($(if ($Here) { "$Here\bootstrap" }), $installed | Where-Object { $_ -and (Test-Planner $_) })
     $why = ''
     $giveSource = 'give a wheel, a checkout''s folder or a git url: -From SOURCE'
     if ($known -and ($known[0] -ne $installed -or $Install.Given['Uninstall'])) { $Install.Place = $known[0] }

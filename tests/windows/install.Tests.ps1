@@ -276,6 +276,17 @@ $Profiles
         $told.handed.IMJOY_DOOR_UNREACHABLE | Should -Not -BeNullOrEmpty
     }
 
+    It 'is no folder of the drive where it is piped into a session, which has none of its own' {
+        $prefix = Join-Path $TestDrive 'never'
+        $done = Invoke-Lines @"
+`$null = New-PSDrive -Name Root -PSProvider FileSystem -Root '$Double'
+Set-Location Root:\
+$Session
+& ([scriptblock]::Create(`$text)) -Json -Prefix '$prefix' -From git+https://127.0.0.1:9/a/b
+"@
+        ($done.Said | ConvertFrom-Json).error.id | Should -Be 'network.source' -Because $done.Told
+    }
+
     It 'is nothing where there is no source at all' {
         $words = @('-Json', '-Prefix', (Join-Path $TestDrive 'new'), '-From')
         $done = Invoke-Script ($words + 'nowhere.whl')
