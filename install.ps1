@@ -105,11 +105,6 @@ function Stop-Install([string]$Id, [int]$Code, [string]$What, [string]$Why, [str
     throw $failure
 }
 
-function Get-Quoted([string]$Text) {
-    $text = [regex]::Replace($Text, '[^ !#-\[\]-~]', { param($found) '\u{0:x4}' -f [int][char]$found.Value })
-    return "`"$text`""
-}
-
 function Write-Failure($Failure) {
     $told = @{ Id = 'bug'; Code = $ExitCodes.OurBug; Why = "$($Failure.InvocationInfo.PositionMessage)"; Fix = "report it: $ProjectUrl/issues" }
     $what = "install.ps1 ended where it should not; that is a bug of ours: $($Failure.Exception.Message)"
@@ -117,8 +112,9 @@ function Write-Failure($Failure) {
     [Console]::Error.WriteLine("error: $what")
     foreach ($line in $told.Why, $told.Fix) { if ($line) { [Console]::Error.WriteLine('  ' + ($line -replace "\r?\n", "`n  ")) } }
     if ($Install.Given['Json']) {
-        Write-Output ('{{"schema": 1, "kind": "failure", "error": {{"id": {0}, "what": {1}, "why": {2}, "fix": {3}, "exit_code": {4}}}}}' -f
-            (Get-Quoted $told.Id), (Get-Quoted $what), (Get-Quoted $told.Why), (Get-Quoted $told.Fix), $told.Code)
+        $facts = [ordered]@{ id = $told.Id; what = $what; why = $told.Why; fix = $told.Fix; exit_code = $told.Code }
+        $json = [ordered]@{ schema = 1; kind = 'failure'; error = $facts } | ConvertTo-Json -Compress
+        Write-Output ([regex]::Replace($json, '[^ -~]', { param($found) '\u{0:x4}' -f [int][char]$found.Value }))
     }
     $Install.Code = $told.Code
 }
@@ -135,7 +131,6 @@ function Read-Words([object[]]$Typed) {
         $rest = @($words | Select-Object -Skip ($at + 1))
         if ($word -eq '--') { $Install.Start = $rest; break }
         if ($kept -and $word -like '--*') { $Install.Start = @($word) + $rest; break }
-        $name = ''
         $joined = $word -match '^(--[a-z][a-z0-9-]*)=(.+)$'
         if ($joined) {
             $word, $value = $Matches[1], $Matches[2]
@@ -146,9 +141,8 @@ function Read-Words([object[]]$Typed) {
             }
             $rest = @($value)
         }
-        if ($word -match '^--?([a-z][a-z0-9-]*):?$') { $name = $Matches[1].Replace('-', '') }
-        $fitting = @($Options.Keys | Where-Object { $name -and ($_ -eq $name -or $_ -like "$name*") })
-        if ($name -in $fitting) { $fitting = @($name) }
+        $start = $(if ($word -match '^--?([a-z][a-z0-9-]*):?$') { $Matches[1].Replace('-', '') })
+        $fitting = @($Options.Keys | Where-Object { $start -and $_ -like "$start*" })
         if ($fitting.Count -eq 0) { Stop-Usage "$word is not an option" }
         if ($fitting.Count -gt 1) { Stop-Usage "$word could be -$($fitting -join ' or -')" }
         $value = $true
@@ -182,43 +176,35 @@ function Test-Starts([string]$Program, [string]$Words) {
         [void]$process.StandardOutput.BaseStream.CopyToAsync([IO.Stream]::Null)
         [void]$process.StandardError.BaseStream.CopyToAsync([IO.Stream]::Null)
         if ($process.WaitForExit(1000 * $StartSeconds)) { return $process.ExitCode -eq 0 }
-        Invoke-Quietly "$env:SystemRoot\System32\taskkill.exe" @('/PID', $process.Id, '/T', '/F')
+        Invoke-Quietly @("$env:SystemRoot\System32\taskkill.exe", '/PID', $process.Id, '/T', '/F')
         $Install.Notices += "$Program did not start within $StartSeconds seconds"
         return $false
     } finally { $process.Dispose() }
 }
 
-# The exit code is in LASTEXITCODE. With Stop, Windows PowerShell would take the first line on stderr for a failure.
-function Invoke-Quietly([string]$Program, [object[]]$Words) {
+# The program is the first in Command; its exit code is in LASTEXITCODE.
+# With Stop, Windows PowerShell would take the first line on stderr for a failure.
+function Invoke-Quietly([object[]]$Command) {
     $ErrorActionPreference = 'Continue'
-    & $Program @Words 2>&1 | Out-Null
-}
-
-# The Python that was found or fetched, with what it is started with.
-function Invoke-Python([object[]]$Words) {
-    $python, $first = $Install.Python
-    Invoke-Quietly $python ($first + $Words)
+    $program, $words = $Command
+    & $program @words 2>&1 | Out-Null
 }
 
 function Find-Python {
     $places = @(Get-Command 'python.exe', 'python3.exe' -All -CommandType Application -ErrorAction SilentlyContinue | ForEach-Object { $_.Path })
     $places += @(Get-ItemProperty 'HKCU:\Software\Python\*\*\InstallPath', 'HKLM:\Software\Python\*\*\InstallPath' -ErrorAction SilentlyContinue |
             ForEach-Object { if ($_.PSObject.Properties['ExecutablePath']) { $_.ExecutablePath } })
-    foreach ($name in 'CONDA_PYTHON_EXE', 'PYENV') {
-        $value = [Environment]::GetEnvironmentVariable($name)
-        if ($value) { $places += @($value) + @(Get-ChildItem "$value\versions\*\python.exe" -ErrorAction SilentlyContinue | ForEach-Object { $_.FullName }) }
-    }
+    $places += $env:CONDA_PYTHON_EXE
+    if ($env:PYENV) { $places += @(Get-ChildItem "$env:PYENV\versions\*\python.exe" -ErrorAction SilentlyContinue | ForEach-Object { $_.FullName }) }
     foreach ($folder in @($env:USERPROFILE, $env:LOCALAPPDATA, $env:ProgramData | Where-Object { $_ })) {
         $places += 'miniconda3', 'miniforge3', 'mambaforge', 'anaconda3' | ForEach-Object { "$folder\$_\python.exe" }
     }
     # Of what is about to change, the last; so that an uninstall need not fetch a Python.
     $own = '\.imjoy\python\python.exe', '\conda\python.exe', '\python.exe', '\Scripts\python.exe' | ForEach-Object { $Install.Prefix + $_ }
     $launcher = @(Get-Command py.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1 | ForEach-Object { $_.Path })
-    $tried = @{}
-    foreach ($place in $places + $launcher + $own) {
-        if (-not $place -or $tried.ContainsKey($place) -or -not (Test-Path -LiteralPath $place -PathType Leaf)) { continue }
+    foreach ($place in $places + $launcher + $own | Select-Object -Unique) {
+        if (-not $place -or -not (Test-Path -LiteralPath $place -PathType Leaf)) { continue }
         if ($place -notin $own -and $place.StartsWith("$($Install.Prefix)\", 'OrdinalIgnoreCase')) { continue }
-        $tried[$place] = $true
         $first = @($(if ($place -in $launcher) { '-3' }))
         if (Test-Starts $place "$first -I -B -c `"$GoodEnough`"") { return @($place) + $first + '-I', '-B' }
     }
@@ -267,13 +253,10 @@ function Get-FetchedPython {
 
 # By names without a folder, whose letters tar may not know.
 function Expand-Python([string]$Archive, [string]$Folder) {
-    $tar = "$env:SystemRoot\System32\tar.exe"
     Push-Location -LiteralPath $Folder
     try {
         if ($Folder -ne $Install.Folder) { Copy-Item -LiteralPath $Archive -Destination $Folder }
-        if (Test-Path -LiteralPath $tar) { Invoke-Quietly $tar @('-xzf', 'python.tar.gz'); return }
-        $packed = [IO.File]::OpenRead($Archive)
-        try { [Formats.Tar.TarFile]::ExtractToDirectory((New-Object IO.Compression.GZipStream $packed, ([IO.Compression.CompressionMode]::Decompress)), $Folder, $true) } finally { $packed.Dispose() }
+        Invoke-Quietly @("$env:SystemRoot\System32\tar.exe", '-xzf', 'python.tar.gz')
     } finally { Pop-Location }
 }
 
@@ -292,11 +275,10 @@ function Get-File([string]$Url, [string]$Target) {
     $shown = $(if ($Install.Given['Quiet'] -or [Console]::IsErrorRedirected) { '-s' } else { '--progress-bar' })
     $words = '-f', '-L', $shown, '--proto', $protocols, '--proto-redir', $protocols, '--tlsv1.2', '--max-redirs', '10', '--connect-timeout', $ConnectSeconds,
     '--speed-limit', '1024', '--speed-time', $StallSeconds, '--continue-at', '-', '--output', $Target, $Url
+    $ErrorActionPreference = 'Continue'
     for ($attempt = 1; $curl -and $attempt -le $DownloadAttempts; $attempt++) {
-        $ErrorActionPreference = 'Continue'
         & $curl.Path @words
         $code = $LASTEXITCODE
-        $ErrorActionPreference = 'Stop'
         if ($code -eq 0) { return '' }
         # 33: the server cannot go on; 36: it has another file by now; 35: among others, whether a certificate was revoked cannot be asked.
         if ($code -in 33, 36) { Remove-Item -LiteralPath $Target -Force -ErrorAction SilentlyContinue }
@@ -305,7 +287,7 @@ function Get-File([string]$Url, [string]$Target) {
         Start-Sleep -Seconds $attempt
     }
     Remove-Item -LiteralPath $Target -Force -ErrorAction SilentlyContinue
-    $request = @{ Uri = $Url; OutFile = $Target; UseBasicParsing = $true; TimeoutSec = 2 * $StallSeconds }
+    $request = @{ Uri = $Url; OutFile = $Target; UseBasicParsing = $true; TimeoutSec = 2 * $StallSeconds; ErrorAction = 'Stop' }
     try {
         $proxy = [Net.WebRequest]::GetSystemWebProxy().GetProxy($Url)
         if ($proxy -and $proxy -ne [Uri]$Url) { $request += @{ Proxy = $proxy; ProxyUseDefaultCredentials = $true } }
@@ -330,7 +312,7 @@ function Find-Source([string]$Here) {
     elseif (Test-Planner "$wanted\bootstrap") { $Install.Place = "$((Resolve-Path -LiteralPath $wanted).ProviderPath)\bootstrap" }
     elseif ($wanted -like '*.whl' -and (Test-Path -LiteralPath $wanted)) { $Install.Place = (Resolve-Path -LiteralPath $wanted).ProviderPath }
     if ($Install.Place -like '*.whl') {
-        Invoke-Python @('-c', $InWheel, $Install.Place)
+        Invoke-Quietly ($Install.Python + @('-c', $InWheel, $Install.Place))
         if ($LASTEXITCODE -ne 0) { Stop-Install 'source.not_imjoy' $ExitCodes.Refused "$($Install.Place) is not imjoy, or an imjoy of before 0.12" '' $giveSource }
     }
     if ($Install.Place) { return }
@@ -361,7 +343,7 @@ function Get-Source([string]$Url) {
         $why = Get-File $archive $file
         if (-not $why -and $file -like '*.whl') { $Install.Place = $env:IMJOY_DOOR_SOURCE = $file; return }
         if (-not $why) {
-            Invoke-Python @('-m', $(if ($file -like '*.zip') { 'zipfile' } else { 'tarfile' }), '-e', $file, $folder)
+            Invoke-Quietly ($Install.Python + @('-m', $(if ($file -like '*.zip') { 'zipfile' } else { 'tarfile' }), '-e', $file, $folder))
             Get-ChildItem -LiteralPath $folder -Directory -ErrorAction SilentlyContinue | Where-Object { Test-Planner "$($_.FullName)\bootstrap" } | ForEach-Object {
                 $env:IMJOY_DOOR_ARCHIVE = $file
                 $env:IMJOY_DOOR_SOURCE = $_.FullName
@@ -374,10 +356,10 @@ function Get-Source([string]$Url) {
     $git = Get-Command git.exe -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
     if ($archive -eq $Url -or -not $git) { return $why }
     Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
-    Invoke-Quietly $git.Path @('init', '--quiet', $folder)
-    Invoke-Quietly $git.Path @('-C', $folder, '-c', 'http.lowSpeedLimit=1', '-c', "http.lowSpeedTime=$StallSeconds", 'fetch', '--quiet', '--depth', '1', $Url, $ref)
+    Invoke-Quietly @($git.Path, 'init', '--quiet', $folder)
+    Invoke-Quietly @($git.Path, '-C', $folder, '-c', 'http.lowSpeedLimit=1', '-c', "http.lowSpeedTime=$StallSeconds", 'fetch', '--quiet', '--depth', '1', $Url, $ref)
     if ($LASTEXITCODE -ne 0) { return "git fetch $(Get-Shown $Url) $ref failed" }
-    Invoke-Quietly $git.Path @('-C', $folder, 'checkout', '--quiet', 'FETCH_HEAD')
+    Invoke-Quietly @($git.Path, '-C', $folder, 'checkout', '--quiet', 'FETCH_HEAD')
     if (-not (Test-Planner "$folder\bootstrap")) { return $alien }
     $env:IMJOY_DOOR_SOURCE = $folder
     $Install.Place = "$folder\bootstrap"
@@ -424,12 +406,12 @@ function Invoke-Install([string]$Here) {
     Invoke-Planner
 }
 
-# Takes away what is temporary, and gives back what was set. Safe to repeat.
 # Windows PowerShell 5.1 cannot list env: where two names differ in case alone, as http_proxy and HTTP_PROXY of Git Bash do.
 function Remove-Variables([string[]]$Names) {
     foreach ($name in $Names) { Remove-Item -LiteralPath "env:$name" -ErrorAction SilentlyContinue }
 }
 
+# Takes away what is temporary, and gives back what was set. Safe to repeat.
 function Close-Install {
     # A scanner may hold a file for a moment.
     foreach ($folder in $Install.Folders) {

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import sysconfig
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -200,7 +202,25 @@ def windows() -> Windows:
 
 
 @pytest.fixture(scope="session")
-def offline(windows: Windows) -> Iterator[tuple[str, dict[str, str]]]:
+def tar(windows: Windows) -> Iterator[None]:
+    """Have a ``tar.exe`` where Windows has its own; Wine has none, so there it is a double that only knows ``-xzf``."""
+    program = windows.path("C:\\windows\\system32\\tar.exe")
+    if program.exists():
+        yield
+        return
+    launcher = windows.path(f"{windows.python}\\Lib\\site-packages\\pip\\_vendor\\distlib\\t64.exe")
+    line = "import sys, tarfile\nassert sys.argv[1] == '-xzf'\ntarfile.open(sys.argv[2]).extractall()\n"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as script:
+        script.writestr("__main__.py", line)
+    first = f"#!{windows.python}\\python.exe -I\n".encode()
+    program.write_bytes(launcher.read_bytes() + first + packed.getvalue())
+    yield
+    program.unlink()
+
+
+@pytest.fixture(scope="session")
+def offline(windows: Windows, tar: None) -> Iterator[tuple[str, dict[str, str]]]:
     """Return a folder that has all that an install needs, and the variables that name the Python in it.
 
     That is a double of python-build-standalone: the CPython that the bench has, in the same layout, of an older
