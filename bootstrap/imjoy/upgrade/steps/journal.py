@@ -14,7 +14,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,10 @@ class Journal:
         self._lock = take(self._home)
         if self._lock is None:
             raise OSError(errno.EBUSY, "another upgrade is being taken back", str(self.file))
-        shutil.copyfile(__file__, self.recovery)
+        # On the disk before the journal is: after a power cut an empty one of them would restore nothing.
+        _write_through(self.recovery, Path(__file__).read_bytes())
         for folder in (live, waiting) if exchanged else (live,):
-            (folder / GUARD).write_text(guard_line(self.recovery, self._home), encoding="utf-8")
+            _write_through(folder / GUARD, guard_line(self.recovery, self._home).encode("ascii"))
         if exchanged:
             (live / MARK).unlink(missing_ok=True)
             (waiting / MARK).touch()
@@ -90,6 +91,9 @@ class Journal:
     def commit(self) -> None:
         """Make the swap final. Raises ``OSError`` when it is not."""
         self.file.unlink()
+        with suppress(OSError):
+            # Before what the journal goes by is removed: after a power cut it may not be there without its mark.
+            _sync_folder(self._home)
         self._tidy()
 
     def abandon(self) -> None:
@@ -106,18 +110,7 @@ class Journal:
             self._lock = None
 
     def _write(self) -> None:
-        beside = self.file.with_name(f"{JOURNAL}.new")
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(self._document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.file)
-        if os.name == "posix":
-            folder = os.open(self._home, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        _write_document(self.file, self._document)
 
     def _tidy(self) -> None:
         for path in (self._live / GUARD, self._live / MARK, self.recovery):
@@ -137,8 +130,8 @@ def guard_line(recovery: Path, home: Path) -> str:
 def recover(home: Path) -> bool:
     """Take back an upgrade whose process has died, and tell whether there was one.
 
-    Waits at most 10 s for a live one that is just swapping. May be repeated, and called by several at once. Raises
-    ``OSError`` when it cannot be taken back; nothing gets worse by that.
+    Waits at most 10 s for a process that is just swapping, or taking back. May be repeated, and called by several at
+    once. Raises ``OSError`` when it cannot be taken back; nothing gets worse by that.
     """
     journal = home / JOURNAL
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -182,6 +175,10 @@ def undo(home: Path) -> bool:
     """Take back what the journal says, whatever part of it was done. The caller has the lock. Raises ``OSError``."""
     journal = home / JOURNAL
     document = _read(journal)
+    if not document["swapping"]:
+        # A Python that starts now waits as it does during a swap; on a full disk it cannot be told.
+        with suppress(OSError):
+            _write_document(journal, {**document, "swapping": True})
     live, waiting = Path(document["live"]), Path(document["waiting"])
     if document["exchanged"] and (live / MARK).exists():
         exchange(live, waiting)
@@ -340,6 +337,29 @@ def take(home: Path) -> int | None:
             return None
         raise
     return descriptor
+
+
+def _write_document(journal: Path, document: Mapping[str, object]) -> None:
+    beside = journal.with_name(f"{JOURNAL}.new")
+    _write_through(beside, json.dumps(document).encode())
+    beside.replace(journal)
+    _sync_folder(journal.parent)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _is_swapping(journal: Path) -> bool:

@@ -288,11 +288,14 @@ def test_the_journal_is_on_the_disk_before_it_counts(
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "replace", renamed)
     written = [f"sync {JOURNAL}.new", f"rename {JOURNAL}.new", f"sync {environment.home.name}"]
+    # What takes it back has to be there whenever the journal is.
+    ready = ["sync recover.py", f"sync {GUARD}", f"sync {GUARD}"]
     environment.begin()
-    assert done == written
+    assert done == ready + written
     environment.journal.swapped()
-    assert done == written * 2
-    environment.journal.abandon()
+    assert done == ready + written * 2
+    environment.journal.commit()
+    assert done == [*ready, *written * 2, f"sync {environment.home.name}"]
     environment.journal.close()
 
 
@@ -391,6 +394,24 @@ def test_a_live_swap_is_waited_for_and_not_for_ever(
     assert now[0] > journal.PATIENCE_SECONDS
     environment.journal.abandon()
     environment.journal.close()
+    assert environment.is_old
+
+
+def test_while_it_is_taken_back_a_python_that_starts_waits(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.begin()
+    environment.journal.swapped()
+    environment.journal.close()
+    waited_for: list[bool] = []
+
+    def look(saved: Path, target: Path) -> None:
+        waited_for.append(json.loads(environment.journal.file.read_text())["swapping"])
+        place(saved, target)
+
+    monkeypatch.setattr(journal, "place", look)
+    assert recover(environment.home)
+    assert waited_for == [True]
     assert environment.is_old
 
 
