@@ -19,6 +19,7 @@ from imjoy.effects.processes.process import CommandFailed
 from imjoy.engines.signals import signals_held
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
+from imjoy.provision.records.conda_link import environment_of
 from imjoy.provision.records.receipt import Receipt, own_folder, read_receipt, write_receipt
 from imjoy.provision.records.record import install_lock, sweep_state_folder
 from imjoy.provision.steps.commands import Report, StepFailed, Steps
@@ -43,7 +44,7 @@ from imjoy.upgrade.steps.candidate import (
     make_candidate,
     replaced_versions,
 )
-from imjoy.upgrade.steps.journal import GUARD, recover, sweep
+from imjoy.upgrade.steps.journal import GUARD, JOURNAL, recover, sweep
 from imjoy.upgrade.steps.running_engines import find_running, start_again, stop_all
 from imjoy.upgrade.steps.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
 from imjoy.upgrade.steps.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
@@ -81,7 +82,9 @@ class Session:
         if os.name == "nt":
             # What was loaded from the stage of an upgrade before this one may still be in use, and then stays.
             self._folder = self._stages / f"{os.getpid()}-{time.time_ns()}"
-        self._lock = install_lock(origin.environment)
+        # Of what the environment is a link to, as an install locks it.
+        self._target = environment_of(origin.environment)
+        self._lock = install_lock(self._target)
         log = origin.home / "upgrade.log"
         self._steps = Steps(log, self._folder / "tmp", self._lock, context, report, verbose=verbose)
         self._prepared: Prepared | None = None
@@ -98,6 +101,7 @@ class Session:
             self._lock.__enter__()
             try:
                 recover(self._origin.home)
+                self._refuse_while_taken_back()
                 sweep(self._origin.environment)
                 (self._origin.site / GUARD).unlink(missing_ok=True)
                 self._clear()
@@ -117,7 +121,17 @@ class Session:
         """Leave nothing beside the environment, whose folder may hold other things of the person's."""
         self._clear()
         self._lock.release()
-        sweep_state_folder(self._origin.environment)
+        sweep_state_folder(self._target)
+
+    def _refuse_while_taken_back(self) -> None:
+        """Raise :class:`ImJoyError` ``install.locked`` while another process needs what lies in the stage."""
+        if (self._origin.home / JOURNAL).exists():
+            raise ImJoyError(
+                "install.locked",
+                "Another process is restoring the imjoy from before an upgrade that was interrupted.",
+                fix="wait until it is done, then run this again",
+                exit_code=ExitCode.LOCKED,
+            )
 
     def prepare(self, target: Target) -> Upgrade:
         """Stage what there is, and return what would change. Touches nothing that is installed.
@@ -416,4 +430,6 @@ class Session:
             raise unwritable(error) from error
 
     def _clear(self) -> None:
-        shutil.rmtree(self._stages, ignore_errors=True)
+        # While there is a journal, the only way back lies in the stage.
+        if not (self._origin.home / JOURNAL).exists():
+            shutil.rmtree(self._stages, ignore_errors=True)

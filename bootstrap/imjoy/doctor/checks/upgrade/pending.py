@@ -10,6 +10,7 @@ from pathlib import Path
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
 from imjoy.effects.disk.files import set_aside
 from imjoy.model.errors import ImJoyError
+from imjoy.provision.records.conda_link import environment_of
 from imjoy.provision.records.receipt import own_folder
 from imjoy.provision.records.record import refuse_when_busy
 from imjoy.upgrade.steps.journal import GUARD, JOURNAL, is_dead, recover, unreadable
@@ -41,7 +42,7 @@ def look(machine: Machine) -> Finding:
         stage = home / "stage"
         if not stage.is_dir():
             return ok("no upgrade was interrupted")
-        refuse_when_busy(environment)
+        refuse_when_busy(environment_of(environment))
     except ImJoyError:
         return ok("an upgrade is running")
     return warn(

@@ -1,0 +1,118 @@
+"""A session of an upgrade: who may have one, and what it leaves of one that was killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tests.kit.files import make_link
+
+from imjoy.context import Context
+from imjoy.model.errors import ImJoyError
+from imjoy.provision.records.conda_link import environment_of
+from imjoy.provision.records.record import install_lock
+from imjoy.upgrade.facts.origin import Origin
+from imjoy.upgrade.steps.journal import GUARD, JOURNAL, Journal, place, take
+from imjoy.upgrade.transaction import Session
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """Return an environment with a folder of packages and one of commands."""
+    made = tmp_path / "environment"
+    for each in (made / "site", made / "bin"):
+        each.mkdir(parents=True)
+    return made
+
+
+def session_of(environment: Path) -> Session:
+    origin = Origin(
+        version="1",
+        environment=environment,
+        interpreter=Path(sys.executable),
+        site=environment / "site",
+        scripts=environment / "bin",
+        manager="pip",
+        source="",
+        id="",
+    )
+    context = Context.of_this_process()
+    return Session(origin, context.layout(str(environment)), context, lambda title, fraction: None)
+
+
+@pytest.fixture
+def killed(environment: Path) -> Path:
+    """Return a command of an upgrade that was killed; the old one lies in the stage."""
+    home = environment / ".imjoy" / "upgrade"
+    saved, command = home / "stage" / "saved" / "command", environment / "bin" / "command"
+    saved.parent.mkdir(parents=True)
+    saved.write_text("old")
+    command.write_text("new")
+    journal = Journal(home)
+    journal.begin(environment / "site", environment / "site", [(command, saved)], exchanged=False)
+    journal.swapped()
+    journal.close()
+    return command
+
+
+def test_what_was_killed_is_taken_back_first(environment: Path, killed: Path) -> None:
+    with session_of(environment):
+        assert killed.read_text() == "old"
+    assert not (environment / "site" / GUARD).exists()
+
+
+@pytest.mark.parametrize("fails_in", ["the beginning", "the end"])
+def test_the_way_back_stays_while_it_could_not_be_gone(
+    fails_in: str, environment: Path, killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = [True]
+
+    def placed(source: Path, target: Path) -> None:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        place(source, target)
+
+    monkeypatch.setattr("imjoy.upgrade.steps.journal.place", placed)
+    if fails_in == "the beginning":
+        with pytest.raises(ImJoyError) as caught, session_of(environment):
+            pass
+        assert caught.value.id == "upgrade.disk"
+    else:
+        # What a session leaves in which an upgrade could not be taken back.
+        session_of(environment)._end()
+    full[0] = False
+    with session_of(environment):
+        assert killed.read_text() == "old"
+
+
+def test_what_another_process_is_taking_back_is_left_to_it(environment: Path, killed: Path) -> None:
+    home = environment / ".imjoy" / "upgrade"
+    lock = take(home)
+    assert lock is not None
+    with pytest.raises(ImJoyError) as caught, session_of(environment):
+        pass
+    assert caught.value.id == "install.locked"
+    assert (home / JOURNAL).exists() and (home / "stage" / "saved" / "command").exists()
+    os.close(lock)
+    with session_of(environment):
+        assert killed.read_text() == "old"
+
+
+def test_by_a_link_to_the_environment_the_lock_is_that_of_an_install(
+    environment: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "another place" / "link"
+    link.parent.mkdir()
+    make_link(link, environment)
+    with install_lock(environment_of(link)):
+        for each in (environment, link):
+            with pytest.raises(ImJoyError) as caught, session_of(each):
+                pass
+            assert caught.value.id == "install.locked"
+    with session_of(link):
+        pass
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["another place", "environment"]
+    assert list(link.parent.iterdir()) == [link]
