@@ -47,7 +47,14 @@ from imjoy.upgrade.steps.candidate import (
 from imjoy.upgrade.steps.journal import GUARD, JOURNAL, recover, sweep
 from imjoy.upgrade.steps.running_engines import find_running, start_again, stop_all
 from imjoy.upgrade.steps.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
-from imjoy.upgrade.steps.snapshots import Snapshot, drop_snapshot, keep_snapshot, newest_snapshot, next_folder
+from imjoy.upgrade.steps.snapshots import (
+    Snapshot,
+    keep_files,
+    newest_snapshot,
+    next_folder,
+    sweep_snapshots,
+    write_facts,
+)
 from imjoy.upgrade.steps.stage import Stage
 from imjoy.upgrade.steps.swap import Swap
 
@@ -229,7 +236,7 @@ class Session:
             )
             before = self._try(candidate, prepared)
             changes = changed_outside(candidate, prepared.layer, self._origin)
-            changes |= self._receipt(prepared)
+            changes |= self._receipt(prepared) | self._kept(prepared, candidate, names)
             swap = Swap(self._origin, candidate, changes, self._folder / "saved")
             engines = find_running(self._layout, self._origin.environment)
             if entries_of(self._origin.site) != candidate.entries:
@@ -244,7 +251,6 @@ class Session:
                 self._swap(swap, prepared, before)
             finally:
                 notices += start_again(engines, self._context) if engines else ()
-        self._keep(prepared, swap, names)
         return replace(planned, done=True, notices=notices)
 
     def _stage(self) -> Stage:
@@ -349,21 +355,30 @@ class Session:
         relative = own_folder(Path()) / "receipt.json"
         return {relative: folder / relative}
 
-    def _keep(self, prepared: Prepared, swap: Swap, names: Mapping[str, str]) -> None:
+    def _kept(
+        self, prepared: Prepared, candidate: Candidate, names: Mapping[str, str]
+    ) -> dict[Path, Path | None]:
+        """Keep what will be replaced; return the facts of its snapshot as one more file of the swap.
+
+        So it can be gone back to from the moment on in which the swap is final; and what was gone back to, no more.
+        """
+        environment, home = self._origin.environment, self._origin.home
         if prepared.snapshot is not None:
-            drop_snapshot(prepared.snapshot)
-            return
+            return {prepared.snapshot.facts.relative_to(environment): None}
         snapshot = Snapshot(
-            folder=next_folder(self._origin.home),
+            folder=next_folder(home),
             version=self._origin.version,
             source=self._origin.source,
             id=self._origin.id,
             versions=dict(names),
             added=tuple(sorted(set(prepared.versions) - set(names))),
         )
-        # The upgrade is done; without a snapshot one can only not go back by a word.
-        with suppress(OSError):
-            keep_snapshot(self._origin.home, snapshot, swap.old_files())
+        try:
+            keep_files(snapshot, environment, candidate.replaced)
+            return {snapshot.facts.relative_to(environment): write_facts(snapshot, self._folder)}
+        except OSError:
+            # Without a snapshot one can only not go back by a word.
+            return {}
 
     def _describe(self, action: Action, prepared: Prepared) -> Upgrade:
         old = replaced_versions(self._origin, prepared.versions, prepared.added_before)
@@ -433,3 +448,4 @@ class Session:
         # While there is a journal, the only way back lies in the stage.
         if not (self._origin.home / JOURNAL).exists():
             shutil.rmtree(self._stages, ignore_errors=True)
+            sweep_snapshots(self._origin.home)

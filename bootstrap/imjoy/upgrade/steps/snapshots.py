@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +14,7 @@ from imjoy.effects.disk.files import read_json
 from imjoy.upgrade.steps.journal import link_or_copy
 
 MAX_KEPT = 2
+FACTS = "facts.json"
 
 
 @dataclass(frozen=True)
@@ -33,32 +36,41 @@ class Snapshot:
         """The files."""
         return self.folder / "layer"
 
+    @property
+    def facts(self) -> Path:
+        """The file that says all this; without it a snapshot is not whole, and does not count."""
+        return self.folder / FACTS
+
 
 def newest_snapshot(home: Path) -> Snapshot | None:
     """Return what the last upgrade replaced, or None."""
     return next(reversed(_snapshots(home)), None)
 
 
-def keep_snapshot(home: Path, snapshot: Snapshot, files: dict[Path, Path]) -> None:
-    """Keep a snapshot made of these files, each under a path relative to its layer, and drop all but the newest two.
-
-    Raises ``OSError``.
-    """
+def keep_files(snapshot: Snapshot, environment: Path, files: Iterable[Path]) -> None:
+    """Put those of ``files`` that are there, relative to the environment, into the layer. Raises ``OSError``."""
     shutil.rmtree(snapshot.folder, ignore_errors=True)
-    for relative, source in files.items():
-        target = snapshot.layer / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(source, target)
-    facts = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
-    # Written last: a snapshot without it is not whole.
-    (snapshot.folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-    for old in _snapshots(home)[:-MAX_KEPT]:
-        drop_snapshot(old)
+    for each in files:
+        if os.path.lexists(environment / each):
+            target = snapshot.layer / each
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(environment / each, target)
 
 
-def drop_snapshot(snapshot: Snapshot) -> None:
-    """Forget a snapshot."""
-    shutil.rmtree(snapshot.folder, ignore_errors=True)
+def write_facts(snapshot: Snapshot, folder: Path) -> Path:
+    """Write the facts of a snapshot into a folder; return the file, which belongs at ``facts``. Raises ``OSError``."""
+    values = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
+    file = folder / FACTS
+    file.write_text(json.dumps(values), encoding="utf-8")
+    return file
+
+
+def sweep_snapshots(home: Path) -> None:
+    """Remove all but the newest two, and what is left of others."""
+    kept = [each.folder for each in _snapshots(home)[-MAX_KEPT:]]
+    for folder in (home / "snapshots").glob("[0-9]*"):
+        if folder not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def next_folder(home: Path) -> Path:
@@ -71,7 +83,7 @@ def _snapshots(home: Path) -> list[Snapshot]:
     found = []
     for folder in sorted((home / "snapshots").glob("[0-9]*")):
         try:
-            facts = cast("dict[str, Any]", read_json(folder / "facts.json"))
+            facts = cast("dict[str, Any]", read_json(folder / FACTS))
             found.append(Snapshot(folder, **{**facts, "added": tuple(facts["added"])}))
         except (OSError, ValueError, TypeError, KeyError):
             continue

@@ -50,19 +50,6 @@ class Swap:
         self._journal.commit()
         self._journal.close()
 
-    def old_files(self) -> dict[Path, Path]:
-        """Return where the files now lie that the swap has replaced, by their relative paths."""
-        inside = self._origin.site.relative_to(self._origin.environment)
-        found = {}
-        for each in self._candidate.replaced:
-            swapped = self.exchanged and each.is_relative_to(inside)
-            root = self._candidate.environment if swapped else self._saved
-            # What did not change beside the packages is still in its place.
-            file = root / each if os.path.lexists(root / each) else self._origin.environment / each
-            if os.path.lexists(file):
-                found[each] = file
-        return found
-
     def _do(self, changes: Mapping[Path, Path | None], *, exchanged: bool) -> None:
         live, waiting = self._origin.site, self._candidate.site
         files = [(self._origin.environment / each, self._save(each)) for each in changes]

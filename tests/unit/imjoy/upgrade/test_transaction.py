@@ -16,6 +16,14 @@ from imjoy.provision.records.conda_link import environment_of
 from imjoy.provision.records.record import install_lock
 from imjoy.upgrade.facts.origin import Origin
 from imjoy.upgrade.steps.journal import GUARD, JOURNAL, Journal, place, take
+from imjoy.upgrade.steps.snapshots import (
+    Snapshot,
+    keep_files,
+    newest_snapshot,
+    next_folder,
+    sweep_snapshots,
+    write_facts,
+)
 from imjoy.upgrade.transaction import Session
 
 
@@ -116,3 +124,37 @@ def test_by_a_link_to_the_environment_the_lock_is_that_of_an_install(
         pass
     assert sorted(each.name for each in tmp_path.iterdir()) == ["another place", "environment"]
     assert list(link.parent.iterdir()) == [link]
+
+
+def snapshot_of(environment: Path, version: str) -> Snapshot:
+    home = environment / ".imjoy" / "upgrade"
+    return Snapshot(next_folder(home), version, "", "", {"imjoy": version}, ())
+
+
+def test_a_snapshot_counts_from_the_moment_on_in_which_its_facts_are_there(environment: Path) -> None:
+    home = environment / ".imjoy" / "upgrade"
+    (environment / "bin" / "command").write_text("old")
+    for version in ("1", "2", "3"):
+        snapshot = snapshot_of(environment, version)
+        keep_files(snapshot, environment, [Path("bin/command"), Path("bin/of no file")])
+        facts = write_facts(snapshot, home)
+        before = newest_snapshot(home)
+        assert (before.version if before else "0") < version
+        place(facts, snapshot.facts)
+        facts.unlink()
+        assert newest_snapshot(home) == snapshot
+        assert (snapshot.layer / "bin" / "command").read_text() == "old"
+    begun = snapshot_of(environment, "4")
+    keep_files(begun, environment, [Path("bin/command")])
+    sweep_snapshots(home)
+    left = sorted(each.name for each in (home / "snapshots").iterdir())
+    assert left == ["0002", "0003"]
+
+
+def test_a_session_leaves_no_snapshot_that_was_begun(environment: Path) -> None:
+    begun = snapshot_of(environment, "1")
+    (environment / "bin" / "command").write_text("old")
+    keep_files(begun, environment, [Path("bin/command")])
+    with session_of(environment):
+        assert not begun.folder.exists()
+    assert newest_snapshot(environment / ".imjoy" / "upgrade") is None
