@@ -63,6 +63,16 @@ needed = [Requirement(line) for line in imjoy.requires]
 needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
 sys.exit(not (whole and all(one.specifier.contains(version(one.name), prereleases=True) for one in needed)))
 """
+PIP_PROBE = """
+import csv, os, sys
+import email.message, http.client, json, logging, shutil, ssl, subprocess, tempfile, zipfile
+from importlib.metadata import distribution
+pip = distribution("pip")
+rows = csv.reader(pip.read_text("RECORD").splitlines())
+sizes = [(pip.locate_file(row[0]), row[2]) for row in rows if row[0].startswith("pip/") and row[2]]
+sys.exit(not (sizes and all(os.path.getsize(file) == int(size) for file, size in sizes)))
+"""
+"""Whether pip has all of its files, each in its size, and the modules that it works with: a third of starting pip."""
 PROBE_SECONDS = 60.0
 MIN_FREE_BYTES = 32 * 1024 * 1024
 """A step that could not write its files takes them away again, and gives back what it had of the disk."""
@@ -97,8 +107,15 @@ def works(prefix: Path) -> bool:
 
 
 def environment_works(prefix: Path, tool: str = "pip") -> bool:
-    """Whether the Python of a prefix runs, and the tool in it that brings packages."""
-    return _answers([str(interpreter(prefix)), "-I", "-B", "-m", tool, "--version"])
+    """Whether the Python of a prefix runs, and the tool in it that brings packages. Writes no bytecode.
+
+    It does not where Python is gone or does not start, where pip is gone, or a file of it missing or cut short.
+    """
+    python = [str(interpreter(prefix)), "-I", "-B"]
+    # Where somebody has changed pip by hand, or its installer left no list of files, it says itself whether it runs.
+    return (tool == "pip" and _answers([*python, "-c", PIP_PROBE])) or _answers(
+        [*python, "-m", tool, "--version"]
+    )
 
 
 def kept_logs_folder(home: Path) -> Path | None:
