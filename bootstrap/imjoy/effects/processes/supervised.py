@@ -39,8 +39,8 @@ def watch():
     ending.set()
     try:
         os.killpg(0, signal.SIGTERM)
-        deadline = time.time() + grace
-        while child.poll() is None and time.time() < deadline:
+        deadline = time.monotonic() + grace
+        while child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:
         os.killpg(0, signal.SIGKILL)

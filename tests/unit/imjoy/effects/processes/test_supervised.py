@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from imjoy.effects.processes import supervised
 from imjoy.effects.processes.process import kill_group
 from imjoy.effects.processes.supervised import Supervised, end_session
 
@@ -19,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there a Job object does it"),
 ]
 
+WAIT_SECONDS = 20
 STUBBORN = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -57,6 +60,25 @@ def test_so_it_is_when_somebody_else_ends_the_session(tmp_path: Path) -> None:
     # Nobody but us looks after the leader, so whether the others are gone by now cannot be known.
     psutil.wait_procs([stubborn], timeout=30)
     assert is_gone(stubborn)
+
+
+def test_a_clock_that_is_set_back_lets_nothing_run_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = "import itertools, time; time.time = itertools.count(0, -60).__next__\n"
+    monkeypatch.setattr(supervised, "SUPERVISOR", clock + supervised.SUPERVISOR)
+    monkeypatch.setattr(supervised, "GRACE_SECONDS", 0.2)
+    noted = tmp_path / "pid"
+    words = [sys.executable, "-c", STUBBORN, str(noted)]
+    command = Supervised(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, environ=os.environ)
+    while not noted.exists():
+        time.sleep(0.01)
+    # As the system does when this process dies.
+    command._close()
+    try:
+        assert command.wait(WAIT_SECONDS) == -signal.SIGKILL
+    finally:
+        command.end()
 
 
 def test_a_group_of_which_only_a_zombie_is_left_has_ended_and_is_no_error() -> None:
