@@ -101,8 +101,8 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("    finally:\n        pair.drained.set()\n", "    finally:\n        pass\n"),
         ("ENDED if close is DONE else close", "close"),
         ("if message.type is WSMsgType.TEXT:", "if message.type is WSMsgType.CLOSE:"),
-        ("is not WSMsgType.CLOSE or message.data != GOOD_BYE", "is not WSMsgType.CLOSE"),
-        ("message.data != GOOD_BYE", "True"),
+        ("is not WSMsgType.CLOSE or message.data != NORMAL_CLOSURE", "is not WSMsgType.CLOSE"),
+        ("message.data != NORMAL_CLOSURE", "True"),
         ("or not found[1].left.is_set()", ""),
         ("pair.lost and pair.worth_holding", "pair.worth_holding"),
     ),
@@ -257,8 +257,8 @@ MISTAKES: dict[str, tuple[tuple[str, str], ...]] = {
         ("        restore(Path(saved), Path(tree))\n", "        pass\n"),
         ("if not saved.is_dir() or saved.is_symlink():", "if not saved.is_dir():"),
         (
-            "self._lock = take(self._home)\n        if self._lock is None:",
-            "self._lock = take(self._home)\n        if False:",
+            "self._lock = lock_journal(self._home)\n        if self._lock is None:",
+            "self._lock = lock_journal(self._home)\n        if False:",
         ),
     ),
     f"{COMMAND}path/block.py": (

@@ -62,7 +62,7 @@ declare global {
         elsewhere?: boolean;
         /** the ids of all that were asked for, where they go on */
         calls?: string[];
-        place?: Place | null;
+        place?: JobStatus | null;
         /** seconds since the epoch at which it came into its state */
         since: number;
     }
@@ -94,7 +94,7 @@ declare global {
     }
 
     /** Where on a cluster a plugin runs, or waits to. */
-    interface Place {
+    interface JobStatus {
         cluster: string;
         node?: string;
         gpus?: string;
@@ -380,7 +380,7 @@ declare global {
         engineUrl: string;
         attached: boolean;
         progress: Progress | null;
-        place: Place | null;
+        place: JobStatus | null;
         since: number;
         percent: number | null;
         /** what it says of its work */

@@ -12,9 +12,9 @@ def main():
     # type: () -> int
     """Run imjoy with the process's arguments and return its exit code."""
     if sys.version_info >= FLOOR:
-        from imjoy.user_site import look_there_last
+        from imjoy.user_site import search_user_site_last
 
-        look_there_last()
+        search_user_site_last()
         from imjoy import cli
 
         return cli.main()

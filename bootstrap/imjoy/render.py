@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 from imjoy import __version__
 from imjoy.effects.machine.own_command import as_typed
 from imjoy.effects.machine.terminal import wrapped
-from imjoy.effects.network.addresses import HERE
+from imjoy.effects.network.addresses import LOCAL_HOSTS
 from imjoy.model.errors import ImJoyError
 from imjoy.model.printable import printable, printable_json
 from imjoy.model.project import APP_HOME
@@ -253,7 +253,7 @@ def _start_rows(result: EngineStarted, token: str | None, log: str) -> list[tupl
         rows.append(("next", "Open the url, or add this engine in an ImJoy app, and give it the token."))
     if encrypted:
         rows.append(("tls", f"SHA-256 fingerprint of the certificate:\n{_folded(result.fingerprint)}"))
-    if result.host not in HERE:
+    if result.host not in LOCAL_HOSTS:
         if not encrypted:
             rows.append(("warning", NOT_ENCRYPTED))
         rows.append(("remote", _remote_note(result, encrypted)))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 
-def look_there_last() -> None:
+def search_user_site_last() -> None:
     """Have modules found in the user's folder only when they are nowhere else: an old one there would break us.
 
     Where imjoy itself lies in that folder nothing changes.

@@ -29,7 +29,7 @@ from imjoy.model.project import (
     DEFAULT_PORT,
     TOKEN_VARIABLE,
 )
-from imjoy.user_site import look_there_last
+from imjoy.user_site import search_user_site_last
 from imjoy_engine.deferred import defer_aiohttp_client
 from imjoy_engine.settings import SILENCE_SECONDS, Settings
 
@@ -234,7 +234,7 @@ def _running_url(settings: Settings) -> str | None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that ``argv`` names; return the exit code."""
-    look_there_last()
+    search_user_site_last()
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["env"]:
         from imjoy_engine.environments.command import env_command

@@ -15,7 +15,7 @@ from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy_engine.environments.store.store import EnvironmentStore
-from imjoy_engine.launchers import Place, Resources, Start
+from imjoy_engine.launchers import JobStatus, Resources, WorkerSpec
 from imjoy_engine.launchers.cluster import waiting_words
 from imjoy_engine.launchers.cluster_settings import read_settings
 from imjoy_engine.launchers.shared_folder import check_locks
@@ -123,7 +123,7 @@ class _ClusterCheck:
 
     async def _try_job(self, nodes: Nodes, python: Path, resources: Resources, queue_seconds: float) -> None:
         launcher, watch = nodes.launcher, _Watch()
-        start = Start("doctor", "the check", python, ("-c", "pass"), {}, Path("/"), resources)
+        start = WorkerSpec("doctor", "the check", python, ("-c", "pass"), {}, Path("/"), resources)
         starting = asyncio.ensure_future(launcher.start(start, watch))
         await asyncio.wait({starting}, timeout=queue_seconds)
         if not starting.done():
@@ -167,7 +167,7 @@ class _ClusterCheck:
                 "Ask whoever runs the cluster whether --gres=gpu:1 is how GPUs are asked for.",
             )
 
-    def _report_wait(self, place: Place | None) -> None:
+    def _report_wait(self, place: JobStatus | None) -> None:
         self.passed("cluster.accepted", f"it was taken as job {place.job}" if place else "it was taken")
         self.warn(
             "cluster.started",
@@ -192,7 +192,7 @@ class _Watch:
     """Keeps where the check's job is."""
 
     def __init__(self) -> None:
-        self.place: Place | None = None
+        self.place: JobStatus | None = None
 
     def output(self, stream: str, data: bytes) -> None:
         """What it writes says nothing that the steps do not."""
@@ -200,7 +200,7 @@ class _Watch:
     def say(self, text: str) -> None:
         """As ``output``."""
 
-    def placed(self, place: Place) -> None:
+    def job_changed(self, place: JobStatus) -> None:
         """Note where it is."""
         self.place = place
 

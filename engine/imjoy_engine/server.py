@@ -31,7 +31,7 @@ from imjoy.effects.disk.files import (
     write_private,
 )
 from imjoy.effects.machine.streams import own_input
-from imjoy.effects.network.addresses import HERE, LOOPBACK
+from imjoy.effects.network.addresses import LOCAL_HOSTS, LOOPBACK
 from imjoy.effects.network.listening import BindFailure, CannotListen, listen, own_address, why_unreachable
 from imjoy.effects.processes.process import birth_of
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -107,7 +107,7 @@ def _not_bound(host: str, port: int, error: CannotListen) -> ImJoyError:
             fix="imjoy start --port 8081",
             exit_code=ExitCode.PORT_TAKEN,
         )
-    if host in HERE:
+    if host in LOCAL_HOSTS:
         return _no_loopback(host, error.why)
     if ":" in host and not socket.has_ipv6:
         return _bad_host(host, "this system has no IPv6")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imjoy.effects.disk.access import others_of
+from imjoy.effects.disk.access import accounts_with_access
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> str | Path:
@@ -50,7 +50,7 @@ def make_folder_link(link: Path, target: Path) -> None:
 def is_private(path: Path) -> bool:
     """Whether a file or folder is the person's alone, who may use it."""
     if os.name == "nt":
-        return others_of(path) == []
+        return accounts_with_access(path) == []
     return stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
@@ -59,5 +59,5 @@ def open_to_all(path: Path) -> None:
     path.chmod(0o644)
     if os.name == "nt":
         subprocess.run(["icacls", path, "/grant", "*S-1-1-0:R"], capture_output=True, check=False)
-        if not others_of(path):
+        if not accounts_with_access(path):
             pytest.skip("icacls opens nothing here, as in Wine")

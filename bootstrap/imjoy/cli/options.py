@@ -28,7 +28,7 @@ def in_the_form_of_browsers(form: str) -> Callable[[click.Context, click.Paramet
         put = getattr(web_names, form)
         try:
             return tuple(map(put, value)) if parameter.multiple else put(value)
-        except web_names.NotMeant as error:
+        except web_names.InvalidWebName as error:
             shown = value if isinstance(value, str) else " ".join(value)
             raise click.BadParameter(f"{shown!r:.200} is not valid: {error}.") from error
 

@@ -33,9 +33,9 @@ RECORD_NAME = "desktop-entries"
 """In ``<prefix>/.imjoy``: the files and folders that were made, one a line, the folders behind what lies in them."""
 RUN_KEY = "Software\\Microsoft\\Windows\\CurrentVersion\\Run"
 TOOL_SECONDS = 30.0
-TELLING = ("imjoy.desktop", "imjoy", "starts.txt")
+ENTRY_FILES = ("imjoy.desktop", "imjoy", "starts.txt")
 """The files of a menu entry that say what it starts."""
-TOLD_OF = ("imjoy.png", "imjoy.icns", "Info.plist", "imjoy.ico", "ImJoy.lnk")
+COMPANION_FILES = ("imjoy.png", "imjoy.icns", "Info.plist", "imjoy.ico", "ImJoy.lnk")
 """Those that go and stay with them."""
 
 
@@ -145,8 +145,8 @@ def _own(prefix: Path) -> tuple[Path, ...]:
     # An imjoy that wrote no file beside the icon recorded none, and another one's may lie there by now.
     beside = [each.with_name("starts.txt") for each in recorded if each.name == "imjoy.ico"]
     others = {each for each in [*recorded, *beside] if _starts_another(each, prefix)}
-    if any(each.name in TELLING for each in others):
-        others.update(each for each in recorded if each.name in TOLD_OF)
+    if any(each.name in ENTRY_FILES for each in others):
+        others.update(each for each in recorded if each.name in COMPANION_FILES)
     return tuple(each for each in recorded if each not in others)
 
 

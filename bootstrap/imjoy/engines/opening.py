@@ -17,7 +17,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.results import Result
 
-LEADING = """<!doctype html>
+REDIRECT_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="referrer" content="no-referrer">
@@ -27,7 +27,7 @@ LEADING = """<!doctype html>
 <p><a href="{link}">Open ImJoy</a></p>
 </html>
 """
-TELLING = """<!doctype html>
+ERROR_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -67,7 +67,7 @@ def open_app(layout: Layout, context: Context, *, window: bool) -> Opened:
     link = connected_url(layout)
     if not browser_at_hand(context.environ):
         return Opened(sighting.state.url, "none")
-    page = _written(layout, LEADING.format(link=escape(link)))
+    page = _written(layout, REDIRECT_PAGE.format(link=escape(link)))
     if window and open_window(page, context.environ):
         return Opened(sighting.state.url, "window")
     open_page(page, link, context.environ)
@@ -79,7 +79,7 @@ def show_failure(error: ImJoyError, layout: Layout, context: Context) -> None:
     if not browser_at_hand(context.environ):
         return
     texts = {name: escape(as_typed(getattr(error, name))) for name in ("what", "why", "fix")}
-    open_page(_written(layout, TELLING.format(**texts)), "", context.environ)
+    open_page(_written(layout, ERROR_PAGE.format(**texts)), "", context.environ)
 
 
 def _written(layout: Layout, text: str) -> Path:

@@ -17,7 +17,7 @@ from imjoy.effects.disk.files import (
     set_aside,
     write_private,
 )
-from imjoy.effects.network.addresses import HERE, ssh_tunnel
+from imjoy.effects.network.addresses import LOCAL_HOSTS, ssh_tunnel
 from imjoy.effects.processes.process import (
     command_line,
     end_process_tree,
@@ -293,7 +293,7 @@ def _urls(state: EngineState) -> tuple[str, ...]:
 
 def outside_url(state: EngineState) -> str:
     """Return a url under which another machine reaches the engine, if it has one."""
-    return next((url for url in _urls(state) if urlsplit(url).hostname not in HERE), state.url)
+    return next((url for url in _urls(state) if urlsplit(url).hostname not in LOCAL_HOSTS), state.url)
 
 
 def _fingerprint(state: EngineState | None) -> str:

@@ -34,7 +34,7 @@ class OrphanedMark(ValueError):
 
 
 @dataclass(frozen=True)
-class Without:
+class BlockRemoved:
     """A file's bytes without the block; ``made_folders`` is None unless we made the file and nobody added to it."""
 
     content: bytes
@@ -68,21 +68,21 @@ def with_block(
     return content + end + _block(lines, NEWLINE_ADDED, end)
 
 
-def without_block(content: bytes) -> Without:
+def without_block(content: bytes) -> BlockRemoved:
     """Return ``content`` as it was before the block, with whatever was added around it since.
 
     Raises :class:`OrphanedMark` where part of a block is there.
     """
     found = _find(content)
     if found is None:
-        return Without(content)
+        return BlockRemoved(content)
     before, after = content[: found.start()], content[found.end() :]
     also = found["also"] or b""
     if also == NEWLINE_ADDED and not after:
         before = before.removesuffix(_line_end(found["head"]))
     made = MADE_PATTERN.fullmatch(also)
     rest = before + after
-    return Without(rest, int(made[1]) if made and not rest else None)
+    return BlockRemoved(rest, int(made[1]) if made and not rest else None)
 
 
 def has_block(content: bytes) -> bool:

@@ -92,7 +92,7 @@ def completion_file(shell: ShellName, own_folder: Path) -> Path | None:
     return own_folder / f"completion.{_ENDS[shell]}" if shell in _ENDS else None
 
 
-def reading_line(shell: ShellName, file: Path) -> str:
+def source_line(shell: ShellName, file: Path) -> str:
     """Return the line of a start-up file that reads the script, and does nothing once that is gone."""
     name = str(file)
     if shell == "fish":

@@ -14,9 +14,9 @@ from imjoy.model.errors import ImJoyError
 from imjoy.model.results import Result
 from imjoy.path import registry
 from imjoy.path.block import OrphanedMark, has_block, with_block, without_block
-from imjoy.path.completion import COMPLETING, completion_file, completion_script, reading_line
+from imjoy.path.completion import COMPLETING, completion_file, completion_script, source_line
 from imjoy.path.shells import (
-    Place,
+    ShellEnvironment,
     ShellName,
     command_folders,
     lasting_lines,
@@ -62,7 +62,7 @@ class PathChanged(Result):
     backup: str = ""
 
 
-def running_shell(place: Place) -> ShellName:
+def running_shell(shell_environment: ShellEnvironment) -> ShellName:
     """Return the shell that started us, else the one that SHELL names, else the usual one of the system."""
     import psutil
 
@@ -74,45 +74,47 @@ def running_shell(place: Place) -> ShellName:
             if (shell := shell_of_program(process.name())) is not None:
                 return shell
             process = process.parent()
-    named = shell_of_program(place.environ.get("SHELL", ""))
-    return named or ("powershell" if place.system == "win32" else "bash")
+    named = shell_of_program(shell_environment.environ.get("SHELL", ""))
+    return named or ("powershell" if shell_environment.system == "win32" else "bash")
 
 
-def tell(prefix: Path, shell: ShellName, place: Place) -> PathGuidance:
+def path_guidance(prefix: Path, shell: ShellName, shell_environment: ShellEnvironment) -> PathGuidance:
     """Return the lines for this session and for good. Changes nothing."""
-    folders = command_folders(prefix, place.system)
-    file = startup_file(shell, place)
-    separator = ";" if place.system == "win32" else ":"
-    known = place.environ.get("PATH", "").split(separator)
+    folders = command_folders(prefix, shell_environment.system)
+    file = startup_file(shell, shell_environment)
+    separator = ";" if shell_environment.system == "win32" else ":"
+    known = shell_environment.environ.get("PATH", "").split(separator)
     return PathGuidance(
         shell=shell,
         folders=folders,
         on_path=all(str(each) in known for each in folders),
         applied=_is_applied(file, folders),
-        session=session_line(shell, folders, place.home),
-        lasting=() if file is None else tuple(lasting_lines(shell, folders, place.home)),
+        session=session_line(shell, folders, shell_environment.home),
+        lasting=() if file is None else tuple(lasting_lines(shell, folders, shell_environment.home)),
         file=REGISTRY if file is None else str(file),
     )
 
 
-def apply(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> PathChanged:
+def apply(
+    prefix: Path, shell: ShellName, shell_environment: ShellEnvironment, *, dry_run: bool
+) -> PathChanged:
     """Write the block, or the registry's entries, unless they are there; with the block comes completion.
 
     Symbolic links stay links and modes stay as they are; a file that was there is copied first. Raises
     :class:`ImJoyError` ``path.unwritable``, ``path.orphan`` or ``path.unsupported``.
     """
-    folders = command_folders(prefix, place.system)
-    completion = _completion(prefix, shell, place)
+    folders = command_folders(prefix, shell_environment.system)
+    completion = _completion(prefix, shell, shell_environment)
     lines = [
-        *lasting_lines(shell, folders, place.home),
-        *([reading_line(shell, completion)] if completion else []),
+        *lasting_lines(shell, folders, shell_environment.home),
+        *([source_line(shell, completion)] if completion else []),
     ]
     done = PathChanged(
-        shell, REGISTRY, "none", dry_run, tuple(lines), session_line(shell, folders, place.home)
+        shell, REGISTRY, "none", dry_run, tuple(lines), session_line(shell, folders, shell_environment.home)
     )
-    file = startup_file(shell, place)
+    file = startup_file(shell, shell_environment)
     if file is None:
-        if place.system != "win32":
+        if shell_environment.system != "win32":
             raise _unsupported(shell)
         names = [str(each) for each in folders]
         changed = _edit_registry(lambda value: registry.with_entries(value, names), dry_run=dry_run)
@@ -136,22 +138,24 @@ def apply(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> Pat
     return replace(done, file=str(file), change=change, backup=backup)
 
 
-def remove(prefix: Path, shell: ShellName, place: Place, *, dry_run: bool) -> PathChanged:
+def remove(
+    prefix: Path, shell: ShellName, shell_environment: ShellEnvironment, *, dry_run: bool
+) -> PathChanged:
     """Take exactly that away again, the file and the folders too that were made for it.
 
     A copy from before stays when anything else was changed since the block was added. Raises :class:`ImJoyError`
     ``path.unwritable``, ``path.orphan`` or ``path.unsupported``.
     """
-    file = startup_file(shell, place)
+    file = startup_file(shell, shell_environment)
     if file is None:
-        if place.system != "win32":
+        if shell_environment.system != "win32":
             raise _unsupported(shell)
         changed = remove_from_registry(prefix, dry_run=dry_run)
         return PathChanged(shell, REGISTRY, "removed" if changed else "none", dry_run)
     changed = remove_from_file(file.resolve(), dry_run=dry_run)
     if changed and not dry_run:
         _record(prefix, file.resolve(), gone=True)
-        completion = _completion(prefix, shell, place)
+        completion = _completion(prefix, shell, shell_environment)
         if completion is not None:
             completion.unlink(missing_ok=True)
     backup = backup_of(file.resolve())
@@ -212,10 +216,10 @@ def recorded_files(prefix: Path) -> tuple[Path, ...]:
     return tuple(Path(line) for line in text.splitlines() if line)
 
 
-def _completion(prefix: Path, shell: ShellName, place: Place) -> Path | None:
+def _completion(prefix: Path, shell: ShellName, shell_environment: ShellEnvironment) -> Path | None:
     """Return where the completion of a shell lies; None where a shell has none, or the prefix is no install's."""
     folder = prefix / ".imjoy"
-    return completion_file(shell, folder) if folder.is_dir() and place.system != "win32" else None
+    return completion_file(shell, folder) if folder.is_dir() and shell_environment.system != "win32" else None
 
 
 def _write_completion(file: Path, program: Path) -> None:

@@ -32,7 +32,7 @@ SEPARATORS = {True: "\\", False: "/"}
 
 
 @dataclass(frozen=True)
-class Place:
+class ShellEnvironment:
     """What decides where a shell looks. ``system`` is ``sys.platform``."""
 
     home: Path
@@ -86,11 +86,11 @@ def lasting_lines(shell: ShellName, folders: Sequence[Path], home: Path) -> list
     return [line]
 
 
-def startup_file(shell: ShellName, place: Place) -> Path | None:
+def startup_file(shell: ShellName, shell_environment: ShellEnvironment) -> Path | None:
     """Return the file that the shell reads in every session to come, or None where Windows' registry does that."""
-    if place.system == "win32" or shell == "cmd":
+    if shell_environment.system == "win32" or shell == "cmd":
         return None
-    home, environ = place.home, place.environ
+    home, environ = shell_environment.home, shell_environment.environ
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     if shell == "zsh":
         return Path(environ.get("ZDOTDIR") or home) / ".zshrc"
@@ -98,16 +98,16 @@ def startup_file(shell: ShellName, place: Place) -> Path | None:
         return config / "fish" / "config.fish"
     if shell == "tcsh":
         # tcsh reads .cshrc only when there is no .tcshrc, so making one would switch the other off.
-        return _first_there(place, ".tcshrc", ".cshrc")
+        return _first_there(shell_environment, ".tcshrc", ".cshrc")
     if shell == "nushell":
-        if place.system == "darwin" and not environ.get("XDG_CONFIG_HOME"):
+        if shell_environment.system == "darwin" and not environ.get("XDG_CONFIG_HOME"):
             return home / "Library" / "Application Support" / "nushell" / "config.nu"
         return config / "nushell" / "config.nu"
     if shell == "powershell":
         return config / "powershell" / "profile.ps1"
-    if place.system == "darwin":
+    if shell_environment.system == "darwin":
         # A new terminal of macOS is a login shell, which reads the first of these only.
-        return _first_there(place, ".bash_profile", ".bash_login", ".profile")
+        return _first_there(shell_environment, ".bash_profile", ".bash_login", ".profile")
     return home / ".bashrc"
 
 
@@ -116,11 +116,11 @@ def shell_of_program(name: str) -> ShellName | None:
     return PROGRAMS.get(Path(name.lstrip("-")).name.lower().removesuffix(".exe"))
 
 
-def _first_there(place: Place, *names: str) -> Path:
+def _first_there(shell_environment: ShellEnvironment, *names: str) -> Path:
     for name in names:
-        if place.exists(place.home / name):
-            return place.home / name
-    return place.home / names[0]
+        if shell_environment.exists(shell_environment.home / name):
+            return shell_environment.home / name
+    return shell_environment.home / names[0]
 
 
 def _name_in(shell: ShellName, folder: Path, home: Path) -> str:

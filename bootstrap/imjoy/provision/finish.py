@@ -20,8 +20,8 @@ from imjoy.model.errors import ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.model.project import TOKEN_VARIABLE
 from imjoy.model.results import Result
-from imjoy.path.operations import PathChanged, apply, tell
-from imjoy.path.shells import Place, ShellName, command_folders
+from imjoy.path.operations import PathChanged, apply, path_guidance
+from imjoy.path.shells import ShellEnvironment, ShellName, command_folders
 from imjoy.provision.records.receipt import Receipt, own_folder, write_receipt
 
 
@@ -55,7 +55,7 @@ def finish(
     prefix: Path,
     shell: ShellName,
     context: Context,
-    place: Place,
+    shell_environment: ShellEnvironment,
     *,
     modify_path: bool,
 ) -> Installed:
@@ -86,9 +86,18 @@ def finish(
         )
         # The mark of imjoy 0.12, which lay inside.
         (own_folder(prefix) / "incomplete").unlink(missing_ok=True)
-    _tell_github(prefix, context, place)
-    changed = apply(prefix, shell, place, dry_run=False) if modify_path else None
-    result = _result(handed, action, name, tell(prefix, shell, place).session, prefix, shell, place, changed)
+    _tell_github(prefix, context, shell_environment)
+    changed = apply(prefix, shell, shell_environment, dry_run=False) if modify_path else None
+    result = _result(
+        handed,
+        action,
+        name,
+        path_guidance(prefix, shell, shell_environment).session,
+        prefix,
+        shell,
+        shell_environment,
+        changed,
+    )
     return _into_menu(result, context) if handed.get("desktop") is True else result
 
 
@@ -109,11 +118,11 @@ def _result(
     session: str,
     prefix: Path,
     shell: ShellName,
-    place: Place,
+    shell_environment: ShellEnvironment,
     changed: PathChanged | None,
 ) -> Installed:
-    folders = command_folders(prefix, place.system)
-    suffix = ".exe" if place.system == "win32" else ""
+    folders = command_folders(prefix, shell_environment.system)
+    suffix = ".exe" if shell_environment.system == "win32" else ""
     noticed = handed.get("notices", ())
     return Installed(
         action=action,
@@ -122,7 +131,7 @@ def _result(
         distribution=name,
         command=folders[-1] / f"imjoy{suffix}",
         shell=shell,
-        on_path=tell(prefix, shell, place).on_path,
+        on_path=path_guidance(prefix, shell, shell_environment).on_path,
         path_line=session,
         edited=changed.file if changed else "",
         in_menu=False,
@@ -157,11 +166,15 @@ def _parts(handed: Mapping[str, object], prefix: Path) -> tuple[str, ...]:
     return tuple(sorted({*names, ".imjoy"}))
 
 
-def _tell_github(prefix: Path, context: Context, place: Place) -> None:
+def _tell_github(prefix: Path, context: Context, shell_environment: ShellEnvironment) -> None:
     file = context.environ.get("GITHUB_PATH")
     if not file:
         return
     known = Path(file).read_text(encoding="utf-8") if Path(file).exists() else ""
-    new = [str(each) for each in command_folders(prefix, place.system) if str(each) not in known.splitlines()]
+    new = [
+        str(each)
+        for each in command_folders(prefix, shell_environment.system)
+        if str(each) not in known.splitlines()
+    ]
     with Path(file).open("a", encoding="utf-8") as lines:
         lines.writelines(f"{each}\n" for each in new)

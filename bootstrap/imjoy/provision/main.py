@@ -28,8 +28,8 @@ from imjoy.effects.machine.terminal import StepLines, can_prompt, confirm, write
 from imjoy.effects.processes.process import ask
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_PREFIX_NAME
-from imjoy.path.operations import tell
-from imjoy.path.shells import Place, shell_of_program
+from imjoy.path.operations import path_guidance
+from imjoy.path.shells import ShellEnvironment, shell_of_program
 from imjoy.provision import rendering
 from imjoy.provision.apply import Installation, environment_works, interpreter, works
 from imjoy.provision.arguments import Arguments, check, help_text, parse
@@ -129,7 +129,7 @@ class _Run:
     def interrupted(self) -> str:
         """Return what a run that was interrupted has left behind."""
         prefix = self._prefix or Path(DEFAULT_PREFIX_NAME)
-        return rendering.gone_line(
+        return rendering.interrupted_line(
             self._script,
             removing=self._removing,
             uninstalling=self._verb == "uninstall",
@@ -252,8 +252,8 @@ class _Run:
             return arguments
         shell = shell_of_program(self._shell(arguments)) or ("powershell" if os.name == "nt" else "bash")
         try:
-            guidance = tell(
-                plan.prefix, shell, Place(self._context.home, self._context.environ, sys.platform)
+            guidance = path_guidance(
+                plan.prefix, shell, ShellEnvironment(self._context.home, self._context.environ, sys.platform)
             )
         except ImJoyError:
             # A PATH cannot carry the prefix's name; what the install says at its end explains that.

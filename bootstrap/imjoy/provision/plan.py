@@ -176,7 +176,7 @@ def look(
     """
     prefix = look_at_prefix(wanted.prefix)
     receipt = read_receipt(wanted.prefix)
-    changes = prefix.standing in ("installed", "interrupted")
+    changes = prefix.state in ("installed", "interrupted")
     runs = changes and python_works(wanted.prefix)
     kind = receipt.distribution if receipt is not None and changes else wanted.distribution
     search = use_conda and kind in ("auto", "existing") and not runs
@@ -188,7 +188,7 @@ def look(
         machine=look_at_machine(),
         prefix=prefix,
         receipt=receipt,
-        works=prefix.standing == "installed" and works(wanted.prefix),
+        works=prefix.state == "installed" and works(wanted.prefix),
         python_works=runs,
         conda=conda if environment else None,
         conda_reasons=reasons,
@@ -203,7 +203,7 @@ def look(
 def make_plan(wanted: Wanted, found: Found, *, better_prefix: Path) -> Plan:
     """Return the plan; with ``refuse`` for its action it names every problem there is."""
     problems: list[Finding] = [found.source.finding] if found.source.finding else []
-    if found.prefix.standing in ("installed", "interrupted") and found.receipt is not None:
+    if found.prefix.state in ("installed", "interrupted") and found.receipt is not None:
         plan = _plan_again(wanted, found, found.receipt, problems)
     else:
         plan = _plan_anew(wanted, found, problems)
@@ -242,7 +242,7 @@ def _plan_again(wanted: Wanted, found: Found, receipt: Receipt, problems: list[F
 
 
 def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
-    action: Action = "install" if found.prefix.standing == "new" else "finish"
+    action: Action = "install" if found.prefix.state == "new" else "finish"
 
     def plan(kind: Kind, why: str, **more: object) -> Plan:
         values = {"offline": wanted.offline, "make_python": True, **more}
@@ -261,11 +261,11 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
     reasons = [*passed, *([misnamed] if misnamed else [])]
     if found.conda is not None and found.environment is not None:
         why = f"conda {found.conda.version} is here: {found.conda.command}"
-        folder, standing = found.environment.path, found.environment.standing
+        folder, state = found.environment.path, found.environment.state
         linkable = found.prefix.takes_links
-        if standing != "foreign" and linkable:
+        if state != "foreign" and linkable:
             offer = plan("existing", why, conda=found.conda, environment=folder, notices=passed)
-            return replace(offer, action=IN_ENVIRONMENT.get(standing, action))
+            return replace(offer, action=IN_ENVIRONMENT.get(state, action))
         id, reason = "conda.foreign", f"{folder} is an environment that no install of imjoy made"
         fix = f"--distribution miniconda, or, if nobody needs it: conda env remove --prefix {folder}"
         if not linkable:

@@ -140,7 +140,7 @@ def _short(place: str, context: Context) -> str:
     return place if "://" in place or not place.startswith(("/", "\\")) else context.tilde(Path(place))
 
 
-def gone_line(
+def interrupted_line(
     script: InstallScript, *, removing: bool, uninstalling: bool, prefix: Path, marked: bool
 ) -> str:
     """Return what an interrupted run left behind."""

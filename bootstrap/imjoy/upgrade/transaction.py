@@ -46,7 +46,7 @@ from imjoy.upgrade.steps.candidate import (
 )
 from imjoy.upgrade.steps.journal import GUARD, JOURNAL, recover, sweep
 from imjoy.upgrade.steps.running_engines import find_running, start_again, stop_all
-from imjoy.upgrade.steps.smoke_test import VERSION_SECONDS, Health, examine, load_command, say_version
+from imjoy.upgrade.steps.smoke_test import VERSION_SECONDS, Health, examine, load_command, read_version
 from imjoy.upgrade.steps.snapshots import (
     Snapshot,
     keep_files,
@@ -260,7 +260,7 @@ class Session:
         """Return the health of the installed imjoy, which the candidate's is not worse than."""
         self._report("trying it", None)
         try:
-            reported = say_version([str(candidate.interpreter), "-I", "-m", NAME], self._context)
+            reported = read_version([str(candidate.interpreter), "-I", "-m", NAME], self._context)
             load_command(candidate.interpreter, self._context)
         except CommandFailed as error:
             raise self._not_working("upgrade.trial", error.result.output) from error
@@ -323,7 +323,7 @@ class Session:
         """Return what is wrong with the imjoy that is installed now; empty when it is the right one, and well."""
         self._report("testing it", None)
         try:
-            reported = say_version([str(self._origin.scripts / NAME)], self._context)
+            reported = read_version([str(self._origin.scripts / NAME)], self._context)
         except CommandFailed as error:
             return error.result.output
         if reported != version:
@@ -334,7 +334,7 @@ class Session:
         self._report("taking it back", None)
         try:
             swap.undo()
-            reported = say_version([str(self._origin.scripts / NAME)], self._context)
+            reported = read_version([str(self._origin.scripts / NAME)], self._context)
         except (OSError, CommandFailed) as error:
             raise self._stuck(str(error)) from error
         if reported != self._origin.version:

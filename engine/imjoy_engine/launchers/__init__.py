@@ -25,7 +25,7 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Place:
+class JobStatus:
     """Where on a cluster a plugin runs, or what it waits for; ``starts`` and ``ends`` are seconds since the epoch."""
 
     cluster: str
@@ -39,7 +39,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Start:
+class WorkerSpec:
     """A worker to start: ``python options… worker`` in ``work_dir``, with ``variables`` added to its environment."""
 
     plugin: str
@@ -52,7 +52,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Ended:
+class WorkerExit:
     """How a worker ended: its exit code, negative for a signal, and why, where that was not its own doing."""
 
     code: int | None
@@ -68,7 +68,7 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """Take a sentence for whoever uses the plugin."""
 
-    def placed(self, place: Place) -> None:
+    def job_changed(self, place: JobStatus) -> None:
         """Take where it runs, or that this has changed."""
 
 
@@ -87,7 +87,7 @@ class Worker(Protocol):
         Takes at most ``grace`` + 10 seconds; may be repeated.
         """
 
-    async def wait(self) -> Ended:
+    async def wait(self) -> WorkerExit:
         """Wait for it to end, whoever still holds its output; what it had written by then has been handed over."""
 
 
@@ -97,7 +97,7 @@ class Launcher(Protocol):
     async def check(self) -> None:
         """Look whether workers can be started. Raises ImJoyError."""
 
-    async def start(self, start: Start, watcher: Watcher) -> Worker:
+    async def start(self, start: WorkerSpec, watcher: Watcher) -> Worker:
         """Start a worker; returns when its process runs.
 
         Raises OSError or ImJoyError when it cannot be started. Cancelled, it leaves nothing behind.

@@ -28,7 +28,7 @@ from aiohttp import WSMsgType
 
 from imjoy.model.errors import ImJoyError
 from imjoy.model.project import ALLOCATOR_VARIABLES
-from imjoy_engine.launchers import Ended, Place, Resources, Start, Watcher
+from imjoy_engine.launchers import JobStatus, Resources, Watcher, WorkerExit, WorkerSpec
 from imjoy_engine.processes.variables import INHERITED_VARIABLES, SET_VARIABLES
 from imjoy_engine.sockets.keep_alive import KeepAlive
 from imjoy_engine.sockets.socket import Socket
@@ -114,7 +114,7 @@ class BackEnd(Protocol):
     async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Submit a job with ``variables`` in its environment; return its id. Raises ImJoyError ``cluster.refused``."""
 
-    async def look(self) -> Mapping[str, Place] | None:
+    async def look(self) -> Mapping[str, JobStatus] | None:
         """Return where each job of this account is that waits or runs, by one command; None: it does not answer."""
 
     async def explain(self, job: str, *, signalled: bool = False) -> Ending:
@@ -179,7 +179,7 @@ def worker_archive() -> str:
 class ClusterWorker:
     """A worker on a node. ``attach`` is called, once, when the node has connected."""
 
-    def __init__(self, launcher: ClusterLauncher, start: Start, watcher: Watcher) -> None:
+    def __init__(self, launcher: ClusterLauncher, start: WorkerSpec, watcher: Watcher) -> None:
         loop = asyncio.get_running_loop()
         self.pid = 0
         self.node = ""
@@ -187,11 +187,11 @@ class ClusterWorker:
         self.secret = secrets.token_urlsafe(32)
         self.started: asyncio.Future[None] = loop.create_future()
         self.unheard: asyncio.Future[str] = loop.create_future()
-        self._place: Place | None = None
+        self._place: JobStatus | None = None
         self._gpus = ""
         self._silent_since = 0.0
         self._warned = False
-        self._ended: asyncio.Future[Ended] = loop.create_future()
+        self._ended: asyncio.Future[WorkerExit] = loop.create_future()
         self._launcher = launcher
         self._start = start
         self._watcher = watcher
@@ -208,7 +208,7 @@ class ClusterWorker:
         """Whether nothing more will be heard of it."""
         return self._ended.done()
 
-    def take_place(self, place: Place | None) -> None:
+    def update_job(self, place: JobStatus | None) -> None:
         """Note where its job is; None when it has left the queue."""
         if place is None:
             if not self.connected and not self.unheard.done():
@@ -226,7 +226,7 @@ class ClusterWorker:
             place = replace(place, gpus=self._gpus)
         before, self._place = self._place, place
         if place != before:
-            self._watcher.placed(place)
+            self._watcher.job_changed(place)
         if (
             not place.node
             and place.why
@@ -244,7 +244,7 @@ class ClusterWorker:
         """End it where its job has left the queue as somebody cancelled it: Dask ends nothing that runs."""
         ending = await self._launcher.back_end.explain(self.job)
         if ending.id and not self.has_ended:
-            self._finish(Ended(None, self._launcher.error_of(self._start.name, self.job, ending)))
+            self._finish(WorkerExit(None, self._launcher.error_of(self._start.name, self.job, ending)))
             await self._send({"type": "signal", "signal": "KILL"})
 
     async def serve(self, socket: Socket) -> None:
@@ -278,7 +278,7 @@ class ClusterWorker:
             gpus = f", GPU {self._gpus}" if self._gpus else ""
             self._watcher.say(f"Runs on {self.node}{gpus}, {self._launcher.back_end.name} job {self.job}.")
             back_end = self._launcher.back_end.name
-            self.take_place(Place(back_end, self.job, "RUNNING", "", self.node, self._gpus, None, None))
+            self.update_job(JobStatus(back_end, self.job, "RUNNING", "", self.node, self._gpus, None, None))
             self._launcher.poll_soon()
             await self._send(
                 {
@@ -310,7 +310,7 @@ class ClusterWorker:
             ending = await self._launcher.back_end.explain(self.job, signalled=self._signalled)
             if ending.id:
                 error = self._launcher.error_of(self._start.name, self.job, ending)
-        self._finish(Ended(code, error))
+        self._finish(WorkerExit(code, error))
 
     async def _lost(self) -> None:
         """Say why the node has gone without a word."""
@@ -326,10 +326,10 @@ class ClusterWorker:
                 why=f"{where}: {back_end.name} says {ending.description}.",
                 fix="Load the plugin again. It is not restarted automatically, because its data is gone.",
             )
-        self._finish(Ended(None, error))
+        self._finish(WorkerExit(None, error))
         await back_end.cancel(self.job)
 
-    def _finish(self, ended: Ended) -> None:
+    def _finish(self, ended: WorkerExit) -> None:
         if not self._ended.done():
             self._ended.set_result(ended)
         if not self.started.done():
@@ -351,14 +351,14 @@ class ClusterWorker:
             if not await self._gone_within(TERMINATE_SECONDS):
                 await self._send({"type": "signal", "signal": "KILL"})
                 await self._gone_within(KILL_SECONDS)
-        self._finish(Ended(None))
+        self._finish(WorkerExit(None))
         await self._launcher.back_end.cancel(self.job)
 
     async def _gone_within(self, seconds: float) -> bool:
         await asyncio.wait({self._ended}, timeout=seconds)
         return self._ended.done()
 
-    async def wait(self) -> Ended:
+    async def wait(self) -> WorkerExit:
         """Wait for it to end."""
         return await asyncio.shield(self._ended)
 
@@ -391,7 +391,7 @@ class ClusterLauncher:
         del self._workers[plugin]
         return worker
 
-    async def start(self, start: Start, watcher: Watcher) -> ClusterWorker:
+    async def start(self, start: WorkerSpec, watcher: Watcher) -> ClusterWorker:
         """Submit a job, wait in the queue for as long as it takes, and return when its worker runs."""
         worker = self._workers[start.plugin] = ClusterWorker(self, start, watcher)
         node_url = self._endpoint.url.replace("http", "ws", 1)
@@ -418,7 +418,7 @@ class ClusterLauncher:
             raise
         return worker
 
-    async def _wait_for_start(self, worker: ClusterWorker, start: Start) -> None:
+    async def _wait_for_start(self, worker: ClusterWorker, start: WorkerSpec) -> None:
         self._watched.add(worker)
         self.poll_soon()
         if self._looking is None or self._looking.done():
@@ -457,7 +457,7 @@ class ClusterLauncher:
             places = await self.back_end.look() if asked else None
             if places is not None:
                 for worker in asked:
-                    worker.take_place(places.get(worker.job))
+                    worker.update_job(places.get(worker.job))
                     if worker.connected and worker.job not in places:
                         # Another time, where the scheduler does not answer, or its library says that in its own way.
                         with contextlib.suppress(Exception):
@@ -466,7 +466,7 @@ class ClusterLauncher:
     def _where(self, job: str) -> str:
         return f"{self.back_end.name} job {job}"
 
-    def _not_started(self, start: Start, job: str, ending: Ending) -> ImJoyError:
+    def _not_started(self, start: WorkerSpec, job: str, ending: Ending) -> ImJoyError:
         if ending.id:
             return self.error_of(start.name, job, ending)
         self.broken_off = ending.exit_code
@@ -504,7 +504,7 @@ class ClusterLauncher:
             fix="Load the plugin again.",
         )
 
-    def _script(self, start: Start) -> str:
+    def _script(self, start: WorkerSpec) -> str:
         return SCRIPT.format(
             name=start.plugin,
             python=shlex.quote(str(start.python)),
@@ -522,7 +522,7 @@ class ClusterLauncher:
         await self.back_end.close()
 
 
-def waiting_words(place: Place) -> str:
+def waiting_words(place: JobStatus) -> str:
     """Return why a job waits, and when it is expected to start where the scheduler has an estimate."""
     why = place.why or place.state
     if place.starts is None or place.node:

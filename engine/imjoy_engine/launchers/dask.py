@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from imjoy.effects.network.addresses import LOOPBACK
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers import JobStatus, Resources
 from imjoy_engine.launchers.cluster import Ending
 
 CONNECT_SECONDS = 10.0
@@ -144,7 +144,7 @@ class Dask:
         self._tasks[key] = _Task(future, name, bool(resources.gpus), self._client.scheduler_comm)
         return key
 
-    async def look(self) -> Mapping[str, Place] | None:
+    async def look(self) -> Mapping[str, JobStatus] | None:
         """Return the tasks that wait or run. None while the scheduler does not answer."""
         if self._client.status != "running":
             return None
@@ -154,11 +154,11 @@ class Dask:
             if task.future.status == "pending"
         }
 
-    def _place(self, key: str, task: _Task) -> Place:
+    def _place(self, key: str, task: _Task) -> JobStatus:
         why = ""
         if time.monotonic() - task.since > PATIENCE_SECONDS:
             why = "no worker with a free GPU has taken it" if task.wants_gpu else "no worker has taken it"
-        return Place(self.name, key, "PENDING", why, "", "", None, None)
+        return JobStatus(self.name, key, "PENDING", why, "", "", None, None)
 
     async def explain(self, job: str, *, signalled: bool = False) -> Ending:
         """Return what became of a task."""

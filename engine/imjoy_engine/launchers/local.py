@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imjoy.model.project import ALLOCATOR_VARIABLES
 from imjoy_engine.environments.prefix import prefix_and_path_folders
-from imjoy_engine.launchers import Ended, Start, Watcher
+from imjoy_engine.launchers import Watcher, WorkerExit, WorkerSpec
 from imjoy_engine.processes.child import Child
 from imjoy_engine.processes.variables import INHERITED_VARIABLES, SET_VARIABLES
 
@@ -73,13 +73,13 @@ class LocalWorker:
         self._child = child
         self.pid = transport.get_pid()
 
-    async def wait(self) -> Ended:
+    async def wait(self) -> WorkerExit:
         """Wait for the process to end and for what it wrote."""
         await asyncio.shield(self._child.exited)
         # Somebody may hold the pipes open; what he writes is not waited for.
         await asyncio.wait({self._child.silent}, timeout=FINAL_OUTPUT_SECONDS)
         self._transport.close()
-        return Ended(self._transport.get_returncode())
+        return WorkerExit(self._transport.get_returncode())
 
     def suspended(self) -> bool:
         """Whether the process was stopped by a signal and waits to be continued."""
@@ -118,7 +118,7 @@ class LocalLauncher:
     async def check(self) -> None:
         """Nothing is needed."""
 
-    async def start(self, start: Start, watcher: Watcher) -> LocalWorker:
+    async def start(self, start: WorkerSpec, watcher: Watcher) -> LocalWorker:
         """Start a worker here, in a group of its own, so that Ctrl-C in our terminal does not reach it.
 
         Raises OSError when it cannot be started.
@@ -138,7 +138,7 @@ class LocalLauncher:
 
     @staticmethod
     async def _spawn(
-        start: Start, watcher: Watcher, creationflags: int = 0
+        start: WorkerSpec, watcher: Watcher, creationflags: int = 0
     ) -> tuple[asyncio.SubprocessTransport, Child]:
         return await asyncio.get_running_loop().subprocess_exec(
             lambda: Child(watcher.output),

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers import JobStatus, Resources
 from imjoy_engine.launchers.cluster import Ending
 from imjoy_engine.processes.variables import INHERITED_VARIABLES
 
@@ -164,7 +164,7 @@ class Slurm:
     async def _cancel_named(self, job_name: str) -> None:
         await self._run("scancel", "--quiet", f"--name={job_name}")
 
-    async def look(self) -> Mapping[str, Place] | None:
+    async def look(self) -> Mapping[str, JobStatus] | None:
         """Return this account's jobs. One that left the queue is not among them."""
         try:
             output = await self._run("squeue", "--me", "--noheader", f"--format={QUEUE_FORMAT}")
@@ -242,7 +242,7 @@ class Slurm:
         return out.decode(errors="replace")
 
 
-def parse_queue(output: str) -> Mapping[str, Place]:
+def parse_queue(output: str) -> Mapping[str, JobStatus]:
     """Return the jobs that ``squeue`` lists in ``QUEUE_FORMAT``; other lines, such as a banner, are passed over."""
     places = {}
     for line in output.splitlines():
@@ -253,7 +253,7 @@ def parse_queue(output: str) -> Mapping[str, Place]:
             gpus = gres if "gpu" in gres else ""
             if state == "PENDING" and NEVER.match(reason):
                 why = f"{reason}, which will never be met as the cluster is; stop it and ask for less"
-            places[job] = Place("SLURM", job, state, why, node, gpus, _seconds(starts), _seconds(ends))
+            places[job] = JobStatus("SLURM", job, state, why, node, gpus, _seconds(starts), _seconds(ends))
     return places
 
 

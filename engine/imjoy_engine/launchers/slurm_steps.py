@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers import JobStatus, Resources
 from imjoy_engine.launchers.cluster import Ending
 from imjoy_engine.launchers.slurm import MIB, Slurm
 
@@ -75,7 +75,7 @@ class SlurmSteps(Slurm):
         )
         return step
 
-    async def look(self) -> Mapping[str, Place] | None:
+    async def look(self) -> Mapping[str, JobStatus] | None:
         """Return the steps that live; how long the allocation has is how long they have."""
         jobs = await super().look()
         if jobs is None:
@@ -83,7 +83,7 @@ class SlurmSteps(Slurm):
         allocation = jobs.get(self._allocation)
         ends = allocation.ends if allocation else None
         return {
-            name: Place(self.name, name, "PENDING", self._why(step), "", "", None, ends)
+            name: JobStatus(self.name, name, "PENDING", self._why(step), "", "", None, ends)
             for name, step in self._steps.items()
             if step.process.returncode is None
         }

@@ -22,7 +22,7 @@ from imjoy.effects.disk.files import make_folders
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.store.store import EnvironmentStore, Progress
 from imjoy_engine.environments.store.usage import note_running, note_use
-from imjoy_engine.launchers import Ended, Launcher, Place, Resources, Start, Worker
+from imjoy_engine.launchers import JobStatus, Launcher, Resources, Worker, WorkerExit, WorkerSpec
 from imjoy_engine.plugins.events import EventLog
 from imjoy_engine.plugins.output import Lines, OutputDecoder
 from imjoy_engine.plugins.socket_pair import SocketPair
@@ -139,7 +139,7 @@ class Plugin:
         self.state = PluginState.QUEUED
         self.since = time.time()
         self.pid: int | None = None
-        self.place: Place | None = None
+        self.place: JobStatus | None = None
         self.exit_code: int | None = None
         self.signal: str | None = None
         self.error: dict[str, object] | None = None
@@ -271,7 +271,7 @@ class Plugin:
             # What a person has installed for themselves is not for environments of ours.
             options = ("-s", *command.options) if is_ours else command.options
             self._worker = await self._context.launcher.start(
-                Start(
+                WorkerSpec(
                     self.id, request.manifest.name, python, options, variables, work_dir, self._resources()
                 ),
                 self,
@@ -392,7 +392,11 @@ class Plugin:
         return use_existing(choice, self.request.manifest.name, spec, environments, os.environ, self.say)
 
     async def _first_of(
-        self, awaited: asyncio.Future[Any], exited: asyncio.Task[Ended], seconds: float | None, otherwise: str
+        self,
+        awaited: asyncio.Future[Any],
+        exited: asyncio.Task[WorkerExit],
+        seconds: float | None,
+        otherwise: str,
     ) -> None:
         """Wait for ``awaited``; raise what it raised, or an ImJoyError when the process or the time ends first."""
         await asyncio.wait({awaited, exited}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -461,13 +465,13 @@ class Plugin:
         self.events.close()
         self.ended.set()
 
-    def _note_exit(self, ended: Ended) -> None:
+    def _note_exit(self, ended: WorkerExit) -> None:
         self.exit_code = ended.code
         if ended.code is not None and ended.code < 0:
             with contextlib.suppress(ValueError):
                 self.signal = signal.Signals(-ended.code).name
 
-    def _exit_error(self, ended: Ended) -> ImJoyError:
+    def _exit_error(self, ended: WorkerExit) -> ImJoyError:
         if ended.error is not None:
             return ended.error
         name = self.request.manifest.name
@@ -569,7 +573,7 @@ class Plugin:
         if final:
             self._lines[stream].flush()
 
-    def placed(self, place: Place) -> None:
+    def job_changed(self, place: JobStatus) -> None:
         """Note where it runs, and tell the clients."""
         self.place = place
         self.events.add("state", self.as_json(), passing=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imjoy_engine.terminal.run import Answers, Values
 
 CLIENT = "`imjoy run`"
-TOLD = (
+NOTIFICATIONS = (
     "alert",
     "log",
     "error",
@@ -24,7 +24,7 @@ TOLD = (
     "showProgress",
     "showSnackbar",
 )
-ASKED = ("prompt", "confirm", "showDialog")
+QUESTIONS = ("prompt", "confirm", "showDialog")
 ABSENT = (
     "call",
     "connectToServer",
@@ -69,8 +69,8 @@ class TerminalApi:
 
     def interface(self) -> dict[str, Any]:
         """Return the interface, by name."""
-        api: dict[str, Any] = {name: self._tell(name) for name in TOLD}
-        api.update({name: self._ask(name) for name in ASKED})
+        api: dict[str, Any] = {name: self._tell(name) for name in NOTIFICATIONS}
+        api.update({name: self._ask(name) for name in QUESTIONS})
         api.update({name: _refuse(name) for name in ABSENT})
         api.update(dict.fromkeys(IGNORED, _nothing))
         return {

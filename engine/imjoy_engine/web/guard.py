@@ -141,7 +141,7 @@ def _check_host_and_origin(request: web.Request) -> None:
         )
 
 
-async def answer_late(request: web.Request, what: str) -> None:
+async def delay_refusal(request: web.Request, what: str) -> None:
     """Wait, the longer the more often that address has tried in vain; returns after at most 5 s."""
     context = request.app[CONTEXT]
     address = context.proxies.seen(request).address
@@ -167,7 +167,7 @@ async def _check_token(request: web.Request) -> None:
     # Whoever replaced the token has not told us yet, or cannot.
     if await take_stored_token(context) and context.gate.token_is_right(*shown):
         return
-    await answer_late(request, "token")
+    await delay_refusal(request, "token")
     raise ImJoyError(
         "auth.token",
         "The connection token is missing or wrong.",

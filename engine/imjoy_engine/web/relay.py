@@ -31,8 +31,8 @@ REPLACED_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 EXIT_SECONDS = 2.0
 HELD_CLOSE_SECONDS = 0.5
-DOUBT_SECONDS = 3.0
-GOOD_BYE = 1000
+PEER_ANSWER_SECONDS = 3.0
+NORMAL_CLOSURE = 1000
 TOO_BIG = 1009
 
 REPLACED = Close(4401, "the connection token was replaced")
@@ -123,7 +123,7 @@ def _how_to_close(message: WSMessage, pair: SocketPair | None) -> Close:
     if message.type is WSMsgType.TEXT:
         return Close(1008, "only binary frames travel here")
     if pair is not None:
-        pair.lost = message.type is not WSMsgType.CLOSE or message.data != GOOD_BYE
+        pair.lost = message.type is not WSMsgType.CLOSE or message.data != NORMAL_CLOSURE
     return DONE
 
 
@@ -213,7 +213,7 @@ async def _wait_for_doubt(pair: SocketPair, peer: KeepAlive) -> None:
     """Return when somebody says to be this client, and it answers no more."""
     while True:
         await pair.doubted.wait()
-        if not await peer.answers_within(DOUBT_SECONDS):
+        if not await peer.answers_within(PEER_ANSWER_SECONDS):
             return
         pair.doubted.clear()
 

@@ -49,7 +49,9 @@ if __name__ == "__main__":
         node = importlib.import_module(PACKAGE + ".node")
         sys.exit(node.main(os.path.dirname(os.path.abspath(__file__))))
     load_package(ours)
-    supervised = os.name == "posix" and importlib.import_module(PACKAGE + ".processes.supervisor").split()
+    supervised = os.name == "posix"
+    if supervised:
+        supervised = importlib.import_module(PACKAGE + ".processes.supervisor").fork_supervised()
     if folder:
         add_worker_packages(folder, ours)
     main = importlib.import_module(PACKAGE + ".main").main

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tests.kit.mirror import Mirror
 
-from imjoy.effects.network.download import Patience, download, reachable
+from imjoy.effects.network.download import RetryPolicy, download, reachable
 from imjoy.model.errors import ImJoyError
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-QUICK = Patience(connect=2, silence=0.5, attempts=3, backoff=0.01)
+QUICK = RetryPolicy(connect=2, silence=0.5, attempts=3, backoff=0.01)
 
 
 def fetch(mirror: Mirror, how: str, tmp_path: Path, sha256: str = SHA256) -> Path:

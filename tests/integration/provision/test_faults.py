@@ -89,7 +89,7 @@ def impatient() -> list[str]:
         "from functools import partial",
         "from imjoy import __main__",
         "from imjoy.effects.network import download",
-        "download.Patience = partial(download.Patience, silence=1.0, attempts=1)",
+        "download.RetryPolicy = partial(download.RetryPolicy, silence=1.0, attempts=1)",
         "raise SystemExit(__main__.main())",
     )
     return [sys.executable, "-c", "\n".join(lines), "install"]

@@ -100,7 +100,7 @@ WAYS: dict[str, Callable[[], None]] = {
     **{
         method: called(method, HOSTILE, HOSTILE)
         for method in (
-            *interface.SPOKEN,
+            *interface.MESSAGE_METHODS,
             *("error", "prompt", "confirm", "createWindow", "openUrl", "exportFile", "showStatus"),
         )
     },

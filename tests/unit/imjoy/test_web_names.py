@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imjoy.model.web_names import NotMeant, allowed_host, base_url, listening_host, origin
+from imjoy.model.web_names import InvalidWebName, allowed_host, base_url, listening_host, origin
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_origin_has_the_form_that_browsers_send(typed: str, sent: str) -> Non
     ],
 )
 def test_what_no_browser_ever_sends_as_an_origin_is_refused(typed: str) -> None:
-    with pytest.raises(NotMeant):
+    with pytest.raises(InvalidWebName):
         origin(typed)
 
 
@@ -71,7 +71,7 @@ def test_a_name_has_the_form_of_a_host_header(typed: str, name: str) -> None:
     "typed", ["", "*", "*.org", "https://lab.example.org", "a/b", "a b", "me@lab", "a..b", "-"]
 )
 def test_what_is_no_name_is_refused(typed: str) -> None:
-    with pytest.raises(NotMeant):
+    with pytest.raises(InvalidWebName):
         allowed_host(typed)
 
 
@@ -94,7 +94,7 @@ def test_an_address_to_listen_on_has_its_usual_spelling(typed: str, host: str) -
     "typed", ["", " ", "*", "0", "127.1", "0x7f000001", "1.2.3", "127.0.0.1:80", "a b", "http://a"]
 )
 def test_what_resolvers_take_for_an_address_and_nobody_means_is_refused(typed: str) -> None:
-    with pytest.raises(NotMeant):
+    with pytest.raises(InvalidWebName):
         listening_host(typed)
 
 
@@ -131,5 +131,5 @@ def test_a_base_url_has_no_slash_at_its_end(typed: str, url: str) -> None:
     ],
 )
 def test_what_no_path_can_follow_is_no_base_url(typed: str) -> None:
-    with pytest.raises(NotMeant):
+    with pytest.raises(InvalidWebName):
         base_url(typed)

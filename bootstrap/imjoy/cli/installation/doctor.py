@@ -142,9 +142,9 @@ def explain(id: str, as_json: bool) -> int:
 def machine_of(context: Context, layout: Layout, port: int) -> Machine:
     """Return what is to be examined."""
     from imjoy.path.operations import running_shell
-    from imjoy.path.shells import Place
+    from imjoy.path.shells import ShellEnvironment
 
-    shell = running_shell(Place(context.home, context.environ, sys.platform))
+    shell = running_shell(ShellEnvironment(context.home, context.environ, sys.platform))
     # `python -m` puts the current folder first, where a checkout's metadata may lie.
     folders = tuple(each for each in sys.path if each and Path(each) != Path.cwd())
     return Machine(context, layout, DEFAULT_HOST, port, shell=shell, search_path=folders)

@@ -14,7 +14,7 @@ from imjoy.effects.machine.browser import browser_at_hand
 from imjoy.effects.machine.own_command import as_typed, command_of
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.path.operations import running_shell
-from imjoy.path.shells import Place, shell_of_program
+from imjoy.path.shells import ShellEnvironment, shell_of_program
 from imjoy.provision.arguments import Arguments, parse
 from imjoy.provision.facts.install_script import InstallScript
 from imjoy.provision.finish import Installed, finish
@@ -52,11 +52,13 @@ def _with_separator(typed: Sequence[str]) -> list[str]:
 
 
 def _second_half(arguments: Arguments, context: Context) -> int:
-    place = Place(context.home, context.environ, sys.platform)
+    shell_environment = ShellEnvironment(context.home, context.environ, sys.platform)
     folder = context.layout(arguments.values.get("prefix")).prefix
-    shell = shell_of_program(arguments.values.get("shell", "")) or running_shell(place)
+    shell = shell_of_program(arguments.values.get("shell", "")) or running_shell(shell_environment)
     handed = _handed(arguments.values["finish"])
-    result = finish(handed, folder, shell, context, place, modify_path=arguments.has("modify-path"))
+    result = finish(
+        handed, folder, shell, context, shell_environment, modify_path=arguments.has("modify-path")
+    )
     if arguments.has("json"):
         render.emit_json(result.as_json())
     elif not arguments.has("quiet"):

@@ -11,8 +11,8 @@ from imjoy import render
 from imjoy.cli.options import json_option, not_empty
 from imjoy.context import Context
 from imjoy.model.errors import ExitCode
-from imjoy.path.operations import PathChanged, PathGuidance, apply, remove, running_shell, tell
-from imjoy.path.shells import Place, ShellName
+from imjoy.path.operations import PathChanged, PathGuidance, apply, path_guidance, remove, running_shell
+from imjoy.path.shells import ShellEnvironment, ShellName
 
 
 @click.command(name="path")
@@ -45,15 +45,15 @@ def command(
     """
     if adds and removes:
         raise click.UsageError("--apply and --remove exclude each other.")
-    place = Place(context.home, context.environ, sys.platform)
+    shell_environment = ShellEnvironment(context.home, context.environ, sys.platform)
     folder = context.layout(prefix).prefix
-    chosen = shell or running_shell(place)
+    chosen = shell or running_shell(shell_environment)
     if adds:
-        render.emit(apply(folder, chosen, place, dry_run=dry_run), as_json=as_json)
+        render.emit(apply(folder, chosen, shell_environment, dry_run=dry_run), as_json=as_json)
     elif removes:
-        render.emit(remove(folder, chosen, place, dry_run=dry_run), as_json=as_json)
+        render.emit(remove(folder, chosen, shell_environment, dry_run=dry_run), as_json=as_json)
     else:
-        render.emit(tell(folder, chosen, place), as_json=as_json)
+        render.emit(path_guidance(folder, chosen, shell_environment), as_json=as_json)
     return ExitCode.DONE
 
 

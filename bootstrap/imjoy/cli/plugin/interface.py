@@ -17,7 +17,7 @@ from imjoy.cli.prompts import ask
 from imjoy.model.errors import ImJoyError
 
 Answer = Callable[[object, object], None]
-SPOKEN = ("alert", "log", "showMessage", "showSnackbar")
+MESSAGE_METHODS = ("alert", "log", "showMessage", "showSnackbar")
 YES = ("y", "yes")
 MAX_REMEMBERED = 65536
 MAX_PICTURES = 4
@@ -83,7 +83,7 @@ class TerminalInterface:
             self._report(self._status, self._share)
             return
         self._report.close()
-        if method in SPOKEN:
+        if method in MESSAGE_METHODS:
             render.say(" ".join(map(readable, args[:1] if method.startswith("show") else args)))
         elif method == "error":
             render.note(" ".join(map(readable, args)))

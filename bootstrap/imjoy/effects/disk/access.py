@@ -29,7 +29,7 @@ WITH_OBJECT = (5, 11)
 LONGEST_ACCOUNT = 256
 
 
-def others_of(path: Path) -> list[str]:
+def accounts_with_access(path: Path) -> list[str]:
     """Return the accounts besides the person's own that may read or change a file or folder, or what is made in it.
 
     Raises ``OSError`` where nobody says. Empty on a system without such lists.
@@ -40,7 +40,7 @@ def others_of(path: Path) -> list[str]:
     return sorted({_account(sid) for sid in _entitled(path) if sid not in known})
 
 
-def close_to_others(path: Path) -> None:
+def restrict_to_owner(path: Path) -> None:
     """Leave a file, or a folder with what will be made in it, to the person, the system and the administrators.
 
     What the folder above allows no longer counts. What is in a folder by now stays as it is. Raises ``OSError``, as

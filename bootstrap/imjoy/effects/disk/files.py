@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from imjoy.effects.disk.access import close_to_others, others_of
+from imjoy.effects.disk.access import accounts_with_access, restrict_to_owner
 from imjoy.effects.machine.home import home_folder
 from imjoy.model.errors import ImJoyError
 
@@ -89,7 +89,7 @@ def restrict_mode(path: Path, mode: int) -> bool:
     if sys.platform == "win32":
         if is_exposed(path):
             with suppress(OSError):
-                close_to_others(path)
+                restrict_to_owner(path)
         return not is_exposed(path)
     if not os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)):
         raise PermissionError(errno.EACCES, other_owner(path) or os.strerror(errno.EACCES), str(path))
@@ -99,7 +99,7 @@ def restrict_mode(path: Path, mode: int) -> bool:
     return not path.stat().st_mode & FOR_OTHERS & ~mode
 
 
-def keeps_modes(folder: Path) -> bool:
+def supports_modes(folder: Path) -> bool:
     """Whether what is made in ``folder`` can be closed to others. Without the right to write there: yes."""
     probe = folder / f".modes-{os.getpid()}"
     try:
@@ -115,7 +115,7 @@ def is_exposed(path: Path) -> bool:
     """Whether others may read a file: by its mode, or by its list on Windows."""
     try:
         if sys.platform == "win32":
-            return bool(others_of(path))
+            return bool(accounts_with_access(path))
         return bool(path.stat().st_mode & FOR_OTHERS)
     except OSError:
         return False

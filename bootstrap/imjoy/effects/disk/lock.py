@@ -100,7 +100,7 @@ class InstallLock:
 def refuse_when_locked(folder: Path, target: Path) -> None:
     """Raise :class:`ImJoyError` ``install.locked`` when a live process holds the lock. Takes at most a second."""
     owner = _owner_once_written(folder)
-    if lives(owner):
+    if is_owner_alive(owner):
         raise ImJoyError(
             "install.locked",
             f"Another install into {target} is running (process {owner.partition(' ')[0]}).",
@@ -114,7 +114,7 @@ def identity(pid: int) -> str:
     return f"{pid} {platform.node()} {_started(pid)}"
 
 
-def lives(owner: str) -> bool:
+def is_owner_alive(owner: str) -> bool:
     """Whether the process of this identity is there.
 
     The machine's name does not count where the start tells enough: on macOS it changes with the network.
@@ -228,5 +228,5 @@ def _read(file: Path) -> str:
 def _end_step(step: str) -> None:
     """End what a dead owner left running. The number may have been given away since; its start tells."""
     pid = step.partition(" ")[0]
-    if pid.isdigit() and lives(step) and _started(int(pid)):
+    if pid.isdigit() and is_owner_alive(step) and _started(int(pid)):
         end_session(int(pid))

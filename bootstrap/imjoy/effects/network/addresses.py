@@ -6,7 +6,7 @@ import socket
 
 WILDCARDS = ("0.0.0.0", "::", "")
 LOOPBACK = ("127.0.0.1", "::1")
-HERE = (*LOOPBACK, "localhost")
+LOCAL_HOSTS = (*LOOPBACK, "localhost")
 """What only this machine reaches."""
 
 
@@ -32,7 +32,7 @@ def ssh_tunnel(host: str, port: int, machine: str = "") -> str:
 
     ``machine`` is the name to give ssh; without it an address of this machine stands there.
     """
-    outside = [address for address in addresses_of(host) if address not in HERE]
+    outside = [address for address in addresses_of(host) if address not in LOCAL_HOSTS]
     target = "127.0.0.1" if host in WILDCARDS else host
     bracketed = f"[{target}]" if ":" in target else target
     return f"ssh -L {port}:{bracketed}:{port} {machine or (outside or ['HOST'])[0]}"

@@ -22,7 +22,7 @@ from imjoy.effects.network.http import (
 )
 from imjoy.model.errors import ExitCode, ImJoyError
 
-__all__ = ["CERTIFICATE_FIX", "Patience", "Report", "download", "file_sha256", "reachable"]
+__all__ = ["CERTIFICATE_FIX", "Report", "RetryPolicy", "download", "file_sha256", "reachable"]
 
 CHUNK_BYTES = 256 * 1024
 SMALL_BYTES = 4096
@@ -39,7 +39,7 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for what, in seconds, and how often to try."""
 
     connect: float = 15.0
@@ -65,7 +65,7 @@ def download(
     target: Path,
     sha256: str | None,
     report: Report,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
     *,
     hash_fix: str = "try again later, or another --mirror",
     verify: bool = True,
@@ -79,11 +79,11 @@ def download(
     is removed on failure. Raises :class:`ImJoyError` ``download.missing``, ``download.failed`` or
     ``download.certificate`` (4), ``download.checksum`` (6) or ``download.unwritable``.
     """
-    patience = patience or Patience()
+    policy = policy or RetryPolicy()
     part = target.with_name(target.name + ".part")
     try:
         part.unlink(missing_ok=True)
-        _fetch(url, part, report, patience, verify)
+        _fetch(url, part, report, policy, verify)
         if sha256 is not None:
             _check(part, sha256, url, hash_fix)
         part.replace(target)
@@ -127,10 +127,10 @@ def file_sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _fetch(url: str, part: Path, report: Report, patience: Patience, verify: bool) -> None:
-    for attempt in range(1, patience.attempts + 1):
+def _fetch(url: str, part: Path, report: Report, policy: RetryPolicy, verify: bool) -> None:
+    for attempt in range(1, policy.attempts + 1):
         try:
-            _go_on(url, part, report, patience, verify)
+            _go_on(url, part, report, policy, verify)
             return
         except HTTPError as error:
             error.close()
@@ -147,19 +147,19 @@ def _fetch(url: str, part: Path, report: Report, patience: Patience, verify: boo
                 part.unlink(missing_ok=True)
             elif error.code not in RETRIED_STATUSES:
                 raise
-            if attempt == patience.attempts:
+            if attempt == policy.attempts:
                 raise
         except Failures as error:
-            if attempt == patience.attempts or is_certificate_error(error):
+            if attempt == policy.attempts or is_certificate_error(error):
                 raise
-        time.sleep(patience.backoff * 2 ** (attempt - 1))
+        time.sleep(policy.backoff * 2 ** (attempt - 1))
 
 
-def _go_on(url: str, part: Path, report: Report, patience: Patience, verify: bool) -> None:
+def _go_on(url: str, part: Path, report: Report, policy: RetryPolicy, verify: bool) -> None:
     there = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={there}-"} if there else {}
-    with open_url(url, timeout=patience.connect, verify=verify, **headers) as answer:
-        _wait_longer(answer, patience.silence)
+    with open_url(url, timeout=policy.connect, verify=verify, **headers) as answer:
+        _wait_longer(answer, policy.silence)
         if answer.status != 206:
             there = 0
         total = there + int(answer.headers.get("Content-Length") or 0)
@@ -168,7 +168,7 @@ def _go_on(url: str, part: Path, report: Report, patience: Patience, verify: boo
         except OSError as error:
             raise _Unwritable(error) from error
         with file:
-            there = _copy(answer, file.write, there, total, report, min(WINDOW_SECONDS, patience.silence))
+            there = _copy(answer, file.write, there, total, report, min(WINDOW_SECONDS, policy.silence))
         if total > there:
             raise _BrokenOff(f"the server sent {there} of {total} bytes")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from imjoy.effects.network.addresses import WILDCARDS, addresses_of
 
-NO_WAY = frozenset({errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
-KNOCK_SECONDS = 1.0
+NO_ROUTE_ERRORS = frozenset({errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH})
+PROBE_SECONDS = 1.0
 REFUSED = frozenset({errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)})
 
 
@@ -99,7 +99,7 @@ def _somebody_answers(address: tuple[Any, ...]) -> bool:
     """Whether anything listens on that port at an address that overlaps; one that does not answer in time does."""
     for each in addresses_of(str(address[0])):
         try:
-            socket.create_connection((each, address[1]), timeout=KNOCK_SECONDS).close()
+            socket.create_connection((each, address[1]), timeout=PROBE_SECONDS).close()
         except socket.timeout:
             return True
         except OSError:
@@ -127,9 +127,9 @@ def why_unreachable(address: str, port: int) -> str:
     A loopback interface that is down can be listened on, and nothing ever comes.
     """
     try:
-        socket.create_connection((address, port), timeout=KNOCK_SECONDS).close()
+        socket.create_connection((address, port), timeout=PROBE_SECONDS).close()
     except OSError as error:
-        return (error.strerror or str(error)) if error.errno in NO_WAY else ""
+        return (error.strerror or str(error)) if error.errno in NO_ROUTE_ERRORS else ""
     return ""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 # X509_V_FLAG_PARTIAL_CHAIN and X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h; Python names the first one only. What
 # the state file holds is trusted as it is, without its issuer and also on the day after its last one.
-TRUST_AS_IT_IS = 0x80000 | 0x200000
+PINNED_CERTIFICATE_FLAGS = 0x80000 | 0x200000
 
 
 def fingerprint(certificate: str) -> str:
@@ -23,7 +23,7 @@ def trusting(certificate: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(cadata=certificate)
-    context.verify_flags |= ssl.VerifyFlags(TRUST_AS_IT_IS)
+    context.verify_flags |= ssl.VerifyFlags(PINNED_CERTIFICATE_FLAGS)
     return context
 
 

@@ -62,7 +62,7 @@ class PrefixFound:
     """
 
     path: Path
-    standing: PrefixState
+    state: PrefixState
     nearest: Path
     free_mib: int
     runs_programs: bool
@@ -95,23 +95,23 @@ def look_at_machine() -> Machine:
 def look_at_prefix(prefix: Path) -> PrefixFound:
     """Read where a prefix stands."""
     nearest = prefix
-    while not there(nearest) and nearest != nearest.parent:
+    while not exists(nearest) and nearest != nearest.parent:
         nearest = nearest.parent
     free = 0
     with suppress(OSError):
         free = shutil.disk_usage(nearest).free // BYTES_PER_MIB
     try:
-        standing = state_of_prefix(prefix, nearest)
+        state = state_of_prefix(prefix, nearest)
     except OSError:
         # The name of a device on Windows, C:\\aux, is there and yet no folder.
-        standing = "file"
-    leads_to = str(prefix.readlink()) if is_link(prefix) and not there(prefix) else ""
+        state = "file"
+    leads_to = str(prefix.readlink()) if is_link(prefix) and not exists(prefix) else ""
     return PrefixFound(
-        prefix, standing, nearest, free, _runs_programs(nearest), leads_to, takes_junctions(nearest)
+        prefix, state, nearest, free, _runs_programs(nearest), leads_to, takes_junctions(nearest)
     )
 
 
-def there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether something is at a path; false, too, where nobody may look."""
     try:
         return path.exists()

@@ -76,17 +76,17 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         )
     if prefix.drive and (reason := misnamed_for_windows(str(prefix))):
         yield Finding("prefix.name", reason, offer)
-    elif found.standing == "file":
+    elif found.state == "file":
         lack = "is not a folder" if found.nearest != found.nearest.parent else "is not there"
         what = f"{prefix} cannot be made: {found.nearest} {lack}"
         if found.leads_to:
             what = f"{prefix} is a link to {found.leads_to}, which is not there"
         yield Finding("prefix.not_a_folder", what, offer)
-    if found.standing == "unwritable":
+    if found.state == "unwritable":
         yield Finding(
             "prefix.unwritable", f"{prefix} cannot be made or changed: {found.nearest} is read-only", offer
         )
-    if found.standing == "foreign":
+    if found.state == "foreign":
         names = foreign_names(prefix)
         listed = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
         what = f"{prefix} holds files that no install of imjoy put there ({listed})"
@@ -95,7 +95,7 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding("prefix.noexec", f"the disk of {found.nearest} forbids programs (noexec)", offer)
     if conda and (reason := unsuited_for_conda(prefix)):
         yield Finding("prefix.conda", reason, f"{offer}, or --distribution venv")
-    if found.standing == "new" and found.free_mib < needed_mib and found.nearest.is_dir():
+    if found.state == "new" and found.free_mib < needed_mib and found.nearest.is_dir():
         what = f"{found.nearest} has {found.free_mib} MiB free, and {needed_mib} MiB are needed"
         yield Finding("host.disk", what, "free some space, or choose another disk: --prefix DIR")
 

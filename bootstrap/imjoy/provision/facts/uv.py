@@ -10,8 +10,8 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-LEAST, BELOW = (0, 5), (1,)
-UV = "uv>={}.{},<{}".format(*LEAST, *BELOW)
+MIN_VERSION, BELOW_VERSION = (0, 5), (1,)
+UV = "uv>={}.{},<{}".format(*MIN_VERSION, *BELOW_VERSION)
 """As imjoy itself requires it."""
 ASK_SECONDS = 5.0
 NAME = "uv.exe" if sys.platform == "win32" else "uv"
@@ -30,7 +30,7 @@ def find_uv(environ: Mapping[str, str], home: Path) -> Path | None:
             # What hangs, or does not start, is no reason to try the whole machine's.
             return None
         version = re.match(r"uv (\d+)\.(\d+)", answer.stdout)
-        if answer.ok and version and LEAST <= tuple(map(int, version.groups())) < BELOW:
+        if answer.ok and version and MIN_VERSION <= tuple(map(int, version.groups())) < BELOW_VERSION:
             return file
     return None
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from imjoy.effects.disk.lock import identity, is_running, lives
+from imjoy.effects.disk.lock import identity, is_owner_alive, is_running
 from imjoy.effects.disk.removal import remove
 
 NAME = re.compile(r"\.?imjoy-door-(?P<machine>.+)-(?P<pid>[0-9]+)-[^-]+")
@@ -68,4 +68,4 @@ def _is_left(folder: Path, machine: str, pid: int) -> bool:
         user = (folder / USER_FILE).read_text(encoding="utf-8").strip()
     except OSError:
         return time.time() - about.st_mtime > STARTING_SECONDS
-    return not lives(user)
+    return not is_owner_alive(user)

@@ -14,11 +14,11 @@ from imjoy.provision.steps.commands import Steps
 from imjoy.upgrade.facts.origin import NAME, Origin
 from imjoy.upgrade.steps.journal import link_or_copy
 from imjoy.upgrade.steps.package_files import (
+    copy_layer,
     copy_tree,
     files_in,
     installed_versions,
     name_origin,
-    put_into,
     recorded_files,
     remove_files,
     same_file,
@@ -66,7 +66,7 @@ def make_candidate(
     going = [file for name in replaced for file in recorded_files(site, name)]
     remove_files(going, site)
     # Its commands too, though their first lines name the live Python: an imjoy without them is not whole.
-    put_into(layer, folder)
+    copy_layer(layer, folder)
     replaced_files = frozenset(_relative(going, folder, origin.environment))
     _keep_outside(origin, folder, replaced_files)
     named = name_origin(site, NAME, direct_url) if direct_url is not None else None

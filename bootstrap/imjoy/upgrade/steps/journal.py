@@ -70,7 +70,7 @@ class Journal:
             "trees": [(str(tree), str(saved)) for tree, saved in trees],
             "swapping": waited_for,
         }
-        self._lock = take(self._home)
+        self._lock = lock_journal(self._home)
         if self._lock is None:
             raise OSError(errno.EBUSY, "another upgrade is being taken back", str(self.file))
         # On the disk before the journal is: after a power cut an empty one of them would restore nothing.
@@ -136,7 +136,7 @@ def recover(home: Path) -> bool:
     journal = home / JOURNAL
     deadline = time.monotonic() + PATIENCE_SECONDS
     while journal.exists():
-        lock = take(home)
+        lock = lock_journal(home)
         if lock is not None:
             try:
                 # Whoever had the lock before may have done it.
@@ -164,7 +164,7 @@ def is_dead(home: Path) -> bool:
     """Whether a journal is there whose process has died. Raises ``OSError`` when that cannot be found out."""
     if not (home / JOURNAL).exists():
         return False
-    lock = take(home)
+    lock = lock_journal(home)
     if lock is None:
         return False
     os.close(lock)
@@ -191,7 +191,7 @@ def undo(home: Path) -> bool:
             with suppress(OSError):
                 os.removedirs(Path(target).parent)
         else:
-            place(Path(saved), Path(target))
+            replace_file(Path(saved), Path(target))
     for tree, saved in document["trees"]:
         restore(Path(saved), Path(tree))
     journal.unlink()
@@ -205,7 +205,7 @@ def restore(saved: Path, live: Path) -> None:
     if not saved.is_dir() or saved.is_symlink():
         if live.is_dir() and not live.is_symlink():
             shutil.rmtree(live)
-        place(saved, live)
+        replace_file(saved, live)
         return
     if os.path.lexists(live) and (live.is_symlink() or not live.is_dir()):
         live.unlink()
@@ -221,7 +221,7 @@ def restore(saved: Path, live: Path) -> None:
         restore(each, live / each.name)
 
 
-def place(source: Path, target: Path) -> None:
+def replace_file(source: Path, target: Path) -> None:
     """Make ``target`` the same as ``source``, in one step; on one disk that needs no room. Raises ``OSError``."""
     if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return
@@ -319,7 +319,7 @@ def exchange(one: Path, other: Path) -> None:
         raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
-def take(home: Path) -> int | None:
+def lock_journal(home: Path) -> int | None:
     """Return an open lock on the journal, which falls when this process ends; None when another process has it."""
     descriptor = os.open(home / "journal.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from imjoy.model.errors import ExitCode, ImJoyError
-from imjoy.upgrade.steps.journal import link_or_copy, place
+from imjoy.upgrade.steps.journal import link_or_copy, replace_file
 
 
 def copy_tree(source: Path, target: Path) -> None:
@@ -77,10 +77,10 @@ def remove_files(files: Iterable[Path], site: Path) -> None:
             folder.rmdir()
 
 
-def put_into(layer: Path, site: Path) -> None:
+def copy_layer(layer: Path, site: Path) -> None:
     """Put every file of one folder at the same place in another. Raises ``OSError``."""
     for file in files_in(layer):
-        place(file, site / file.relative_to(layer))
+        replace_file(file, site / file.relative_to(layer))
 
 
 def files_in(folder: Path) -> Iterator[Path]:

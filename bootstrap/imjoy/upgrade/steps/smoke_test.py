@@ -72,7 +72,7 @@ def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
     )
 
 
-def say_version(command: list[str], context: Context) -> str:
+def read_version(command: list[str], context: Context) -> str:
     """Return what an imjoy says its version is. Raises :class:`~imjoy.effects.processes.process.CommandFailed`."""
     environ = isolated(context.environ)
     output = context.run([*command, "--version"], timeout=VERSION_SECONDS, environ=environ).output

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imjoy.upgrade.facts.origin import Origin
 from imjoy.upgrade.steps.candidate import Candidate
-from imjoy.upgrade.steps.journal import Journal, discard_below, exchange, link_or_copy, place
+from imjoy.upgrade.steps.journal import Journal, discard_below, exchange, link_or_copy, replace_file
 
 
 class Swap:
@@ -57,7 +57,7 @@ class Swap:
             self._journal.begin(live, waiting, files, exchanged=exchanged)
             for each, new in changes.items():
                 if new is not None:
-                    place(new, self._origin.environment / each)
+                    replace_file(new, self._origin.environment / each)
                 elif not exchanged:
                     self._discard(each)
             if exchanged:

@@ -25,7 +25,7 @@ from imjoy_engine.environments.existing.sizes import sizes_of
 
 SIZE_SECONDS = 0.3
 """How long sizes are counted: the whole of `imjoy env find` should take less than a second."""
-TELLING = (
+NOTABLE_PACKAGES = (
     "numpy", "scipy", "scikit-image", "scikit-learn", "opencv-python", "torch", "tensorflow", "jax", "keras",
     "cellpose", "stardist", "napari", "cupy", "itk", "simpleitk", "bioio", "aicsimageio", "pandas", "zarr", "dask",
 )  # fmt: skip
@@ -118,7 +118,7 @@ def _conda(prefix: Path) -> Found:
     library = _library(prefix)
     packages = {**conda, **(installed_packages([str(library)]) if library else {})}
     name = BASE_NAME if is_root(prefix) else prefix.name
-    return Found(name, "conda", python_of(prefix), prefix, conda.get("python", ""), _telling(packages))
+    return Found(name, "conda", python_of(prefix), prefix, conda.get("python", ""), _notable(packages))
 
 
 def _of_interpreter(python: Path | None, kind: str) -> Iterator[Found]:
@@ -153,7 +153,7 @@ def _of_interpreter(python: Path | None, kind: str) -> Iterator[Found]:
     name = home.parent.name if home.name in (".venv", "venv", "env") else home.name
     if kind == "python" and not settings:
         name = f"python{version}"
-    yield Found(name, kind, real, home, version, _telling(installed_packages(folders)))
+    yield Found(name, kind, real, home, version, _notable(installed_packages(folders)))
 
 
 def _library(prefix: Path, interpreter: str = "") -> Path | None:
@@ -181,9 +181,9 @@ def _site_folders(home: Path, library: Path | None, version: str) -> Iterator[Pa
         yield Path("/usr/lib/python3/dist-packages")
 
 
-def _telling(packages: Mapping[str, str]) -> dict[str, str]:
+def _notable(packages: Mapping[str, str]) -> dict[str, str]:
     by_name = {ALIASES.get(name, name): version for name, version in packages.items()}
-    return {name: by_name[name] for name in TELLING if name in by_name}
+    return {name: by_name[name] for name in NOTABLE_PACKAGES if name in by_name}
 
 
 def _interpreter_in(prefix: Path) -> Path | None:

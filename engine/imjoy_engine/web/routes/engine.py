@@ -15,7 +15,7 @@ from imjoy.effects.machine.own_command import COMMAND_VARIABLE
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.auth import bearer, proof, renewal_proof, same_secret
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.web.guard import answer_late, take_stored_token
+from imjoy_engine.web.guard import delay_refusal, take_stored_token
 from imjoy_engine.web.relay import REPLACED, STOPPING, hold_socket
 from imjoy_engine.workspace.logs import log_error
 
@@ -86,7 +86,7 @@ async def redeem_code(request: web.Request) -> web.Response:
     gate = request.app[CONTEXT].gate
     # Not in a body: before it is known who asks, none is read.
     if not gate.codes.redeem(bearer(request.headers.get(hdrs.AUTHORIZATION))):
-        await answer_late(request, "code")
+        await delay_refusal(request, "code")
         raise ImJoyError(
             "auth.code",
             "This link has been used, or is too old.",
@@ -101,7 +101,7 @@ async def renew_token(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     wanted = renewal_proof(context.secret, context.instance)
     if not same_secret(wanted.encode(), bearer(request.headers.get(hdrs.AUTHORIZATION))):
-        await answer_late(request, "proof")
+        await delay_refusal(request, "proof")
         raise ImJoyError("auth.owner", "Only the account that the engine runs under may replace its token.")
     return web.json_response({"renewed": await take_stored_token(context)})
 

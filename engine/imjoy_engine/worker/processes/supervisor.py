@@ -18,7 +18,7 @@ ENGINE = 0
 """Our standard input: a pipe whose other end closes when the engine ends, or wants us to end at once."""
 
 
-def split() -> bool:
+def fork_supervised() -> bool:
     """Become two: return in the worker, whose standard input is now a pipe of its own; the supervisor never returns.
 
     False where the system has no process left for a supervisor: this is then the worker, and goes without.

@@ -665,7 +665,7 @@ def test_engine_token_says_where_the_list_cannot_be_read(
         raise PermissionError(13, "Access is denied", str(path))
 
     write_token(home, "a" * 43 + "\n")
-    monkeypatch.setattr(engine_token, "others_of", nobody_says)
+    monkeypatch.setattr(engine_token, "accounts_with_access", nobody_says)
     assert_fires(look("engine.token"), Status.WARN, "Access is denied")
 
 

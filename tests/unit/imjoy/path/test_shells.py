@@ -10,7 +10,7 @@ import pytest
 from imjoy.model.errors import ImJoyError
 from imjoy.path.shells import (
     SHELLS,
-    Place,
+    ShellEnvironment,
     ShellName,
     command_folders,
     session_line,
@@ -24,9 +24,9 @@ HOME = Path("/home/ada")
 BIN = (HOME / "ImJoyApp" / "bin",)
 
 
-def place(system: str = "linux", files: tuple[str, ...] = (), **environ: str) -> Place:
+def place(system: str = "linux", files: tuple[str, ...] = (), **environ: str) -> ShellEnvironment:
     """Return a place where only these files of the home are there."""
-    return Place(HOME, environ, system, lambda path: str(path.relative_to(HOME)) in files)
+    return ShellEnvironment(HOME, environ, system, lambda path: str(path.relative_to(HOME)) in files)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_name_that_no_line_can_carry_is_refused(shell: ShellName) -> None:
         ("powershell", place(), ".config/powershell/profile.ps1"),
     ],
 )
-def test_every_shell_has_its_file(shell: ShellName, where: Place, file: str) -> None:
+def test_every_shell_has_its_file(shell: ShellName, where: ShellEnvironment, file: str) -> None:
     assert startup_file(shell, where) == HOME / file
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from imjoy.path.shells import SHELLS, Place, ShellName, session_line, startup_file
+from imjoy.path.shells import SHELLS, ShellEnvironment, ShellName, session_line, startup_file
 
 HOME = cast(Path, PureWindowsPath("C:\\Users\\Jörg Müller"))
 SCRIPTS = (HOME / "ImJoyApp" / "Scripts",)
@@ -37,4 +37,4 @@ def test_a_share_is_no_drive() -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_has_the_registry(shell: ShellName) -> None:
-    assert startup_file(shell, Place(HOME, {}, "win32")) is None
+    assert startup_file(shell, ShellEnvironment(HOME, {}, "win32")) is None

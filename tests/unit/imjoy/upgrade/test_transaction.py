@@ -15,7 +15,7 @@ from imjoy.model.errors import ImJoyError
 from imjoy.provision.records.conda_link import environment_of
 from imjoy.provision.records.record import install_lock
 from imjoy.upgrade.facts.origin import Origin
-from imjoy.upgrade.steps.journal import GUARD, JOURNAL, Journal, place, take
+from imjoy.upgrade.steps.journal import GUARD, JOURNAL, Journal, lock_journal, replace_file
 from imjoy.upgrade.steps.snapshots import (
     Snapshot,
     keep_files,
@@ -81,9 +81,9 @@ def test_the_way_back_stays_while_it_could_not_be_gone(
     def placed(source: Path, target: Path) -> None:
         if full[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
-        place(source, target)
+        replace_file(source, target)
 
-    monkeypatch.setattr("imjoy.upgrade.steps.journal.place", placed)
+    monkeypatch.setattr("imjoy.upgrade.steps.journal.replace_file", placed)
     if fails_in == "the beginning":
         with pytest.raises(ImJoyError) as caught, session_of(environment):
             pass
@@ -98,7 +98,7 @@ def test_the_way_back_stays_while_it_could_not_be_gone(
 
 def test_what_another_process_is_taking_back_is_left_to_it(environment: Path, killed: Path) -> None:
     home = environment / ".imjoy" / "upgrade"
-    lock = take(home)
+    lock = lock_journal(home)
     assert lock is not None
     with pytest.raises(ImJoyError) as caught, session_of(environment):
         pass
@@ -140,7 +140,7 @@ def test_a_snapshot_counts_from_the_moment_on_in_which_its_facts_are_there(envir
         facts = write_facts(snapshot, home)
         before = newest_snapshot(home)
         assert (before.version if before else "0") < version
-        place(facts, snapshot.facts)
+        replace_file(facts, snapshot.facts)
         facts.unlink()
         assert newest_snapshot(home) == snapshot
         assert (snapshot.layer / "bin" / "command").read_text() == "old"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMessage, WSMsgType
 
-from imjoy_engine.launchers import Place, Resources, Start
+from imjoy_engine.launchers import JobStatus, Resources, WorkerSpec
 from imjoy_engine.launchers.cluster import ClusterLauncher, ClusterWorker, Ending, NodeEndpoint, ScriptLines
 
 PLUGINS = 20
@@ -37,11 +37,12 @@ class Scheduler:
         self.jobs.append(str(len(self.jobs)))
         return self.jobs[-1]
 
-    async def look(self) -> Mapping[str, Place]:
+    async def look(self) -> Mapping[str, JobStatus]:
         self.looks += 1
         self.looked.set()
         return {
-            job: Place(self.name, job, "PENDING", f"{self.looks}", "", "", None, None) for job in self.jobs
+            job: JobStatus(self.name, job, "PENDING", f"{self.looks}", "", "", None, None)
+            for job in self.jobs
         }
 
     async def explain(self, job: str, *, signalled: bool = False) -> Ending:
@@ -67,7 +68,7 @@ class Watcher:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def placed(self, place: Place) -> None:
+    def job_changed(self, place: JobStatus) -> None:
         self.reasons.append(place.why)
 
 
@@ -108,7 +109,7 @@ def test_why_a_worker_ended_is_asked_where_the_scheduler_may_have_done_it(
     async def scenario() -> None:
         scheduler = Scheduler(ending=Ending(found, "", "it has ended", 0))
         launcher = ClusterLauncher(scheduler, NodeEndpoint("https://login:1", "PEM"), ScriptLines())
-        start = Start("1", "Plugin", Path("python"), (), {}, Path("/"))
+        start = WorkerSpec("1", "Plugin", Path("python"), (), {}, Path("/"))
         worker = ClusterWorker(launcher, start, Watcher())
         said: list[object] = [{"type": "hello", "node": "n1"}, {"type": "started", "pid": 1}]
         said += [{"type": "told"}] if signalled else []
@@ -131,7 +132,7 @@ def test_one_look_serves_all_plugins_that_wait(monkeypatch: pytest.MonkeyPatch) 
         starting = [
             asyncio.ensure_future(
                 launcher.start(
-                    Start(str(number), f"Plugin {number}", Path("python"), (), {}, Path("/")), watcher
+                    WorkerSpec(str(number), f"Plugin {number}", Path("python"), (), {}, Path("/")), watcher
                 )
             )
             for number, watcher in enumerate(watchers)

@@ -13,7 +13,7 @@ import pytest
 from tests.kit.pythons import movable_pythons
 
 from imjoy_engine.certificates import passing_certificate
-from imjoy_engine.launchers import Start
+from imjoy_engine.launchers import WorkerSpec
 from imjoy_engine.launchers.cluster import ClusterLauncher, NodeEndpoint, ScriptLines, worker_archive
 
 from .test_cluster import Scheduler, Watcher
@@ -40,7 +40,7 @@ def job(python: Path, tmp_path: Path, lines: ScriptLines) -> tuple[str, dict[str
     certificate = passing_certificate(["127.0.0.1"], tmp_path)
     # Nobody listens on port 9.
     launcher = ClusterLauncher(Noting(), NodeEndpoint("https://127.0.0.1:9", certificate.pem), lines)
-    start = Start("id", "Plugin", python, (), {}, Path("/"))
+    start = WorkerSpec("id", "Plugin", python, (), {}, Path("/"))
     with pytest.raises(Submitted) as caught:
         asyncio.run(launcher.start(start, Watcher()))
     script, variables = caught.value.args

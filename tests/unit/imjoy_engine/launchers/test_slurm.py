@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.launchers import Place, Resources
+from imjoy_engine.launchers import JobStatus, Resources
 from imjoy_engine.launchers.cluster import waiting_words
 from imjoy_engine.launchers.slurm import Slurm, near_its_end, parse_job, parse_queue
 
@@ -31,8 +31,8 @@ JOB = (
 
 def test_a_queue_is_read_whatever_stands_around_it() -> None:
     places = parse_queue(QUEUE)
-    assert places["7"] == Place("SLURM", "7", "PENDING", "Resources", "", "", None, None)
-    assert places["8"] == Place("SLURM", "8", "RUNNING", "", "n2", "gres:gpu:1", 1795772270, 1795772570)
+    assert places["7"] == JobStatus("SLURM", "7", "PENDING", "Resources", "", "", None, None)
+    assert places["8"] == JobStatus("SLURM", "8", "RUNNING", "", "n2", "gres:gpu:1", 1795772270, 1795772570)
     assert "will never be met" in places["9"].why
     assert set(places) == {"7", "8", "9"}
 
@@ -62,7 +62,7 @@ def test_a_job_that_slurm_killed_for_its_memory_is_named() -> None:
 
 def test_the_words_for_a_job_that_waits_have_the_estimate() -> None:
     soon = time.time() + 600
-    place = Place("SLURM", "7", "PENDING", "Resources", "", "", soon, None)
+    place = JobStatus("SLURM", "7", "PENDING", "Resources", "", "", soon, None)
     assert waiting_words(place) == f"Resources (starts about {time.strftime('%H:%M', time.localtime(soon))})"
     assert waiting_words(replace(place, starts=None)) == "Resources"
     assert waiting_words(replace(place, starts=soon + 86400)).count("-") == 2

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.launchers import Resources, Start, Watcher, Worker
+from imjoy_engine.launchers import Resources, Watcher, Worker, WorkerSpec
 from imjoy_engine.launchers.cluster_settings import ClusterSettings
 from imjoy_engine.plugins.lifecycle import PluginContext, PluginRequest
 from imjoy_engine.plugins.reading import read_body
@@ -31,12 +31,12 @@ class RefusingLauncher:
     """Notes what it is to start, and starts nothing."""
 
     def __init__(self) -> None:
-        self.asked: list[Start] = []
+        self.asked: list[WorkerSpec] = []
 
     async def check(self) -> None:
         """There is nothing to look at."""
 
-    async def start(self, start: Start, watcher: Watcher) -> Worker:
+    async def start(self, start: WorkerSpec, watcher: Watcher) -> Worker:
         self.asked.append(start)
         raise OSError("enough was seen")
 
@@ -47,7 +47,7 @@ class RefusingLauncher:
 class SlowLauncher(RefusingLauncher):
     """Starts nothing, and takes its time for that."""
 
-    async def start(self, start: Start, watcher: Watcher) -> Worker:
+    async def start(self, start: WorkerSpec, watcher: Watcher) -> Worker:
         await asyncio.Event().wait()
         raise AssertionError
 

@@ -16,11 +16,11 @@ from multidict import CIMultiDict
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.auth import Gate, ensure_token
-from imjoy_engine.launchers import Start
+from imjoy_engine.launchers import WorkerSpec
 from imjoy_engine.plugins.lifecycle import Plugin
 from imjoy_engine.plugins.reading import read_body
 from imjoy_engine.web.context import CONTEXT
-from imjoy_engine.web.guard import _check_form, answer_late, guard, needs_token
+from imjoy_engine.web.guard import _check_form, delay_refusal, guard, needs_token
 from imjoy_engine.web.relay import pass_frames
 from imjoy_engine.web.routes.plugins import _worker_plugin
 from imjoy_engine.worker.transport.wire import MAX_BUFFERS, Assembler, WireError
@@ -144,14 +144,14 @@ def test_loopback_s_names_are_ours_on_whichever_address_a_connection_comes_in() 
 
 
 def test_what_a_plugin_s_cmd_sets_does_not_reach_what_its_worker_connects_with(tmp_path: Path) -> None:
-    started: list[Start] = []
+    started: list[WorkerSpec] = []
 
     class Environments:
         async def ensure(self, spec: object, report: object) -> Path:
             return tmp_path / "python"
 
     class Starting:
-        async def start(self, start: Start, ended: object) -> object:
+        async def start(self, start: WorkerSpec, ended: object) -> object:
             started.append(start)
             raise OSError("enough was seen")
 
@@ -265,7 +265,7 @@ def test_what_is_wrong_is_answered_late_and_later_each_time(monkeypatch: pytest.
 
     async def fail() -> None:
         for _ in range(3):
-            await answer_late(request, "token")
+            await delay_refusal(request, "token")
 
     monkeypatch.setattr("imjoy_engine.web.guard.asyncio.sleep", sleep)
     asyncio.run(fail())

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, fail, ok, warn
-from imjoy.effects.disk.access import others_of
-from imjoy.effects.disk.files import chown_command, keeps_modes, other_owner, read_text, restrict_mode
+from imjoy.effects.disk.access import accounts_with_access
+from imjoy.effects.disk.files import chown_command, other_owner, read_text, restrict_mode, supports_modes
 from imjoy.engines.running import rotate_token
 
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._~-]{16,128}")
@@ -43,7 +43,7 @@ def look(machine: Machine) -> Finding:
             renew,
         )
     try:
-        others = others_of(file)
+        others = accounts_with_access(file)
     except OSError as error:
         return warn(
             "imjoy cannot find out who can read the token.",
@@ -60,7 +60,7 @@ def look(machine: Machine) -> Finding:
         )
     if sys.platform == "win32":
         return ok("the token is valid, and only you, the system and administrators can read it")
-    if mode & OTHERS and not keeps_modes(file.parent):
+    if mode & OTHERS and not supports_modes(file.parent):
         return fail(
             "Other users of this machine may be able to read the token.",
             f"{file} has mode {stat.S_IMODE(mode):o}, and its disk does not support permissions (FAT, "

@@ -16,7 +16,7 @@ RUNS_INTEL = ("/usr/bin/arch", "-x86_64", "/usr/bin/true")
 QUARANTINE = ("/usr/bin/xattr", "-p", "com.apple.quarantine")
 INSTALL_ROSETTA = "softwareupdate --install-rosetta"
 # The engine asks for as many as it may have; with fewer, some hundred connections are the end.
-FEWEST_FILES = 1024
+MIN_FILES = 1024
 
 
 def look(machine: Machine) -> Finding:
@@ -29,7 +29,7 @@ def look(machine: Machine) -> Finding:
                 f"xattr -dr com.apple.quarantine '{machine.layout.prefix}'",
             )
     most = _most_files()
-    if most is not None and most < FEWEST_FILES:
+    if most is not None and most < MIN_FILES:
         return warn(
             f"A program can have at most {most} files and connections open.",
             "The engine needs one for each client, each plugin and each waiting message.",

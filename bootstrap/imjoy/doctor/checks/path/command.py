@@ -8,8 +8,8 @@ from pathlib import Path
 
 from imjoy.doctor.installed import receipt_of
 from imjoy.doctor.model import Check, Finding, Fix, Machine, Repair, ok, skip, warn
-from imjoy.path.operations import apply, tell
-from imjoy.path.shells import Place, ShellName, command_folders, session_line, shell_of_program
+from imjoy.path.operations import apply, path_guidance
+from imjoy.path.shells import ShellEnvironment, ShellName, command_folders, session_line, shell_of_program
 
 
 def look(machine: Machine) -> Finding:
@@ -25,7 +25,7 @@ def look(machine: Machine) -> Finding:
     line = session_line(shell, folders, machine.context.home)
     found = shutil.which("imjoy", path=environ.get("PATH", ""))
     if found is None:
-        guidance = tell(home, shell, _place(machine))
+        guidance = path_guidance(home, shell, _shell_environment(machine))
         if guidance.applied:
             return warn(
                 "This terminal does not find `imjoy` yet.",
@@ -49,19 +49,19 @@ def look(machine: Machine) -> Finding:
 
 
 def _fix(machine: Machine, prefix: Path, shell: ShellName) -> Fix:
-    place = _place(machine)
-    plan = apply(prefix, shell, place, dry_run=True)
+    shell_environment = _shell_environment(machine)
+    plan = apply(prefix, shell, shell_environment, dry_run=True)
 
     def write() -> Repair:
-        done = apply(prefix, shell, place, dry_run=False)
+        done = apply(prefix, shell, shell_environment, dry_run=False)
         diff = "".join(f"+{text}\n" for text in done.lines)
         return Repair(f"imjoy path --shell {shell} --prefix {prefix} --remove", f"{done.file}\n{diff}")
 
     return Fix(f"write a marked block into {plan.file}; new terminals find imjoy then", write)
 
 
-def _place(machine: Machine) -> Place:
-    return Place(machine.context.home, machine.context.environ, machine.platform)
+def _shell_environment(machine: Machine) -> ShellEnvironment:
+    return ShellEnvironment(machine.context.home, machine.context.environ, machine.platform)
 
 
 def _shell(machine: Machine) -> ShellName:

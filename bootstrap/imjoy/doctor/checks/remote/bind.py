@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.effects.network.addresses import HERE, ssh_tunnel
+from imjoy.effects.network.addresses import LOCAL_HOSTS, ssh_tunnel
 from imjoy.engines.running import find_engine
 
 
@@ -13,7 +13,7 @@ def look(machine: Machine) -> Finding:
     state = sighting.state
     if state is None or not sighting.alive:
         return ok("no engine is running")
-    if state.host not in HERE:
+    if state.host not in LOCAL_HOSTS:
         return ok(f"the engine listens on {state.host}, port {state.port}")
     connection = machine.context.environ.get("SSH_CONNECTION", "").split()
     if not connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, ok, warn
-from imjoy.effects.network.addresses import HERE
+from imjoy.effects.network.addresses import LOCAL_HOSTS
 from imjoy.engines.running import find_engine, outside_url
 from imjoy.model.project import APP_HOME
 
@@ -12,7 +12,7 @@ def look(machine: Machine) -> Finding:
     """Warn of an engine on the network whose app is not served by itself."""
     sighting = find_engine(machine.layout)
     state = sighting.state
-    if state is None or not sighting.alive or state.host in HERE:
+    if state is None or not sighting.alive or state.host in LOCAL_HOSTS:
         return ok(f"pages of {APP_HOME} can reach an engine on the browser's own machine if you allow it")
     if state.serve:
         return ok(f"open {outside_url(state)} on the other machine: the app comes from the engine itself")

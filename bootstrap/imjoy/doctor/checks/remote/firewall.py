@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imjoy.doctor.model import Check, Finding, Machine, Status, skip
-from imjoy.effects.network.addresses import HERE
+from imjoy.effects.network.addresses import LOCAL_HOSTS
 from imjoy.engines.running import find_engine, outside_url
 
 
@@ -11,7 +11,7 @@ def look(machine: Machine) -> Finding:
     """Say what to type on the other machine, when an engine is meant to be reached from there."""
     sighting = find_engine(machine.layout)
     state = sighting.state
-    if state is None or not sighting.alive or state.host in HERE:
+    if state is None or not sighting.alive or state.host in LOCAL_HOSTS:
         return skip("no engine accepts connections from other machines")
     return Finding(
         Status.SKIPPED,

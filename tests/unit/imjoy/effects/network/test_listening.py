@@ -124,7 +124,7 @@ def test_a_port_in_time_wait_is_had_again_and_again() -> None:
 def test_a_listener_that_takes_no_more_connections_still_has_its_port(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listening, "KNOCK_SECONDS", 0.2)
+    monkeypatch.setattr(listening, "PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as taken:
         port = taken.getsockname()[1]
         waiting = [socket.socket() for _ in range(4)]

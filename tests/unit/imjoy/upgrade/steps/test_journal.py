@@ -27,8 +27,8 @@ from imjoy.upgrade.steps.journal import (
     guard_line,
     is_dead,
     link_or_copy,
-    place,
     recover,
+    replace_file,
     restore,
     sweep,
     undo,
@@ -62,8 +62,8 @@ class Environment:
     def change_files(self) -> None:
         new = self.home / "new"
         new.write_text("new")
-        place(new, self.command)
-        place(new, self.added)
+        replace_file(new, self.command)
+        replace_file(new, self.added)
 
     @property
     def is_old(self) -> bool:
@@ -143,7 +143,7 @@ def test_the_line_that_site_runs_does_nothing_without_a_journal(tmp_path: Path) 
 
 
 def test_a_swap_that_another_takes_back_does_not_begin(environment: Environment) -> None:
-    held = journal.take(environment.home)
+    held = journal.lock_journal(environment.home)
     with pytest.raises(OSError):
         environment.begin()
     environment.journal.abandon()
@@ -236,7 +236,7 @@ def test_a_library_that_is_loaded_is_replaced_again_and_again_and_what_went_asid
     link_or_copy(target, saved)
     for number in range(3):
         newer.write_bytes(b"%d" % number)
-        place(newer, target)
+        replace_file(newer, target)
         assert target.read_bytes() == b"%d" % number
     discard(saved)
     assert not saved.exists() and loaded
@@ -348,11 +348,11 @@ def test_a_lock_is_one_s_alone_never_waited_for_and_its_own_errors_are_told(
 ) -> None:
     import fcntl
 
-    first = journal.take(tmp_path)
+    first = journal.lock_journal(tmp_path)
     assert first is not None
-    assert journal.take(tmp_path) is None
+    assert journal.lock_journal(tmp_path) is None
     os.close(first)
-    again = journal.take(tmp_path)
+    again = journal.lock_journal(tmp_path)
     assert again is not None
     os.close(again)
 
@@ -361,7 +361,7 @@ def test_a_lock_is_one_s_alone_never_waited_for_and_its_own_errors_are_told(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(OSError, match="no locks"):
-        journal.take(tmp_path)
+        journal.lock_journal(tmp_path)
 
 
 def test_what_another_has_taken_back_meanwhile_is_neither_dead_nor_taken_back_again(
@@ -369,15 +369,15 @@ def test_what_another_has_taken_back_meanwhile_is_neither_dead_nor_taken_back_ag
 ) -> None:
     environment.begin()
     environment.journal.close()
-    take = journal.take
+    lock_journal = journal.lock_journal
 
-    def take_late(home: Path) -> int | None:
-        lock = take(home)
+    def lock_late(home: Path) -> int | None:
+        lock = lock_journal(home)
         environment.journal.file.unlink(missing_ok=True)
         return lock
 
     content = environment.journal.file.read_bytes()
-    monkeypatch.setattr(journal, "take", take_late)
+    monkeypatch.setattr(journal, "lock_journal", lock_late)
     assert not is_dead(environment.home)
     environment.journal.file.write_bytes(content)
     assert not recover(environment.home)
@@ -407,9 +407,9 @@ def test_while_it_is_taken_back_a_python_that_starts_waits(
 
     def look(saved: Path, target: Path) -> None:
         waited_for.append(json.loads(environment.journal.file.read_text())["swapping"])
-        place(saved, target)
+        replace_file(saved, target)
 
-    monkeypatch.setattr(journal, "place", look)
+    monkeypatch.setattr(journal, "replace_file", look)
     assert recover(environment.home)
     assert waited_for == [True]
     assert environment.is_old

@@ -33,7 +33,7 @@ process_tree.MARKS = supervisor.MARKS = True
 process_tree.PS_WITH_VARIABLES = ("axeww", "-o", "pid=", "-o", "args=")
 sleep = [sys.executable, "-c", "import time; time.sleep(1000)"]
 
-assert supervisor.split()
+assert supervisor.fork_supervised()
 assert os.read(0, 1) == supervisor.READY
 told = [os.getpid(), subprocess.Popen(sleep).pid, subprocess.Popen(sleep, start_new_session=True).pid]
 if os.fork() == 0:

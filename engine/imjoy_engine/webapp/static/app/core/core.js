@@ -15,7 +15,7 @@ import {
   rememberToken,
   resourcesOf,
 } from "../model/storage.js";
-import { callsBefore, findRuns, putBack } from "./held.js";
+import { callsBefore, findRuns, putBack } from "./resumed_runs.js";
 import { withDefaultVersion } from "./parse.js";
 import { withPermissionChecks, permitStart, restoreGrants } from "./permissions.js";
 import { addLog, addOutput, pluginNamed, showSnackbar, state, writeLog } from "../model/state.js";

@@ -22,7 +22,7 @@ const clock = (seconds) =>
 /**
  * Return the line for a `place`, of which the protocol tells; `since` is when the wait began, in seconds.
  *
- * @param {Place | null} place
+ * @param {JobStatus | null} place
  * @param {number} since
  * @param {number} now in milliseconds
  */

@@ -16,7 +16,7 @@ import {
   resourcesOf,
 } from "../model/storage.js";
 import { showView } from "../layout/panes.js";
-import { holdRun } from "../core/held.js";
+import { holdRun } from "../core/resumed_runs.js";
 import { approve } from "../core/permissions.js";
 import { changedResources, requestedResources, resourceFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../model/state.js";

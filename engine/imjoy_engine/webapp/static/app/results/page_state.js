@@ -4,7 +4,7 @@ import { newClientId } from "../../engine/client.js";
 import { messageOf } from "../../engine/errors.js";
 import { pack, Reader } from "../../engine/wire.js";
 import { core, on, ownClient } from "../core/core.js";
-import { noteRuns, runsNow, tellLostRuns, wouldLoseRuns } from "../core/held.js";
+import { noteRuns, runsNow, tellLostRuns, wouldLoseRuns } from "../core/resumed_runs.js";
 import { state } from "../model/state.js";
 
 const { markRaw, watch } = Vue;

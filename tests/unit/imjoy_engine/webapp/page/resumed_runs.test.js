@@ -35,7 +35,7 @@ Object.assign(globalThis, {
   sessionStorage: { getItem: () => JSON.stringify(before), setItem() {} },
 });
 const { state } = await import("#page/app/model/state.js");
-const { callsBefore, findRuns, putBack, tellLostRuns } = await import("#page/app/core/held.js");
+const { callsBefore, findRuns, putBack, tellLostRuns } = await import("#page/app/core/resumed_runs.js");
 
 beforeEach(() => {
   state.output.splice(0);
