@@ -10,7 +10,7 @@ from contextlib import suppress
 import click
 
 from imjoy.context import Context
-from imjoy.effects.disk.files import refusal
+from imjoy.effects.disk.files import file_error
 from imjoy.effects.machine.streams import give_up_output, output_failure
 from imjoy.model.errors import ExitCode, ImJoyError
 
@@ -39,7 +39,7 @@ def guard(action: Callable[[], int], context: Context, arguments: Sequence[str])
         if (failure := output_failure()) is not None:
             give_up_output()
             return _tell(_no_output(failure), as_json=False)
-        if (refused := refusal(error)) is not None:
+        if (refused := file_error(error)) is not None:
             return _tell(refused, as_json)
         return _tell_bug(error, context, arguments, as_json)
     except Exception as error:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from imjoy.effects.disk.files import read_json, refusal
+from imjoy.effects.disk.files import file_error, read_json
 from imjoy.effects.machine.home import home_folder, usable_caches
 from imjoy.effects.tools.pip_settings import trust_variables
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -205,7 +205,7 @@ def serve(settings: Settings) -> int:
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except Exception as error:
-        broken = refusal(error)
+        broken = file_error(error)
         if broken is not None:
             say("failed", {"error": broken.as_json()})
             return int(broken.exit_code)

@@ -156,14 +156,14 @@ class Gate:
         self.failures = Failures()
         self.codes = Codes()
         self.replaced = asyncio.Event()
-        self._when_replaced: list[Callable[[], None]] = []
+        self._on_token_replaced: list[Callable[[], None]] = []
 
     @property
     def token(self) -> str:
         """The token; only for one who has shown a right to it."""
         return self._token.decode()
 
-    def take(self, token: str) -> bool:
+    def replace_token(self, token: str) -> bool:
         """Let nobody in but with ``token`` from now on, and say whether it is another than before.
 
         What was handed out for the old one is void: codes, and whatever waits for the ``replaced`` of that time. Each
@@ -175,15 +175,15 @@ class Gate:
         self.codes = Codes()
         self.replaced.set()
         self.replaced = asyncio.Event()
-        for forget in self._when_replaced:
+        for forget in self._on_token_replaced:
             forget()
         return True
 
-    def when_replaced(self, forget: Callable[[], None]) -> None:
+    def on_token_replaced(self, forget: Callable[[], None]) -> None:
         """Have ``forget`` called each time that another token is taken."""
-        self._when_replaced.append(forget)
+        self._on_token_replaced.append(forget)
 
-    def token_is_right(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bool:
+    def is_valid_token(self, authorization: str | None, subprotocols: Iterable[str] = ()) -> bool:
         """Whether the ``Authorization`` header, or the one subprotocol that stands for it, carries the token.
 
         A request that carries several is wrong, whatever they are: each guess is to cost a delay of its own.
@@ -193,7 +193,7 @@ class Gate:
             offered.append(bearer(authorization))
         return len(offered) == 1 and same_secret(self._token, offered[0])
 
-    def host_is_ours(self, host_header: str | None, local_address: str | None) -> bool:
+    def is_own_host(self, host_header: str | None, local_address: str | None) -> bool:
         """Whether ``Host`` names this engine, so that a page cannot reach it under a name of its own (DNS rebinding).
 
         ``local_address`` is the address that the connection came in on.

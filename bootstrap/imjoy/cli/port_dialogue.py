@@ -154,8 +154,12 @@ def _our_engine(listener: Listener, layout: Layout) -> Layout | None:
     engine = engine_layout_of(listener, layout.prefix)
     if engine is None:
         return None
-    sighting = find_engine(engine)
-    proven = sighting.condition is Condition.PROVEN and sighting.state and sighting.state.pid == listener.pid
+    found_engine = find_engine(engine)
+    proven = (
+        found_engine.condition is Condition.PROVEN
+        and found_engine.state
+        and found_engine.state.pid == listener.pid
+    )
     return engine if proven else None
 
 

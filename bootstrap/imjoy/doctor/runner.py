@@ -25,7 +25,7 @@ from imjoy.doctor.model import (
     skip,
     warn,
 )
-from imjoy.effects.disk.files import refusal
+from imjoy.effects.disk.files import file_error
 from imjoy.model.errors import ImJoyError
 
 TOTAL_SECONDS = 45.0
@@ -168,7 +168,7 @@ def _look(check: Check, finding: Finding, seconds: float) -> CheckOutcome:
 
 
 def _crash(check: Check, error: BaseException) -> Finding:
-    if (refused := refusal(error)) is not None:
+    if (refused := file_error(error)) is not None:
         command, advice = command_and_advice(refused.fix)
         return Finding(Status.FAIL, refused.what, refused.why, command, advice=advice)
     where = traceback.extract_tb(error.__traceback__)[-1]

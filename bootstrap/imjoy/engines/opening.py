@@ -61,17 +61,17 @@ def open_app(layout: Layout, context: Context, *, window: bool) -> Opened:
     The code lies in a private file, whose path is all that a browser gets in its argv. Raises :class:`ImJoyError`
     ``engine.none`` and ``workspace.unwritable``.
     """
-    sighting = find_engine(layout)
-    if sighting.state is None or not sighting.alive:
+    found_engine = find_engine(layout)
+    if found_engine.state is None or not found_engine.alive:
         raise no_engine_error(layout)
     link = connected_url(layout)
     if not browser_at_hand(context.environ):
-        return Opened(sighting.state.url, "none")
+        return Opened(found_engine.state.url, "none")
     page = _written(layout, REDIRECT_PAGE.format(link=escape(link)))
     if window and open_window(page, context.environ):
-        return Opened(sighting.state.url, "window")
+        return Opened(found_engine.state.url, "window")
     open_page(page, link, context.environ)
-    return Opened(sighting.state.url, "tab")
+    return Opened(found_engine.state.url, "tab")
 
 
 def show_failure(error: ImJoyError, layout: Layout, context: Context) -> None:

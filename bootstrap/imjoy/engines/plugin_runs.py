@@ -79,16 +79,16 @@ def engine_for_a_run(
 
     Raises :class:`ImJoyError` ``engine.hung`` and what starting an engine raises.
     """
-    sighting = find_engine(layout)
-    if sighting.condition is Condition.SILENT:
+    found_engine = find_engine(layout)
+    if found_engine.condition is Condition.SILENT:
         raise ImJoyError(
             "engine.hung",
             "The engine of this workspace does not answer.",
             why="Its process is there, but did not prove itself within 3 s.",
             fix="imjoy stop",
         )
-    if sighting.condition is Condition.PROVEN and sighting.state is not None:
-        yield EngineAddress(sighting.state.url, read_token(layout), sighting.state.certificate)
+    if found_engine.condition is Condition.PROVEN and found_engine.state is not None:
+        yield EngineAddress(found_engine.state.url, read_token(layout), found_engine.state.certificate)
         return
     report("Starting an engine for this run", None)
     engine = launch_engine(ServeOptions(layout=layout, port=0), context, detach=False)

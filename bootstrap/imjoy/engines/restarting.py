@@ -21,9 +21,9 @@ def restart_engine(
     Its plugins end with it. Raises :class:`ImJoyError` ``engine.none`` where none runs, and what stopping and starting
     an engine raise.
     """
-    sighting = find_engine(layout)
-    state = sighting.state
-    process = find_process(state.pid, state.birth) if state is not None and sighting.alive else None
+    found_engine = find_engine(layout)
+    state = found_engine.state
+    process = find_process(state.pid, state.birth) if state is not None and found_engine.alive else None
     argv = command_line(process) if process is not None else []
     if state is None or not argv:
         raise no_engine_error(layout)

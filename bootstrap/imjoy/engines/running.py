@@ -134,16 +134,16 @@ def find_engine(layout: Layout) -> FoundEngine:
 
 def engine_status(layout: Layout) -> EngineStatus:
     """Return how the engine of a workspace is doing. Takes at most 6 s."""
-    sighting = find_engine(layout)
-    state = sighting.state
-    if state is None or not sighting.alive:
+    found_engine = find_engine(layout)
+    state = found_engine.state
+    if state is None or not found_engine.alive:
         note = (
             "An engine ended here, and left its state file behind."
-            if sighting.condition is Condition.STALE
+            if found_engine.condition is Condition.STALE
             else ""
         )
         return EngineStatus(running=False, workspace=layout.workspace, note=note)
-    if sighting.condition is Condition.SILENT:
+    if found_engine.condition is Condition.SILENT:
         note = "The engine does not answer. `imjoy stop` ends it."
         return EngineStatus(True, layout.workspace, state.url, state.pid, note)
     code, body = _ask(state, "GET", "/api/v1/status", token=read_token(layout))
@@ -187,14 +187,14 @@ def stop_engine(layout: Layout) -> EngineStopped:
     Touches a process only when its pid, its start time and its command line are those of the state file. An engine
     that is not there is no error. Raises :class:`ImJoyError` ``engine.foreign`` or ``engine.immortal``.
     """
-    sighting = find_engine(layout)
-    state = sighting.state
+    found_engine = find_engine(layout)
+    state = found_engine.state
     if state is None:
         return EngineStopped(None, None, "none")
-    if sighting.condition is Condition.STALE:
+    if found_engine.condition is Condition.STALE:
         layout.state_file.unlink(missing_ok=True)
         return EngineStopped(None, None, "none")
-    if sighting.condition is Condition.PROVEN:
+    if found_engine.condition is Condition.PROVEN:
         code, _ = _ask(state, "POST", "/api/v1/stop", token=read_token(layout))
         if code == 202 and wait_for_end(state.pid, state.birth, timeout=STOP_SECONDS):
             return EngineStopped(state.url, state.pid, "asked")
@@ -236,11 +236,11 @@ def connected_url(layout: Layout) -> str:
     Takes at most 6 s, and sends the token only to the engine that wrote the state file. A token would stay in the
     browser's history.
     """
-    sighting = find_engine(layout)
-    state = sighting.state
+    found_engine = find_engine(layout)
+    state = found_engine.state
     if state is None:
         return ""
-    if sighting.condition is not Condition.PROVEN:
+    if found_engine.condition is not Condition.PROVEN:
         return state.url
     code, body = _ask(state, "POST", "/api/v1/codes", token=read_token(layout))
     return f"{state.url}/#code={body['code']}" if code == 201 else state.url
@@ -272,11 +272,11 @@ def rotate_token(layout: Layout) -> ConnectionToken:
 
 def _have_it_taken(layout: Layout) -> bool:
     """Have the engine of a workspace read its token file; return whether no engine is left that has not."""
-    sighting = find_engine(layout)
-    state = sighting.state
-    if state is None or not sighting.alive:
+    found_engine = find_engine(layout)
+    state = found_engine.state
+    if state is None or not found_engine.alive:
         return True
-    if sighting.condition is not Condition.PROVEN:
+    if found_engine.condition is not Condition.PROVEN:
         return False
     # The token travels by its file alone. This shows that we can read what lies beside it.
     code, _ = _ask(state, "POST", "/api/v1/token/renew", token=_signed(state, "renew-token"))

@@ -29,9 +29,9 @@ from imjoy.provision.facts.preflight import (
     Finding,
     find_in_prefix,
     notices,
-    unsuited,
-    unsuited_build,
-    unsuited_for_conda,
+    why_build_unsupported,
+    why_conda_unsupported,
+    why_unsupported,
 )
 from imjoy.provision.facts.pythons import Python, find_python
 from imjoy.provision.facts.source import Source, find_source
@@ -257,7 +257,7 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
             Finding("conda.none", "there is no conda that works", "--distribution miniconda brings one")
         )
         return plan("existing", "it was asked for", notices=passed)
-    misnamed = unsuited_for_conda(wanted.prefix) if choice == "auto" else ""
+    misnamed = why_conda_unsupported(wanted.prefix) if choice == "auto" else ""
     reasons = [*passed, *([misnamed] if misnamed else [])]
     if found.conda is not None and found.environment is not None:
         why = f"conda {found.conda.version} is here: {found.conda.command}"
@@ -276,7 +276,7 @@ def _plan_anew(wanted: Wanted, found: Found, problems: list[Finding]) -> Plan:
             problems.append(Finding(id, reason, fix))
             return plan("existing", why)
     for each in [distribution(name) for name in NAMES if choice in ("auto", name) and not misnamed]:
-        misfit = unsuited(each, found.machine)
+        misfit = why_unsupported(each, found.machine)
         if reason := misfit or _unreachable(each, found, wanted):
             reasons.append(reason)
             if choice == "auto":
@@ -317,7 +317,7 @@ def _with_python(plan: Plan, wanted: Wanted, found: Found, problems: list[Findin
     build = _build(found.machine, wanted)
     reason = f"there is no Python to be downloaded for {found.machine.platform or 'this machine'}"
     if build is not None:
-        reason = unsuited_build(build, found.machine)
+        reason = why_build_unsupported(build, found.machine)
         if not reason and wanted.offline is not None:
             there = (wanted.offline / build.file).is_file()
             reason = "" if there else f"{wanted.offline} does not hold {build.file}"

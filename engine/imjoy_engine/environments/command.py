@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imjoy.effects.disk.files import refusal
+from imjoy.effects.disk.files import file_error
 from imjoy.effects.machine.home import home_folder
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import DEFAULT_WORKSPACE_NAME, Layout
@@ -68,7 +68,7 @@ def env_command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         else:
             _act(options, layout, environ)
     except (ImJoyError, OSError) as error:
-        known = error if isinstance(error, ImJoyError) else refusal(error)
+        known = error if isinstance(error, ImJoyError) else file_error(error)
         if known is None:
             raise
         _say("failed", {"error": known.as_json()})
@@ -163,7 +163,7 @@ def _act(options: argparse.Namespace, layout: Layout, environ: Mapping[str, str]
 
 
 def _day(options: argparse.Namespace) -> str | None:
-    from imjoy_engine.environments.specs.ages import checked_date
+    from imjoy_engine.environments.specs.dates import checked_date
 
     if options.today:
         return ""
@@ -173,13 +173,13 @@ def _day(options: argparse.Namespace) -> str | None:
 def _plan(
     file: Path, options: argparse.Namespace, root: Path, environ: Mapping[str, str]
 ) -> dict[str, object]:
-    from imjoy_engine.environments.builders.old_pins import for_old_pins
+    from imjoy_engine.environments.builders.old_pins import adapt_to_old_pins
     from imjoy_engine.environments.specs.planning import plan_environment
     from imjoy_engine.processes.redact import redact
 
     manifest = _manifest(file, options.tag)
     spec = plan_environment(manifest, manifest.tag, as_of=_day(options))
-    spec = asyncio.run(for_old_pins(spec, root, environ, lambda progress: None, keep=root.is_dir()))
+    spec = asyncio.run(adapt_to_old_pins(spec, root, environ, lambda progress: None, keep=root.is_dir()))
     spec = replace(spec, notes=(*spec.notes, *manifest.notes_on_others))
     plan: dict[str, object] = json.loads(redact(json.dumps(spec.as_json())))
     wished = {"activates": spec.activates} if spec.activates else {}
@@ -191,7 +191,7 @@ def _lock(
 ) -> dict[str, object]:
     from imjoy.effects.tools.conda_lock import PLATFORMS
     from imjoy_engine.environments.builders.locking import lock_plugin
-    from imjoy_engine.environments.builders.old_pins import for_old_pins
+    from imjoy_engine.environments.builders.old_pins import adapt_to_old_pins
     from imjoy_engine.environments.specs.lockfile import lock_file_of, refuse_unlockable
     from imjoy_engine.environments.specs.planning import plan_environment
 
@@ -204,7 +204,7 @@ def _lock(
     for spec in specs:
         refuse_unlockable(spec)
     fitted = [
-        asyncio.run(for_old_pins(each, root, environ, lambda progress: None, keep=root.is_dir()))
+        asyncio.run(adapt_to_old_pins(each, root, environ, lambda progress: None, keep=root.is_dir()))
         for each in asked.values()
     ]
     lock = lock_plugin(manifest.name, fitted, environ, asked)

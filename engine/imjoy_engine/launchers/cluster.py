@@ -114,7 +114,7 @@ class BackEnd(Protocol):
     async def submit(self, script: str, variables: Mapping[str, str], name: str, resources: Resources) -> str:
         """Submit a job with ``variables`` in its environment; return its id. Raises ImJoyError ``cluster.refused``."""
 
-    async def look(self) -> Mapping[str, JobStatus] | None:
+    async def poll_jobs(self) -> Mapping[str, JobStatus] | None:
         """Return where each job of this account is that waits or runs, by one command; None: it does not answer."""
 
     async def explain(self, job: str, *, signalled: bool = False) -> Ending:
@@ -346,15 +346,15 @@ class ClusterWorker:
 
     async def end(self, grace: float) -> None:
         """Wait ``grace`` seconds for it to leave by itself, then end it, and its job in any case."""
-        if not await self._gone_within(grace):
+        if not await self._exits_within(grace):
             await self._send({"type": "signal", "signal": "TERM"})
-            if not await self._gone_within(TERMINATE_SECONDS):
+            if not await self._exits_within(TERMINATE_SECONDS):
                 await self._send({"type": "signal", "signal": "KILL"})
-                await self._gone_within(KILL_SECONDS)
+                await self._exits_within(KILL_SECONDS)
         self._finish(WorkerExit(None))
         await self._launcher.back_end.cancel(self.job)
 
-    async def _gone_within(self, seconds: float) -> bool:
+    async def _exits_within(self, seconds: float) -> bool:
         await asyncio.wait({self._ended}, timeout=seconds)
         return self._ended.done()
 
@@ -454,7 +454,7 @@ class ClusterLauncher:
             self._wanted.clear()
             asked = {worker for worker in self._watched if not worker.has_ended}
             self._watched &= asked
-            places = await self.back_end.look() if asked else None
+            places = await self.back_end.poll_jobs() if asked else None
             if places is not None:
                 for worker in asked:
                     worker.update_job(places.get(worker.job))

@@ -144,7 +144,7 @@ class Dask:
         self._tasks[key] = _Task(future, name, bool(resources.gpus), self._client.scheduler_comm)
         return key
 
-    async def look(self) -> Mapping[str, JobStatus] | None:
+    async def poll_jobs(self) -> Mapping[str, JobStatus] | None:
         """Return the tasks that wait or run. None while the scheduler does not answer."""
         if self._client.status != "running":
             return None

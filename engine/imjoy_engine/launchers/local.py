@@ -95,21 +95,21 @@ class LocalWorker:
 
         Takes at most ``grace`` + 10 seconds; returns when it is gone.
         """
-        if await self._child.gone_within(grace):
+        if await self._child.exits_within(grace):
             return
         with contextlib.suppress(ProcessLookupError):
             self._transport.terminate()
-        if await self._child.gone_within(TERMINATE_SECONDS):
+        if await self._child.exits_within(TERMINATE_SECONDS):
             return
         input_pipe = self._transport.get_pipe_transport(0)
         if input_pipe is not None:
             input_pipe.close()
-        if await self._child.gone_within(KILL_SECONDS):
+        if await self._child.exits_within(KILL_SECONDS):
             return
         # The supervisor itself does not answer. The worker's own end of such a pipe is in its hands.
         with contextlib.suppress(ProcessLookupError):
             self._transport.kill()
-        await self._child.gone_within(KILL_SECONDS)
+        await self._child.exits_within(KILL_SECONDS)
 
 
 class LocalLauncher:

@@ -164,7 +164,7 @@ class Slurm:
     async def _cancel_named(self, job_name: str) -> None:
         await self._run("scancel", "--quiet", f"--name={job_name}")
 
-    async def look(self) -> Mapping[str, JobStatus] | None:
+    async def poll_jobs(self) -> Mapping[str, JobStatus] | None:
         """Return this account's jobs. One that left the queue is not among them."""
         try:
             output = await self._run("squeue", "--me", "--noheader", f"--format={QUEUE_FORMAT}")

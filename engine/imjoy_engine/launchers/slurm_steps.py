@@ -75,9 +75,9 @@ class SlurmSteps(Slurm):
         )
         return step
 
-    async def look(self) -> Mapping[str, JobStatus] | None:
+    async def poll_jobs(self) -> Mapping[str, JobStatus] | None:
         """Return the steps that live; how long the allocation has is how long they have."""
-        jobs = await super().look()
+        jobs = await super().poll_jobs()
         if jobs is None:
             return None
         allocation = jobs.get(self._allocation)

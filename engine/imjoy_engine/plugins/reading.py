@@ -284,7 +284,7 @@ def _day(body: Mapping[str, object]) -> str | None:
     """Return the day of which a person wants the packages; None where they leave that to the plugin's age."""
     if body.get("as_of") is None:
         return None
-    from imjoy_engine.environments.specs.ages import checked_date
+    from imjoy_engine.environments.specs.dates import checked_date
 
     return checked_date(_text(body, "as_of", ""))
 

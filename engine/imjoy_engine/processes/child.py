@@ -42,7 +42,7 @@ class Child(asyncio.SubprocessProtocol):
         """Note that the process has ended."""
         self.exited.set_result(None)
 
-    async def gone_within(self, seconds: float) -> bool:
+    async def exits_within(self, seconds: float) -> bool:
         """Whether it has ended after ``seconds`` at most."""
         await asyncio.wait({self.exited}, timeout=seconds)
         return self.exited.done()

@@ -40,7 +40,7 @@ async def run_guarded(
     lines = _Lines(on_line)
     transport, child = await _start(argv, variables, cwd, lines)
     try:
-        in_time = await child.gone_within(seconds)
+        in_time = await child.exits_within(seconds)
     finally:
         await _end(transport, child)
     lines.finish()
@@ -101,12 +101,12 @@ async def _end(transport: asyncio.SubprocessTransport, child: Child) -> None:
     input_pipe = transport.get_pipe_transport(0)
     if input_pipe is not None:
         input_pipe.close()
-    await child.gone_within(KILLED_SECONDS)
+    await child.exits_within(KILLED_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         if sys.platform == "win32":
             transport.kill()
         else:
             kill_group(transport.get_pid())
-    await child.gone_within(KILLED_SECONDS)
+    await child.exits_within(KILLED_SECONDS)
     await asyncio.wait({child.silent}, timeout=FINAL_OUTPUT_SECONDS)
     transport.close()

@@ -122,7 +122,7 @@ def build_app(context: Context) -> web.Application:
     app = _guarded(context, (*ROUTES, *WORKER_ROUTES))
     add_file_routes(app, context.settings, proxies)
     add_classic_routes(app, context.settings, proxies.base_path)
-    context.gate.when_replaced(app[FILES].forget_urls)
+    context.gate.on_token_replaced(app[FILES].forget_urls)
     add_page_routes(app, context.settings, proxies, context.gate.embedders)
     return app
 

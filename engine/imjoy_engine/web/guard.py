@@ -125,7 +125,7 @@ def _check_host_and_origin(request: web.Request) -> None:
     gate, host = context.gate, context.proxies.seen(request).host
     origin = request.headers.get(hdrs.ORIGIN)
     local = request.transport.get_extra_info("sockname") if request.transport else None
-    if not gate.host_is_ours(host, local[0] if local else None):
+    if not gate.is_own_host(host, local[0] if local else None):
         raise ImJoyError(
             "auth.host",
             "This engine does not answer to that name.",
@@ -153,7 +153,7 @@ async def delay_refusal(request: web.Request, what: str) -> None:
 async def take_stored_token(context: Context) -> bool:
     """Take the token in the token file, and return whether it is another than the one until now."""
     token = await asyncio.to_thread(stored_token, context.settings.layout.token_file)
-    if token is None or not context.gate.take(token):
+    if token is None or not context.gate.replace_token(token):
         return False
     log.warning("the connection token was replaced; whoever came with the old one is sent away")
     return True
@@ -162,10 +162,10 @@ async def take_stored_token(context: Context) -> bool:
 async def _check_token(request: web.Request) -> None:
     context = request.app[CONTEXT]
     shown = request.headers.get(hdrs.AUTHORIZATION), offered_subprotocols(request)
-    if context.gate.token_is_right(*shown):
+    if context.gate.is_valid_token(*shown):
         return
     # Whoever replaced the token has not told us yet, or cannot.
-    if await take_stored_token(context) and context.gate.token_is_right(*shown):
+    if await take_stored_token(context) and context.gate.is_valid_token(*shown):
         return
     await delay_refusal(request, "token")
     raise ImJoyError(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from imjoy_engine.environments.builders import old_pins
-from imjoy_engine.environments.builders.old_pins import for_old_pins, pins_of
+from imjoy_engine.environments.builders.old_pins import adapt_to_old_pins, pins_of
 from imjoy_engine.environments.builders.venv_env import find_uv
 from imjoy_engine.environments.progress import Progress
 from imjoy_engine.environments.specs.planning import plan_environment
@@ -68,7 +68,7 @@ def spec_of(
 
 def fitted(spec: EnvironmentSpec, root: Path, *, ask: bool = True) -> EnvironmentSpec:
     said: list[Progress] = []
-    return asyncio.run(for_old_pins(spec, root, os.environ, said.append, ask=ask))
+    return asyncio.run(adapt_to_old_pins(spec, root, os.environ, said.append, ask=ask))
 
 
 @pytest.mark.parametrize(

@@ -56,21 +56,21 @@ def test_failures_of_one_address_do_not_slow_another_and_have_an_upper_bound() -
 
 @pytest.mark.parametrize("header", ["Bearer right-token", "bearer right-token", "Bearer  right-token"])
 def test_the_bearer_scheme_is_read_as_http_says(header: str) -> None:
-    assert Gate("right-token", "127.0.0.1").token_is_right(header)
+    assert Gate("right-token", "127.0.0.1").is_valid_token(header)
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "right-token", "Basic right-token", "Bearer right-tokem", "Bearer ä"]
 )
 def test_anything_else_is_no_token(header: str | None) -> None:
-    assert not Gate("right-token", "127.0.0.1").token_is_right(header)
+    assert not Gate("right-token", "127.0.0.1").is_valid_token(header)
 
 
 def test_the_address_a_connection_came_in_on_is_a_name_of_the_engine() -> None:
     gate = Gate("right-token", "0.0.0.0")
-    assert gate.host_is_ours("192.168.1.5:8080", "192.168.1.5")
-    assert not gate.host_is_ours("192.168.1.6:8080", "192.168.1.5")
-    assert not gate.host_is_ours("[", "192.168.1.5")
+    assert gate.is_own_host("192.168.1.5:8080", "192.168.1.5")
+    assert not gate.is_own_host("192.168.1.6:8080", "192.168.1.5")
+    assert not gate.is_own_host("[", "192.168.1.5")
 
 
 def test_only_https_pages_of_imjoy_io_are_trusted() -> None:
@@ -100,7 +100,7 @@ def test_every_secret_is_compared_in_a_time_that_tells_nothing(
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
     gate = Gate(TOKEN, "127.0.0.1")
-    assert not gate.token_is_right(f"Bearer {TOKEN[:-1]}x")
+    assert not gate.is_valid_token(f"Bearer {TOKEN[:-1]}x")
     assert compared.pop() == (TOKEN.encode(), f"{TOKEN[:-1]}x".encode())
     code, _ = gate.codes.issue()
     assert not gate.codes.redeem(code[:-1])
@@ -152,10 +152,10 @@ def test_a_pipe_in_the_token_s_place_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_through_a_socket_of_ipv6_an_address_of_ipv4_is_still_ours() -> None:
     gate = Gate(TOKEN, "::")
-    assert gate.host_is_ours("10.0.0.5:8080", "::ffff:10.0.0.5")
-    assert gate.host_is_ours("[::ffff:10.0.0.5]:8080", "::ffff:10.0.0.5")
-    assert gate.host_is_ours("[2001:DB8:0:0::1]:8080", "2001:db8::1")
-    assert not gate.host_is_ours("10.0.0.6:8080", "::ffff:10.0.0.5")
+    assert gate.is_own_host("10.0.0.5:8080", "::ffff:10.0.0.5")
+    assert gate.is_own_host("[::ffff:10.0.0.5]:8080", "::ffff:10.0.0.5")
+    assert gate.is_own_host("[2001:DB8:0:0::1]:8080", "2001:db8::1")
+    assert not gate.is_own_host("10.0.0.6:8080", "::ffff:10.0.0.5")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_through_a_socket_of_ipv6_an_address_of_ipv4_is_still_ours() -> None:
     ],
 )
 def test_a_request_has_one_guess(header: str | None, subprotocols: list[str], right: bool) -> None:
-    assert Gate(TOKEN, "127.0.0.1").token_is_right(header, subprotocols) is right
+    assert Gate(TOKEN, "127.0.0.1").is_valid_token(header, subprotocols) is right
 
 
 @pytest.mark.parametrize("more", [" ", "\n", "/../x", "ä"])
@@ -201,13 +201,13 @@ def test_of_many_addresses_those_that_failed_last_are_remembered() -> None:
     "host", ["127.0.0.1:8080@x.example", "localhost/x", "localhost x", "[::1]x", "localhost:8080:1"]
 )
 def test_a_host_is_a_name_and_a_port_and_nothing_behind_them(host: str) -> None:
-    assert not Gate(TOKEN, "127.0.0.1").host_is_ours(host, "127.0.0.1")
+    assert not Gate(TOKEN, "127.0.0.1").is_own_host(host, "127.0.0.1")
 
 
 def test_names_and_origins_that_were_allowed_are_so_however_they_are_written_and_no_others() -> None:
     gate = Gate(TOKEN, "127.0.0.1", ["Lab.Example"], ["HTTPS://Page.example/"])
-    assert gate.host_is_ours("lab.EXAMPLE:80", "10.0.0.1")
-    assert not gate.host_is_ours("other.example", "10.0.0.1")
+    assert gate.is_own_host("lab.EXAMPLE:80", "10.0.0.1")
+    assert not gate.is_own_host("other.example", "10.0.0.1")
     assert gate.origin_is_allowed("https://page.example", "lab.example")
     assert not gate.origin_is_allowed("https://other.example", "lab.example")
     assert not gate.origin_is_allowed("https://page.example:x", "lab.example")
@@ -230,17 +230,17 @@ def test_another_token_makes_void_what_was_handed_out_for_the_old_one() -> None:
         code, _ = gate.codes.issue()
         before = gate.replaced
         told: list[bool] = []
-        gate.when_replaced(lambda: told.append(True))
-        assert not gate.take(TOKEN)
+        gate.on_token_replaced(lambda: told.append(True))
+        assert not gate.replace_token(TOKEN)
         assert not before.is_set()
         assert not told
-        assert gate.take("u" * 43)
+        assert gate.replace_token("u" * 43)
         assert before.is_set()
         assert not gate.replaced.is_set()
         assert told == [True]
         assert not gate.codes.redeem(code)
         assert gate.token == "u" * 43
-        assert not gate.token_is_right(f"Bearer {TOKEN}")
-        assert gate.token_is_right(f"Bearer {'u' * 43}")
+        assert not gate.is_valid_token(f"Bearer {TOKEN}")
+        assert gate.is_valid_token(f"Bearer {'u' * 43}")
 
     asyncio.run(take())

@@ -331,13 +331,13 @@ def _end(engine: EngineProcess) -> None:
 def _hung(layout: Layout) -> ImJoyError | None:
     from imjoy.engines.running import Condition, find_engine
 
-    sighting = find_engine(layout)
-    if sighting.condition is not Condition.SILENT or sighting.state is None:
+    found_engine = find_engine(layout)
+    if found_engine.condition is not Condition.SILENT or found_engine.state is None:
         return None
     return ImJoyError(
         "engine.hung",
-        f"The engine of this workspace (pid {sighting.state.pid}) does not answer.",
-        why=f"{sighting.state.url} is silent.",
+        f"The engine of this workspace (pid {found_engine.state.pid}) does not answer.",
+        why=f"{found_engine.state.url} is silent.",
         fix="imjoy stop\nimjoy start --replace",
     )
 

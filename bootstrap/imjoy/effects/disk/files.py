@@ -187,7 +187,7 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def refusal(error: BaseException) -> ImJoyError | None:
+def file_error(error: BaseException) -> ImJoyError | None:
     """Return what a person is told of an error that a file or folder of theirs is to blame for; None for others."""
     # Of a rename the second one has the name that people know.
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)

@@ -34,7 +34,7 @@ class Finding:
     fix: str
 
 
-def unsuited(distribution: Distribution, machine: Machine) -> str:
+def why_unsupported(distribution: Distribution, machine: Machine) -> str:
     """Return why a distribution cannot run on a machine, or an empty string."""
     if machine.platform not in distribution.installers:
         return f"{distribution.title} has no build for {machine.platform or 'this machine'}"
@@ -53,7 +53,7 @@ def unsuited(distribution: Distribution, machine: Machine) -> str:
     return ""
 
 
-def unsuited_build(build: PythonBuild, machine: Machine) -> str:
+def why_build_unsupported(build: PythonBuild, machine: Machine) -> str:
     """Return why a Python that can be downloaded cannot run on a machine, or an empty string."""
     if machine.libc == "glibc" and machine.libc_version < build.glibc:
         needed, there = _dotted(build.glibc), _dotted(machine.libc_version)
@@ -93,7 +93,7 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding("prefix.foreign", what, offer)
     if not found.runs_programs:
         yield Finding("prefix.noexec", f"the disk of {found.nearest} forbids programs (noexec)", offer)
-    if conda and (reason := unsuited_for_conda(prefix)):
+    if conda and (reason := why_conda_unsupported(prefix)):
         yield Finding("prefix.conda", reason, f"{offer}, or --distribution venv")
     if found.state == "new" and found.free_mib < needed_mib and found.nearest.is_dir():
         what = f"{found.nearest} has {found.free_mib} MiB free, and {needed_mib} MiB are needed"
@@ -115,7 +115,7 @@ def misnamed_for_windows(path: str) -> str:
     return ""
 
 
-def unsuited_for_conda(prefix: Path) -> str:
+def why_conda_unsupported(prefix: Path) -> str:
     """Return why conda cannot live in a folder of this name, or an empty string."""
     text = str(prefix)
     if " " in text:

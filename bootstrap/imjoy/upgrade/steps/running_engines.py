@@ -37,14 +37,14 @@ def find_running(layout: Layout, environment: Path) -> list[RunningEngine]:
         layouts.setdefault(workspace, Layout(layout.prefix, workspace))
     found = []
     for each in layouts.values():
-        sighting = find_engine(each)
-        if sighting.state is None or not sighting.alive:
+        found_engine = find_engine(each)
+        if found_engine.state is None or not found_engine.alive:
             continue
-        process = find_process(sighting.state.pid, sighting.state.birth)
+        process = find_process(found_engine.state.pid, found_engine.state.birth)
         argv = command_line(process) if process else []
-        python = sighting.state.python or "".join(argv[:1])
+        python = found_engine.state.python or "".join(argv[:1])
         if argv and _is_of(python, environment):
-            found.append(RunningEngine(each, sighting.state, (python, *argv[1:]), _plugins(each)))
+            found.append(RunningEngine(each, found_engine.state, (python, *argv[1:]), _plugins(each)))
     return found
 
 

@@ -24,8 +24,8 @@ from imjoy.effects.tools.pip_settings import uv_options
 from imjoy_engine.environments.builders.venv_env import build_variables, find_uv, network_is_down
 from imjoy_engine.environments.existing.installed import normal_name
 from imjoy_engine.environments.progress import Progress, Report
-from imjoy_engine.environments.specs.ages import month_of
 from imjoy_engine.environments.specs.conda_spec_parser import DEFAULT_CHANNEL
+from imjoy_engine.environments.specs.dates import month_of
 from imjoy_engine.environments.specs.spec import BASE_REQUIREMENTS, EnvironmentSpec, this_platform
 from imjoy_engine.environments.specs.targets import UV_PLATFORMS
 from imjoy_engine.processes.guarded_process import run_guarded
@@ -74,7 +74,7 @@ def day_of(spec: EnvironmentSpec) -> str:
     return spec.as_of if spec.explicit_day or not pins_of(spec) else ""
 
 
-async def for_old_pins(
+async def adapt_to_old_pins(
     spec: EnvironmentSpec,
     root: Path,
     environ: Mapping[str, str],

@@ -76,7 +76,7 @@ def missing_usual_packages(environment: ExistingEnvironment) -> list[str]:
     return [name for name in RELIED_ON if _found(name, packages) is None]
 
 
-def refusal(
+def unmet_error(
     plugin: str, spec: EnvironmentSpec, environment: ExistingEnvironment, unmet: list[Unmet]
 ) -> ImJoyError:
     """Return the error that lists what is missing, with what the person may type."""

@@ -28,8 +28,8 @@ def list_existing(folder: Path, environ: Mapping[str, str]) -> list[dict[str, ob
 
 def _look(environments: ExistingEnvironments, name: str) -> dict[str, object]:
     try:
-        sighting = environments.look(name, note=False)
+        examined = environments.examine(name, note=False)
     except ImJoyError as error:
         return {**environments.get(name).as_json(), "state": "gone", "notes": [error.what]}
-    notes = list(sighting.notes)
-    return {**sighting.environment.as_json(), "state": "changed" if notes else "ready", "notes": notes}
+    notes = list(examined.notes)
+    return {**examined.environment.as_json(), "state": "changed" if notes else "ready", "notes": notes}

@@ -129,7 +129,7 @@ class ExistingEnvironments:
             exit_code=ExitCode.USAGE,
         )
 
-    def look(self, name: str, *, note: bool = True) -> Examined:
+    def examine(self, name: str, *, note: bool = True) -> Examined:
         """Return the one of that name as it is now; its record is brought up to date, with ``note``.
 
         It takes a look at a few folders, and starts its interpreter only when that is another file than before.

@@ -8,7 +8,7 @@ from pathlib import Path
 from imjoy_engine.environments.existing.choice import Choice
 from imjoy_engine.environments.existing.compatibility import (
     missing_usual_packages,
-    refusal,
+    unmet_error,
     unmet_requirements,
 )
 from imjoy_engine.environments.existing.records import ExistingEnvironment, ExistingEnvironments
@@ -32,11 +32,11 @@ def use_existing(
     Not a byte of the environment is written, by us or, as far as variables can ask for it, by what runs there.
 
     Raises:
-        ImJoyError: ``env.lacks``, and what ``ExistingEnvironments.look`` raises.
+        ImJoyError: ``env.lacks``, and what ``ExistingEnvironments.examine`` raises.
     """
-    sighting = environments.look(choice.name)
-    environment = sighting.environment
-    for note in sighting.notes:
+    examined = environments.examine(choice.name)
+    environment = examined.environment
+    for note in examined.notes:
         say(note)
     unmet = unmet_requirements(spec, environment)
     listed = ", ".join(map(str, unmet))
@@ -46,7 +46,7 @@ def use_existing(
         )
         return None
     if unmet and not choice.anyway:
-        raise refusal(plugin, spec, environment, unmet)
+        raise unmet_error(plugin, spec, environment, unmet)
     say(f"{plugin} runs in {environment.words}: Python {environment.version}, {environment.prefix}.")
     if unmet:
         say(f"It lacks {listed}; the plugin runs all the same, as was asked for.")

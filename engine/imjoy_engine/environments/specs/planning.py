@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imjoy_engine.environments.specs.ages import age_of
 from imjoy_engine.environments.specs.conda_spec_parser import (
     DEFAULT_CHANNEL,
     SUPPORTED_PYTHONS,
@@ -22,6 +21,7 @@ from imjoy_engine.environments.specs.conda_spec_parser import (
     read_package,
     split_words,
 )
+from imjoy_engine.environments.specs.dates import date_of_api_version
 from imjoy_engine.environments.specs.folders import inner_path
 from imjoy_engine.environments.specs.pip_spec_parser import parse_pip_spec
 from imjoy_engine.environments.specs.spec import (
@@ -89,7 +89,7 @@ def plan_environment(
     planner.note(*manifest.notes_on(tag))
     planner.read("env", manifest.by_tag("env", tag))
     planner.read("requirements", manifest.by_tag("requirements", tag))
-    day = age_of(manifest.api_version) if as_of is None else as_of
+    day = date_of_api_version(manifest.api_version) if as_of is None else as_of
     return replace(planner.spec(platform or this_platform()), as_of=day, explicit_day=bool(as_of))
 
 

@@ -79,7 +79,7 @@ async def pack(
         plugin = _read_plugin(file)
         manifest = plugin.manifest.with_tag()
         asked = plan_environment(manifest, manifest.tag, platform)
-        spec = await old_pins.for_old_pins(asked, root, environ, report, own=own)
+        spec = await old_pins.adapt_to_old_pins(asked, root, environ, report, own=own)
         decision = old_pins.recall(asked, root, own)
         _check_packable(spec, manifest.name)
         conda, brought = await _pack_conda(spec, folder, environ, report)

@@ -158,9 +158,9 @@ class EnvironmentStore:
         if not spec.explicit_day and (spec.needs_conda or not spec.asked):
             return spec
         # Few plugins get here: most have their environment.
-        from imjoy_engine.environments.builders.old_pins import for_old_pins
+        from imjoy_engine.environments.builders.old_pins import adapt_to_old_pins
 
-        fitted = await for_old_pins(spec, self._root, self._environ, report, ask=not self._freeze)
+        fitted = await adapt_to_old_pins(spec, self._root, self._environ, report, ask=not self._freeze)
         if fitted is not spec:
             report(Progress("environment", fitted.notes[-1], None))
         return fitted

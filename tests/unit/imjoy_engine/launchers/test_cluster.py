@@ -37,7 +37,7 @@ class Scheduler:
         self.jobs.append(str(len(self.jobs)))
         return self.jobs[-1]
 
-    async def look(self) -> Mapping[str, JobStatus]:
+    async def poll_jobs(self) -> Mapping[str, JobStatus]:
         self.looks += 1
         self.looked.set()
         return {

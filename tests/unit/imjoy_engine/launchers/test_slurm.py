@@ -139,7 +139,7 @@ def test_a_scheduler_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: p
     assert caught.value.id == "cluster.missing"
     assert "did not answer within" in caught.value.why
     # One that is slow for once has not lost the jobs.
-    assert asyncio.run(slurm.look()) is None
+    assert asyncio.run(slurm.poll_jobs()) is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the double of squeue is a shell script")
@@ -153,7 +153,7 @@ def test_what_commands_say_is_read_in_english_whatever_the_persons_language(
         f"#!/bin/sh\n[ \"$LC_ALL\" = C ] && echo '{english}' || echo '7|WARTET|Mittel||k. A.|k. A.|k. A.'\n"
     )
     (tmp_path / "squeue").chmod(0o755)
-    places = asyncio.run(slurm.look())
+    places = asyncio.run(slurm.poll_jobs())
     assert places is not None and places["7"].state == "PENDING"
 
 

@@ -31,10 +31,10 @@ def test_a_step_that_waits_for_room_is_begun_is_listed_and_can_be_ended(tmp_path
 
     async def begin_and_end() -> None:
         step = await steps.submit(MORE_THAN_A_PIPE_AND_A_BUFFER, {}, "Plugin", Resources())
-        places = await steps.look()
+        places = await steps.poll_jobs()
         assert places is not None and places[step].state == "PENDING"
         await steps.cancel(step)
-        assert await steps.look() == {}
+        assert await steps.poll_jobs() == {}
 
     asyncio.run(asyncio.wait_for(begin_and_end(), WAIT_SECONDS))
 

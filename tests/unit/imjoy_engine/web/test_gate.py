@@ -33,7 +33,7 @@ GATE = Gate(TOKEN, "127.0.0.1")
     "host", ["x.localhost:8080", "localhost.x:8080", "xlocalhost", "127.0.0.1.x:8080", "x.127.0.0.1"]
 )
 def test_no_name_that_only_holds_one_of_loopback_is_ours(host: str) -> None:
-    assert not GATE.host_is_ours(host, "127.0.0.1")
+    assert not GATE.is_own_host(host, "127.0.0.1")
 
 
 def test_a_page_of_the_same_host_on_another_port_is_a_stranger_s() -> None:
@@ -140,7 +140,7 @@ def test_a_message_has_so_many_buffers_and_no_more() -> None:
 def test_loopback_s_names_are_ours_on_whichever_address_a_connection_comes_in() -> None:
     gate = Gate(TOKEN, "0.0.0.0")
     for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080"):
-        assert gate.host_is_ours(host, "192.168.1.5")
+        assert gate.is_own_host(host, "192.168.1.5")
 
 
 def test_what_a_plugin_s_cmd_sets_does_not_reach_what_its_worker_connects_with(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from imjoy.engines.running import Condition, find_engine
 
 def look(machine: Machine) -> Finding:
     """Find the engine and let it prove itself; sends no token."""
-    sighting = find_engine(machine.layout)
+    found_engine = find_engine(machine.layout)
     file = machine.layout.state_file
-    state = sighting.state
-    if sighting.condition is Condition.PROVEN and state is not None:
+    state = found_engine.state
+    if found_engine.condition is Condition.PROVEN and state is not None:
         return ok(f"an engine serves this workspace at {state.url}")
-    if sighting.condition is Condition.SILENT and state is not None:
+    if found_engine.condition is Condition.SILENT and state is not None:
         return fail(
             "The engine of this workspace does not answer.",
             f"Process {state.pid} runs, but {state.url} does not answer: it hangs.",

@@ -17,8 +17,12 @@ def look(machine: Machine) -> Finding:
     if refusal is not BindFailure.TAKEN:
         # port.reserved tells the rest.
         return ok(f"no program uses port {machine.port}")
-    sighting = find_engine(machine.layout)
-    if sighting.condition is Condition.PROVEN and sighting.state and sighting.state.port == machine.port:
+    found_engine = find_engine(machine.layout)
+    if (
+        found_engine.condition is Condition.PROVEN
+        and found_engine.state
+        and found_engine.state.port == machine.port
+    ):
         return ok(f"port {machine.port} is used by the engine of this workspace")
     holders = find_listeners(machine.port, machine.host)
     free = first_free_port(machine.host, machine.port + 1)

@@ -9,9 +9,9 @@ from imjoy.engines.running import find_engine
 
 def look(machine: Machine) -> Finding:
     """Compare where the engine listens with where the person seems to sit."""
-    sighting = find_engine(machine.layout)
-    state = sighting.state
-    if state is None or not sighting.alive:
+    found_engine = find_engine(machine.layout)
+    state = found_engine.state
+    if state is None or not found_engine.alive:
         return ok("no engine is running")
     if state.host not in LOCAL_HOSTS:
         return ok(f"the engine listens on {state.host}, port {state.port}")

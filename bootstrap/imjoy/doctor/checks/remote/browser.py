@@ -10,9 +10,9 @@ from imjoy.model.project import APP_HOME
 
 def look(machine: Machine) -> Finding:
     """Warn of an engine on the network whose app is not served by itself."""
-    sighting = find_engine(machine.layout)
-    state = sighting.state
-    if state is None or not sighting.alive or state.host in LOCAL_HOSTS:
+    found_engine = find_engine(machine.layout)
+    state = found_engine.state
+    if state is None or not found_engine.alive or state.host in LOCAL_HOSTS:
         return ok(f"pages of {APP_HOME} can reach an engine on the browser's own machine if you allow it")
     if state.serve:
         return ok(f"open {outside_url(state)} on the other machine: the app comes from the engine itself")

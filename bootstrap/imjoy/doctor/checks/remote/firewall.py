@@ -9,9 +9,9 @@ from imjoy.engines.running import find_engine, outside_url
 
 def look(machine: Machine) -> Finding:
     """Say what to type on the other machine, when an engine is meant to be reached from there."""
-    sighting = find_engine(machine.layout)
-    state = sighting.state
-    if state is None or not sighting.alive or state.host in LOCAL_HOSTS:
+    found_engine = find_engine(machine.layout)
+    state = found_engine.state
+    if state is None or not found_engine.alive or state.host in LOCAL_HOSTS:
         return skip("no engine accepts connections from other machines")
     return Finding(
         Status.SKIPPED,

@@ -16,10 +16,10 @@ from imjoy.effects.disk.files import (
     MAX_BYTES,
     chown_command,
     ensure_private_folder,
+    file_error,
     make_folders,
     other_owner,
     read_json,
-    refusal,
     set_aside,
     write_private,
 )
@@ -135,7 +135,7 @@ def test_on_macos_a_folder_that_is_held_private_has_words_of_its_own(
     elsewhere = PermissionError(errno.EPERM, "Operation not permitted", str(home / "w" / "token"))
     for system, words in (("darwin", "Privacy & Security"), ("linux", "permissions")):
         monkeypatch.setattr("imjoy.effects.disk.files.sys.platform", system)
-        told, other = refusal(denied), refusal(elsewhere)
+        told, other = file_error(denied), file_error(elsewhere)
         assert told is not None and other is not None
         assert words in told.fix
         assert "Privacy" not in other.fix
@@ -152,12 +152,12 @@ def test_what_the_system_refuses_is_told_by_its_path_and_what_is_our_bug_is_not(
     try:
         (tmp_path / "no" / "such").write_text("")
     except OSError as error:
-        assert refusal(error) is None
-    told = refusal(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "log")))
+        assert file_error(error) is None
+    told = file_error(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "log")))
     assert told is not None
     assert (told.id, str(tmp_path / "log") in told.what, "space" in told.fix) == ("file.refused", True, True)
-    assert refusal(OSError(errno.ENOSPC, "No space left on device")) is None
-    assert refusal(ValueError("x")) is None
+    assert file_error(OSError(errno.ENOSPC, "No space left on device")) is None
+    assert file_error(ValueError("x")) is None
 
 
 @posix

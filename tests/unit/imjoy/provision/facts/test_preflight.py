@@ -8,7 +8,7 @@ import pytest
 
 from imjoy.provision.facts.installers import distribution
 from imjoy.provision.facts.machine import Machine
-from imjoy.provision.facts.preflight import misnamed_for_windows, unsuited
+from imjoy.provision.facts.preflight import misnamed_for_windows, why_unsupported
 
 LINUX = Machine(
     platform="linux-64",
@@ -75,7 +75,10 @@ def test_windows_has_folders_of_some_names_only(path: str, reason: str) -> None:
 def test_a_distribution_says_why_it_does_not_run_on_a_machine(
     machine: Machine, miniconda: str, miniforge: str
 ) -> None:
-    assert (unsuited(distribution("miniconda"), machine), unsuited(distribution("miniforge"), machine)) == (
+    assert (
+        why_unsupported(distribution("miniconda"), machine),
+        why_unsupported(distribution("miniforge"), machine),
+    ) == (
         miniconda,
         miniforge,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from imjoy_engine.environments.existing.compatibility import (
     missing_usual_packages,
-    refusal,
+    unmet_error,
     unmet_requirements,
 )
 from imjoy_engine.environments.existing.installed import changes, conda_packages, installed_packages
@@ -97,7 +97,9 @@ def test_another_python_is_named_and_any_is_any() -> None:
 
 def test_the_commands_that_would_mend_it_can_be_pasted() -> None:
     spec = spec_of(["stardist>=0.8", "conda: -c bioconda cudnn"], None)
-    error = refusal("P", spec, there("conda", {"python": "3.9.18"}), unmet_requirements(spec, there("conda")))
+    error = unmet_error(
+        "P", spec, there("conda", {"python": "3.9.18"}), unmet_requirements(spec, there("conda"))
+    )
     lines = error.why.splitlines()[1:]
     assert [shlex.split(line.removeprefix("& ")) for line in lines] == [  # how PowerShell runs a quoted name
         ["conda", "install", "--prefix", "/my envs/mine", "-c", "bioconda", "cudnn"],
@@ -108,7 +110,7 @@ def test_the_commands_that_would_mend_it_can_be_pasted() -> None:
 
 def test_a_password_in_a_requirement_is_not_shown() -> None:
     spec = spec_of(["git+https://me:hunter2@example.org/x.git"])
-    error = refusal("P", spec, there(), unmet_requirements(spec, there()))
+    error = unmet_error("P", spec, there(), unmet_requirements(spec, there()))
     assert "hunter2" not in str(error.as_json())
 
 

@@ -154,7 +154,7 @@ def with_day(monkeypatch: pytest.MonkeyPatch, failure: str) -> list[EnvironmentS
     """Have old plugins get Python 3.8, whose environments fail with ``failure``; return what is built."""
     built: list[EnvironmentSpec] = []
 
-    async def for_old_pins(spec: EnvironmentSpec, *arguments: Any, **options: Any) -> EnvironmentSpec:
+    async def adapt_to_old_pins(spec: EnvironmentSpec, *arguments: Any, **options: Any) -> EnvironmentSpec:
         dated = replace(spec, python="3.8", dated=True, notes=("Made as of March 2020",))
         return dated if spec.as_of else spec
 
@@ -165,7 +165,7 @@ def with_day(monkeypatch: pytest.MonkeyPatch, failure: str) -> list[EnvironmentS
         interpreter_of(prefix).parent.mkdir(parents=True)
         interpreter_of(prefix).touch()
 
-    monkeypatch.setattr("imjoy_engine.environments.builders.old_pins.for_old_pins", for_old_pins)
+    monkeypatch.setattr("imjoy_engine.environments.builders.old_pins.adapt_to_old_pins", adapt_to_old_pins)
     monkeypatch.setattr(EnvironmentStore, "_fill", fill)
     monkeypatch.setattr(EnvironmentStore, "_compile_later", lambda self, prefix: None)
     return built

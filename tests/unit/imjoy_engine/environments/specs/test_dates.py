@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from imjoy.model.errors import ImJoyError
-from imjoy_engine.environments.specs.ages import NEXT_API_VERSION_CAME, age_of, checked_date, month_of
+from imjoy_engine.environments.specs.dates import SUPERSEDED_ON, checked_date, date_of_api_version, month_of
 
 
 def test_the_api_version_tells_an_age_but_for_the_last_one() -> None:
-    assert age_of("0.1.7") == "2020-03-27"
-    assert [age_of(version) for version in ("0.1.8", "", "0.2.0", "x")] == [""] * 4
-    days = list(NEXT_API_VERSION_CAME.values())
+    assert date_of_api_version("0.1.7") == "2020-03-27"
+    assert [date_of_api_version(version) for version in ("0.1.8", "", "0.2.0", "x")] == [""] * 4
+    days = list(SUPERSEDED_ON.values())
     assert days == sorted(days)
 
 

@@ -9,7 +9,7 @@ from imjoy.model.errors import ExitCode, ImJoyError
 
 # The day on which the next version of the plugin API came (the history of the ImJoy web app): until then at least
 # plugins were written for this one. 0.1.8 is the last; it tells nothing.
-NEXT_API_VERSION_CAME = {
+SUPERSEDED_ON = {
     "0.1.0": "2018-08-02",
     "0.1.1": "2018-12-08",
     "0.1.2": "2019-03-22",
@@ -26,9 +26,9 @@ _MONTHS = (
 )  # fmt: skip
 
 
-def age_of(api_version: str) -> str:
+def date_of_api_version(api_version: str) -> str:
     """Return the day as of which a plugin was made, as 2020-03-27; empty when its API version tells none."""
-    return NEXT_API_VERSION_CAME.get(api_version.strip(), "")
+    return SUPERSEDED_ON.get(api_version.strip(), "")
 
 
 def checked_date(text: str) -> str:
