@@ -177,7 +177,7 @@ class EngineProcess:
                 self.end_now()
                 raise ImJoyError(
                     "engine.silent",
-                    f"The engine said nothing for {BOOT_SILENCE_SECONDS:g} s and was ended.",
+                    f"The engine printed nothing for {BOOT_SILENCE_SECONDS:g} s and was ended.",
                     why=self.output_tail(),
                     fix="imjoy doctor",
                 ) from error

@@ -590,9 +590,9 @@ class Installation:
         except OSError as error:
             raise ImJoyError(
                 "install.left-over",
-                f"What was begun in {self._root} could not be taken back whole.",
+                f"What was begun in {self._root} could not be undone completely.",
                 why=str(error),
-                fix="end what uses it, then run this again: it goes on from here",
+                fix="end the programs that use it, then run this again: it continues from here",
                 exit_code=ExitCode.PREFLIGHT_REFUSED,
             ) from error
 

@@ -164,7 +164,7 @@ def check(arguments: Arguments, script: InstallScript) -> None:
     choice = arguments.values.get("distribution", "auto")
     sha256, installer = arguments.values.get("sha256"), arguments.path("installer")
     if choice not in DISTRIBUTION_CHOICES:
-        raise usage(f"--distribution {choice} is none of {', '.join(DISTRIBUTION_CHOICES)}", script)
+        raise usage(f"--distribution {choice} is not one of {', '.join(DISTRIBUTION_CHOICES)}", script)
     if arguments.has("modify-path") and arguments.has("no-modify-path"):
         raise usage("--modify-path and --no-modify-path exclude each other", script)
     if arguments.has("desktop") and arguments.has("no-desktop"):

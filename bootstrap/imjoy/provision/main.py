@@ -293,7 +293,7 @@ class _Run:
             raise ImJoyError(
                 "install.broken",
                 f"The Python in {prefix} is broken and was left as it is.",
-                fix=f"{self._script.command} --yes makes it anew; packages that you added to it go",
+                fix=f"{self._script.command} --yes builds it again; packages that you added to it are lost",
                 exit_code=ExitCode.PREFLIGHT_REFUSED,
             )
 

@@ -266,7 +266,7 @@ class Session:
             raise self._not_working("upgrade.trial", error.result.output) from error
         if reported != prepared.version:
             raise self._not_working(
-                "upgrade.trial", f"it says that it is {reported}, and is {prepared.version}"
+                "upgrade.trial", f"its version is {reported} instead of {prepared.version}"
             )
         with ThreadPoolExecutor(max_workers=1) as other:
             old = other.submit(examine, self._origin.interpreter, self._layout, self._context)
@@ -327,7 +327,7 @@ class Session:
         except CommandFailed as error:
             return error.result.output
         if reported != version:
-            return f"it says that it is {reported}, and should be {version}"
+            return f"its version is {reported} instead of {version}"
         return examine(self._origin.interpreter, self._layout, self._context).worse_than(before)
 
     def _take_back(self, swap: Swap | BaseChange) -> None:
@@ -338,7 +338,7 @@ class Session:
         except (OSError, CommandFailed) as error:
             raise self._stuck(str(error)) from error
         if reported != self._origin.version:
-            raise self._stuck(f"it says that it is {reported}, and should be {self._origin.version}")
+            raise self._stuck(f"its version is {reported} instead of {self._origin.version}")
 
     def _receipt(self, prepared: Prepared) -> dict[Path, Path | None]:
         """Return the new receipt as one more file of the swap, where the install script left one."""

@@ -58,7 +58,7 @@ class Registry:
             raise ImJoyError(
                 "plugin.not-found",
                 "There is no such plugin.",
-                why="It ended a while ago, or the engine was started anew since.",
+                why="It ended a while ago, or the engine has been restarted since.",
                 fix="Load the plugin again.",
             ) from None
 

@@ -217,7 +217,7 @@ class WorkspaceFiles:
         if self._clock() > grant.expires_at:
             raise ImJoyError(
                 "files.expired",
-                "This file url is no longer good.",
+                "This file url has expired.",
                 why=f"Such urls last a limited time, {MAX_URL_SECONDS // 3600} hours at most.",
                 fix="Ask the engine for a new one.",
             )

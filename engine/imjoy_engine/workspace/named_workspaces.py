@@ -183,6 +183,6 @@ def _no_name() -> ImJoyError:
     return ImJoyError(
         "request.invalid",
         "That is not a valid name for a workspace.",
-        why="Its files lie in a folder of that name: some 100 characters that show, with neither a dot nor a "
+        why="Its files are in a folder of that name: some 100 characters that show, with neither a dot nor a "
         'space at its ends, without / \\ : * ? " < > |, and no name that Windows has for a device, as CON.',
     )

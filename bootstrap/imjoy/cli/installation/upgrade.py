@@ -131,7 +131,7 @@ def _refuse_elsewhere(origin: Origin, prefix: str | None) -> None:
     if folder.resolve() != origin.environment.resolve():
         raise ImJoyError(
             "upgrade.elsewhere",
-            f"This imjoy lives in {origin.environment}, and cannot upgrade the one in {folder}.",
+            f"This imjoy is in {origin.environment}, and cannot upgrade the one in {folder}.",
             fix=shell_line([str(interpreter(folder)), "-m", "imjoy", "upgrade"]),
             exit_code=ExitCode.PREFLIGHT_REFUSED,
         )

@@ -284,7 +284,7 @@ def gc(
 def _passed_on(events: Sequence[Mapping[str, Any]], as_json: bool) -> bool:
     """Print the results as they are when JSON is wanted."""
     if not events:
-        raise ImJoyError("imjoy.bug", "The engine said nothing.", exit_code=ExitCode.OUR_BUG)
+        raise ImJoyError("imjoy.bug", "The engine printed nothing.", exit_code=ExitCode.OUR_BUG)
     for event in events if as_json else ():
         render.emit_json({key: value for key, value in event.items() if key != "event"})
     return as_json

@@ -147,7 +147,7 @@ def _resources(text: str | None) -> str | None:
         name, equals, value = (part.strip() for part in pair.partition("="))
         if name not in RESOURCES or not equals or not value or name in found:
             raise click.BadParameter(
-                f"{pair.strip()!r} is none of {', '.join(f'{each}=…' for each in RESOURCES)}",
+                f"{pair.strip()!r} is not one of {', '.join(f'{each}=…' for each in RESOURCES)}",
                 param_hint="--resources",
             )
         found[name] = int(value) if value.isdecimal() and name in ("cpus", "gpus") else value

@@ -588,7 +588,7 @@ async def _build_with_command(
     if command is None:
         raise ImJoyError(
             "env.no-conda",
-            "The plugin asks for a conda environment, and there is nothing here that can make one.",
+            "The plugin asks for a conda environment, but nothing on this machine can make one.",
             why="py-rattler cannot be imported, and there is no conda command.",
             fix="pip install py-rattler, in the Python that runs imjoy; or install Miniconda.",
         )

@@ -78,7 +78,7 @@ def read_lock(text: str, platform: str) -> PlatformLock:
             "lock.unreadable",
             "The lock cannot be read.",
             why=f"{type(error).__name__}: {error}",
-            fix="imjoy lock FILE writes it anew",
+            fix="imjoy lock FILE writes it again",
             exit_code=ExitCode.USAGE,
         ) from error
     if not any(each.name == "python" for each in conda):
