@@ -112,6 +112,6 @@ def test_a_workspace_that_others_may_write_to_is_found_and_closed(home: Path) ->
     (workspace / ".imjoy").mkdir(parents=True)
     workspace.chmod(0o777)
     found = imjoy("doctor", "--offline", "--only", "engine.files")
-    assert "Other users of this machine may write" in found.stdout
+    assert "Other users of this machine can write" in found.stdout
     assert imjoy("doctor", "--fix", "--yes", "--offline", "--only", "engine.files").returncode == 0
     assert stat.S_IMODE(workspace.stat().st_mode) == 0o755
