@@ -553,7 +553,7 @@ def test_a_whole_python_that_was_fetched_runs_the_planner_and_can_make_environme
     with_pip = "IMJOY_EVERY_STEP" in os.environ
     make = f"venv.create({str(tmp_path / 'venv')!r}, symlinks=False, with_pip={with_pip})"
     main.write_text(f"{double}    import venv\n    {make}\n    return 0\n")
-    done = machine.run(BASH, script, "--from", checkout)
+    done = machine.run(BASH, script, "--from", checkout, timeout=150)
     said = told(done)
     assert said["python"] == said["handed"]["IMJOY_DOOR_PYTHON"] + "/bin/python3"
     assert (tmp_path / "venv" / "bin" / "python").exists()
