@@ -46,6 +46,9 @@ def test_one_that_is_whole_works_and_pip_is_not_started_for_that(
         return answers(command)
 
     monkeypatch.setattr(apply, "_answers", ask)
+    # As some do behind a firewall.
+    with (site_of(prefix) / "pip" / "_vendor" / "certifi" / "cacert.pem").open("a") as certificates:
+        certificates.write("# a certificate of the institute\n")
     assert environment_works(prefix)
     assert len(asked) == 1 and "pip" not in asked[0]
 
