@@ -142,21 +142,33 @@ def uninstall(
             if plan.engine is not None:
                 report("stopping the engine")
             _stop_engine(layout, context)
+            # First: without its receipt the prefix is nobody's, and whoever has to repeat this would be refused.
+            _remove_outside(plan, script, report)
             for effect in _effects(plan, target, topmost, context, script):
                 if effect.name in (f"remove {part.name}" for part in plan.parts):
                     report(f"removing {plan.prefix.name}/{effect.name.removeprefix('remove ')}")
                 perform(effect)
             with _removal_errors(state_folder(target), script):
                 perform(Effect("leave", lambda: _leave(prefix, target, topmost, lock)))
-    elif is_left_over(prefix):
-        _remove(prefix, script)
+    else:
+        if is_left_over(prefix):
+            _remove(prefix, script)
+        _remove_outside(plan, script, report)
+    return replace(plan, done=True)
+
+
+def _remove_outside(plan: Uninstall, script: InstallScript, report: Callable[[str], None]) -> None:
+    """Remove what was named that does not lie in the prefix: the workspace, and the caches."""
     if plan.workspace is not None:
         report("removing the workspace")
+        # Its folder of ours goes last: by that the next run knows it again.
+        inside = () if is_link(plan.workspace) else plan.workspace.iterdir()
+        for path in sorted(inside, key=lambda each: each.name == ".imjoy"):
+            _remove(path, script)
         _remove(plan.workspace, script)
     for cache in plan.caches if plan.with_caches else ():
         report(f"removing the cache {cache.name}" if cache.name != "cache" else "removing a cache")
         _remove(cache, script)
-    return replace(plan, done=True)
 
 
 def _effects(
