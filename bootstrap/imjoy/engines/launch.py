@@ -253,6 +253,8 @@ def _spawn_engine(
             environ=environ,
         )
     except OSError as error:
+        if evidence is not None:
+            evidence.close()
         raise ImJoyError(
             "engine.unstartable",
             "The engine could not be started.",

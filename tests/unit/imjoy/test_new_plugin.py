@@ -34,3 +34,10 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
         make_plugin("Cells", tmp_path)
     assert caught.value.id == "plugin.exists"
     assert (tmp_path / "Cells.imjoy.html").read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        make_plugin("Cells", tmp_path / "missing")
+    assert caught.value.id == "plugin.unwritable"
+    assert str(tmp_path / "missing") in caught.value.what

@@ -23,6 +23,13 @@ def test_no_log_yet_is_told(tmp_path: Path) -> None:
     assert caught.value.id == "log.none"
 
 
+def test_what_is_no_log_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(ImJoyError) as caught:
+        tail_log(tmp_path, 1)
+    assert caught.value.id == "log.unreadable"
+    assert caught.value.fix
+
+
 def test_following_gives_what_is_written_later_and_waits_for_whole_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"1\n2\n")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.kit.files import is_private
 
 from imjoy.effects.processes.process import birth_of
+from imjoy.engines import running
 from imjoy.engines.running import (
     Condition,
     engine_started,
@@ -129,3 +132,28 @@ def test_pipes_and_folders_in_the_place_of_files_are_neither_waited_for_nor_kept
         token = rotate_token(layout).token
         assert read_token(layout) == token
         layout.token_file.unlink()
+
+
+@pytest.mark.parametrize(("module", "id"), [("imjoy_engine", "engine.immortal"), ("other", "engine.foreign")])
+def test_an_engine_that_cannot_be_ended_keeps_its_state_file(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, module: str, id: str
+) -> None:
+    """As one that waits on a disk, or another account's; and a process that is no engine is not touched."""
+    monkeypatch.setattr(running, "end_process_tree", lambda pid, birth: "killed")
+    program = "print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, module], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        layout.state_file.write_text(
+            json.dumps({**STATE, "pid": process.pid, "birth": birth_of(process.pid)})
+        )
+        with pytest.raises(ImJoyError) as caught:
+            stop_engine(layout)
+        assert caught.value.id == id
+        assert process.poll() is None
+        process.communicate(b"\n")
+    assert layout.state_file.exists()
+    assert stop_engine(layout).how == "none"
+    assert not layout.state_file.exists()
