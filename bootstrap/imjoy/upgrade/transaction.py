@@ -46,7 +46,14 @@ from imjoy.upgrade.steps.candidate import (
 )
 from imjoy.upgrade.steps.journal import GUARD, JOURNAL, recover, sweep
 from imjoy.upgrade.steps.running_engines import find_running, start_again, stop_all
-from imjoy.upgrade.steps.smoke_test import VERSION_SECONDS, Health, examine, load_command, read_version
+from imjoy.upgrade.steps.smoke_test import (
+    VERSION_SECONDS,
+    Health,
+    examine,
+    find_conflicts,
+    load_command,
+    read_version,
+)
 from imjoy.upgrade.steps.snapshots import (
     Snapshot,
     keep_files,
@@ -268,13 +275,21 @@ class Session:
             raise self._not_working(
                 "upgrade.trial", f"its version is {reported} instead of {prepared.version}"
             )
-        with ThreadPoolExecutor(max_workers=1) as other:
-            old = other.submit(examine, self._origin.interpreter, self._layout, self._context)
+        with ThreadPoolExecutor(max_workers=2) as others:
+            old = others.submit(examine, self._origin.interpreter, self._layout, self._context)
+            checked = others.submit(find_conflicts, candidate.interpreter, self._context)
             new = examine(candidate.interpreter, self._layout, self._context)
-            before = old.result()
-        if worse := new.worse_than(before):
+            before, conflicts = old.result(), checked.result()
+        worse = new.worse_than(before)
+        if not worse and conflicts:
+            worse = self._new_conflicts(conflicts, find_conflicts(self._origin.interpreter, self._context))
+        if worse:
             raise self._not_working("upgrade.trial", worse)
         return before
+
+    @staticmethod
+    def _new_conflicts(now: frozenset[str], before: frozenset[str]) -> str:
+        return "\n".join(sorted(now - before))
 
     def _swap(self, swap: Swap, prepared: Prepared, before: Health) -> None:
         self._report("swapping it in", None)
@@ -297,6 +312,7 @@ class Session:
         """Have conda work, test the outcome, and put everything back when it is worse; return notices."""
         self._report("testing what is installed", None)
         before = examine(self._origin.interpreter, self._layout, self._context)
+        conflicts = find_conflicts(self._origin.interpreter, self._context)
         change = BaseChange(plan, self._origin, self._steps, self._context, self._folder / "saved base")
         engines = find_running(self._layout, self._origin.environment)
         notices: tuple[str, ...] = ()
@@ -305,7 +321,9 @@ class Session:
             try:
                 change.do()
                 self._context.run([str(plan.base.conda), "-V"], timeout=VERSION_SECONDS)
-                worse = self._test(self._origin.version, before)
+                worse = self._test(self._origin.version, before) or self._new_conflicts(
+                    find_conflicts(self._origin.interpreter, self._context), conflicts
+                )
                 if worse:
                     raise self._not_working("upgrade.failed", worse)
             except BaseException as error:
@@ -320,7 +338,10 @@ class Session:
         return notices
 
     def _test(self, version: str, before: Health) -> str:
-        """Return what is wrong with the imjoy that is installed now; empty when it is the right one, and well."""
+        """Return what is wrong with the imjoy that is installed now; empty when it is the right one, and well.
+
+        Whether packages go together was asked of the trial: the folder of packages in place is that one.
+        """
         self._report("testing it", None)
         try:
             reported = read_version([str(self._origin.scripts / NAME)], self._context)

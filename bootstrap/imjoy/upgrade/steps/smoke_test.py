@@ -30,14 +30,13 @@ next(each for each in points if (each.group, each.name) == ("console_scripts", "
 
 @dataclass(frozen=True)
 class Health:
-    """What is wrong with an imjoy: the doctor's findings by id, and the lines of ``pip check``.
+    """What is wrong with an imjoy: the doctor's findings by id.
 
     ``looked_at`` has the ids of all checks; it is empty when the doctor did not even run.
     """
 
     findings: Mapping[str, str]
     looked_at: frozenset[str]
-    conflicts: frozenset[str]
 
     def worse_than(self, before: Health) -> str:
         """Return what is wrong here and was not before, a line each; empty when nothing is.
@@ -46,12 +45,11 @@ class Health:
         """
         known = before.looked_at or ESSENTIAL
         comparable = [id for id in self.findings if id in known or not self.looked_at]
-        new = [f"{self.findings[id]} ({id})" for id in comparable if id not in before.findings]
-        return "\n".join([*new, *sorted(self.conflicts - before.conflicts)])
+        return "\n".join(f"{self.findings[id]} ({id})" for id in comparable if id not in before.findings)
 
 
 def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
-    """Have an imjoy look at itself, engine included. Takes some seconds, at most three minutes."""
+    """Have an imjoy look at itself, engine included. Takes some seconds, at most two minutes."""
     environ = isolated(context.environ)
     options = ["--prefix", str(layout.prefix), "--workspace", str(layout.workspace)]
     argv = [str(interpreter), "-I", "-m", NAME, "doctor", "--offline", "--json", *options]
@@ -68,8 +66,23 @@ def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
     return Health(
         findings if checks else {"doctor": f"imjoy doctor does not run.\n{output.strip()}"},
         frozenset(each["id"] for each in checks),
-        _conflicts(interpreter, context, environ),
     )
+
+
+def find_conflicts(interpreter: Path, context: Context) -> frozenset[str]:
+    """Return the lines in which ``pip check`` names packages that lack or contradict each other. At most a minute."""
+    try:
+        context.run(
+            module_arguments(interpreter, ["check"]), timeout=CHECK_SECONDS, environ=isolated(context.environ)
+        )
+    except CommandFailed as error:
+        # An environment without pip has nobody to ask; the doctor has looked at imjoy's own requirements.
+        return frozenset(
+            line
+            for line in error.result.output.splitlines()
+            if " has requirement " in line or " requires " in line
+        )
+    return frozenset()
 
 
 def read_version(command: list[str], context: Context) -> str:
@@ -92,16 +105,3 @@ def _checks(output: str) -> list[dict[str, str]]:
         except (ValueError, KeyError, TypeError):
             continue
     return []
-
-
-def _conflicts(interpreter: Path, context: Context, environ: Mapping[str, str]) -> frozenset[str]:
-    try:
-        context.run(module_arguments(interpreter, ["check"]), timeout=CHECK_SECONDS, environ=environ)
-    except CommandFailed as error:
-        # An environment without pip has nobody to ask; the doctor has looked at imjoy's own requirements.
-        return frozenset(
-            line
-            for line in error.result.output.splitlines()
-            if " has requirement " in line or " requires " in line
-        )
-    return frozenset()
