@@ -23,6 +23,7 @@ from pathlib import Path
 
 from tests.kit.forge import Forge
 from tests.kit.upgrades import (
+    CHANGED,
     COMMITS,
     GOOD,
     NEW_VERSION,
@@ -227,10 +228,15 @@ def killed_at(step: int, *arguments: str) -> Callable[[Machine], tuple[int, str]
     """Return an act: an upgrade that is killed at its N-th change of a file under the journal."""
 
     def act(machine: Machine) -> tuple[int, str]:
+        before = installed_commit(machine)
         code = upgrade_killed_at(step, machine, *arguments)
         # Before any Python has started that could repair it: whole already, as folders change places in one step.
         assert broken_records(machine.site) == []
-        assert installed_commit(machine), "a mix"
+        commit = installed_commit(machine)
+        assert commit, "a mix"
+        if commit not in ("old", before):
+            # What it replaced can be gone back to from the same moment on.
+            machine.upgrade("--rollback", "--dry-run")
         return code, ""
 
     return act
@@ -244,11 +250,39 @@ def killed_in_turn(steps: range) -> Callable[[Machine], tuple[int, str]]:
             code, id = killed_at(step, "--rollback")(machine)
             said = machine.imjoy("--version")
             assert said.returncode == 0, said.stderr
+            assert broken_records(machine.site) == []
+            check_packages(machine)
             if installed_commit(machine) == "old":
-                return code, id
+                break
+        # It is not gone back twice by one upgrade.
+        assert machine.upgrade("--rollback", code=3)["error"]["id"] == "upgrade.no-snapshot"
         return code, id
 
     return act
+
+
+def check_packages(machine: Machine) -> None:
+    """Have pip say that every package has what it needs."""
+    python = str(machine.prefix / "bin" / "python")
+    done = subprocess.run(
+        [python, "-m", "pip", "check"], env=machine.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def with_helper(act: Callable[[Machine], tuple[int, str]]) -> Callable[[Machine], tuple[int, str]]:
+    """Return an act: an upgrade that replaces a package, removes and adds commands, adds a package; then ``act``."""
+
+    def both(machine: Machine) -> tuple[int, str]:
+        install_helper(machine)
+        machine.follow(CHANGED)
+        machine.upgrade()
+        outcome = act(machine)
+        commands = {each.name for each in (machine.prefix / "bin").glob("imjoy-test-*")}
+        assert commands == {"imjoy-test-helper", "imjoy-test-older"}, commands
+        return outcome
+
+    return both
 
 
 def gone(*ends: str, **environ: str) -> Callable[[Machine], tuple[int, str]]:
@@ -345,18 +379,29 @@ def without_pip(machine: Machine) -> tuple[int, str]:
 
 def own_package(machine: Machine) -> tuple[int, str]:
     """Upgrade an environment with a package of the person's; it has to stay."""
-    python = str(machine.prefix / "bin" / "python")
-    argv = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(machine.kit.wheels)]
-    subprocess.run([*argv, "imjoy-test-helper==1.0"], env=machine.environ, check=True)
+    install_helper(machine)
     outcome = upgrade()(machine)
     said = subprocess.run(
-        [python, "-c", "import imjoy_test_helper as it; print(it.version)"],
+        [machine.prefix / "bin" / "python", "-c", "import imjoy_test_helper as it; print(it.version)"],
         capture_output=True,
         text=True,
         check=True,
     )
     assert said.stdout.strip() in ("1.0", "2.0")
     return outcome
+
+
+def install_helper(machine: Machine, requirement: str = "imjoy-test-helper==1.0") -> None:
+    """Install an older helper, or what needs it, as a person would."""
+    python = str(machine.prefix / "bin" / "python")
+    argv = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(machine.kit.wheels)]
+    subprocess.run([*argv, requirement], env=machine.environ, check=True)
+
+
+def contradicted(machine: Machine) -> tuple[int, str]:
+    """Upgrade an environment with a package of the person's that does not go with what imjoy wants."""
+    install_helper(machine, "imjoy-test-user")
+    return upgrade()(machine)
 
 
 def repaired(machine: Machine) -> tuple[int, str]:
@@ -457,7 +502,7 @@ def killed_anywhere(step: int, *arguments: str) -> Callable[[Machine], tuple[int
 def all_runs() -> list[Run]:
     """Return every run of the matrix."""
     code = {GOOD: 0, "same version": 0, "new dependency": 0, "missing entry point": 3}
-    code |= {"foreign project": 3, "foreign project in disguise": 3}
+    code |= {CHANGED: 0, "foreign project": 3, "foreign project in disguise": 3}
     runs = [
         Run(
             "what comes",
@@ -496,6 +541,12 @@ def all_runs() -> list[Run]:
             "an own package that imjoy wants newer",
             to("new dependency", own_package),
             leaves=("new dependency",),
+        ),
+        Run(
+            "the machine",
+            "an own package that does not go with what imjoy wants",
+            to("new dependency", contradicted),
+            (1,),
         ),
         Run("the network", "gone before the question", to(GOOD, gone("/info/refs")), (4,)),
         Run("the network", "gone before the commits", to(GOOD, gone("/git-upload-pack")), (4,)),
@@ -560,6 +611,9 @@ def all_runs() -> list[Run]:
     either = ("old", GOOD)
     every = after_good(killed_in_turn(range(1, 40)))
     runs.append(Run("kill -9", "at every change of --rollback in turn", every, (*killed, 0), either))
+    every = with_helper(killed_in_turn(range(1, 60)))
+    name = "at every change of --rollback in turn, with packages and commands that came, changed and went"
+    runs.append(Run("kill -9", name, every, (*killed, 0)))
     for step in (3, 7, 20, 150, 400, 700, 1100):
         runs.append(
             Run(

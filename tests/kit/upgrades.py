@@ -75,7 +75,7 @@ def _disguised(folder: Path) -> None:
     _replace("pyproject.toml", 'name = "imjoy"', 'name = "imjoy-other"')(folder)
 
 
-GOOD = "good"
+GOOD, CHANGED = "good", "changed dependencies"
 COMMITS: Mapping[str, tuple[Edit, ...]] = {
     GOOD: (_version,),
     "same version": (_append("bootstrap/imjoy/legacy/messages.py", "\n# one line more\n"),),
@@ -83,6 +83,15 @@ COMMITS: Mapping[str, tuple[Edit, ...]] = {
         _version,
         _append("bootstrap/imjoy/legacy/messages.py", "\n# with a helper\n"),
         _replace("pyproject.toml", '"click>=8.1,<9",', '"click>=8.1,<9",\n  "imjoy-test-helper>=2",'),
+    ),
+    CHANGED: (
+        _version,
+        _append("bootstrap/imjoy/legacy/messages.py", "\n# with a newer helper and another one\n"),
+        _replace(
+            "pyproject.toml",
+            '"click>=8.1,<9",',
+            '"click>=8.1,<9",\n  "imjoy-test-helper>=2",\n  "imjoy-test-other",',
+        ),
     ),
     "syntax error": (_version, _prepend("bootstrap/imjoy/cli/__init__.py", "def (:\n")),
     "import error": (_version, _prepend("bootstrap/imjoy/cli/group.py", "import nowhere_to_be_found\n")),
@@ -181,27 +190,32 @@ def make_kit(folder: Path, wheel: Path | None = None) -> Kit:
     run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", imjoy])
     wheels = folder / "wheels"
     wheels.mkdir()
-    for version in ("1.0", "2.0"):
-        write_helper(wheels, version)
+    write_helper(wheels, "imjoy-test-helper", "1.0", "imjoy-test-helper", "imjoy-test-older")
+    write_helper(wheels, "imjoy-test-helper", "2.0", "imjoy-test-helper", "imjoy-test-newer")
+    write_helper(wheels, "imjoy-test-other", "1.0", "imjoy-test-other")
+    write_helper(wheels, "imjoy-test-user", "1.0", requires="imjoy-test-helper<2")
     # What builds imjoy, so that a run can do without an index.
     run([python, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "setuptools", "wheel"])
     return Kit(folder / "forge" / "imjoy.git", hashes, prefix, wheels)
 
 
-def write_helper(folder: Path, version: str) -> None:
-    """Write the wheel of a package with one module and one command."""
-    info = f"imjoy_test_helper-{version}.dist-info"
+def write_helper(folder: Path, name: str, version: str, *commands: str, requires: str = "") -> None:
+    """Write the wheel of a package with one module and these commands."""
+    module = name.replace("-", "_")
+    info = f"{module}-{version}.dist-info"
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    points = "".join(f"{command} = {module}:version\n" for command in commands)
     files = {
-        "imjoy_test_helper.py": f"version = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: imjoy-test-helper\nVersion: {version}\n",
+        f"{module}.py": f"version = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": "[console_scripts]\nimjoy-test-helper = imjoy_test_helper:version\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{points}",
     }
-    rows = [f"{name},{digest(text.encode())},{len(text.encode())}\n" for name, text in files.items()]
+    rows = [f"{path},{digest(text.encode())},{len(text.encode())}\n" for path, text in files.items()]
     files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
-    with zipfile.ZipFile(folder / f"imjoy_test_helper-{version}-py3-none-any.whl", "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
+    with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
 
 
 def build_wheel(commit: str, repository: Path, folder: Path) -> Path:

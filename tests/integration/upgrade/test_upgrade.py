@@ -20,11 +20,21 @@ from tests.kit.upgrade_runs import (
     all_runs,
     do,
     find_run,
+    install_helper,
     namespaces,
     upgrade_killed_at,
     verify,
 )
-from tests.kit.upgrades import GOOD, NEW_VERSION, WAIT_SECONDS, Kit, Machine, broken_records, installed_commit
+from tests.kit.upgrades import (
+    CHANGED,
+    GOOD,
+    NEW_VERSION,
+    WAIT_SECONDS,
+    Kit,
+    Machine,
+    broken_records,
+    installed_commit,
+)
 
 from imjoy.provision.records.record import install_lock, state_folder
 
@@ -36,13 +46,13 @@ SLICE = (
     "what comes: foreign project",
     "the network: gone before the commits",
     "the machine: site-packages is read-only",
+    "the machine: an own package that does not go with what imjoy wants",
 )
 # Tests that cost more than what they add to these.
 exhaustive = pytest.mark.skipif(
     "IMJOY_UPGRADE_MATRIX" not in os.environ, reason="make upgrade-matrix runs it"
 )
-SOME_CHANGES = (6, 11)
-MORE = "new dependency"
+SOME_CHANGES = (11, 20)
 
 
 @pytest.mark.parametrize("name", SLICE)
@@ -67,25 +77,29 @@ def test_there_and_back_and_a_kill_in_between(machine: Machine, tmp_path: Path) 
     before = tree_hash(mine)
     added = machine.imjoy("env", "add", "mine", "--python", str(mine))
     assert added.returncode == 0, added.stderr
-    machine.follow(MORE)
+    install_helper(machine)
+    machine.follow(CHANGED)
     assert machine.upgrade()["done"]
-    assert installed_commit(machine) == MORE
-    assert machine.receipt()["source_id"] == f"commit:{machine.kit.hashes[MORE]}"
+    assert installed_commit(machine) == CHANGED
+    assert machine.receipt()["source_id"] == f"commit:{machine.kit.hashes[CHANGED]}"
     frozen = subprocess.run(
         [machine.prefix / "bin" / "python", "-m", "pip", "freeze"], capture_output=True, text=True, check=True
     )
-    assert f"imjoy @ {machine.source}@{machine.kit.hashes[MORE]}" in frozen.stdout
+    assert f"imjoy @ {machine.source}@{machine.kit.hashes[CHANGED]}" in frozen.stdout
     assert "imjoy-test-helper==2.0" in frozen.stdout
     assert machine.upgrade()["action"] == "none"
     for step in SOME_CHANGES:
         upgrade_killed_at(step, machine, "--rollback")
         # Before any Python has started that could repair it, as folders change places in one step.
         assert installed_commit(machine)
+        assert broken_records(machine.site) == []
         assert machine.imjoy("--version").stdout == f"imjoy {NEW_VERSION}\n"
         assert broken_records(machine.site) == []
     assert machine.upgrade("--rollback")["done"]
     assert verify(machine) == []
     assert installed_commit(machine) == "old"
+    # The helper of the person's, in its own version.
+    assert (machine.prefix / "bin" / "imjoy-test-older").exists()
     # What was written down beside the prefix is gone, folder and all.
     assert not state_folder(machine.prefix).exists()
     # An environment of the person's is known as before, and nobody touched it.
