@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 
 from imjoy import __version__
-from tests.integration.cli.conftest import OnTerminal
 from tests.windows.conftest import EXAMPLES, ROOT, Windows, wait_for
+
+if TYPE_CHECKING:
+    from tests.integration.cli.conftest import OnTerminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.windows.conftest import Windows
+from tests.windows.conftest import ROOT, Windows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 LEAST = 1500
@@ -25,6 +25,14 @@ def run(windows: Windows, *words: str) -> int:
     found = re.search(r"(\d+) passed", done.said)
     assert done.code == 0 and found, done.said[-4000:]
     return int(found[1])
+
+
+def test_the_tests_that_the_workflow_runs_on_windows_can_be_imported_there(windows: Windows) -> None:
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    files = set(re.findall(r"tests/windows/\w+\.py", workflow))
+    assert files
+    done = windows.run("wintests", "--collect-only", "-q", *files, environ={"PYTEST_ADDOPTS": ""})
+    assert done.code == 0, done.said[-4000:]
 
 
 def test_none_of_the_unit_tests_fails_there(windows: Windows) -> None:
