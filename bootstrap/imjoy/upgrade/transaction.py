@@ -398,7 +398,8 @@ class Session:
             keep_files(snapshot, environment, candidate.replaced)
             return {snapshot.facts.relative_to(environment): write_facts(snapshot, self._folder)}
         except OSError:
-            # Without a snapshot one can only not go back by a word.
+            # Without a snapshot one can only not go back by a word; the swap needs the room that half of one takes.
+            shutil.rmtree(snapshot.folder, ignore_errors=True)
             return {}
 
     def _describe(self, action: Action, prepared: Prepared) -> Upgrade:

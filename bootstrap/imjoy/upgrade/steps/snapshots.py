@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,25 +66,38 @@ def write_facts(snapshot: Snapshot, folder: Path) -> Path:
 
 
 def sweep_snapshots(home: Path) -> None:
-    """Remove all but the newest two, and what is left of others."""
-    kept = [each.folder for each in _snapshots(home)[-MAX_KEPT:]]
-    for folder in (home / "snapshots").glob("[0-9]*"):
+    """Remove all but the newest two, and what is left of others.
+
+    One whose facts are there and cannot be read now, as on a disk that fails, counts and stays.
+    """
+    folders = _folders(home)
+    kept = [folder for folder in folders if os.path.lexists(folder / FACTS)][-MAX_KEPT:]
+    for folder in folders:
         if folder not in kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def next_folder(home: Path) -> Path:
     """Return the folder for the next snapshot."""
-    newest = newest_snapshot(home)
-    return home / "snapshots" / f"{int(newest.folder.name) + 1 if newest else 1:04d}"
+    used = [int(folder.name) for folder in _folders(home) if os.path.lexists(folder / FACTS)]
+    return home / "snapshots" / f"{max(used, default=0) + 1:04d}"
+
+
+def _folders(home: Path) -> list[Path]:
+    """Return the folders of snapshots, whole ones or not, the newest last."""
+    return sorted(
+        (folder for folder in (home / "snapshots").glob("[0-9]*") if folder.name.isdecimal()),
+        key=lambda folder: int(folder.name),
+    )
 
 
 def _snapshots(home: Path) -> list[Snapshot]:
     found = []
-    for folder in sorted((home / "snapshots").glob("[0-9]*")):
+    for folder in _folders(home):
         try:
             facts = cast("dict[str, Any]", read_json(folder / FACTS))
-            found.append(Snapshot(folder, **{**facts, "added": tuple(facts["added"])}))
+            known = {each.name: facts[each.name] for each in fields(Snapshot) if each.name != "folder"}
+            found.append(Snapshot(folder, **{**known, "added": tuple(known["added"])}))
         except (OSError, ValueError, TypeError, KeyError):
             continue
     return found
