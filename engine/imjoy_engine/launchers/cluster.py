@@ -166,7 +166,8 @@ def worker_archive() -> str:
             for file in sorted(package.glob("*.py")):
                 name = file.relative_to(WORKER_FOLDER)
                 files[name.as_posix()] = file.read_bytes()
-                compiled = Path(importlib.util.cache_from_source(name))
+                # Only its name: PYTHONPYCACHEPREFIX would put it somewhere else.
+                compiled = name.parent / "__pycache__" / Path(importlib.util.cache_from_source(name)).name
                 # The time of the source, by which it is checked else, will be the time of its unpacking.
                 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
                 py_compile.compile(

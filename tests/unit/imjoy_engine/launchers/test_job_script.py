@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import marshal
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -93,6 +96,16 @@ def test_files_that_arrive_broken_are_told_by_every_python(
     archive = worker_archive()
     for broken in ("", "x", archive[: len(archive) // 2], archive[:99].swapcase() + archive[99:]):
         assert run(script.replace(archive, broken), variables, scratch) == 68
+
+
+def test_a_job_unpacks_the_worker_into_its_folder_wherever_bytecode_goes_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "elsewhere"))
+    files = marshal.loads(zlib.decompress(base64.b64decode(worker_archive.__wrapped__())))
+    assert f"rpc/__pycache__/peer.{sys.implementation.cache_tag}.pyc" in files
+    assert not [name for name in files if Path(name).is_absolute()]
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_missing_interpreter_and_a_missing_folder_are_told(tmp_path: Path, scratch: Path) -> None:
