@@ -96,7 +96,7 @@ class PrivateRotatingFile(logging.handlers.RotatingFileHandler):
         if self.error:
             error, self.error = self.error, ""
             clock = time.strftime("%H:%M:%S", time.localtime(self._since))
-            message = f"what was to be message from {clock} on is missing: {error}"
+            message = f"messages since {clock} are missing: {error}"
             super().emit(logging.LogRecord("imjoy.engine", logging.WARNING, "", 0, message, None, None))
             if not self.error:
                 self._since = 0.0
