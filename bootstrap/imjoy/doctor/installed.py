@@ -58,7 +58,7 @@ def reinstall_command(machine: Machine) -> str:
 
 
 def reinstall_fix(machine: Machine) -> Fix | None:
-    """Return the cure that installs again what the receipt names; None if no install script installed it."""
+    """Return the fix that installs again what the receipt names; None where there is no receipt: pip installed it."""
     prefix = machine.layout.prefix
     receipt = read_receipt(prefix)
     if receipt is None:

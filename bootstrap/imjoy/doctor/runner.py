@@ -36,7 +36,7 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """A result together with the cure that belongs to it."""
+    """A result together with the fix that belongs to it."""
 
     result: CheckResult
     fix: Fix | None

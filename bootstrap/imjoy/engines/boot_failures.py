@@ -1,4 +1,4 @@
-"""Why an engine ended before it was ready: the cause and the cure, read from its last words. Pure."""
+"""Why an engine ended before it was ready: the cause and the fix, read from its last words. Pure."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _SIGNS = (
 
 
 def known_cause(text: str, platform: str = sys.platform) -> BootFailure | None:
-    """Return cause and cure when ``text``, a traceback or the name and text of an error, shows a sign that we know."""
+    """Return cause and fix when ``text``, a traceback or the name and text of an error, shows a sign that we know."""
     for sign in _SIGNS:
         found = re.search(sign.pattern, text)
         if found:
@@ -76,7 +76,7 @@ def known_cause(text: str, platform: str = sys.platform) -> BootFailure | None:
 
 
 def explain_boot(exit_code: int, output: str, platform: str = sys.platform) -> BootFailure:
-    """Return cause and cure for an engine that ended with ``exit_code`` after it wrote ``output`` to stderr.
+    """Return cause and fix for an engine that ended with ``exit_code`` after it wrote ``output`` to stderr.
 
     A traceback never is part of the cause: where no sign is known, its last line is.
     """

@@ -1,4 +1,4 @@
-"""The options of an install and an uninstall, the same in each install script: a table, a parser, a help text."""
+"""The options of an install and an uninstall, the same in all install scripts and in ``imjoy install``."""
 
 from __future__ import annotations
 

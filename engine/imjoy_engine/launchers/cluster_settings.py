@@ -28,7 +28,7 @@ UNITS = {
 MEMORY = re.compile(r"^(\d{1,9}(?:\.\d{1,3})?)\s*([kmgt]?i?)b?$", re.IGNORECASE)
 TIME = re.compile(r"^(\d{1,6}(?:\.\d{1,3})?)\s*(s|min|h|d)$")
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-MOST = 1_000_000
+MAX_COUNT = 1_000_000
 RESOURCE_NAMES = frozenset({"cpus", "gpus", "memory", "time"})
 # They would carry commands, or this machine's secrets, past what we say.
 REFUSED_OPTIONS = frozenset(
@@ -152,7 +152,7 @@ def _read_resources(value: object, name: str) -> dict[str, Any]:
 
 
 def _count(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise ValueError(f"{name} is no number of them")
     return value
 

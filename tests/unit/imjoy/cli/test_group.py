@@ -29,7 +29,7 @@ def test_every_verb_of_the_table_has_a_command_that_explains_itself(
 def test_every_verb_speaks_json(verb: str) -> None:
     command = verbs.get_command(click.Context(verbs), verb)
     assert command is not None
-    # The planner of an install has a parser of its own, which every install script uses.
+    # The planner of an install has a parser of its own, which the install scripts use too.
     planned = verb in ("install", "uninstall") and "json" in FLAGS
     assert planned or any("--json" in option.opts for option in command.params)
 

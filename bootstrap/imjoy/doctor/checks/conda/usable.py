@@ -58,7 +58,7 @@ def look(machine: Machine) -> Finding:
 
 
 def _link_back(former: Path, root: Path) -> Fix | None:
-    """Return the cure for a conda that was moved: its old name, which is in its files and its environments', as a link.
+    """Return the fix for a conda that was moved: its old name, which is in its files and its environments', as a link.
 
     None where the old place is taken or cannot be written, or where the Python is not in the new one either.
     """

@@ -28,10 +28,10 @@ def look(machine: Machine) -> Finding:
                 "A browser or a mail program downloaded it, and macOS has not checked it.",
                 f"xattr -dr com.apple.quarantine '{machine.layout.prefix}'",
             )
-    most = _most_files()
-    if most is not None and most < MIN_FILES:
+    maximum = _max_files()
+    if maximum is not None and maximum < MIN_FILES:
         return warn(
-            f"A program can have at most {most} files and connections open.",
+            f"A program can have at most {maximum} files and connections open.",
             "The engine needs one for each client, each plugin and each waiting message.",
             "sudo launchctl limit maxfiles 65536 200000",
         )
@@ -55,7 +55,7 @@ def _programs(prefix: Path) -> list[Path]:
     )
 
 
-def _most_files() -> int | None:
+def _max_files() -> int | None:
     """Return how many files a process may open when it asks for as many as it can have; None for no limit."""
     if sys.platform == "win32":
         return None

@@ -99,5 +99,5 @@ Cause: files of imjoy were deleted, or another installation changed or removed a
 check` reports this too). Folders with a name that begins with `~` are left by an interrupted pip.
 
 Fix: install again with the line that is shown. Your workspace, plugins and token are not changed. `--fix` deletes
-the folders that pip left. If an install script made this installation, `--fix` also installs again.""",
+the folders that pip left, and installs again unless pip made this installation.""",
 )
