@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imjoy.context import Context
+from imjoy.effects.disk.removal import remove
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.model.layout import Layout
 from imjoy.provision import uninstall as module
@@ -36,7 +37,6 @@ def test_what_cannot_be_removed_is_named_and_the_next_run_goes_on(
     layout: Layout, home: Path, monkeypatch: pytest.MonkeyPatch, stuck: str
 ) -> None:
     context, script = Context(home, {}), InstallScript()
-    remove = module.remove
 
     def refuse(path: Path) -> None:
         if path.name == stuck:
