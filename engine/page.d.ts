@@ -62,6 +62,8 @@ declare global {
         elsewhere?: boolean;
         /** the ids of all that were asked for, where they go on */
         calls?: string[];
+        /** the id of the last event that was heard of it */
+        after?: string;
         place?: JobStatus | null;
         /** seconds since the epoch at which it came into its state */
         since: number;
@@ -155,6 +157,10 @@ declare global {
         onState?(plugin: PluginRecord, config: PluginConfig): void;
         onProgress?(plugin: PluginRecord, progress: Progress, config: PluginConfig): void;
         onLog?(plugin: PluginRecord, log: LogEvent, config: PluginConfig): void;
+        /** Returns what tells later whether it is still wanted. */
+        onBegin?(config: PluginConfig): () => boolean;
+        /** That its connection broke while calls go on; returns whether it is begun again for them. */
+        onDrop?(plugin: PluginRecord, config: PluginConfig): boolean;
         /** That the calls were gone for which it was to be taken over; returns whether it is to begin anew. */
         onMiss?(plugin: PluginRecord, config: PluginConfig): boolean;
         /** `plugin` is null for one that did not start, `error` where we left it. */
@@ -396,6 +402,8 @@ declare global {
         calls: HeldCalls | null;
         /** a number that changes when it is stopped or begins anew */
         life: number;
+        /** how often it was stopped */
+        stops: number;
         canRun: boolean;
         ops: Operation[];
         file: KeptFile | null;
@@ -510,6 +518,8 @@ declare global {
     interface Dialog<K extends keyof Questions = keyof Questions> {
         id: number;
         kind: K;
+        /** the plugin that asks */
+        asker?: string;
         done(answer: Questions[K][1] | null): void;
         title: string;
         text?: string;

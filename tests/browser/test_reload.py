@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from playwright.sync_api import expect
+from tests.kit.tunnel import Tunnel
+
+from .conftest import App
 
 if TYPE_CHECKING:
-    from .conftest import App
+    from .conftest import Engine
 
 
 def kept(app: App, count: int) -> None:
@@ -193,6 +197,36 @@ def test_a_tab_that_is_made_of_one_with_a_run_leaves_it_there_and_says_nothing_e
     expect(card).to_contain_text("measuring")
     (app.engine.workspace / "default" / "go").touch()
     expect(app.page.locator(".entry.result")).to_contain_text("pid")
+
+
+def test_a_run_goes_on_where_its_page_stayed_and_only_the_connection_broke(engine: Engine, page: Any) -> None:
+    work = engine.workspace / "default"
+    with Tunnel(engine.port) as tunnel:
+        app = App(page, replace(engine, url=tunnel.url)).connect()
+        card = app.load("Steps")
+        app.run("Steps")
+        expect(card).to_contain_text("measuring")
+        with page.expect_websocket(lambda socket: "resume=" in socket.url):
+            tunnel.cut()
+        expect(card).to_contain_text("measuring")
+        (work / "go").touch()
+        expect(page.locator(".entry.result")).to_contain_text("pid")
+        expect(page.locator(".entry.message")).to_contain_text("almost done")
+        page.get_by_role("tab", name="Log").click()
+        expect(page.get_by_role("log").get_by_text("it works")).to_have_count(1)
+        page.get_by_role("tab", name="Output").click()
+        # What it asked is asked once, and a second time it is found as well.
+        card.get_by_role("button", name="Ask").click()
+        for _ in range(2):
+            page.get_by_role("dialog").wait_for()
+            with page.expect_websocket(lambda socket: "resume=" in socket.url):
+                tunnel.cut()
+        page.get_by_role("dialog").get_by_role("textbox").fill("seven")
+        page.get_by_role("dialog").get_by_role("button", name="OK").click()
+        expect(page.locator(".entry.result").first).to_contain_text("seven")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.locator(".entry.result")).to_have_count(2)
+        expect(page.locator(".entry.error")).to_have_count(0)
 
 
 def test_a_page_that_comes_back_is_told_what_its_plugin_died_of_meanwhile(app: App) -> None:

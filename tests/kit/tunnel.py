@@ -31,6 +31,12 @@ class Tunnel:
         for each in self._carrying:
             each.clear()
 
+    def cut(self) -> None:
+        """Break all connections that are there now; later ones are carried."""
+        for each in self._sockets[1:]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:

@@ -229,10 +229,11 @@ export class EngineClient {
    *
    * @param {string} id
    * @param {AbortSignal} signal
-   * @param {(type: string, data: any) => void} onEvent
+   * @param {(type: string, data: any, id: string) => void} onEvent
+   * @param {string} [after] the id of the last event that is known; all are told without one
    */
-  async follow(id, signal, onEvent) {
-    let lastId = "";
+  async follow(id, signal, onEvent, after = "") {
+    let lastId = after;
     let isOver = false;
     for (let attempt = 0; !signal.aborted; attempt++) {
       const socket = this._open(`${pluginPath(id)}/events${lastId && `?after=${lastId}`}`);
@@ -241,7 +242,7 @@ export class EngineClient {
         attempt = 0;
         lastId = event.id;
         isOver = event.type === "state" && FINAL_STATES.includes(event.data.state);
-        if (!signal.aborted) onEvent(event.type, event.data);
+        if (!signal.aborted) onEvent(event.type, event.data, event.id);
       });
       const code = await closeOf(socket, signal);
       if (signal.aborted || isOver || code === TOKEN_REPLACED) return;

@@ -1,7 +1,7 @@
 // What imjoy-core is given: a plugin engine for `imjoy.em.register` or `api.register`.
 
 import { FINAL_STATES, EngineClient } from "./client.js";
-import { messageOf } from "./errors.js";
+import { EngineError, messageOf } from "./errors.js";
 import { Session } from "./session.js";
 
 /**
@@ -15,6 +15,8 @@ export function makeEngine(options) {
   const client = new EngineClient({ url, token, client: clientId });
   /** The plugins that we are connected with, by their ids. @type {Map<string, Session>} */
   const sessions = new Map();
+  /** The last events that were heard of plugins whose connection broke, by their ids. @type {Map<string, string>} */
+  const heard = new Map();
 
   /** @param {Session} session */
   const forget = (session) => {
@@ -35,20 +37,27 @@ export function makeEngine(options) {
     const calls = resuming(config.name);
     if (!calls.length) return client.startPlugin(body);
     const plugin = await client.startPlugin({ ...body, resume: calls });
-    return { ...plugin, calls: plugin.resumed ? calls : [] };
+    return plugin.resumed ? { ...plugin, calls, after: heard.get(plugin.id) } : plugin;
   }
 
   /**
-   * Begin a plugin. What fails before it has a session, which would tell, is told here: imjoy-core tells nobody.
+   * Begin a plugin, unless it is no longer wanted. What fails before it has a session, which would tell, is told here:
+   * imjoy-core tells nobody.
    *
    * @param {PluginConfig} config
    * @param {AppApi} app
-   * @param {PluginUtils} [utils]
+   * @param {PluginUtils | undefined} utils
+   * @param {() => boolean} isWanted
    */
-  async function begin(config, app, utils) {
+  async function begin(config, app, utils, isWanted) {
     try {
       if (permit) await permit(config);
+      if (!isWanted()) throw stopped(config.name);
       const plugin = await request(config);
+      if (!isWanted()) {
+        await client.stopPlugin(plugin.id);
+        throw stopped(config.name);
+      }
       const session = new Session(client, plugin, config, app, utils, {
         ...observer,
         onEnd: (...args) => {
@@ -59,11 +68,16 @@ export function makeEngine(options) {
           forget(session);
           return Boolean(observer.onMiss?.(...args));
         },
+        onDrop: (...args) => {
+          forget(session);
+          heard.set(plugin.id, session.lastEvent);
+          return Boolean(observer.onDrop?.(...args));
+        },
       });
       sessions.set(plugin.id, session);
       return session;
     } catch (error) {
-      observer.onEnd?.(null, /** @type {Error} */ (error), config);
+      if (isWanted()) observer.onEnd?.(null, /** @type {Error} */ (error), config);
       throw error;
     }
   }
@@ -73,14 +87,15 @@ export function makeEngine(options) {
    *
    * @param {PluginConfig} config
    * @param {AppApi} app
-   * @param {PluginUtils} [utils]
+   * @param {PluginUtils | undefined} utils
+   * @param {() => boolean} isWanted
    * @returns {Promise<any>}
    */
-  async function functionsOf(config, app, utils) {
-    const session = await begin(config, app, utils);
+  async function functionsOf(config, app, utils, isWanted) {
+    const session = await begin(config, app, utils, isWanted);
     return session.api.catch((error) => {
       if (!session.missed) throw error;
-      return functionsOf(config, app, utils);
+      return functionsOf(config, app, utils, isWanted);
     });
   }
 
@@ -112,7 +127,7 @@ export function makeEngine(options) {
      */
     async startPlugin(config, app, utils) {
       try {
-        return await functionsOf(config, app, utils);
+        return await functionsOf(config, app, utils, observer.onBegin?.(config) || (() => true));
       } catch (error) {
         if (announce) app.showMessage?.(`${config.name}: ${messageOf(error)}`, 15);
         throw error;
@@ -196,6 +211,9 @@ export function makeEngine(options) {
   };
   return { engine, client };
 }
+
+/** @param {string} name */
+const stopped = (name) => new EngineError({ id: "plugin.gone", what: `${name} was stopped before it had started.` });
 
 /**
  * The part of an app's plugin config that is data; the app adds functions and its own bookkeeping.

@@ -14,9 +14,15 @@ const LOOK_MILLISECONDS = 20000;
 const LOOKS_BEFORE_LOST = 3;
 /** A plugin whose script has run hands over its functions within this time; it takes milliseconds. */
 const ANSWER_MILLISECONDS = 60000;
+const ENGINE_STOPS = 1001;
+const NOT_ALLOWED = 1008;
 const TOO_BIG = 1009;
+const SILENT = 4408;
+const ENDED = 4410;
 /** Said to who comes back for a call of which nothing is left. */
 const TOO_LATE = 4411;
+/** The codes after which nothing of a call goes on. */
+const ENDS = [ENGINE_STOPS, NOT_ALLOWED, TOO_BIG, TOKEN_REPLACED, SILENT, ENDED, TOO_LATE];
 /** The id of the app's functions: the same after a reload, so that what a plugin calls is found again. */
 const APP_OBJECT = "imjoy-app";
 
@@ -48,7 +54,7 @@ const callbackOf = (id) => ({ _rtype: "callback", _rname: id, _rvalue: id });
 const neverBegan = (name) =>
   new EngineError({
     id: "plugin.gone",
-    what: `The run of ${name} had not started when this page was reloaded.`,
+    what: `The run of ${name} had not started when its connection ended.`,
     why: "Its input had not reached the plugin yet.",
     fix: "Run it again.",
   });
@@ -95,14 +101,20 @@ export class Session {
       this._reject = reject;
     });
     this.api.catch(() => {});
-    const { calls = [], holds = 0 } = plugin;
+    const { calls = [], holds = 0, after = "" } = plugin;
+    /** The id of the last event that was told. */
+    this.lastEvent = after;
     this._holds = holds > 0;
     /** What the calls of before come to, by their ids. @type {Map<string, Promise<unknown>>} */
     this.outcomes = new Map(calls.map((call) => [call, this._pend(this._outcomeOf(call))]));
     // They are looked at once the plugin is there.
     for (const outcome of this.outcomes.values()) outcome.catch(() => {});
     observer.onStart?.(plugin, config, this);
-    client.follow(plugin.id, this._following.signal, (type, data) => this._onEvent(type, data));
+    const onEvent = (/** @type {string} */ type, /** @type {any} */ data, /** @type {string} */ id) => {
+      this.lastEvent = id;
+      this._onEvent(type, data);
+    };
+    client.follow(plugin.id, this._following.signal, onEvent, after);
     this._socket = client.socket(plugin.id, plugin.call);
     this._connection = new Connection(this._socket);
     this._socket.addEventListener("close", (event) => this._onClose(event));
@@ -370,6 +382,7 @@ export class Session {
     }
     this._following.abort();
     const byUs = this.closed;
+    const isDropped = !byUs && this._goesOn(event.code) && Boolean(this.observer.onDrop?.(this.plugin, this.config));
     this.closed = true;
     this._closeReason = event.reason;
     this._closeCode = event.code;
@@ -377,9 +390,20 @@ export class Session {
     this._reject?.(error);
     for (const reject of this._pending) reject(error);
     this._pending.clear();
-    if (this.missed) return;
+    if (this.missed || isDropped) return;
     this.observer.onEnd?.(this.plugin, byUs ? null : error, this.config);
     if (!byUs) this.utils?.terminatePlugin?.();
+  }
+
+  /**
+   * Whether a call goes on in the engine although the connection closed: it waits for who comes back.
+   *
+   * @param {number} code with which it closed
+   */
+  _goesOn(code) {
+    const isUnderWay = [...this._calls.values()].some(({ over }) => !over);
+    const isThere = !["stopping", ...FINAL_STATES].includes(this.plugin.state);
+    return isUnderWay && isThere && !this._error && !ENDS.includes(code);
   }
 
   _goneError() {

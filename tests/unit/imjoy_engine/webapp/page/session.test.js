@@ -183,8 +183,10 @@ test("what was asked before counts once, and is not remembered once nothing is a
  * Begin a plugin that is taken over at first, with the run "a"; returns what is told and asked of it.
  *
  * @param {boolean} isWanted
+ * @param {() => Promise<void>} [whenAsked] before the engine answers who asks once more
+ * @param {() => boolean} [staysWanted]
  */
-async function takeOver(isWanted) {
+async function takeOver(isWanted, whenAsked = async () => {}, staysWanted = () => true) {
   /** @type {any[]} */
   const asked = [];
   const answers = [
@@ -192,14 +194,21 @@ async function takeOver(isWanted) {
     { id: "new", resumed: false },
   ];
   Object.assign(globalThis, {
-    fetch: async (/** @type {string} */ url, /** @type {{body: string}} */ { body }) => {
+    fetch: async (/** @type {string} */ url, /** @type {{method: string, body: string}} */ { method, body }) => {
+      if (method === "DELETE") {
+        told.push(`delete ${url.replace(/.*\//, "")}`);
+        return new Response(null, { status: 204 });
+      }
       asked.push(JSON.parse(body).resume);
+      if (asked.length > 1) await whenAsked();
       return Response.json({ name: "P", state: "exited", holds: 30, ...answers[asked.length - 1] });
     },
   });
   /** @type {string[]} */
   const told = [];
   const observer = {
+    onBegin: () => staysWanted,
+    onDrop: (/** @type {PluginRecord} */ { id }) => (told.push(`drop ${id}`), true),
     onStart: (/** @type {PluginRecord} */ { id }) => told.push(`start ${id}`),
     onMiss: (/** @type {PluginRecord} */ { id }) => (told.push(`miss ${id}`), isWanted),
     onEnd: (/** @type {PluginRecord | null} */ plugin) => told.push(`end ${plugin?.id}`),
@@ -248,4 +257,29 @@ test("a plugin that was stopped meanwhile does not begin anew", async () => {
   socket.closeWith(4411);
   await assert.rejects(plugin, /ended/);
   assert.deepEqual([told, asked], [["start old", "miss old", "end old"], [["a"]]]);
+});
+
+test("a plugin that is stopped while it is asked for anew is stopped where it began, and nothing is told of it", async () => {
+  let isWanted = true;
+  const { plugin, socket, told } = await takeOver(
+    true,
+    async () => {
+      isWanted = false;
+    },
+    () => isWanted,
+  );
+  socket.closeWith(4411);
+  await assert.rejects(plugin, /was stopped before/);
+  assert.deepEqual(told, ["start old", "miss old", "delete new"]);
+  assert.equal(Socket.opened["new/rpc"], undefined);
+});
+
+test("a run whose connection broke is the app's to find again, and not told as ended", async () => {
+  const { plugin, socket, told } = await takeOver(true);
+  const [events] = Socket.opened["old/events"];
+  const data = JSON.stringify({ id: "7", type: "state", data: { id: "old", name: "P", state: "ready" } });
+  events.dispatchEvent(Object.assign(new Event("message"), { data }));
+  socket.closeWith(1006);
+  await assert.rejects(plugin, /is closed/);
+  assert.deepEqual(told, ["start old", "drop old"]);
 });

@@ -18,7 +18,7 @@ import {
 import { callsBefore, findRuns, putBack } from "./resumed_runs.js";
 import { withDefaultVersion } from "./parse.js";
 import { withPermissionChecks, permitStart, restoreGrants } from "./permissions.js";
-import { addLog, addOutput, pluginNamed, showSnackbar, state, writeLog } from "../model/state.js";
+import { addLog, addOutput, closeDialogsOf, pluginNamed, showSnackbar, state, writeLog } from "../model/state.js";
 
 const { markRaw } = Vue;
 
@@ -37,6 +37,7 @@ const { markRaw } = Vue;
  * @property {[url: string]} lost
  * @property {[url: string, error: EngineError]} refused an engine besides our own takes its token no more
  * @property {[name: string, error: Error | null]} ended
+ * @property {[name: string]} dropped the connection of one that has runs, which go on in the engine
  * @property {[name: string, time: number, write: () => void]} written a line of one that went on while this page was
  *   reloaded: it may be shown already
  */
@@ -52,7 +53,7 @@ export const core = { imjoy: null, client: null, engine: null, files: null };
 const connections = new Map();
 
 /** @type {{[E in keyof Events]: ((...details: Events[E]) => void)[]}} */
-const listeners = { connected: [], lost: [], ended: [], refused: [], written: [] };
+const listeners = { connected: [], lost: [], ended: [], refused: [], dropped: [], written: [] };
 
 /**
  * Call `handler` whenever an event is told.
@@ -452,6 +453,21 @@ const observerOf = (url) => ({
     const card = cardOf(plugin, config);
     if (!card || card.state === "stopped") return false;
     putBack(card);
+    // To stop it now is to stop the one that is asked for.
+    card.engineId = "";
+    return true;
+  },
+
+  onDrop(plugin, config) {
+    const card = cardOf(plugin, config);
+    if (!card || card.state === "stopped") return false;
+    // It begins again with its engine.
+    if (card.state === "lost") return callsBefore(card.name).length > 0;
+    if (!card.held.length) return false;
+    putBack(card, true);
+    Object.assign(card, { state: "loading", plugin: null, progress: null });
+    closeDialogsOf(card.name);
+    emit("dropped", card.name);
     return true;
   },
 });
@@ -461,6 +477,13 @@ const ENDED_BY_US = ["message.too-big", "plugin.no-answer"];
 
 /** @type {Observer} */
 const observer = {
+  onBegin(config) {
+    const card = pluginNamed(config.name);
+    if (!card) return () => true;
+    const { stops } = card;
+    return () => card.state !== "stopped" && card.stops === stops;
+  },
+
   onState(plugin, config) {
     const card = cardOf(plugin, config);
     // Who pressed Stop reads "Stopped", whichever is told first: the answer to Stop or the end.

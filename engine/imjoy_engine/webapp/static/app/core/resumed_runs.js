@@ -16,6 +16,9 @@ const MAX_HELD = 64;
 
 /** @typedef {{name: string, engineId: string, lost: boolean, held: HeldRun[], status: string, percent: number | null}} RunsOfPlugin */
 
+/** The plugins whose connection broke while this page was there. @type {Set<string>} */
+const broken = new Set();
+
 /** What ran when this tab was left, by the plugin's name. @type {Map<string, RunsOfPlugin>} */
 const before = new Map(
   JSON.parse(sessionStorage.getItem(NOTE) || "[]").map((/** @type {RunsOfPlugin} */ runs) => [runs.name, runs]),
@@ -93,13 +96,24 @@ async function tellEnd({ name, engineId }, client) {
 }
 
 /**
- * Have the runs that a card shows looked for once more.
+ * Have the runs that a card shows looked for once more; `isBroken` where its connection was lost, not this page.
  *
  * @param {Card} card
+ * @param {boolean} [isBroken]
  */
-export function putBack(card) {
-  before.set(card.name, noteOf(card, false));
+export function putBack(card, isBroken = false) {
+  if (isBroken) broken.add(card.name);
+  before.set(card.name, noteOf(card, card.runs > card.held.length));
   Object.assign(card, { runs: 0, held: [], status: "", percent: null });
+}
+
+/**
+ * Have the runs of a plugin looked for no more: it was stopped.
+ *
+ * @param {string} name
+ */
+export function forgetRuns(name) {
+  if (before.delete(name)) noteRuns(runsNow());
 }
 
 /**
@@ -135,11 +149,15 @@ function isPlain(value) {
 
 /** @param {string} name */
 function tellLost(name) {
-  const error = {
-    id: "",
-    what: `The run of ${name} ended when this page was reloaded.`,
-    why: "It ran in the page itself, it used an object of the page, or the page came back too late.",
-    fix: "Run it again.",
-  };
+  const why = broken.delete(name)
+    ? {
+        what: `The run of ${name} ended when the connection to the engine was lost.`,
+        why: "It used an object of the page, the engine was restarted, or the connection came back too late.",
+      }
+    : {
+        what: `The run of ${name} ended when this page was reloaded.`,
+        why: "It ran in the page itself, it used an object of the page, or the page came back too late.",
+      };
+  const error = { id: "", ...why, fix: "Run it again." };
   addOutput({ plugin: name, kind: "error", error });
 }

@@ -136,9 +136,10 @@ export function showSnackbar(text, seconds) {
  * @template {keyof Questions} K
  * @param {K} kind
  * @param {Questions[K][0]} details
+ * @param {string} [asker] the plugin that asks
  * @returns {Promise<Questions[K][1] | null>}
  */
-export function ask(kind, details) {
+export function ask(kind, details, asker) {
   return new Promise((resolve) => {
     const id = nextId();
     const done = markRaw((/** @type {Questions[K][1] | null} */ answer) => {
@@ -146,8 +147,17 @@ export function ask(kind, details) {
       if (at >= 0) state.dialogs.splice(at, 1);
       resolve(answer);
     });
-    state.dialogs.push({ ...details, id, kind, done });
+    state.dialogs.push({ ...details, id, kind, asker, done });
   });
+}
+
+/**
+ * Dismiss what a plugin asks: the answer would reach nobody.
+ *
+ * @param {string} plugin
+ */
+export function closeDialogsOf(plugin) {
+  for (const { done } of state.dialogs.filter(({ asker }) => asker === plugin)) done(null);
 }
 
 /**

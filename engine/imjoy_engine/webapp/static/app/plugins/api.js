@@ -21,15 +21,20 @@ const PATH_OBJECTS_SINCE = [0, 1, 6];
  */
 export function appApi() {
   return {
-    alert: (plugin, message) => ask("alert", { title: nameOf(plugin), text: textOf(message) }).then(() => null),
+    alert: (plugin, message) =>
+      ask("alert", { title: nameOf(plugin), text: textOf(message) }, nameOf(plugin)).then(() => null),
     confirm: async (plugin, message) =>
-      Boolean(await ask("confirm", { title: titleOf(message, plugin), text: textOf(message) })),
+      Boolean(await ask("confirm", { title: titleOf(message, plugin), text: textOf(message) }, nameOf(plugin))),
     prompt: (plugin, message, initial) =>
-      ask("prompt", {
-        title: titleOf(message, plugin),
-        text: textOf(message),
-        initial: String(message?.placeholder ?? initial ?? ""),
-      }),
+      ask(
+        "prompt",
+        {
+          title: titleOf(message, plugin),
+          text: textOf(message),
+          initial: String(message?.placeholder ?? initial ?? ""),
+        },
+        nameOf(plugin),
+      ),
     showDialog,
     showFileDialog,
     createWindow: (plugin, config, more) => openWindow(plugin, config, more),
@@ -118,7 +123,11 @@ async function showDialog(plugin, config, more) {
   const parts = parseFields(wanted);
   const isForm = /^(imjoy\/)?joy$/.test(wanted.type || "") || parts.length > 0;
   if (!isForm) return openWindow(plugin, wanted, { dialog: true });
-  const answer = await ask("form", { title: wanted.name || wanted.title || nameOf(plugin), parts, action: "OK" });
+  const answer = await ask(
+    "form",
+    { title: wanted.name || wanted.title || nameOf(plugin), parts, action: "OK" },
+    nameOf(plugin),
+  );
   if (answer === null) throw new Error("The dialog was cancelled.");
   return answer;
 }
@@ -130,13 +139,17 @@ async function showDialog(plugin, config, more) {
  * @param {{title?: string, root?: string, type?: string, mode?: string | string[], uri_type?: string}} [config]
  */
 async function showFileDialog(plugin, config = {}) {
-  const chosen = await ask("files", {
-    title: config.title || "Choose a file",
-    root: config.root || "",
-    wanted: config.type || "any",
-    multiple: String(config.mode || "").includes("multiple"),
-    files: Vue.markRaw(filesOf(plugin || {})),
-  });
+  const chosen = await ask(
+    "files",
+    {
+      title: config.title || "Choose a file",
+      root: config.root || "",
+      wanted: config.type || "any",
+      multiple: String(config.mode || "").includes("multiple"),
+      files: Vue.markRaw(filesOf(plugin || {})),
+    },
+    nameOf(plugin),
+  );
   if (chosen === null) return null;
   const isNative = plugin?.type === "native-python";
   const path = chosen.length === 1 ? chosen[0] : chosen;

@@ -16,7 +16,7 @@ import {
   resourcesOf,
 } from "../model/storage.js";
 import { showView } from "../layout/panes.js";
-import { holdRun } from "../core/resumed_runs.js";
+import { forgetRuns, holdRun, putBack } from "../core/resumed_runs.js";
 import { approve } from "../core/permissions.js";
 import { changedResources, requestedResources, resourceFields } from "./resources.js";
 import { addLog, addOutput, ask, pluginNamed, showSnackbar, state } from "../model/state.js";
@@ -33,6 +33,8 @@ const STOPPING_MILLISECONDS = 15_000;
 const START_MILLISECONDS = 60_000;
 /** A browser whose IndexedDB is in disorder may never answer. */
 const STORE_MILLISECONDS = 10_000;
+/** Between two attempts to reach an engine where runs go on; it holds them for 30 s. */
+const RETRY_MILLISECONDS = 1000;
 
 /**
  * Load a plugin file, remember it, and ask for its tag where it has several; `keepsTag`: a plugin that is here already keeps
@@ -243,6 +245,7 @@ export async function load(card) {
   card.plugin = null;
   card.ops = [];
   endRuns(card);
+  const { life } = card;
   // What the run before still has to say is not about this one.
   card.engineId = "";
   if (card.isNative && !isConnected()) {
@@ -257,19 +260,23 @@ export async function load(card) {
     const { code = "", tag, origin, name } = card.template;
     approve(code);
     const plugin = await Promise.race([startedImJoy().pm.reloadPlugin({ code, tag, origin, name }), ended]);
+    if (card.life !== life) return;
     card.plugin = markRaw(plugin);
     card.canRun = typeof plugin.api?.run === "function";
     card.state = "ready";
     syncCards();
     for (const held of card.held) conclude(card, held, async () => card.calls?.outcomes.get(held.call));
   } catch (error) {
-    if (!FINAL_STATES.includes(card.state)) {
+    // Who begins it anew, or stops it, has it from there on.
+    if (card.life === life && !FINAL_STATES.includes(card.state)) {
       fail(card, readable(error, `${card.name} could not be loaded.`, "plugin.raised"));
     }
   } finally {
     clearTimeout(late);
-    card.fail = null;
-    if (!card.plugin) endRuns(card);
+    if (card.life === life) {
+      card.fail = null;
+      if (!card.plugin) endRuns(card);
+    }
   }
 }
 
@@ -408,6 +415,8 @@ export async function loadAnyway(card) {
  */
 export async function stop(card) {
   endRuns(card);
+  forgetRuns(card.name);
+  card.stops += 1;
   try {
     if (card.isNative && card.engineId) await connectionOf(card)?.client.stopPlugin(card.engineId);
   } catch (error) {
@@ -452,6 +461,23 @@ export function syncCards() {
   }
 }
 
+/**
+ * Begin a plugin again once its engine is reached: its runs go on there.
+ *
+ * @param {Card} card
+ */
+async function findAgain(card) {
+  endRuns(card);
+  const { life } = card;
+  while (card.life === life) {
+    const isReached = await connectionOf(card)
+      ?.client.status()
+      .catch(() => null);
+    if (isReached && card.life === life) await load(card);
+    else await sleep(RETRY_MILLISECONDS);
+  }
+}
+
 /** Load, lose and fail the cards as the engine does. */
 export function followEngine() {
   on("connected", () => {
@@ -463,11 +489,16 @@ export function followEngine() {
     for (const card of state.plugins) {
       const wentWithIt = card.state === "exited" && Date.now() - card.endedAt < STOPPING_MILLISECONDS;
       if (card.isNative && card.engineUrl === url && (wentWithIt || !FINAL_STATES.includes(card.state))) {
+        if (card.held.length) putBack(card, true);
         card.state = "lost";
         card.plugin = null;
         endRuns(card);
       }
     }
+  });
+  on("dropped", (name) => {
+    const card = pluginNamed(name);
+    if (card) findAgain(card);
   });
   on("refused", (url, error) => addEngine(url, `${url}: ${error.what}`));
   on("ended", (name, error) => {
@@ -509,6 +540,7 @@ function cardFor(template) {
     holds: false,
     calls: null,
     life: (known?.life || 0) + 1,
+    stops: known?.stops || 0,
     canRun: false,
     ops: [],
     file: fileOf(state.workspace, template.name),
