@@ -60,6 +60,8 @@ declare global {
         call?: string | null;
         /** whether one of them is another client's, which is there */
         elsewhere?: boolean;
+        /** why one of them ended, where the engine knows */
+        lost?: Problem | null;
         /** the ids of all that were asked for, where they go on */
         calls?: string[];
         /** the id of the last event that was heard of it */

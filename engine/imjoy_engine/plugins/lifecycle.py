@@ -25,7 +25,7 @@ from imjoy_engine.environments.store.usage import note_running, note_use
 from imjoy_engine.launchers import JobStatus, Launcher, Resources, Worker, WorkerExit, WorkerSpec
 from imjoy_engine.plugins.events import EventLog
 from imjoy_engine.plugins.output import Lines, OutputDecoder
-from imjoy_engine.plugins.socket_pair import SocketPair
+from imjoy_engine.plugins.socket_pair import MAX_CALLS, SocketPair
 from imjoy_engine.sockets.close import ENDED
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ class Plugin:
         self._running: Path | None = None
         self._output: deque[str] = deque()
         self._output_characters = 0
+        self._lost: dict[str, dict[str, object]] = {}
         self._decoders = {name: OutputDecoder() for name in ("stdout", "stderr")}
         self._lines = {name: Lines(partial(self._log, name)) for name in self._decoders}
         self._life: asyncio.Task[None] | None = None
@@ -209,6 +210,12 @@ class Plugin:
             if found is not None and found[1].left.is_set() is waits and not found[1].done.is_set():
                 return call
         return None
+
+    def loss_of(self, request: PluginRequest) -> dict[str, object] | None:
+        """Return why a call that ``request`` resumes ended here, as an error document; None where that is not known."""
+        if self.request.identity != request.identity:
+            return None
+        return next((self._lost[call] for call in request.resume if call in self._lost), None)
 
     def _is_asked_for(self, request: PluginRequest) -> bool:
         alive = not self.final and self.state is not PluginState.STOPPING
@@ -451,7 +458,16 @@ class Plugin:
 
     def note_error(self, error: ImJoyError) -> None:
         """Keep what it ends of, with the last that it wrote, for whoever asks."""
-        self.error = {**error.as_json(), "output": "".join(self._output)}
+        self.error = self._with_output(error)
+
+    def note_lost(self, calls: frozenset[str], error: ImJoyError) -> None:
+        """Keep why ``calls`` ended while their client was away, for the client that comes back for one of them."""
+        self._lost.update(dict.fromkeys(calls, self._with_output(error)))
+        for call in list(self._lost)[:-MAX_CALLS]:
+            del self._lost[call]
+
+    def _with_output(self, error: ImJoyError) -> dict[str, object]:
+        return {**error.as_json(), "output": "".join(self._output)}
 
     def _finish(self) -> None:
         self._control.cancel()

@@ -50,6 +50,11 @@ class Registry:
                 return await found[1].leaves_within(seconds)
         return True
 
+    def loss_of(self, request: PluginRequest) -> dict[str, object] | None:
+        """Return why a call that ``request`` resumes ended, as an error document; None where that is not known."""
+        losses = (plugin.loss_of(request) for plugin in self._plugins.values())
+        return next((loss for loss in losses if loss is not None), None)
+
     def get(self, plugin_id: str) -> Plugin:
         """Return a plugin. Raises ImJoyError ``plugin.not-found``."""
         try:

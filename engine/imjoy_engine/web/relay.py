@@ -237,8 +237,10 @@ async def _part(pair: SocketPair, client_id: str, plugin: Plugin, registry: Regi
     if pair.close.code == TOO_BIG and pair.left.is_set():
         # Who comes back finds it here: the socket that would have been closed with it is gone.
         plugin.say(f"It sent {pair.close.reason}: the message was dropped, and its run ended.")
+        error = _too_big(plugin, pair.close.reason)
+        plugin.note_lost(pair.calls, error)
         if ends:
-            plugin.note_error(_too_big(plugin, pair.close.reason))
+            plugin.note_error(error)
     if ends:
         # A worker that leaves first is about to end by itself; its own exit code says more than our signal.
         registry.stop_later(plugin, after=EXIT_SECONDS if pair.close is ENDED else 0.0)

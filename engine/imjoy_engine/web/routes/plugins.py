@@ -43,6 +43,7 @@ async def start_plugin(request: web.Request) -> web.Response:
         "resumed": call is not None,
         "call": call,
         "elsewhere": elsewhere,
+        "lost": registry.loss_of(wanted),
         "holds": HOLD_SECONDS,
     }
     return web.json_response(answer, status=202)

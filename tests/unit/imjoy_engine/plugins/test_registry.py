@@ -134,6 +134,11 @@ def test_a_client_that_comes_back_finds_each_of_its_calls_and_one_that_is_there_
         assert "second" not in json.dumps(plugin.as_json())
         pair.finish(ENDED)
         assert plugin.call_for(back) is None
+        # Why one ended is told to who comes back for it.
+        assert registry.loss_of(back) is None
+        plugin.note_lost(pair.calls, ImJoyError("message.too-big", "It was too large."))
+        assert (registry.loss_of(back) or {})["id"] == "message.too-big"
+        assert registry.loss_of(asked("first")) is None
         await plugin.stop(0)
 
     asyncio.run(asyncio.wait_for(scenario(), SECONDS))

@@ -100,6 +100,7 @@ class DoublePlugin:
         self.ends = False
         self.said: list[str] = []
         self.errors: list[ImJoyError] = []
+        self.lost: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """Note what is said."""
@@ -108,6 +109,10 @@ class DoublePlugin:
     def note_error(self, error: ImJoyError) -> None:
         """Note what it ends of."""
         self.errors.append(error)
+
+    def note_lost(self, calls: frozenset[str], error: ImJoyError) -> None:
+        """Note what calls ended of."""
+        self.lost.update(dict.fromkeys(calls, error.id))
 
     def note_clients(self) -> None:
         """Nobody listens."""
@@ -428,6 +433,7 @@ def test_what_is_too_large_for_one_that_is_waited_for_is_told_to_who_asks_for_th
         (said,) = plugin.said
         assert f"over the limit of {LIMIT} bytes" in said
         assert [error.id for error in plugin.errors] == ["message.too-big"] * ends
+        assert plugin.lost == {"c": "message.too-big"}
 
     asyncio.run(scenario())
 

@@ -24,6 +24,7 @@ const before = [
   runsOf("Missed", false),
   runsOf("Died", false),
   runsOf("Left", false),
+  runsOf("Large", false),
 ];
 
 runInThisContext(readFileSync(String(process.env.MSGPACK), "utf-8"));
@@ -89,6 +90,12 @@ test("one that is another tab's is neither shown nor said to have ended", () => 
   assert.equal(begun("Elsewhere", { elsewhere: true }).runs, 0);
   assert.deepEqual(told(), []);
   assert.match(state.log[0].text, /goes on there/);
+});
+
+test("one of which the engine knows why it ended is told so at once", () => {
+  const lost = { id: "message.too-big", what: "A message of Large was larger than the engine allows." };
+  assert.equal(begun("Large", { attached: true, lost }).runs, 0);
+  assert.deepEqual(told(), [lost.what]);
 });
 
 test("runs that have gone are named once", async () => {

@@ -64,10 +64,10 @@ export const callsBefore = (name) => before.get(name)?.held.map(({ call }) => ca
  * Have a card show the runs that went on, or tell that they ended.
  *
  * @param {Card} card
- * @param {{resumed?: boolean, elsewhere?: boolean}} plugin
+ * @param {{resumed?: boolean, elsewhere?: boolean, lost?: Problem | null}} plugin
  * @param {import("../../engine/client.js").EngineClient} [client] of the engine that they were on
  */
-export function findRuns(card, { resumed, elsewhere }, client) {
+export function findRuns(card, { resumed, elsewhere, lost: loss }, client) {
   const runs = before.get(card.name);
   if (!runs?.held.length) return;
   before.delete(card.name);
@@ -78,6 +78,8 @@ export function findRuns(card, { resumed, elsewhere }, client) {
   } else if (resumed) {
     if (lost) tellLost(card.name);
     Object.assign(card, { held, runs: held.length, status, percent });
+  } else if (loss) {
+    addOutput({ plugin: card.name, kind: "error", error: readable(loss, `The run of ${card.name} has ended.`) });
   } else {
     tellEnd(runs, client);
   }
