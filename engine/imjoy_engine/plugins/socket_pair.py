@@ -59,6 +59,7 @@ class SocketPair:
         self._kept_bytes = 0
         self._in_part = False
         self._clients_lost = 0
+        self._answers = 0
         self._began: int | None = None
         self._changed = asyncio.Event()
 
@@ -94,11 +95,20 @@ class SocketPair:
         return bool(self.calls) and there and not self.broken_off and not self.done.is_set()
 
     async def leaves_within(self, seconds: float) -> bool:
-        """Have it found out whether the client is there; return whether it is gone before ``seconds`` are over."""
+        """Have it found out whether the client is there; return whether it is gone before ``seconds`` are over.
+
+        Returns at once when the client has answered.
+        """
         self.doubted.set()
+        before = self._answers
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._until(self.left.is_set), seconds)
+            await asyncio.wait_for(self._until(lambda: self.left.is_set() or self._answers > before), seconds)
         return self.left.is_set() or self.done.is_set()
+
+    def note_answer(self) -> None:
+        """Note that the client has answered when it was doubted: it is there."""
+        self._answers += 1
+        self._wake()
 
     def hold(self) -> None:
         """Keep from now on what the worker sends, from the next message that begins."""

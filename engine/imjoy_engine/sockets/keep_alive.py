@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from aiohttp.http import WSMessage, WSMsgType
 
@@ -19,15 +20,18 @@ LOST = Close(1000, "its connection broke")
 class KeepAlive:
     """Receives from a client, and notices when it has gone without a word: a laptop that sleeps, a cable, a tunnel.
 
-    Its socket is one without ``autoping``.
+    Its socket is one without ``autoping``. ``on_answer`` is called when the client answers :meth:`answers_within`: what
+    was on its way before does not count.
     """
 
-    def __init__(self, socket: Socket, silence: float) -> None:
+    def __init__(self, socket: Socket, silence: float, on_answer: Callable[[], None] = lambda: None) -> None:
         self._socket = socket
         self._silence = silence
         self._listening = False
         self._heard = False
         self._word = asyncio.Event()
+        self._questions = 0
+        self._on_answer = on_answer
         self._pinging: asyncio.Future[None] | None = None
 
     async def receive(self) -> WSMessage:
@@ -38,6 +42,8 @@ class KeepAlive:
                 message = await self._socket.receive()
                 self._heard = True
                 self._word.set()
+                if message.type is WSMsgType.PONG and self._questions and message.data == self._question():
+                    self._on_answer()
                 if message.type is WSMsgType.PING:
                     await self._socket.pong(message.data)
                 elif message.type is not WSMsgType.PONG:
@@ -45,16 +51,19 @@ class KeepAlive:
         finally:
             self._listening = False
 
-    def _ping(self) -> None:
+    def _question(self) -> bytes:
+        return b"%d" % self._questions
+
+    def _ping(self, payload: bytes = b"") -> None:
         # A client that takes nothing any more blocks a ping too. To cancel it would cancel, in aiohttp, whoever else
         # waits to send.
         if self._pinging is None or self._pinging.done():
-            self._pinging = asyncio.ensure_future(self._send_ping())
+            self._pinging = asyncio.ensure_future(self._send_ping(payload))
 
-    async def _send_ping(self) -> None:
+    async def _send_ping(self, payload: bytes) -> None:
         # It may have gone before we were told.
         with contextlib.suppress(ConnectionError):
-            await self._socket.ping()
+            await self._socket.ping(payload)
 
     async def answers_within(self, seconds: float) -> bool:
         """Ping; return whether anything is heard of the client within ``seconds``.
@@ -63,9 +72,10 @@ class KeepAlive:
         a system refuses that has none shows at a later ping.
         """
         self._word.clear()
+        self._questions += 1
         listened = True
         for _ in range(PINGS_BEFORE_SILENCE):
-            self._ping()
+            self._ping(self._question())
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._word.wait(), seconds / PINGS_BEFORE_SILENCE)
                 return True

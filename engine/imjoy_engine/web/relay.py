@@ -172,7 +172,7 @@ async def serve_client(
 
 async def _stay(pair: SocketPair, plugin: Plugin, barred: asyncio.Future[Any], limits: Limits) -> bool:
     """Pass on what a client says as long as it is there; then finish the pair, or return that it is to be held."""
-    peer = KeepAlive(pair.client, limits.silence)
+    peer = KeepAlive(pair.client, limits.silence, pair.note_answer)
     done = asyncio.ensure_future(pair.done.wait())
     passing = asyncio.ensure_future(_client_to_worker(pair, peer.receive, limits.message))
     silence = asyncio.ensure_future(peer.wait_for_silence())

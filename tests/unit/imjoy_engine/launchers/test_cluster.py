@@ -85,7 +85,7 @@ class Node:
             await asyncio.get_running_loop().create_future()
         return WSMessage(WSMsgType.TEXT, json.dumps(self.said.pop(0)), None)
 
-    async def ping(self) -> None:
+    async def ping(self, payload: bytes = b"") -> None:
         """It hears us."""
 
     async def send_json(self, message: object) -> None:

@@ -157,6 +157,11 @@ def test_who_asks_after_a_client_is_told_whether_it_goes() -> None:
     async def scenario() -> None:
         pair = SocketPair(cast("Socket", Page()))
         assert not await pair.leaves_within(0.01)
+        asking = asyncio.ensure_future(pair.leaves_within(SECONDS))
+        await pair.doubted.wait()
+        await asyncio.sleep(0)
+        pair.note_answer()
+        assert not await asyncio.wait_for(asking, SECONDS / 2)
         for leave in (pair.hold, lambda: pair.finish(ENDED)):
             asking = asyncio.ensure_future(pair.leaves_within(SECONDS))
             await pair.doubted.wait()

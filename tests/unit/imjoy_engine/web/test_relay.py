@@ -306,10 +306,10 @@ class DoubleKeepAlive(DoubleSocket):
     async def receive(self) -> WSMessage:
         return await self.coming.get()
 
-    async def ping(self) -> None:
+    async def ping(self, payload: bytes = b"") -> None:
         self.pings += 1
         if self.answers:
-            self.coming.put_nowait(WSMessage(WSMsgType.PONG, b"", None))
+            self.coming.put_nowait(WSMessage(WSMsgType.PONG, payload, None))
         if self.pings > 3 * PINGS_BEFORE_SILENCE:
             self.pinged.set()
 
@@ -412,6 +412,24 @@ def test_a_client_that_goes_away_in_the_middle_of_a_call_finds_its_worker_again(
             await client.close()
             await asyncio.wait_for(plugin.changed.wait(), SECONDS)
             assert not plugin.clients
+            assert await asyncio.wait_for(received(worker), SECONDS) == []
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_after_a_client_that_answers_is_told_at_once() -> None:
+    async def scenario() -> None:
+        plugin = DoublePlugin()
+        async with TestClient(PatientServer(relay_app(plugin))) as http:
+            client, worker, pair = await begin_a_run(http, plugin)
+            reading = asyncio.ensure_future(client.receive())
+            # Both at once, as a tab asks for several plugins.
+            answers = await asyncio.wait_for(
+                asyncio.gather(pair.leaves_within(10 * SECONDS), pair.leaves_within(10 * SECONDS)), SECONDS
+            )
+            assert not any(answers)
+            reading.cancel()
+            await client.close()
             assert await asyncio.wait_for(received(worker), SECONDS) == []
 
     asyncio.run(scenario())
