@@ -82,10 +82,16 @@ HOSTILE: dict[str, Callable[[int], object]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_time_grows_with_the_length_and_not_with_its_square(name: str) -> None:
-    """Doubled twice, the length would come to 16 times the time by its square."""
-    taken = [cpu_seconds(partial(HOSTILE[name], length)) for length in LENGTHS]
-    for before, now in pairwise(taken):
-        assert now < NOTICEABLE_SECONDS or now < 10 * max(before, TICK_SECONDS), taken
+    """Doubled twice, the length would come to 16 times the time by its square, however often it is measured."""
+    measured = []
+    for _ in range(3):
+        taken = [cpu_seconds(partial(HOSTILE[name], length)) for length in LENGTHS]
+        if all(
+            now < max(NOTICEABLE_SECONDS, 10 * before, 10 * TICK_SECONDS) for before, now in pairwise(taken)
+        ):
+            return
+        measured.append(taken)
+    pytest.fail(f"seconds for {LENGTHS}: {measured}")
 
 
 def test_one_mapping_is_not_merged_into_a_thousand_others() -> None:
