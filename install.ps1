@@ -83,7 +83,7 @@ usage: $Again [options]
   -Offline DIR        take the installer, the Python and all wheels from there
   -Installer FILE     run this installer of Miniconda or Miniforge
   -Sha256 HASH        what that has to be
-  -ModifyPath         put imjoy on PATH for good; -NoModifyPath: do not ask
+  -ModifyPath         keep imjoy on PATH; -NoModifyPath: do not ask
   -Desktop            put ImJoy into the Start menu; -NoDesktop: do not ask
   -Start              afterwards start the engine and open the app
   -Uninstall          take away what was installed

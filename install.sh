@@ -72,7 +72,7 @@ usage: bash install.sh [options] [-- arguments for imjoy start]
   --offline DIR        take the installer, the Python and all wheels from there
   --installer FILE     run this installer of Miniconda or Miniforge
   --sha256 HASH        what that has to be
-  --modify-path        put imjoy on PATH for good; --no-modify-path: do not ask
+  --modify-path        keep imjoy on PATH; --no-modify-path: do not ask
   --desktop            put ImJoy into the menu; --no-desktop: do not ask
   --start              afterwards start the engine and open the app
   --uninstall          take away what was installed

@@ -70,7 +70,7 @@ answers() {
   echo "# tried$tried" >&3
 }
 
-@test "the line for good leaves the command on PATH in the next shell" {
+@test "the permanent line leaves the command on PATH in the next shell" {
   use_home "$BATS_TEST_TMPDIR/it's a home"
   cp -Rp "$INSTALLED_HOME/ImJoyApp" "$HOME/ImJoyApp"
   export SHELL=/bin/bash

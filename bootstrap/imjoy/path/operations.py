@@ -79,7 +79,7 @@ def running_shell(shell_environment: ShellEnvironment) -> ShellName:
 
 
 def path_guidance(prefix: Path, shell: ShellName, shell_environment: ShellEnvironment) -> PathGuidance:
-    """Return the lines for this session and for good. Changes nothing."""
+    """Return the lines for this session and permanently. Changes nothing."""
     folders = command_folders(prefix, shell_environment.system)
     file = startup_file(shell, shell_environment)
     separator = ";" if shell_environment.system == "win32" else ":"

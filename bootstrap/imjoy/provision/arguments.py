@@ -58,7 +58,7 @@ options:
   --offline DIR  take the installer, the Python and all wheels from this folder
   --installer FILE --sha256 HASH
                  run this installer of Miniconda or Miniforge
-  --modify-path  also put imjoy on PATH for good: imjoy path --apply
+  --modify-path  also keep imjoy on PATH: imjoy path --apply
   --no-modify-path
                  do not, and do not ask
   --desktop      also put ImJoy into the desktop's menu: imjoy desktop add

@@ -1,4 +1,4 @@
-"""Whether something newer is there: asked now, or remembered for a day."""
+"""Whether something newer is available: asked now, or remembered for a day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT_SECONDS = 24 * 3600.0
 
 
 def check(origin: Origin, wanted: str | None, to: str | None, layout: Layout, context: Context) -> Available:
-    """Ask whether something newer is there than what is installed, and remember the answer. Changes nothing else.
+    """Ask whether something newer is available than what is installed, and remember the answer. Changes nothing else.
 
     Takes the network's time, at most 15 s (a minute for a package index). Raises :class:`ImJoyError` as asking does.
     """

@@ -1,4 +1,4 @@
-"""Tells at the start of an engine that a newer imjoy is there: asked by a process of its own, waited for by nobody."""
+"""Says at the start of an engine that a newer imjoy is available; another process asks, nobody waits for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_wanted(context: Context, *, as_json: bool) -> bool:
 
 
 class Notifier:
-    """Asks while it is entered, and calls ``tell`` with a line when something newer is there. Errors are silent."""
+    """Asks while it is entered, and calls ``tell`` with a line when something newer is available. Errors are silent."""
 
     def __init__(self, layout: Layout, context: Context, tell: Callable[[str], None]) -> None:
         self._layout = layout
@@ -66,4 +66,4 @@ class Notifier:
         except ValueError:
             return
         if found.get("available") and not found.get("pinned") and not self._left.is_set():
-            self._tell(f"A newer imjoy is there: {found['command']}")
+            self._tell(f"A newer imjoy is available: {found['command']}")

@@ -68,7 +68,7 @@ class Upgrade(Result):
 
 @dataclass(frozen=True)
 class Available(Result):
-    """Whether something newer is there, and the command that brings it. ``checked`` is in seconds since the epoch.
+    """Whether something newer is available, and the command that brings it. ``checked`` is in seconds since the epoch.
 
     ``available`` is None where it cannot be known before it was fetched.
     """

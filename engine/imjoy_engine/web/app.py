@@ -61,7 +61,7 @@ DESCRIBED = web.AppKey("described", _Described)
 
 
 def openapi_document() -> dict[str, Any]:
-    """Return the OpenAPI description of the engine's wire."""
+    """Return the OpenAPI description of the engine's protocol."""
     import yaml  # 20 ms that start-up does not need
 
     document: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))

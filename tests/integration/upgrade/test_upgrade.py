@@ -272,7 +272,7 @@ def test_start_says_that_something_newer_is_there_once_the_engine_serves(machine
     python = str(machine.prefix / "bin" / "python")
     start = (python, "-X", "importtime", "-m", "imjoy", "start", "--port", "0", "--no-open")
     terminal = Terminal(machine, *start)
-    said = terminal.read_until("A newer imjoy is there: imjoy upgrade")
+    said = terminal.read_until("A newer imjoy is available: imjoy upgrade")
     terminal.end()
     # Nothing of upgrade is imported before the engine answers: the panel comes first.
     before, _, after = said.partition("ImJoy Plugin Engine")

@@ -381,7 +381,7 @@ def _upgrade(layout: Layout, context: Context, *, may_ask: bool, as_json: bool) 
 
 
 def _update_check(layout: Layout, context: Context, *, as_json: bool) -> AbstractContextManager[object]:
-    """Return what tells, while the engine serves, that a newer imjoy is there; it is imported only now."""
+    """Return what tells, while the engine serves, that a newer imjoy is available; it is imported only now."""
     from imjoy import render
     from imjoy.upgrade.notifier import Notifier, is_wanted
 

@@ -39,7 +39,7 @@ def command(
     prefix: str | None,
     as_json: bool,
 ) -> int:
-    """Say how to put `imjoy` on the PATH of this shell, for now and for good.
+    """Say how to put `imjoy` on the PATH of this shell, for now and permanently.
 
     Without --apply nothing is written. --apply adds a marked block once, --remove takes exactly that away.
     """

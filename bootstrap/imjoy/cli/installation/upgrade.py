@@ -38,7 +38,7 @@ UNCHANGED = "Nothing was changed."
 
 
 @click.command(name="upgrade")
-@click.option("--check", "only_check", is_flag=True, help="Only say whether something newer is there.")
+@click.option("--check", "only_check", is_flag=True, help="Only say whether something newer is available.")
 @click.option(
     "--from", "source", metavar="SOURCE", help="Upgrade from a git url, a wheel or a checkout instead."
 )
@@ -251,7 +251,7 @@ def _(result: Available) -> None:
         render.say(f"imjoy {old} is up to date{' (pinned)' if result.pinned else ''}.")
     else:
         render.say(
-            f"imjoy {old} is installed, {short(result.new_id) or 'another one'} is there.\n  {result.command}"
+            f"imjoy {old} is installed, {short(result.new_id) or 'another one'} is available.\n  {result.command}"
         )
 
 

@@ -109,7 +109,7 @@ async def set_autostart(request: web.Request) -> web.Response:
 
 
 async def find_upgrade(request: web.Request) -> web.Response:
-    """Tell whether a newer imjoy is there, as `imjoy upgrade --check` does."""
+    """Tell whether a newer imjoy is available, as `imjoy upgrade --check` does."""
     return web.json_response(await _answer(request, ["upgrade", "--check"], UPGRADE_CHECK_SECONDS))
 
 

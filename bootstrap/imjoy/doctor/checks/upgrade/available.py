@@ -1,4 +1,4 @@
-"""Whether a newer imjoy is there."""
+"""Whether a newer imjoy is available."""
 
 from __future__ import annotations
 

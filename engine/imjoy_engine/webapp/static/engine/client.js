@@ -136,7 +136,7 @@ export class EngineClient {
     return this.json("PUT", "/api/v1/autostart", { autostart }, UPKEEP_MILLISECONDS);
   }
 
-  /** Whether a newer imjoy is there. @returns {Promise<{available: boolean | null, version: string, new_id: string, source: string, command: string}>} */
+  /** Whether a newer imjoy is available. @returns {Promise<{available: boolean | null, version: string, new_id: string, source: string, command: string}>} */
   findUpgrade() {
     return this.json("GET", "/api/v1/upgrade", undefined, UPKEEP_MILLISECONDS);
   }
