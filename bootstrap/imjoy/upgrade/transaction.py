@@ -53,6 +53,7 @@ from imjoy.upgrade.steps.smoke_test import (
     find_conflicts,
     load_command,
     read_version,
+    worse_than,
 )
 from imjoy.upgrade.steps.snapshots import (
     Snapshot,
@@ -280,7 +281,7 @@ class Session:
             checked = others.submit(find_conflicts, candidate.interpreter, self._context)
             new = examine(candidate.interpreter, self._layout, self._context)
             before, conflicts = old.result(), checked.result()
-        worse = new.worse_than(before)
+        worse = worse_than(before, new, candidate.interpreter, self._layout, self._context)
         if not worse and conflicts:
             worse = self._new_conflicts(conflicts, find_conflicts(self._origin.interpreter, self._context))
         if worse:
@@ -349,7 +350,8 @@ class Session:
             return error.result.output
         if reported != version:
             return f"its version is {reported} instead of {version}"
-        return examine(self._origin.interpreter, self._layout, self._context).worse_than(before)
+        now = examine(self._origin.interpreter, self._layout, self._context)
+        return worse_than(before, now, self._origin.interpreter, self._layout, self._context)
 
     def _take_back(self, swap: Swap | BaseChange) -> None:
         self._report("taking it back", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,20 +38,32 @@ class Health:
     findings: Mapping[str, str]
     looked_at: frozenset[str]
 
-    def worse_than(self, before: Health) -> str:
-        """Return what is wrong here and was not before, a line each; empty when nothing is.
+    def new_since(self, before: Health) -> dict[str, str]:
+        """Return the findings that there were not before.
 
         A check that only the newer doctor knows says nothing about the difference.
         """
         known = before.looked_at or ESSENTIAL
         comparable = [id for id in self.findings if id in known or not self.looked_at]
-        return "\n".join(f"{self.findings[id]} ({id})" for id in comparable if id not in before.findings)
+        return {id: self.findings[id] for id in comparable if id not in before.findings}
 
 
-def examine(interpreter: Path, layout: Layout, context: Context) -> Health:
-    """Have an imjoy look at itself, engine included. Takes some seconds, at most two minutes."""
+def worse_than(before: Health, now: Health, interpreter: Path, layout: Layout, context: Context) -> str:
+    """Return what is wrong with an imjoy now and was not before, a line each; empty when nothing is.
+
+    What the doctor found is looked at once more, by itself: on a slow or busy machine a check may not answer in time.
+    """
+    found = now.new_since(before)
+    if found and now.looked_at:
+        found = examine(interpreter, layout, context, only=found).new_since(before)
+    return "\n".join(f"{what} ({id})" for id, what in found.items())
+
+
+def examine(interpreter: Path, layout: Layout, context: Context, *, only: Iterable[str] = ()) -> Health:
+    """Have an imjoy look at itself, engine included, or run ``only`` these checks. Takes at most two minutes."""
     environ = isolated(context.environ)
     options = ["--prefix", str(layout.prefix), "--workspace", str(layout.workspace)]
+    options += [f"--only={check}" for check in only]
     argv = [str(interpreter), "-I", "-m", NAME, "doctor", "--offline", "--json", *options]
     try:
         output = context.run(argv, timeout=DOCTOR_SECONDS, environ=environ, whole=True).output
