@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from imjoy import __version__
 from imjoy.context import Context
+from imjoy.desktop import MENU
 from imjoy.effects.machine.browser import browser_at_hand
 from imjoy.effects.machine.streams import prepare_streams
 from imjoy.effects.machine.terminal import StepLines, can_prompt, confirm, write
@@ -211,7 +212,7 @@ class _Run:
         code = installation.run(passed_on)
         if desktop and code == ExitCode.DONE and not _knows_menus(plan.prefix):
             write(
-                "\nImJoy is not in the menu of this desktop: the imjoy that was installed knows none.",
+                f"\nImJoy is not in {MENU}: the imjoy that was installed knows no menu.",
                 sys.stderr,
             )
         if verbose:
@@ -272,8 +273,7 @@ class _Run:
         """Ask at a first install, once, whether to put ImJoy into the desktop's menu, where there is a desktop."""
         if not self._may_ask(plan, arguments, "desktop", "no-desktop"):
             return arguments
-        menu = "the Start menu" if os.name == "nt" else "the menu of this desktop"
-        question = f"Put ImJoy into {menu}? imjoy uninstall takes it out again."
+        question = f"Put ImJoy into {MENU}? imjoy uninstall takes it out again."
         if not browser_at_hand(self._context.environ) or not confirm(question, default=True):
             return arguments
         return replace(arguments, flags=arguments.flags | {"desktop"})

@@ -10,6 +10,7 @@ import click
 
 from imjoy import render
 from imjoy.context import Context
+from imjoy.desktop import MENU
 from imjoy.effects.machine.browser import browser_at_hand
 from imjoy.effects.machine.own_command import as_typed, command_of
 from imjoy.model.errors import ExitCode, ImJoyError
@@ -95,10 +96,10 @@ def _closing_lines(result: Installed, *, starting: bool, desktop: bool) -> Itera
         yield f"\nFor the imjoy command in this {result.shell}, type\n    {result.path_line}"
         yield as_typed("and for every one to come\n    imjoy path --apply", command)
     if result.in_menu:
-        yield "\nImJoy is in the menu of this desktop."
+        yield f"\nImJoy is in {MENU}."
     if result.menu_problem:
-        yield f"\nImJoy is not in the menu of this desktop: {result.menu_problem}"
+        yield f"\nImJoy is not in {MENU}: {result.menu_problem}"
     if desktop:
-        yield as_typed("\nPut ImJoy into the menu of this desktop with\n    imjoy desktop add", command)
+        yield as_typed(f"\nPut ImJoy into {MENU} with\n    imjoy desktop add", command)
     if not starting:
         yield as_typed("\nStart the engine and open the app with\n    imjoy start --serve --open", command)
