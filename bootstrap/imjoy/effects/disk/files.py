@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -241,6 +242,24 @@ def other_owner(path: Path) -> str:
         if me in (0, found.st_uid):
             return ""
         return f"{each} belongs to {_account(found.st_uid)}, and you are {_account(me)}."
+    return ""
+
+
+def owner_unlike_root(folder: Path) -> str:
+    """Return the account that a folder belongs to, when root would leave files there that this account cannot change.
+
+    Empty for everybody but root, and on a disk whose files all belong to one account, whoever writes them.
+    """
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return ""
+    with suppress(OSError):
+        owner = folder.stat().st_uid
+        if owner == 0:
+            return ""
+        with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+            if os.fstat(file.fileno()).st_uid == owner:
+                return ""
+        return _account(owner)
     return ""
 
 

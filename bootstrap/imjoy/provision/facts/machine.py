@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imjoy.effects.disk.files import is_left_by_tools, may_make_folders
+from imjoy.effects.disk.files import is_left_by_tools, may_make_folders, owner_unlike_root
 from imjoy.effects.machine.windows import takes_junctions
 from imjoy.effects.processes.process import ask
 from imjoy.effects.tools.pip_settings import with_pip_settings
@@ -59,6 +59,7 @@ class PrefixFound:
     """Where a prefix stands. ``nearest`` is the lowest folder of its path that is there.
 
     ``leads_to`` is what a link names that is not there; ``takes_links``, whether a link to an environment can be made.
+    ``owner`` is the account whose install it is, where we are root and it is not root's.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class PrefixFound:
     runs_programs: bool
     leads_to: str = ""
     takes_links: bool = True
+    owner: str = ""
 
 
 def look_at_machine() -> Machine:
@@ -107,7 +109,14 @@ def look_at_prefix(prefix: Path) -> PrefixFound:
         state = "file"
     leads_to = str(prefix.readlink()) if is_link(prefix) and not exists(prefix) else ""
     return PrefixFound(
-        prefix, state, nearest, free, _runs_programs(nearest), leads_to, takes_junctions(nearest)
+        prefix,
+        state,
+        nearest,
+        free,
+        _runs_programs(nearest),
+        leads_to,
+        takes_junctions(nearest),
+        owner_unlike_root(prefix) if state in ("installed", "interrupted", "unfinished") else "",
     )
 
 

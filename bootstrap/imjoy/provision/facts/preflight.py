@@ -86,6 +86,9 @@ def find_in_prefix(found: PrefixFound, *, needed_mib: int, conda: bool, better: 
         yield Finding(
             "prefix.unwritable", f"{prefix} cannot be made or changed: {found.nearest} is read-only", offer
         )
+    if found.owner:
+        what = f"{prefix} belongs to {found.owner}, who could no longer change what root writes there"
+        yield Finding("prefix.unwritable", what, f"without sudo, as {found.owner}; or {offer}")
     if found.state == "foreign":
         names = foreign_names(prefix)
         listed = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from imjoy.effects.disk.files import owner_unlike_root
 from imjoy.model.errors import ExitCode, ImJoyError
 from imjoy.provision.facts.machine import BYTES_PER_MIB
 from imjoy.upgrade.facts.origin import Origin
@@ -20,7 +21,18 @@ UNTOUCHED = "nothing was changed"
 
 
 def refuse_unwritable(origin: Origin) -> None:
-    """Raise :class:`ImJoyError` ``upgrade.unwritable`` unless packages and commands can be changed, by trying."""
+    """Raise :class:`ImJoyError` ``upgrade.unwritable`` unless packages and commands can be changed, by trying.
+
+    root may change all, and its files would be in the owner's way: that is refused too.
+    """
+    if owner := owner_unlike_root(origin.environment):
+        raise ImJoyError(
+            "upgrade.unwritable",
+            f"The installation belongs to {owner}, and you are root; {UNTOUCHED}.",
+            why=f"What root writes there, {owner} could no longer change.",
+            fix=f"run it without sudo, as {owner}: imjoy upgrade",
+            exit_code=ExitCode.PREFLIGHT_REFUSED,
+        )
     for folder in (origin.environment, origin.site, origin.scripts):
         try:
             with tempfile.TemporaryFile(dir=folder):

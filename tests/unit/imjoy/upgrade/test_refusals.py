@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sys
 import tempfile
@@ -71,6 +72,17 @@ def test_an_environment_that_cannot_be_written_is_refused_before_anything_is_don
     assert (caught.value.id, caught.value.exit_code) == (id, ExitCode.PREFLIGHT_REFUSED)
     assert "told by the system" in caught.value.why
     assert [each.name for each in origin.environment.iterdir()] in (["site", "bin"], ["bin", "site"])
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="needs root")
+def test_root_does_not_upgrade_what_belongs_to_somebody_else(session: Session, origin: Origin) -> None:
+    os.chown(origin.environment, 54321, 54321)
+    with pytest.raises(ImJoyError) as caught, session:
+        pytest.fail("it was begun")
+    assert (caught.value.id, caught.value.exit_code) == ("upgrade.unwritable", ExitCode.PREFLIGHT_REFUSED)
+    assert "belongs to user 54321" in caught.value.what
+    assert "as user 54321: imjoy upgrade" in caught.value.fix
+    assert left_in(origin) == ["bin", "site"]
 
 
 def test_too_little_space_is_refused_with_what_is_free_and_needed(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from imjoy.provision.facts.installers import distribution
-from imjoy.provision.facts.machine import Machine
-from imjoy.provision.facts.preflight import misnamed_for_windows, why_unsupported
+from imjoy.provision.facts.machine import Machine, look_at_prefix
+from imjoy.provision.facts.preflight import find_in_prefix, misnamed_for_windows, why_unsupported
+from imjoy.provision.records.receipt import Receipt, write_receipt
 
 LINUX = Machine(
     platform="linux-64",
@@ -82,3 +86,16 @@ def test_a_distribution_says_why_it_does_not_run_on_a_machine(
         miniconda,
         miniforge,
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="needs root")
+def test_root_does_not_install_over_what_belongs_to_somebody_else(tmp_path: Path) -> None:
+    def named() -> list[tuple[str, str]]:
+        found = find_in_prefix(look_at_prefix(tmp_path), needed_mib=0, conda=False, better=tmp_path)
+        return [(each.id, each.what) for each in found]
+
+    write_receipt(tmp_path, Receipt("0.12.0", "venv", "3.12.1", "", "", (), "", str(tmp_path)))
+    assert named() == []
+    os.chown(tmp_path, 54321, 54321)
+    what = f"{tmp_path} belongs to user 54321, who could no longer change what root writes there"
+    assert named() == [("prefix.unwritable", what)]
