@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
+from tests.kit.ports import free_port
 
 from imjoy_engine.web.routes.pages import app_modules
 
@@ -72,8 +72,7 @@ def load_from(app: App, url: str) -> None:
 
 
 def test_a_site_that_does_not_let_pages_read_is_told_from_one_that_is_not_there(app: App) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = taken.getsockname()[1]
+    free = free_port()
     load_from(app, f"http://127.0.0.1:{free}/a.imjoy.html")
     expect(app.page.get_by_role("alert")).to_contain_text(f"127.0.0.1:{free} cannot be reached.")
     with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as closed:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
-from tests.kit.proxies import PATH, free_port, start_proxy
+from tests.kit.ports import free_port
+from tests.kit.proxies import PATH, start_proxy
 
 if TYPE_CHECKING:
     from .conftest import App, Engine, Seen, StartEngine

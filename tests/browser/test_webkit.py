@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import pytest
+from tests.kit.ports import free_port
 
 from .conftest import ENVIRONMENT_MILLISECONDS, PATIENCE_MILLISECONDS, PLUGINS, Engine, StartEngine, Stranger
 from .test_html import LEADS, led
@@ -101,11 +101,6 @@ class WebKit:
         field = self.wait_for("return document.querySelector('[data-testid=plugin-file]');")
         file = str(PLUGINS / f"{name}.imjoy.html")
         self.ask("POST", f"/element/{field[ELEMENT]}/value", {"text": file})
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture

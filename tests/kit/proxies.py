@@ -70,13 +70,6 @@ class Proxy:
         self.process.wait(WAIT_SECONDS)
 
 
-def free_port() -> int:
-    """Return a port that nobody has now: neither proxy can be handed a socket."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Return a certificate for 127.0.0.1 and its key."""
     key, file = folder / "key.pem", folder / "certificate.pem"

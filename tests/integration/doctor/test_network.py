@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.kit.ports import free_port
 
 from imjoy.doctor import network
 from imjoy.doctor.checks.net.index import index_url
@@ -102,8 +103,7 @@ def test_the_answer_decides(
 
 
 def test_nobody_there_is_a_failed_connection(ask: Callable[[str], Finding]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     finding = ask(f"http://127.0.0.1:{port}")
     assert finding.status is Status.FAIL
     assert "no connection" in finding.what
@@ -203,8 +203,7 @@ def test_the_app_comes_from_the_registry_that_npm_is_set_to(
     double = remote()
     assert look("net.webapp", npm_config_registry=double.url).status is Status.OK
     assert double.asked == ["GET /imjoy-core HTTP/1.1"]
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     assert look("net.webapp", npm_config_registry=nobody).status is Status.FAIL
     (home / ".npmrc").write_text(f"registry={double.url}/npm/\n")
     assert look("net.webapp", PATH="/nowhere").status is Status.OK

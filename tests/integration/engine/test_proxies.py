@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from tests.kit.proxies import PATH, Proxy, free_port, start_proxy
+from tests.kit.ports import free_port
+from tests.kit.proxies import PATH, Proxy, start_proxy
 
 from imjoy.effects.network.tls import http_connection
 from imjoy_engine.terminal.client import EngineClient

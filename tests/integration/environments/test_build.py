@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.kit.ports import free_port
 
 from imjoy.model.errors import ImJoyError
 from imjoy_engine.environments.builders import compiling, venv_env
@@ -256,8 +257,7 @@ def test_versions_that_do_not_go_together_are_explained(
 def test_without_a_network_the_failure_says_so_and_holds_no_password(
     store: EnvironmentStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("PIP_INDEX_URL", f"http://me:hunter2@127.0.0.1:{port}/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
@@ -278,8 +278,7 @@ def test_a_password_in_a_requirement_is_neither_told_nor_kept(
 
     wheel = wheelhouse("foo")
     port = 0
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [
             sys.executable,

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.kit.mirror import Mirror
+from tests.kit.ports import free_port
 from tests.kit.upgrades import GOOD, Machine, broken_records, installed_commit
 
 pytestmark = pytest.mark.timeout(600)
@@ -35,8 +35,7 @@ def written_down(machine: Machine) -> dict[str, object]:
 @contextmanager
 def git_daemon(folder: Path) -> Iterator[str]:
     """Serve the repositories below a folder by git's own server; yield the address before their names."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     argv = ["git", "daemon", "--verbose", "--reuseaddr", "--export-all", "--listen=127.0.0.1"]
     argv += [f"--port={port}", f"--base-path={folder}"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:

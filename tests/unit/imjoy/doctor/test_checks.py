@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.kit.files import is_private, open_to_all
+from tests.kit.ports import free_port
 
 from imjoy import __version__
 from imjoy.doctor import webapp
@@ -726,8 +727,7 @@ def test_engine_starts_fires_when_the_workspace_cannot_be_written(look: Look, tm
 
 
 def test_port_checks_are_content_with_a_free_port(look: Look) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     for id in ("port.free", "port.reserved", "port.ambiguous"):
         assert look(id, {"port": port}).status is Status.OK
 
