@@ -9,7 +9,9 @@ from page import Page
 
 PREPARE = """async (source) => {
     const { core } = await import("/static/app/core/core.js");
+    const { approve } = await import("/static/app/core/permissions.js");
     while (!core.engine) await new Promise((connected) => setTimeout(connected, 20));
+    approve(source); // as for a plugin that the person loads
     const plugin = await core.engine.startPlugin({ id: "bench", name: "Bench", code: source }, {}, {});
     await plugin.setup();
     const array = (buffer) =>
