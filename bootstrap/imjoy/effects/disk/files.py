@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -252,6 +251,9 @@ def owner_unlike_root(folder: Path) -> str:
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return ""
+    # A start would import it for nothing.
+    import tempfile
+
     with suppress(OSError):
         owner = folder.stat().st_uid
         if owner == 0:
