@@ -232,10 +232,11 @@ def killed_at(step: int, *arguments: str) -> Callable[[Machine], tuple[int, str]
         code = upgrade_killed_at(step, machine, *arguments)
         # Before any Python has started that could repair it: whole already, as folders change places in one step.
         assert broken_records(machine.site) == []
-        commit = installed_commit(machine)
-        assert commit, "a mix"
-        if commit not in ("old", before):
-            # What it replaced can be gone back to from the same moment on.
+        assert installed_commit(machine), "a mix"
+        # The next Python takes back what was not final; what is, can be gone back from.
+        done = machine.imjoy("--version")
+        assert done.returncode == 0, done.stderr
+        if installed_commit(machine) not in ("old", before):
             machine.upgrade("--rollback", "--dry-run")
         return code, ""
 
@@ -597,7 +598,7 @@ def all_runs() -> list[Run]:
         runs.append(
             Run("kill -9", f"at “{title}”", to(GOOD, signalled(title, signal.SIGKILL)), killed, ("old", GOOD))
         )
-    for step in range(1, 21):
+    for step in range(1, 25):
         either = ("old", GOOD)
         runs.append(
             Run(
