@@ -19,8 +19,9 @@ PAGE_TOOLS := node_modules/.ready-$(shell cksum < package-lock.json | cut -d' ' 
 
 # What fails beside everything else is run once more, by itself. What passes then was upset by a busy machine: the run is
 # good, and its name stands above for somebody to look into. What fails twice fails the run, and so do more than ten.
+# The slowest are named: begin one of minutes early (tests/conftest.py), or part its file.
 test: $(READY)
-	$(PYTEST) || { [ $$? = 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 10; }
+	$(PYTEST) --durations 20 || { [ $$? = 1 ] && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 10; }
 
 test-unit: $(READY)
 	$(PYTEST) tests/unit
