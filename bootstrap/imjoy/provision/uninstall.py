@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from imjoy.context import Context
@@ -185,8 +186,7 @@ def _effects(
         )
         effects.insert(0, pointer)
     effects += [
-        Effect(f"edit {file}", lambda file=file: remove_from_file(file, dry_run=False))  # type: ignore[misc]
-        for file in plan.edited
+        Effect(f"edit {file}", partial(remove_from_file, file, dry_run=False)) for file in plan.edited
     ]
     if plan.desktop or sys.platform == "win32":
         effects.append(Effect("desktop", lambda: remove_recorded(plan.prefix)))
@@ -196,11 +196,11 @@ def _effects(
     # What runs on Windows cannot be removed: as long as something does, imjoy is there to go on with.
     for part in sorted(plan.parts, key=lambda each: each.name == "Lib"):
         if part not in (own, plan.prefix):
-            effects.append(Effect(f"remove {part.name}", lambda part=part: _remove(part, script)))  # type: ignore[misc]
+            effects.append(Effect(f"remove {part.name}", partial(_remove, part, script)))
     # The receipt is the last file of it, so that a run that was killed can be repeated.
     for path in sorted(own.iterdir(), key=lambda each: each.name == "receipt.json") if own.is_dir() else ():
         if path.name != "state":
-            effects.append(Effect(f"remove {path.name}", lambda path=path: _remove(path, script)))  # type: ignore[misc]
+            effects.append(Effect(f"remove {path.name}", partial(_remove, path, script)))
     effects.append(Effect("forget the environment", lambda: forget(target, context.home)))
     effects.append(Effect("remove our folder", lambda: _remove_folder(own)))
     if linked:
